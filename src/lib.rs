@@ -1,0 +1,7 @@
+//! webhook-operator: inbound webhooks for Kubernetes.
+#![forbid(unsafe_code)]
+
+pub mod plan;
+pub mod resources;
+pub mod routes;
+pub mod source;

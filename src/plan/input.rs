@@ -1,0 +1,339 @@
+//! What the planner is told: resources, cut down to what routes and statuses depend on.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderName;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::ResourceExt;
+use uuid::Uuid;
+
+use super::{Observed, duration};
+use crate::resources::{Envelope, Listener, Scheme, Webhook, WebhookApp};
+
+/// Namespace and name of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// The namespace.
+    pub namespace: Arc<str>,
+    /// The name.
+    pub name: Arc<str>,
+}
+
+impl Key {
+    /// A key of two texts.
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The key of a namespaced object.
+    pub fn of(object: &impl kube::Resource) -> Self {
+        Self::new(object.namespace().unwrap_or_default(), object.name_any())
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// The kinds that have a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// `WebhookApp`.
+    WebhookApp,
+    /// `Webhook`.
+    Webhook,
+}
+
+impl Kind {
+    /// The kind as YAML names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WebhookApp => "WebhookApp",
+            Self::Webhook => "Webhook",
+        }
+    }
+}
+
+/// An object that has a status.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectRef {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace and name.
+    pub key: Key,
+}
+
+/// One change of the resources.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A `WebhookApp` is new or changed.
+    App(AppInput),
+    /// A `WebhookApp` is gone.
+    AppGone(Key),
+    /// A `Webhook` is new or changed.
+    Webhook(WebhookInput),
+    /// A `Webhook` is gone.
+    WebhookGone(Key),
+    /// A `Service` is new or changed.
+    Service(ServiceInput),
+    /// A `Service` is gone.
+    ServiceGone(Key),
+}
+
+/// What is common to both kinds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Meta {
+    /// Namespace and name.
+    pub key: Key,
+    /// Seconds since 1970 at which the object was created: who is older keeps a UUID.
+    pub created: i64,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// The status that the object has.
+    pub observed: Observed,
+}
+
+impl Meta {
+    fn of(object: &impl kube::Resource, observed: Observed) -> Self {
+        let created = object.creation_timestamp();
+        Self {
+            key: Key::of(object),
+            created: created.map_or(0, |time| time.0.as_second()),
+            generation: object.meta().generation.unwrap_or(1),
+            observed,
+        }
+    }
+}
+
+/// A `WebhookApp`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AppInput {
+    /// Metadata.
+    pub meta: Meta,
+    /// The spec, or what is wrong with it.
+    pub spec: Result<Arc<AppSpec>, Arc<str>>,
+}
+
+/// The spec of a `WebhookApp`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AppSpec {
+    /// `spec.uuid`.
+    pub uuid: Option<Uuid>,
+    /// `spec.environmentId`.
+    pub environment_id: i64,
+    /// `spec.listener.service` or `spec.listener.url`.
+    pub endpoint: Endpoint,
+    /// `spec.listener.envelope`.
+    pub envelope: Envelope,
+    /// `spec.listener.timeout`.
+    pub timeout: Duration,
+    /// `spec.serviceAccounts`.
+    pub service_accounts: Vec<String>,
+}
+
+/// Where a listener is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Endpoint {
+    /// A Service of the app's namespace.
+    Service {
+        /// Its name.
+        name: Arc<str>,
+        /// Its port.
+        port: IntOrString,
+        /// The path that is called.
+        path: Arc<str>,
+        /// `http` or `https`.
+        scheme: Scheme,
+    },
+    /// An absolute URL.
+    Url(Arc<str>),
+}
+
+/// A `Webhook`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WebhookInput {
+    /// Metadata.
+    pub meta: Meta,
+    /// The spec, or what is wrong with it.
+    pub spec: Result<Arc<WebhookSpec>, Arc<str>>,
+}
+
+/// The spec of a `Webhook`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WebhookSpec {
+    /// `spec.app`.
+    pub app: Arc<str>,
+    /// `spec.uuid`.
+    pub uuid: Option<Uuid>,
+    /// `spec.action`.
+    pub action: Arc<str>,
+    /// `spec.props` as JSON text; `null` when unset.
+    pub props: Bytes,
+    /// `spec.userId`.
+    pub user_id: Option<i64>,
+    /// `spec.suspend`.
+    pub suspend: bool,
+    /// `spec.maxBodyBytes`.
+    pub max_body_bytes: u32,
+    /// `spec.forwardHeaders`.
+    pub forward_headers: Box<[HeaderName]>,
+}
+
+/// What a listener's address depends on in a `Service`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceInput {
+    /// Namespace and name.
+    pub key: Key,
+    /// What connects to it.
+    pub address: ServiceAddress,
+    /// Its ports.
+    pub ports: Vec<ServicePort>,
+}
+
+/// How a `Service` is reached.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ServiceAddress {
+    /// Its virtual address.
+    ClusterIp(IpAddr),
+    /// By its DNS name.
+    Headless,
+    /// It is an alias of a name outside: refused.
+    ExternalName,
+}
+
+/// A port of a `Service`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServicePort {
+    /// Its name, if it has one.
+    pub name: Option<Box<str>>,
+    /// Its number.
+    pub port: u16,
+}
+
+impl AppInput {
+    /// What the planner needs of an app.
+    pub fn of(app: &WebhookApp) -> Self {
+        let observed = app.status.as_ref().map(Observed::of_app).unwrap_or_default();
+        Self { meta: Meta::of(app, observed), spec: app_spec(app).map(Arc::new) }
+    }
+
+    /// An app whose spec could not be read.
+    pub fn malformed(object: &impl kube::Resource, why: &str) -> Self {
+        Self { meta: Meta::of(object, Observed::default()), spec: Err(why.into()) }
+    }
+}
+
+impl WebhookInput {
+    /// What the planner needs of a webhook.
+    pub fn of(webhook: &Webhook) -> Self {
+        let observed = webhook.status.as_ref().map(Observed::of_webhook).unwrap_or_default();
+        Self { meta: Meta::of(webhook, observed), spec: webhook_spec(webhook).map(Arc::new) }
+    }
+
+    /// A webhook whose spec could not be read.
+    pub fn malformed(object: &impl kube::Resource, why: &str) -> Self {
+        Self { meta: Meta::of(object, Observed::default()), spec: Err(why.into()) }
+    }
+}
+
+impl ServiceInput {
+    /// What the planner needs of a Service.
+    pub fn of(service: &k8s_openapi::api::core::v1::Service) -> Self {
+        let spec = service.spec.as_ref();
+        let ports = spec.and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
+        Self {
+            key: Key::of(service),
+            address: spec.map_or(ServiceAddress::Headless, service_address),
+            ports: ports.iter().filter_map(service_port).collect(),
+        }
+    }
+}
+
+fn service_address(spec: &k8s_openapi::api::core::v1::ServiceSpec) -> ServiceAddress {
+    if spec.type_.as_deref() == Some("ExternalName") {
+        return ServiceAddress::ExternalName;
+    }
+    // "None" and an absent address are both no IP address: the name is resolved then.
+    let address = spec.cluster_ip.as_deref().and_then(|ip| ip.parse().ok());
+    address.map_or(ServiceAddress::Headless, ServiceAddress::ClusterIp)
+}
+
+fn service_port(port: &k8s_openapi::api::core::v1::ServicePort) -> Option<ServicePort> {
+    Some(ServicePort {
+        name: port.name.as_deref().map(Into::into),
+        port: u16::try_from(port.port).ok()?,
+    })
+}
+
+fn app_spec(app: &WebhookApp) -> Result<AppSpec, Arc<str>> {
+    // Without `..`, so that a new field cannot be forgotten here.
+    let crate::resources::WebhookAppSpec { uuid, environment_id, listener, service_accounts } =
+        &app.spec;
+    let Listener { service, url, envelope, timeout } = listener;
+    let endpoint = match (service, url) {
+        (Some(service), None) => Endpoint::Service {
+            name: service.name.as_str().into(),
+            port: service.port.clone(),
+            path: service.path.as_str().into(),
+            scheme: service.scheme,
+        },
+        (None, Some(url)) => Endpoint::Url(url.as_str().into()),
+        _ => return Err("spec.listener: exactly one of service and url must be set".into()),
+    };
+    Ok(AppSpec {
+        uuid: parse_uuid(uuid.as_deref())?,
+        environment_id: *environment_id,
+        endpoint,
+        envelope: *envelope,
+        timeout: duration::parse(timeout).ok_or("spec.listener.timeout is not a duration")?,
+        service_accounts: service_accounts.clone(),
+    })
+}
+
+fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
+    // Without `..`, so that a new field cannot be forgotten here.
+    let crate::resources::WebhookSpec {
+        app,
+        action,
+        props,
+        uuid,
+        user_id,
+        suspend,
+        max_body_bytes,
+        forward_headers,
+        delivery: _, // Sync is the only mode
+    } = &webhook.spec;
+    let forward_headers = forward_headers.iter().map(|name| name.parse());
+    Ok(WebhookSpec {
+        app: app.as_str().into(),
+        uuid: parse_uuid(uuid.as_deref())?,
+        action: action.as_str().into(),
+        props: props_text(props.as_ref()),
+        user_id: *user_id,
+        suspend: *suspend,
+        max_body_bytes: u32::try_from(*max_body_bytes)
+            .map_err(|_| "spec.maxBodyBytes is out of range")?,
+        forward_headers: forward_headers
+            .collect::<Result<_, _>>()
+            .map_err(|_| "spec.forwardHeaders has an invalid header name")?,
+    })
+}
+
+fn parse_uuid(text: Option<&str>) -> Result<Option<Uuid>, Arc<str>> {
+    text.map(Uuid::try_parse).transpose().map_err(|_| "spec.uuid is not a UUID".into())
+}
+
+fn props_text(props: Option<&serde_json::Map<String, serde_json::Value>>) -> Bytes {
+    match props {
+        None => Bytes::from_static(b"null"),
+        // A map of our own serializes: its keys are strings.
+        Some(props) => serde_json::to_vec(props)
+            .map_or(Bytes::from_static(b"null"), |text| Bytes::from(text.into_boxed_slice())),
+    }
+}

@@ -1,0 +1,13 @@
+//! The brain: from resources to routes and statuses. Pure: no client, no socket, no clock.
+
+pub mod address;
+pub mod decide;
+pub mod duration;
+pub mod identity;
+pub mod input;
+pub mod planner;
+pub mod status;
+
+pub use input::{AppInput, Change, Key, Kind, ObjectRef, ServiceInput, ServicePort, WebhookInput};
+pub use planner::{Planner, Settings, Step};
+pub use status::Observed;

@@ -1,0 +1,575 @@
+//! The planner: keeps what it was told, and after each change says which routes and statuses follow.
+//!
+//! Only what a change can touch is decided anew: an app, those that claim the same UUID, and the
+//! webhooks of an app whose decision changed.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use uuid::Uuid;
+
+use super::decide::{self, AppStanding, ListenerPolicy};
+use super::identity::IdentityKey;
+use super::input::{AppInput, Change, Endpoint, Key, Kind, ObjectRef, ServiceInput, WebhookInput};
+use super::status::Observed;
+use crate::resources::conditions::Verdict;
+use crate::resources::{Envelope, WebhookAppStatus, WebhookStatus};
+use crate::routes::{self, App, Load, Route, State};
+
+/// What decisions depend on besides the resources.
+#[derive(Debug)]
+pub struct Settings {
+    /// What URLs in statuses begin with, without a slash at the end.
+    pub external_url: String,
+    /// What listeners are allowed.
+    pub listeners: ListenerPolicy,
+    /// What UUIDs are derived from.
+    pub identity: IdentityKey,
+}
+
+/// What follows from a change.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// Changes of the route table.
+    pub routes: Vec<routes::Change>,
+    /// Objects whose status may differ from what is observed.
+    pub statuses: Vec<ObjectRef>,
+    /// Apps of which nothing but the number of webhooks changed: not urgent.
+    pub counts: Vec<Key>,
+}
+
+/// A webhook as the app API shows it.
+#[derive(Clone, Debug)]
+pub struct WebhookView {
+    /// Its UUID.
+    pub uuid: Uuid,
+    /// What is known of it.
+    pub input: WebhookInput,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Planner {
+    settings: Settings,
+    apps: HashMap<Key, AppState>,
+    webhooks: HashMap<Key, WebhookState>,
+    services: HashMap<Key, ServiceInput>,
+    /// Who claims a UUID; the first is the oldest, and keeps it.
+    claims: BTreeSet<(Uuid, i64, Key)>,
+    /// The webhooks that name an app, be it there or not.
+    members: HashMap<Key, BTreeSet<Member>>,
+    /// The apps that name a Service.
+    service_users: HashMap<Key, BTreeSet<Key>>,
+}
+
+/// UUID, moment of creation and name of a webhook, in the order in which a UUID is kept.
+type Member = (Uuid, i64, Arc<str>);
+
+/// An app, and a member of it.
+type Place = (Key, Member);
+
+#[derive(Debug)]
+struct AppState {
+    input: AppInput,
+    uuid: Uuid,
+    verdict: Verdict,
+    /// `None` while another app has the UUID.
+    app: Option<Arc<App>>,
+    load: Arc<Load>,
+}
+
+impl AppState {
+    fn undecided(input: AppInput, uuid: Uuid) -> Self {
+        Self {
+            input,
+            uuid,
+            verdict: decide::invalid("not decided yet"),
+            app: None,
+            load: Arc::default(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct WebhookState {
+    input: WebhookInput,
+    uuid: Uuid,
+    route: Option<Arc<Route>>,
+}
+
+impl WebhookState {
+    fn app_key(&self) -> Option<Key> {
+        let spec = self.input.spec.as_ref().ok()?;
+        Some(Key { namespace: self.input.meta.key.namespace.clone(), name: spec.app.clone() })
+    }
+
+    /// Where it stands among the webhooks of its app.
+    fn place(&self) -> Option<Place> {
+        let meta = &self.input.meta;
+        Some((self.app_key()?, (self.uuid, meta.created, meta.key.name.clone())))
+    }
+}
+
+impl Planner {
+    /// A planner that was told nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            apps: HashMap::new(),
+            webhooks: HashMap::new(),
+            services: HashMap::new(),
+            claims: BTreeSet::new(),
+            members: HashMap::new(),
+            service_users: HashMap::new(),
+        }
+    }
+
+    /// Takes one change in, and says what follows.
+    pub fn apply(&mut self, change: Change) -> Step {
+        let mut step = Step::default();
+        match change {
+            Change::App(input) => self.put_app(input, &mut step),
+            Change::AppGone(key) => self.remove_app(&key, &mut step),
+            Change::Webhook(input) => self.put_webhook(input, &mut step),
+            Change::WebhookGone(key) => self.remove_webhook(&key, &mut step),
+            Change::Service(input) => self.put_service(input, &mut step),
+            Change::ServiceGone(key) => self.remove_service(&key, &mut step),
+        }
+        // No object passes through a state in between, so that a route that goes and one that comes
+        // in its place are two changes of one identity: the first is made first.
+        step.routes.sort_by_key(|change| matches!(change, routes::Change::Apply(..)));
+        step
+    }
+
+    /// The changes that forget every app or webhook (by `kind`) that is not among `kept`: after a list.
+    pub fn gone(&self, kind: Kind, kept: &HashSet<Key>) -> Vec<Change> {
+        fn missing<'a, V>(
+            map: &'a HashMap<Key, V>,
+            kept: &HashSet<Key>,
+        ) -> impl Iterator<Item = Key> + 'a {
+            let missing: Vec<_> = map.keys().filter(|key| !kept.contains(key)).cloned().collect();
+            missing.into_iter()
+        }
+        match kind {
+            Kind::WebhookApp => missing(&self.apps, kept).map(Change::AppGone).collect(),
+            Kind::Webhook => missing(&self.webhooks, kept).map(Change::WebhookGone).collect(),
+        }
+    }
+
+    /// The changes that forget every Service that is not among `kept`: after a list.
+    pub fn gone_services(&self, kept: &HashSet<Key>) -> Vec<Change> {
+        let missing = self.services.keys().filter(|key| !kept.contains(key));
+        missing.cloned().map(Change::ServiceGone).collect()
+    }
+
+    /// Every object that has a status: what a new lease holder looks through.
+    pub fn objects(&self) -> impl Iterator<Item = ObjectRef> + '_ {
+        let apps =
+            self.apps.keys().map(|key| ObjectRef { kind: Kind::WebhookApp, key: key.clone() });
+        let webhooks =
+            self.webhooks.keys().map(|key| ObjectRef { kind: Kind::Webhook, key: key.clone() });
+        apps.chain(webhooks)
+    }
+
+    /// All routes, as a table that starts afresh would hold them.
+    pub fn routes(&self) -> impl Iterator<Item = (routes::Id, Arc<Route>)> + '_ {
+        self.webhooks
+            .values()
+            .filter_map(|state| state.route.clone().map(|route| (id_of(&route), route)))
+    }
+
+    /// Remembers that an object now has this status, where no watch will say so.
+    pub fn observe(&mut self, object: &ObjectRef, observed: Observed) {
+        let meta = match object.kind {
+            Kind::WebhookApp => self.apps.get_mut(&object.key).map(|state| &mut state.input.meta),
+            Kind::Webhook => self.webhooks.get_mut(&object.key).map(|state| &mut state.input.meta),
+        };
+        if let Some(meta) = meta {
+            meta.observed = observed;
+        }
+    }
+
+    // ---- apps ----
+
+    fn put_app(&mut self, input: AppInput, step: &mut Step) {
+        let key = input.meta.key.clone();
+        let uuid = self.uuid_of_app(&input);
+        let before = self.apps.remove(&key);
+        if let Some(before) = &before {
+            self.unlink_app(before);
+        }
+        self.claims.insert((uuid, input.meta.created, key.clone()));
+        if let Some(service) = service_key(&input) {
+            self.service_users.entry(service).or_default().insert(key.clone());
+        }
+        let old_uuid = before.as_ref().map(|before| before.uuid);
+        let state = match before {
+            // What was decided stays until it is decided anew, so that a difference is seen.
+            Some(before) => AppState { input, uuid, ..before },
+            None => AppState::undecided(input, uuid),
+        };
+        self.apps.insert(key.clone(), state);
+        step.statuses.push(ObjectRef { kind: Kind::WebhookApp, key });
+        self.redecide_claimants(uuid, step);
+        if let Some(old_uuid) = old_uuid.filter(|old| *old != uuid) {
+            self.redecide_claimants(old_uuid, step);
+        }
+    }
+
+    fn remove_app(&mut self, key: &Key, step: &mut Step) {
+        let Some(state) = self.apps.remove(key) else { return };
+        self.unlink_app(&state);
+        self.redecide_webhooks(key, step);
+        self.redecide_claimants(state.uuid, step);
+    }
+
+    /// Takes an app out of the indexes.
+    fn unlink_app(&mut self, state: &AppState) {
+        let meta = &state.input.meta;
+        if let Some(service) = service_key(&state.input) {
+            remove_from(&mut self.service_users, &service, &meta.key);
+        }
+        self.claims.remove(&(state.uuid, meta.created, meta.key.clone()));
+    }
+
+    fn uuid_of_app(&self, input: &AppInput) -> Uuid {
+        let chosen = input.spec.as_ref().ok().and_then(|spec| spec.uuid);
+        chosen
+            .or(input.meta.observed.uuid)
+            .unwrap_or_else(|| self.settings.identity.uuid(Kind::WebhookApp, &input.meta.key))
+    }
+
+    fn keeper(&self, uuid: Uuid) -> Option<&Key> {
+        self.claimants(uuid).next()
+    }
+
+    fn claimants(&self, uuid: Uuid) -> impl Iterator<Item = &Key> {
+        let from = (uuid, i64::MIN, Key::new("", ""));
+        self.claims.range(from..).take_while(move |claim| claim.0 == uuid).map(|claim| &claim.2)
+    }
+
+    fn redecide_claimants(&mut self, uuid: Uuid, step: &mut Step) {
+        for key in self.claimants(uuid).cloned().collect::<Vec<_>>() {
+            self.redecide_app(&key, step);
+        }
+    }
+
+    fn redecide_app(&mut self, key: &Key, step: &mut Step) {
+        let Some(state) = self.apps.get(key) else { return };
+        let (verdict, app) = self.decide_app(state);
+        if state.verdict == verdict && state.app == app {
+            return;
+        }
+        if let Some(state) = self.apps.get_mut(key) {
+            (state.verdict, state.app) = (verdict, app);
+        }
+        step.statuses.push(ObjectRef { kind: Kind::WebhookApp, key: key.clone() });
+        self.redecide_webhooks(key, step);
+    }
+
+    fn decide_app(&self, state: &AppState) -> (Verdict, Option<Arc<App>>) {
+        let key = &state.input.meta.key;
+        if let Some(keeper) = self.keeper(state.uuid).filter(|keeper| *keeper != key) {
+            return (decide::app_uuid_conflict(key, keeper), None);
+        }
+        let found = match &state.input.spec {
+            Err(why) => Err(decide::invalid(why)),
+            Ok(spec) => {
+                let service = service_key(&state.input).and_then(|key| self.services.get(&key));
+                decide::target(key, spec, service, &self.settings.listeners)
+            }
+        };
+        let (target, verdict) = match found {
+            Ok(target) => {
+                (Some(target), Verdict::Ready { message: "webhooks of this app are served".into() })
+            }
+            Err(verdict) => (None, verdict),
+        };
+        let spec = state.input.spec.as_ref().ok();
+        let app = App {
+            uuid: state.uuid,
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+            target,
+            envelope: spec.map_or(Envelope::default(), |spec| spec.envelope),
+            timeout: spec.map_or(Duration::ZERO, |spec| spec.timeout),
+            load: state.load.clone(),
+        };
+        (verdict, Some(Arc::new(app)))
+    }
+
+    // ---- webhooks ----
+
+    fn put_webhook(&mut self, input: WebhookInput, step: &mut Step) {
+        let key = input.meta.key.clone();
+        let uuid = self.uuid_of_webhook(&input);
+        let before = self.webhooks.remove(&key);
+        let route = before.as_ref().and_then(|before| before.route.clone());
+        let state = WebhookState { input, uuid, route };
+        let (old, new) = (before.as_ref().and_then(WebhookState::place), state.place());
+        if old != new {
+            old.iter().for_each(|place| self.unlink_webhook(place, step));
+            new.iter().for_each(|place| self.link_webhook(place, step));
+        }
+        self.webhooks.insert(key.clone(), state);
+        self.redecide_webhook(&key, step);
+        if old != new {
+            let places = old.iter().chain(&new);
+            places.for_each(|(app, member)| self.redecide_namesakes(app, member.0, step));
+        }
+    }
+
+    fn remove_webhook(&mut self, key: &Key, step: &mut Step) {
+        let Some(state) = self.webhooks.remove(key) else { return };
+        if let Some(route) = &state.route {
+            step.routes.push(routes::Change::Delete(id_of(route)));
+        }
+        if let Some(place) = state.place() {
+            self.unlink_webhook(&place, step);
+            self.redecide_namesakes(&place.0, state.uuid, step);
+        }
+    }
+
+    fn link_webhook(&mut self, (app, member): &Place, step: &mut Step) {
+        self.members.entry(app.clone()).or_default().insert(member.clone());
+        step.counts.push(app.clone());
+    }
+
+    fn unlink_webhook(&mut self, (app, member): &Place, step: &mut Step) {
+        remove_from(&mut self.members, app, member);
+        step.counts.push(app.clone());
+    }
+
+    fn uuid_of_webhook(&self, input: &WebhookInput) -> Uuid {
+        let chosen = input.spec.as_ref().ok().and_then(|spec| spec.uuid);
+        chosen
+            .or(input.meta.observed.uuid)
+            .unwrap_or_else(|| self.settings.identity.uuid(Kind::Webhook, &input.meta.key))
+    }
+
+    fn namesakes(&self, app: &Key, uuid: Uuid) -> impl Iterator<Item = &Arc<str>> {
+        let from = (uuid, i64::MIN, Arc::from(""));
+        let members = self.members.get(app).into_iter();
+        members.flat_map(move |members| {
+            members
+                .range(from.clone()..)
+                .take_while(move |member| member.0 == uuid)
+                .map(|member| &member.2)
+        })
+    }
+
+    fn keeper_of_webhook(&self, app: &Key, uuid: Uuid) -> Option<Arc<str>> {
+        self.namesakes(app, uuid).next().cloned()
+    }
+
+    /// Decides anew about the webhooks of an app that have this UUID: one came or went.
+    fn redecide_namesakes(&mut self, app: &Key, uuid: Uuid, step: &mut Step) {
+        for name in self.namesakes(app, uuid).cloned().collect::<Vec<_>>() {
+            self.redecide_webhook(&Key { namespace: app.namespace.clone(), name }, step);
+        }
+    }
+
+    fn redecide_webhooks(&mut self, app: &Key, step: &mut Step) {
+        let members = self.members.get(app).into_iter().flatten();
+        let names: Vec<_> = members.map(|member| member.2.clone()).collect();
+        for name in names {
+            self.redecide_webhook(&Key { namespace: app.namespace.clone(), name }, step);
+        }
+    }
+
+    fn redecide_webhook(&mut self, key: &Key, step: &mut Step) {
+        let Some(state) = self.webhooks.get(key) else { return };
+        let route = self.route_of(state);
+        step.statuses.push(ObjectRef { kind: Kind::Webhook, key: key.clone() });
+        if route.as_ref() == state.route.as_deref() {
+            return;
+        }
+        let before = state.route.as_deref().map(id_of);
+        let route = route.map(Arc::new);
+        let after = route.as_ref().map(|route| id_of(route));
+        if let Some(before) = before.filter(|before| Some(*before) != after) {
+            step.routes.push(routes::Change::Delete(before));
+        }
+        if let Some(route) = &route {
+            step.routes.push(routes::Change::Apply(id_of(route), route.clone()));
+        }
+        if let Some(state) = self.webhooks.get_mut(key) {
+            state.route = route;
+        }
+    }
+
+    fn route_of(&self, state: &WebhookState) -> Option<Route> {
+        let spec = state.input.spec.as_ref().ok()?;
+        let app = self.apps.get(&state.app_key()?)?.app.clone()?;
+        let verdict = self.decide_webhook(state);
+        if verdict.reason() == "UUIDConflict" {
+            return None;
+        }
+        Some(Route {
+            webhook: state.uuid,
+            app,
+            name: state.input.meta.key.name.clone(),
+            state: match verdict {
+                Verdict::Ready { .. } => State::Serving,
+                Verdict::Suspended => State::Suspended,
+                Verdict::Stalled { .. } => State::NotReady,
+            },
+            action: spec.action.clone(),
+            props: spec.props.clone(),
+            max_body_bytes: spec.max_body_bytes as usize,
+            forward_headers: spec.forward_headers.clone(),
+        })
+    }
+
+    fn decide_webhook(&self, state: &WebhookState) -> Verdict {
+        let app_key = state.app_key();
+        let app = app_key.as_ref().and_then(|key| self.apps.get(key));
+        let keeper = app_key.and_then(|app| self.keeper_of_webhook(&app, state.uuid));
+        let keeper = keeper.filter(|keeper| *keeper != state.input.meta.key.name);
+        let standing = app.map_or(AppStanding::Missing, |app| AppStanding::Present(&app.verdict));
+        decide::webhook(
+            &state.input.meta.key.namespace,
+            &state.input.spec,
+            standing,
+            keeper.as_deref(),
+        )
+    }
+
+    // ---- Services ----
+
+    fn put_service(&mut self, input: ServiceInput, step: &mut Step) {
+        let key = input.key.clone();
+        let before = self.services.insert(key.clone(), input);
+        if before.as_ref() != self.services.get(&key) {
+            self.redecide_users(&key, step);
+        }
+    }
+
+    fn remove_service(&mut self, key: &Key, step: &mut Step) {
+        if self.services.remove(key).is_some() {
+            self.redecide_users(key, step);
+        }
+    }
+
+    fn redecide_users(&mut self, service: &Key, step: &mut Step) {
+        let users = self.service_users.get(service).into_iter().flatten();
+        for app in users.cloned().collect::<Vec<_>>() {
+            self.redecide_app(&app, step);
+        }
+    }
+
+    // ---- statuses, and what the app API asks ----
+
+    /// The status that an app should have; `None` when it has it, or is not there.
+    pub fn app_status(&self, key: &Key, now: Timestamp) -> Option<WebhookAppStatus> {
+        let state = self.apps.get(key)?;
+        let meta = &state.input.meta;
+        let uuid = state.app.as_ref().map(|app| app.uuid);
+        let status = WebhookAppStatus {
+            uuid: uuid.map(|uuid| uuid.to_string()),
+            url: uuid.map(|uuid| self.app_url(uuid)),
+            webhooks: Some(self.members.get(key).map_or(0, |members| members.len() as i64)),
+            observed_generation: Some(meta.generation),
+            conditions: state
+                .verdict
+                .conditions(meta.generation, meta.observed.since(&state.verdict, now)),
+        };
+        (!Observed::of_app(&status).says_the_same(&meta.observed)).then_some(status)
+    }
+
+    /// The status that a webhook should have; `None` when it has it, or is not there.
+    pub fn webhook_status(&self, key: &Key, now: Timestamp) -> Option<WebhookStatus> {
+        let state = self.webhooks.get(key)?;
+        let meta = &state.input.meta;
+        let verdict = self.decide_webhook(state);
+        // A UUID that an older webhook has is not this one's, nor is its URL.
+        let uuid = (verdict.reason() != "UUIDConflict").then_some(state.uuid);
+        let status = WebhookStatus {
+            uuid: uuid.map(|uuid| uuid.to_string()),
+            url: uuid.and_then(|_| self.webhook_url(key)),
+            observed_generation: Some(meta.generation),
+            conditions: verdict.conditions(meta.generation, meta.observed.since(&verdict, now)),
+        };
+        (!Observed::of_webhook(&status).says_the_same(&meta.observed)).then_some(status)
+    }
+
+    /// The trigger URL of a webhook whose app is there.
+    pub fn webhook_url(&self, key: &Key) -> Option<String> {
+        let state = self.webhooks.get(key)?;
+        let app = self.apps.get(&state.app_key()?)?.app.as_ref()?;
+        Some(format!("{}/{}", self.app_url(app.uuid), state.uuid))
+    }
+
+    fn app_url(&self, uuid: Uuid) -> String {
+        format!("{}/apps/{uuid}/webhooks", self.settings.external_url)
+    }
+
+    /// An app, if it is there.
+    pub fn app(&self, key: &Key) -> Option<&AppInput> {
+        self.apps.get(key).map(|state| &state.input)
+    }
+
+    /// The apps of a namespace that a ServiceAccount may act for, ordered by name.
+    pub fn apps_of_account(&self, namespace: &str, account: &str) -> Vec<Key> {
+        let listed = |state: &&AppState| {
+            let spec = state.input.spec.as_ref();
+            &*state.input.meta.key.namespace == namespace
+                && spec.is_ok_and(|spec| spec.service_accounts.iter().any(|name| name == account))
+        };
+        let mut keys: Vec<_> =
+            self.apps.values().filter(listed).map(|state| state.input.meta.key.clone()).collect();
+        keys.sort();
+        keys
+    }
+
+    /// The webhooks of an app, oldest first.
+    pub fn webhooks_of(&self, app: &Key) -> Vec<WebhookView> {
+        let members = self.members.get(app).into_iter().flatten();
+        let mut views: Vec<_> = members.filter_map(|member| self.view(app, &member.2)).collect();
+        views.sort_by(|a, b| {
+            let order =
+                |view: &WebhookView| (view.input.meta.created, view.input.meta.key.name.clone());
+            order(a).cmp(&order(b))
+        });
+        views
+    }
+
+    /// The webhook of an app that has a UUID.
+    pub fn webhook_of(&self, app: &Key, uuid: Uuid) -> Option<WebhookView> {
+        self.view(app, &self.keeper_of_webhook(app, uuid)?)
+    }
+
+    /// A webhook, if it is there.
+    pub fn webhook(&self, key: &Key) -> Option<WebhookView> {
+        let state = self.webhooks.get(key)?;
+        Some(WebhookView { uuid: state.uuid, input: state.input.clone() })
+    }
+
+    fn view(&self, app: &Key, name: &Arc<str>) -> Option<WebhookView> {
+        self.webhook(&Key { namespace: app.namespace.clone(), name: name.clone() })
+    }
+}
+
+fn id_of(route: &Route) -> routes::Id {
+    routes::Id { app: route.app.uuid, webhook: route.webhook }
+}
+
+fn service_key(input: &AppInput) -> Option<Key> {
+    match &input.spec.as_ref().ok()?.endpoint {
+        Endpoint::Service { name, .. } => {
+            Some(Key { namespace: input.meta.key.namespace.clone(), name: name.clone() })
+        }
+        Endpoint::Url(_) => None,
+    }
+}
+
+fn remove_from<V: Ord>(index: &mut HashMap<Key, BTreeSet<V>>, key: &Key, value: &V) {
+    if let Some(values) = index.get_mut(key) {
+        values.remove(value);
+        if values.is_empty() {
+            index.remove(key);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! When a status has to be written: when it differs, timestamps aside.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::resources::conditions::{TYPES, Verdict};
+use crate::resources::{WebhookAppStatus, WebhookStatus};
+
+/// What is remembered of the status that an object has: enough to see whether another one
+/// differs, and since when its conditions stand; not its texts, of which there are many.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observed {
+    /// `status.uuid`: a UUID once given is kept.
+    pub uuid: Option<Uuid>,
+    fingerprint: u64,
+    since: [Option<(bool, Timestamp)>; 3],
+}
+
+impl Observed {
+    /// What an app's status says.
+    pub fn of_app(status: &WebhookAppStatus) -> Self {
+        let WebhookAppStatus { uuid, url, webhooks, observed_generation, conditions } = status;
+        Self::new(uuid.as_deref(), (url, webhooks, observed_generation), conditions)
+    }
+
+    /// What a webhook's status says.
+    pub fn of_webhook(status: &WebhookStatus) -> Self {
+        let WebhookStatus { uuid, url, observed_generation, conditions } = status;
+        Self::new(uuid.as_deref(), (url, observed_generation), conditions)
+    }
+
+    fn new(uuid: Option<&str>, fields: impl Hash, conditions: &[Condition]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (uuid, fields).hash(&mut hasher);
+        let ours = TYPES.map(|type_| conditions.iter().find(|condition| condition.type_ == type_));
+        for condition in ours {
+            let said =
+                condition.map(|c| (&c.status, &c.reason, &c.message, &c.observed_generation));
+            said.hash(&mut hasher);
+        }
+        Self {
+            uuid: uuid.and_then(|text| Uuid::try_parse(text).ok()),
+            fingerprint: hasher.finish(),
+            since: ours.map(|c| c.map(|c| (c.status == "True", c.last_transition_time.0))),
+        }
+    }
+
+    /// Whether both say the same, timestamps aside.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint
+    }
+
+    /// The moments from which the conditions of a verdict count: those of before where a
+    /// condition's status stays, `now` where it changes.
+    pub fn since(&self, verdict: &Verdict, now: Timestamp) -> [Timestamp; 3] {
+        let statuses = verdict.statuses();
+        std::array::from_fn(|i| match self.since[i] {
+            Some((status, since)) if status == statuses[i] => since,
+            _ => now,
+        })
+    }
+}

@@ -1,0 +1,78 @@
+//! Fragments of OpenAPI schema that a Rust type alone cannot say.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// The text of a UUID as Kubernetes writes its own: lower case, with hyphens.
+pub const UUID_PATTERN: &str = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
+
+/// A DNS-1123 subdomain (RFC 1123), which the names of most Kubernetes objects are.
+pub const SUBDOMAIN_PATTERN: &str = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
+
+/// A DNS-1035 label (RFC 1035), which the names of Services are.
+pub const LABEL_PATTERN: &str = "^[a-z]([-a-z0-9]*[a-z0-9])?$";
+
+/// A field name of HTTP (RFC 9110, section 5.1: `token`).
+const HEADER_NAME_PATTERN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+
+/// An object that is kept as it was given.
+pub fn any_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "nullable": true,
+        "x-kubernetes-preserve-unknown-fields": true,
+    })
+}
+
+/// A port by number or by name.
+pub fn port(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "anyOf": [{"type": "integer"}, {"type": "string"}],
+        "x-kubernetes-int-or-string": true,
+        "x-kubernetes-validations": [{
+            "rule": "type(self) == int ? self >= 1 && self <= 65535 : self.matches('^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$')",
+            "message": "must be a port number from 1 to 65535 or the name of a port (at most 15 of a-z, 0-9 and -)",
+        }],
+    })
+}
+
+/// Names of ServiceAccounts, each once.
+pub fn service_accounts(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 64,
+        "x-kubernetes-list-type": "set",
+        "items": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": SUBDOMAIN_PATTERN},
+    })
+}
+
+/// Names of headers that may be passed on to a listener.
+pub fn forward_headers(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 64,
+        "x-kubernetes-list-type": "set",
+        "items": {
+            "type": "string", "minLength": 1, "maxLength": 128, "pattern": HEADER_NAME_PATTERN,
+            "x-kubernetes-validations": [{
+                "rule": FORWARDABLE,
+                "message": "is never passed on: hop-by-hop, credential and framing headers stay with the operator, and it sets Webhook-* and traceparent itself",
+            }],
+        },
+    })
+}
+
+/// RFC 9110 section 7.6.1 names the hop-by-hop headers; the rest would leak credentials or
+/// contradict what the operator itself says to the listener.
+const FORWARDABLE: &str = "!self.matches('(?i)^(connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|authorization|cookie|host|expect|content-length|content-type|content-encoding|traceparent|webhook-.*)$')";
+
+/// Conditions, one a type (the API conventions' list map).
+pub fn conditions(generator: &mut SchemaGenerator) -> Schema {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+    let item = generator.subschema_for::<Condition>();
+    json_schema!({
+        "type": "array",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": item,
+    })
+}

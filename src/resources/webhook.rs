@@ -1,0 +1,110 @@
+//! `Webhook`: one inbound webhook of an app.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{DEFAULT_MAX_BODY_BYTES, schema};
+
+/// One inbound webhook: the action it triggers in its app, and the props it is bound to.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "lenra.io",
+    version = "v1alpha1",
+    kind = "Webhook",
+    plural = "webhooks",
+    namespaced,
+    status = "WebhookStatus",
+    shortname = "wh",
+    category = "lenra",
+    derive = "PartialEq",
+    doc = "One inbound webhook: the action it triggers in its app, and the props it is bound to.",
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
+    printcolumn = r#"{"name":"Action","type":"string","jsonPath":".spec.action"}"#,
+    printcolumn = r#"{"name":"App","type":"string","jsonPath":".spec.app"}"#,
+    printcolumn = r#"{"name":"URL","type":"string","priority":1,"jsonPath":".status.url"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.uuid) == has(oldSelf.uuid) && (!has(self.uuid) || self.uuid == oldSelf.uuid)")
+        .message("uuid is immutable: it is part of the webhook's URL"),
+    validation = Rule::new("self.app == oldSelf.app")
+        .message("app is immutable: make a new webhook for another app")
+)]
+pub struct WebhookSpec {
+    /// The `WebhookApp` of the same namespace that this webhook belongs to. Immutable.
+    #[schemars(length(min = 1, max = 253), regex(pattern = schema::SUBDOMAIN_PATTERN))]
+    pub app: String,
+    /// What the listener is asked to do.
+    #[schemars(length(min = 1, max = 255))]
+    pub action: String,
+    /// Fixed data of this webhook, given to the listener beside each event; never interpreted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::any_object")]
+    pub props: Option<Map<String, Value>>,
+    /// An existing UUID to adopt, in lower case. Without it the operator derives one. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 36), regex(pattern = schema::UUID_PATTERN))]
+    pub uuid: Option<String>,
+    /// A number that the app API echoes as `user_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<i64>,
+    /// While true, triggers are answered 503.
+    #[serde(default)]
+    pub suspend: bool,
+    /// The largest body of a trigger, in bytes; at most 32 MiB.
+    #[serde(default = "default_max_body_bytes")]
+    #[schemars(range(min = 1, max = 33_554_432))]
+    pub max_body_bytes: i64,
+    /// Headers of the trigger that are passed on to the listener.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::forward_headers")]
+    pub forward_headers: Vec<String>,
+    /// How events reach the listener.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+}
+
+/// How events reach the listener.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// `Sync`: the listener is called while the sender waits, once.
+    #[serde(default)]
+    pub mode: DeliveryMode,
+}
+
+/// When the sender gets its answer.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeliveryMode {
+    /// After the listener answered.
+    #[default]
+    Sync,
+}
+
+/// What the operator observed of a `Webhook`.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookStatus {
+    /// The UUID in the webhook's URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// The trigger URL. Who reads it can trigger the webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The generation that this status describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `Reconciling` and `Stalled`, as kstatus reads them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::conditions")]
+    pub conditions: Vec<Condition>,
+}
+
+fn default_max_body_bytes() -> i64 {
+    DEFAULT_MAX_BODY_BYTES
+}

@@ -1,0 +1,156 @@
+//! `WebhookApp`: an app that receives webhooks, and its listener.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::schema;
+
+/// An app that receives webhooks, and the HTTP endpoint that its triggers are carried to.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "lenra.io",
+    version = "v1alpha1",
+    kind = "WebhookApp",
+    plural = "webhookapps",
+    namespaced,
+    status = "WebhookAppStatus",
+    shortname = "whapp",
+    category = "lenra",
+    derive = "PartialEq",
+    doc = "An app that receives webhooks, and the listener that its triggers are carried to.",
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
+    printcolumn = r#"{"name":"Webhooks","type":"integer","jsonPath":".status.webhooks"}"#,
+    printcolumn = r#"{"name":"URL","type":"string","priority":1,"jsonPath":".status.url"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.uuid) == has(oldSelf.uuid) && (!has(self.uuid) || self.uuid == oldSelf.uuid)")
+        .message("uuid is immutable: it is part of every URL of the app")
+)]
+pub struct WebhookAppSpec {
+    /// An existing UUID to adopt, in lower case. Without it the operator derives one. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 36), regex(pattern = schema::UUID_PATTERN))]
+    pub uuid: Option<String>,
+    /// A number that the app API echoes as `environment_id`.
+    #[serde(default = "default_environment_id")]
+    #[schemars(range(min = 0))]
+    pub environment_id: i64,
+    /// Where the app's triggers are carried to.
+    pub listener: Listener,
+    /// ServiceAccounts of this namespace that may call the app API as this app.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::service_accounts")]
+    pub service_accounts: Vec<String>,
+}
+
+/// The HTTP endpoint of an app.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.service) != has(self.url)")
+        .message("exactly one of service and url must be set")
+)]
+pub struct Listener {
+    /// A Service of the same namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceReference>,
+    /// An absolute http or https URL; only where the operator allows URLs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    #[x_kube(
+        validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != ''")
+            .message("must be an absolute http or https URL")
+    )]
+    pub url: Option<String>,
+    /// The shape of the listener call's body.
+    #[serde(default)]
+    pub envelope: Envelope,
+    /// How long a whole attempt may take, from 100ms to 300s.
+    #[serde(default = "default_timeout")]
+    #[schemars(length(min = 2, max = 16), regex(pattern = "^([0-9]+(\\.[0-9]+)?(ms|s|m))+$"))]
+    #[x_kube(
+        validation = Rule::new("duration(self) >= duration('100ms') && duration(self) <= duration('300s')")
+            .message("must be from 100ms to 300s")
+    )]
+    pub timeout: String,
+}
+
+/// A port of a Service in the app's own namespace.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceReference {
+    /// The Service's name.
+    #[schemars(length(min = 1, max = 63), regex(pattern = schema::LABEL_PATTERN))]
+    pub name: String,
+    /// The Service's port, by number or by name.
+    #[schemars(schema_with = "schema::port")]
+    pub port: IntOrString,
+    /// The path that is called.
+    #[serde(default = "default_path")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = "^/[!-~]*$"))]
+    pub path: String,
+    /// `http` or `https`.
+    #[serde(default)]
+    pub scheme: Scheme,
+}
+
+/// The shape of the listener call's body.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Envelope {
+    /// `{"action","props","event","api"}`.
+    #[default]
+    Action,
+    /// The later generation of the same protocol: `listener` in place of `action`.
+    Listener,
+}
+
+/// The scheme of a listener.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// Cleartext HTTP.
+    #[default]
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+/// What the operator observed of a `WebhookApp`.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookAppStatus {
+    /// The UUID in the app's URLs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// The prefix of the app's trigger URLs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// How many webhooks name this app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<i64>,
+    /// The generation that this status describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `Reconciling` and `Stalled`, as kstatus reads them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::conditions")]
+    pub conditions: Vec<Condition>,
+}
+
+fn default_environment_id() -> i64 {
+    1
+}
+
+fn default_timeout() -> String {
+    "10s".into()
+}
+
+fn default_path() -> String {
+    "/".into()
+}

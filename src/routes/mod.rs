@@ -1,0 +1,45 @@
+//! From a pair of UUIDs to what a trigger needs: our own table, made for reads.
+
+mod app;
+mod table;
+
+pub use app::{App, Host, Load, LoadGuard, Target};
+pub use table::{Change, Id, Table};
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderName;
+use uuid::Uuid;
+
+/// Whether a route takes triggers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Triggers are taken.
+    Serving,
+    /// `spec.suspend` is set: 503.
+    Suspended,
+    /// The webhook or its app is not Ready: 503.
+    NotReady,
+}
+
+/// What a trigger of one webhook needs, found by one look-up.
+#[derive(Debug, PartialEq)]
+pub struct Route {
+    /// The webhook's UUID.
+    pub webhook: Uuid,
+    /// The webhook's app.
+    pub app: Arc<App>,
+    /// The webhook's resource name, in the namespace of its app.
+    pub name: Arc<str>,
+    /// Whether triggers are taken.
+    pub state: State,
+    /// The action, as the user wrote it.
+    pub action: Arc<str>,
+    /// The props as JSON text; `null` when unset.
+    pub props: Bytes,
+    /// The ceiling of a trigger's body, in bytes.
+    pub max_body_bytes: usize,
+    /// Headers of the trigger that are passed on.
+    pub forward_headers: Box<[HeaderName]>,
+}

@@ -1,0 +1,86 @@
+//! The planner at work: what a source reports is in the route table when the call returns.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::Pending;
+use crate::plan::{Change, Key, Kind, Planner, Settings, Step};
+use crate::routes::Table;
+
+/// One planner, the table that it feeds, and the statuses that wait to be written.
+///
+/// Every source calls the same methods; they do not wait for anything but each other.
+pub struct Brain {
+    planner: Mutex<Planner>,
+    routes: Arc<Table>,
+    pending: Arc<Pending>,
+    version: watch::Sender<u64>,
+}
+
+impl Brain {
+    /// A brain without resources.
+    pub fn new(settings: Settings, routes: Arc<Table>) -> Self {
+        Self {
+            planner: Mutex::new(Planner::new(settings)),
+            routes,
+            pending: Arc::default(),
+            version: watch::channel(0).0,
+        }
+    }
+
+    /// Takes changes in. When this returns, triggers are routed by them.
+    pub fn apply(&self, changes: impl IntoIterator<Item = Change>) {
+        let mut planner = self.planner();
+        self.take(&mut planner, changes);
+    }
+
+    /// After a list of everything: forgets the objects of a kind that were not in it.
+    pub fn retain(&self, kind: Kind, kept: &HashSet<Key>) {
+        let mut planner = self.planner();
+        let gone = planner.gone(kind, kept);
+        self.take(&mut planner, gone);
+    }
+
+    /// After a list of everything: forgets the Services that were not in it.
+    pub fn retain_services(&self, kept: &HashSet<Key>) {
+        let mut planner = self.planner();
+        let gone = planner.gone_services(kept);
+        self.take(&mut planner, gone);
+    }
+
+    /// The planner, to ask it. Hold it briefly: sources wait for it, triggers do not.
+    pub fn planner(&self) -> MutexGuard<'_, Planner> {
+        // A panic elsewhere must not end the service: the planner's methods leave it consistent.
+        self.planner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The statuses that wait to be written.
+    pub fn pending(&self) -> &Arc<Pending> {
+        &self.pending
+    }
+
+    /// The route table.
+    pub fn routes(&self) -> &Arc<Table> {
+        &self.routes
+    }
+
+    /// Changes its value whenever resources changed.
+    pub fn version(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    fn take(&self, planner: &mut Planner, changes: impl IntoIterator<Item = Change>) {
+        let mut all = Step::default();
+        for change in changes {
+            let Step { routes, statuses, counts } = planner.apply(change);
+            all.routes.extend(routes);
+            all.statuses.extend(statuses);
+            all.counts.extend(counts);
+        }
+        self.routes.apply(all.routes);
+        self.pending.add(all.statuses, all.counts);
+        self.version.send_modify(|version| *version += 1);
+    }
+}

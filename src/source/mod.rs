@@ -1,0 +1,9 @@
+//! Where resources come from and statuses go to; and the brain that stands between.
+
+mod brain;
+mod pending;
+mod store;
+
+pub use brain::Brain;
+pub use pending::Pending;
+pub use store::{Account, StoreError, TokenReviewer, WebhookStore};
