@@ -1,0 +1,7 @@
+//! The app API.
+
+mod fields;
+mod tokens;
+
+pub use fields::ApiFields;
+pub use tokens::{TokenError, Tokens};
