@@ -86,6 +86,18 @@ pub enum Change {
     ServiceGone(Key),
 }
 
+impl Change {
+    /// Which object changed.
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::App(input) => &input.meta.key,
+            Self::Webhook(input) => &input.meta.key,
+            Self::Service(input) => &input.key,
+            Self::AppGone(key) | Self::WebhookGone(key) | Self::ServiceGone(key) => key,
+        }
+    }
+}
+
 /// What is common to both kinds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Meta {
@@ -116,6 +128,8 @@ impl Meta {
 pub struct AppInput {
     /// Metadata.
     pub meta: Meta,
+    /// `metadata.uid`, where a cluster gave one: what the app's webhooks name as their owner.
+    pub uid: Option<Box<str>>,
     /// The spec, or what is wrong with it.
     pub spec: Result<Arc<AppSpec>, Arc<str>>,
 }
@@ -220,12 +234,20 @@ impl AppInput {
     /// What the planner needs of an app.
     pub fn of(app: &WebhookApp) -> Self {
         let observed = app.status.as_ref().map(Observed::of_app).unwrap_or_default();
-        Self { meta: Meta::of(app, observed), spec: app_spec(app).map(Arc::new) }
+        Self {
+            meta: Meta::of(app, observed),
+            uid: app.uid().map(Into::into),
+            spec: app_spec(app).map(Arc::new),
+        }
     }
 
     /// An app whose spec could not be read.
     pub fn malformed(object: &impl kube::Resource, why: &str) -> Self {
-        Self { meta: Meta::of(object, Observed::default()), spec: Err(why.into()) }
+        Self {
+            meta: Meta::of(object, Observed::default()),
+            uid: object.uid().map(Into::into),
+            spec: Err(why.into()),
+        }
     }
 }
 

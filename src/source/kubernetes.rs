@@ -1,0 +1,115 @@
+//! A cluster as the source: watches what is served, and writes statuses where the lease is held.
+//!
+//! [`Kubernetes::connect`], then [`Kubernetes::identity_key`] for the brain, then
+//! [`Kubernetes::start`]. What is served is served from the brain: an API server that is away
+//! stops changes, not triggers.
+
+mod backoff;
+mod call;
+mod connect;
+mod error;
+mod identity;
+mod kinds;
+mod leader;
+mod lease;
+mod raw;
+mod running;
+mod statuses;
+mod tokens;
+mod watch;
+mod webhooks;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kube::Client;
+use tokio::sync::watch::Receiver;
+
+pub use error::KubernetesError;
+pub use running::Running;
+pub use tokens::Tokens;
+pub use webhooks::Webhooks;
+
+use super::Brain;
+use crate::plan::identity::IdentityKey;
+
+/// Name of the lease, and the `app.kubernetes.io/name` of what the operator makes for itself.
+const NAME: &str = "webhook-operator";
+
+/// Name of the Secret that holds the identity key.
+const IDENTITY_SECRET: &str = "webhook-operator-identity";
+
+/// How to reach a cluster, and which part of it is served.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A kubeconfig file. Without it: `KUBECONFIG`, `~/.kube/config`, or the pod's own account.
+    pub kubeconfig: Option<PathBuf>,
+    /// Where the lease and the identity Secret are. Without it: the namespace of the kubeconfig
+    /// or of the pod.
+    pub namespace: Option<String>,
+    /// The namespaces that are served; empty: all.
+    pub watch_namespaces: Vec<String>,
+    /// The pod's name, for the lease's holder to be recognized.
+    pub pod: Option<String>,
+}
+
+/// A connection to a cluster.
+pub struct Kubernetes {
+    client: Client,
+    /// The operator's own namespace.
+    namespace: String,
+    /// Sorted, each once; empty: all.
+    watch_namespaces: Vec<String>,
+    /// Who this process is among the replicas.
+    identity: String,
+}
+
+impl Kubernetes {
+    /// Connects, and makes sure that there is a cluster that has the operator's resources.
+    /// Takes at most 5 seconds.
+    ///
+    /// # Errors
+    /// When there is no API server, it refuses, or the CRDs are not installed: one line for people.
+    pub async fn connect(options: Options) -> Result<Self, KubernetesError> {
+        let Options { kubeconfig, namespace, mut watch_namespaces, pod } = options;
+        let client = connect::connect(kubeconfig.as_deref()).await?;
+        watch_namespaces.sort();
+        watch_namespaces.dedup();
+        let pod = pod.as_deref().unwrap_or(NAME);
+        Ok(Self {
+            namespace: namespace.unwrap_or_else(|| client.default_namespace().to_owned()),
+            watch_namespaces,
+            // A pod's name comes back when a StatefulSet or a node restarts it; its lease does not.
+            identity: format!("{pod}_{}", uuid::Uuid::new_v4().simple()),
+            client,
+        })
+    }
+
+    /// The operator's own namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The key of all derived UUIDs: read from its Secret, which is made when there is none.
+    ///
+    /// # Errors
+    /// When the API server fails or refuses, or the Secret does not hold a key.
+    pub async fn identity_key(&self) -> Result<IdentityKey, KubernetesError> {
+        identity::read_or_create(&self.client, &self.namespace).await
+    }
+
+    /// Makes and deletes webhooks; waits for `brain` to know it.
+    pub fn webhooks(&self, brain: &Arc<Brain>) -> Webhooks {
+        Webhooks::new(self.client.clone(), Arc::clone(brain))
+    }
+
+    /// Asks whom tokens belong to.
+    pub fn tokens(&self) -> Tokens {
+        Tokens::new(self.client.clone())
+    }
+
+    /// Begins to watch and to compete for the lease; `stop` turning true ends both.
+    pub fn start(&self, brain: &Arc<Brain>, stop: Receiver<bool>) -> Running {
+        running::start(self, brain, stop)
+    }
+}

@@ -1,0 +1,91 @@
+//! How long to wait after failures in a row, and which of them is worth a line in the log.
+
+use std::time::Duration;
+
+use kube::runtime::utils::Backoff;
+use tokio::time::Instant;
+
+const FIRST: Duration = Duration::from_millis(500);
+
+/// The wait after a number of failures in a row (1 or more): doubling, up to `cap`, and spread
+/// over its upper half so that replicas do not come at once.
+pub fn delay(failures: u32, cap: Duration) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let full = FIRST.saturating_mul(1 << doublings).min(cap);
+    full.mul_f64(0.5 + 0.5 * fastrand::f64())
+}
+
+/// Failures that belong together: an outage ends when there was none for a while.
+#[derive(Debug, Default)]
+pub struct Outage {
+    failures: u32,
+    last: Option<Instant>,
+}
+
+impl Outage {
+    /// After this long without a failure, the next is a new outage. Longer than the waits between.
+    const QUIET: Duration = Duration::from_secs(30);
+
+    /// Counts a failure; says which of its outage it is, from 1.
+    pub fn failed(&mut self, now: Instant) -> u32 {
+        if self.last.is_none_or(|last| now - last > Self::QUIET) {
+            self.failures = 0;
+        }
+        self.last = Some(now);
+        self.failures = self.failures.saturating_add(1);
+        self.failures
+    }
+
+    /// Something succeeded; says whether that ends an outage.
+    pub fn over(&mut self) -> bool {
+        self.failures = 0;
+        self.last.take().is_some()
+    }
+}
+
+/// The waits of a watch: short enough that it resumes soon after the API server is back.
+#[derive(Debug, Default)]
+pub struct WatchBackoff(Outage);
+
+impl WatchBackoff {
+    const CAP: Duration = Duration::from_secs(10);
+}
+
+impl Iterator for WatchBackoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(delay(self.0.failed(Instant::now()), Self::CAP))
+    }
+}
+
+impl Backoff for WatchBackoff {
+    /// Nothing: the watcher says `Init` before each list that fails, and that is no success.
+    fn reset(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_cap_and_never_fall_below_half_of_it() {
+        let cap = Duration::from_secs(10);
+        for (failures, full) in [(1, 500), (2, 1000), (5, 8000), (6, 10_000), (u32::MAX, 10_000)] {
+            let wait = delay(failures, cap);
+            let full = Duration::from_millis(full);
+            assert!(wait <= full && wait >= full / 2, "{failures}: {wait:?}");
+        }
+    }
+
+    #[test]
+    fn an_outage_is_counted_until_it_was_quiet_or_something_succeeded() {
+        let mut outage = Outage::default();
+        let now = Instant::now();
+        assert!(!outage.over());
+        assert_eq!([outage.failed(now), outage.failed(now)], [1, 2]);
+        assert!(outage.over());
+        assert_eq!([outage.failed(now), outage.failed(now)], [1, 2]);
+        assert_eq!(outage.failed(now + Outage::QUIET + Duration::from_secs(1)), 1);
+    }
+}

@@ -1,0 +1,127 @@
+//! The kinds that are watched, and what the planner is told of each.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Service;
+use kube::Resource;
+use serde::de::DeserializeOwned;
+
+use super::raw::Raw;
+use crate::plan::{AppInput, Change, Key, Kind, Observed, Planner, ServiceInput, WebhookInput};
+use crate::resources::{Webhook, WebhookApp};
+
+/// A kind that is watched.
+pub trait Watched:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Send
+    + 'static
+{
+    /// What is told when the object is there.
+    fn change(self) -> Change;
+
+    /// What is told when the object is not there any more.
+    fn gone(key: Key) -> Change;
+
+    /// What is told about the known objects that a list did not have.
+    fn missing(planner: &Planner, listed: &HashSet<Key>) -> Vec<Change>;
+}
+
+impl Watched for Raw<WebhookApp> {
+    fn change(mut self) -> Change {
+        let status = self.take_status();
+        Change::App(match self.take_spec() {
+            Ok(spec) => AppInput::of(&WebhookApp { metadata: self.take_metadata(), spec, status }),
+            Err(why) => {
+                let mut input = AppInput::malformed(&self, &why);
+                input.meta.observed = status.as_ref().map(Observed::of_app).unwrap_or_default();
+                input
+            }
+        })
+    }
+
+    fn gone(key: Key) -> Change {
+        Change::AppGone(key)
+    }
+
+    fn missing(planner: &Planner, listed: &HashSet<Key>) -> Vec<Change> {
+        planner.gone(Kind::WebhookApp, listed)
+    }
+}
+
+impl Watched for Raw<Webhook> {
+    fn change(mut self) -> Change {
+        let status = self.take_status();
+        Change::Webhook(match self.take_spec() {
+            Ok(spec) => WebhookInput::of(&Webhook { metadata: self.take_metadata(), spec, status }),
+            Err(why) => {
+                let mut input = WebhookInput::malformed(&self, &why);
+                input.meta.observed = status.as_ref().map(Observed::of_webhook).unwrap_or_default();
+                input
+            }
+        })
+    }
+
+    fn gone(key: Key) -> Change {
+        Change::WebhookGone(key)
+    }
+
+    fn missing(planner: &Planner, listed: &HashSet<Key>) -> Vec<Change> {
+        planner.gone(Kind::Webhook, listed)
+    }
+}
+
+impl Watched for Service {
+    fn change(self) -> Change {
+        Change::Service(ServiceInput::of(&self))
+    }
+
+    fn gone(key: Key) -> Change {
+        Change::ServiceGone(key)
+    }
+
+    fn missing(planner: &Planner, listed: &HashSet<Key>) -> Vec<Change> {
+        planner.gone_services(listed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn app(spec: serde_json::Value) -> AppInput {
+        let object = json!({
+            "metadata": {"namespace": "a", "name": "b", "uid": "u", "generation": 3},
+            "spec": spec,
+            "status": {
+                "uuid": "14361375-54d4-4ddb-8d2d-0dd212e13cd1",
+                "conditions": [{"type": "Other", "is": "not ours"}],
+            },
+        });
+        let raw: Raw<WebhookApp> = serde_json::from_value(object).unwrap();
+        match raw.change() {
+            Change::App(input) => input,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_malformed_spec_keeps_metadata_and_status_and_says_what_is_wrong() {
+        let good = app(json!({"listener": {"url": "http://example.com"}}));
+        let bad = app(json!({"listener": 1}));
+        assert!(good.spec.is_ok());
+        assert!(bad.spec.unwrap_err().starts_with("spec cannot be read: invalid type"));
+        assert!(bad.meta.observed.uuid.is_some());
+        assert_eq!((good.meta, good.uid), (bad.meta, bad.uid));
+    }
+
+    #[test]
+    fn an_object_without_a_spec_is_malformed_and_not_an_error() {
+        assert!(app(serde_json::Value::Null).spec.is_err());
+    }
+}

@@ -1,0 +1,47 @@
+//! Only the holder of the lease writes statuses, and not for a moment longer.
+
+use tokio::select;
+use tokio::sync::watch::{Receiver, Sender};
+
+use super::lease::Lease;
+use super::running::turns;
+use super::statuses::Statuses;
+
+/// Competes for the lease until `stop` turns true, and writes statuses while it is held.
+///
+/// It begins when everything was listed once: before that a webhook would be told that an app
+/// does not exist which only was not listed yet.
+pub async fn lead(
+    mut lease: Lease,
+    statuses: Statuses,
+    leading: Sender<bool>,
+    mut synced: Receiver<bool>,
+    mut stop: Receiver<bool>,
+) {
+    select! {
+        () = turns(&mut stop) => return,
+        () = turns(&mut synced) => {}
+    }
+    while !*stop.borrow() {
+        select! {
+            () = turns(&mut stop) => {}
+            () = term(&mut lease, &statuses, &leading) => {}
+        }
+    }
+    leading.send_replace(false);
+    lease.release().await;
+}
+
+/// From getting the lease to losing it.
+async fn term(lease: &mut Lease, statuses: &Statuses, leading: &Sender<bool>) {
+    lease.acquire().await;
+    tracing::info!("this replica has the lease and writes statuses");
+    leading.send_replace(true);
+    select! {
+        biased;
+        () = lease.keep() => {}
+        () = statuses.write() => {}
+    }
+    leading.send_replace(false);
+    tracing::warn!("this replica has lost the lease");
+}

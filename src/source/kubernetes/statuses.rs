@@ -1,0 +1,193 @@
+//! Writes the statuses that differ: some at a time, each again until it is written.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, Resource};
+use serde::Serialize;
+use tokio::select;
+use tokio::time::{Instant, sleep};
+
+use super::backoff::{Outage, delay};
+use super::call::{CallError, call};
+use super::raw::Raw;
+use crate::plan::{Key, Kind, ObjectRef};
+use crate::resources::{FIELD_MANAGER, Webhook, WebhookApp};
+use crate::source::Brain;
+
+/// How many statuses are written at once.
+const CONCURRENCY: usize = 8;
+
+/// The longest wait before a status that could not be written is tried again.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Writes statuses.
+pub struct Statuses {
+    client: Client,
+    brain: Arc<Brain>,
+}
+
+impl Statuses {
+    /// Writes what `brain` decides.
+    pub fn new(client: Client, brain: Arc<Brain>) -> Self {
+        Self { client, brain }
+    }
+
+    /// Looks through all objects, then writes what becomes pending, for ever.
+    ///
+    /// When this is dropped, nothing more is written.
+    pub async fn write(&self) {
+        let objects: Vec<_> = self.brain.planner().objects().collect();
+        self.brain.pending().add(objects, []);
+        Board::new(self).run().await;
+    }
+
+    /// Writes one status, if it differs; says whether it did. An object that is gone has none.
+    async fn write_one(&self, object: &ObjectRef) -> Result<bool, CallError> {
+        let now = Timestamp::now();
+        let ObjectRef { kind, key } = object;
+        let written = match kind {
+            Kind::WebhookApp => {
+                let status = self.brain.planner().app_status(key, now);
+                self.patch::<WebhookApp>(key, status).await
+            }
+            Kind::Webhook => {
+                let status = self.brain.planner().webhook_status(key, now);
+                self.patch::<Webhook>(key, status).await
+            }
+        };
+        match written {
+            Err(error) if error.code() == Some(404) => Ok(false),
+            other => other,
+        }
+    }
+
+    async fn patch<K>(&self, key: &Key, status: Option<impl Serialize>) -> Result<bool, CallError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug,
+    {
+        let Some(status) = status else { return Ok(false) };
+        let body = serde_json::json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "metadata": {"namespace": key.namespace, "name": key.name},
+            "status": status,
+        });
+        // The answer is the whole object, whose spec may be what the status complains about.
+        let api = Api::<Raw<K>>::namespaced(self.client.clone(), &key.namespace);
+        // Forced: a status is the operator's alone.
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        call(api.patch_status(&key.name, &params, &Patch::Apply(&body))).await.map(|_| true)
+    }
+}
+
+/// What is being written, and what waits to be written again.
+struct Board<'a> {
+    statuses: &'a Statuses,
+    ready: VecDeque<ObjectRef>,
+    writes: FuturesUnordered<BoxFuture<'a, (ObjectRef, Result<bool, CallError>)>>,
+    /// What is in `writes`, and whether it became pending meanwhile: never two writes of one object.
+    busy: HashMap<ObjectRef, bool>,
+    waits: FuturesUnordered<BoxFuture<'static, ObjectRef>>,
+    /// What is in `waits`.
+    waiting: HashSet<ObjectRef>,
+    /// How often each failed in a row.
+    failures: HashMap<ObjectRef, u32>,
+    outage: Outage,
+}
+
+impl<'a> Board<'a> {
+    fn new(statuses: &'a Statuses) -> Self {
+        Self {
+            statuses,
+            ready: VecDeque::new(),
+            writes: FuturesUnordered::new(),
+            busy: HashMap::new(),
+            waits: FuturesUnordered::new(),
+            waiting: HashSet::new(),
+            failures: HashMap::new(),
+            outage: Outage::default(),
+        }
+    }
+
+    async fn run(mut self) {
+        let pending = self.statuses.brain.pending();
+        loop {
+            self.begin();
+            select! {
+                objects = pending.take(), if self.ready.is_empty() => self.admit(objects),
+                Some((object, written)) = self.writes.next() => self.settle(object, written),
+                Some(object) = self.waits.next() => {
+                    self.waiting.remove(&object);
+                    pending.add([object], []);
+                }
+            }
+        }
+    }
+
+    /// Begins as many writes as may be under way.
+    fn begin(&mut self) {
+        while self.writes.len() < CONCURRENCY {
+            let Some(object) = self.ready.pop_front() else { return };
+            self.busy.insert(object.clone(), false);
+            let statuses = self.statuses;
+            self.writes.push(
+                async move {
+                    let written = statuses.write_one(&object).await;
+                    (object, written)
+                }
+                .boxed(),
+            );
+        }
+    }
+
+    fn admit(&mut self, objects: Vec<ObjectRef>) {
+        for object in objects {
+            match self.busy.get_mut(&object) {
+                Some(again) => *again = true,
+                None => self.ready.push_back(object),
+            }
+        }
+    }
+
+    fn settle(&mut self, object: ObjectRef, written: Result<bool, CallError>) {
+        let again = self.busy.remove(&object).unwrap_or(false);
+        match written {
+            Ok(written) => self.succeeded(&object, written),
+            Err(error) => self.failed(&object, &error),
+        }
+        if again {
+            self.ready.push_back(object);
+        }
+    }
+
+    fn succeeded(&mut self, object: &ObjectRef, written: bool) {
+        self.failures.remove(object);
+        if written && self.outage.over() {
+            tracing::info!("statuses are written again");
+        }
+    }
+
+    fn failed(&mut self, object: &ObjectRef, error: &CallError) {
+        let (kind, key) = (object.kind.as_str(), &object.key);
+        match self.outage.failed(Instant::now()) {
+            1 => tracing::warn!(kind, %key, %error, "a status could not be written"),
+            _ => tracing::debug!(kind, %key, %error, "a status could not be written"),
+        }
+        let failures = self.failures.entry(object.clone()).or_default();
+        *failures += 1;
+        let wait = delay(*failures, LONGEST_WAIT);
+        if self.waiting.insert(object.clone()) {
+            let object = object.clone();
+            self.waits.push(sleep(wait).map(|()| object).boxed());
+        }
+    }
+}

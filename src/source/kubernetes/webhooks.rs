@@ -1,0 +1,105 @@
+//! Makes and deletes webhooks in the cluster, and waits until they are served, or not any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{DeleteParams, PostParams};
+use kube::{Api, Client, Resource, ResourceExt};
+use tokio::time::timeout;
+
+use super::call::{CallError, call};
+use crate::plan::Key;
+use crate::resources::{FIELD_MANAGER, Webhook, WebhookApp};
+use crate::source::{Brain, StoreError, WebhookStore};
+
+/// How long the watch may take to show what was done.
+const WATCH_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The webhooks of a cluster.
+pub struct Webhooks {
+    client: Client,
+    brain: Arc<Brain>,
+}
+
+impl Webhooks {
+    pub(super) fn new(client: Client, brain: Arc<Brain>) -> Self {
+        Self { client, brain }
+    }
+
+    fn api(&self, namespace: &str) -> Api<Webhook> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    async fn make(&self, mut webhook: Webhook) -> Result<(), StoreError> {
+        let namespace = webhook.namespace().unwrap_or_default();
+        let app = Key::new(&*namespace, &*webhook.spec.app);
+        webhook.owner_references_mut().push(self.owner(&app)?);
+        let params =
+            PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
+        let made = call(self.api(&namespace).create(&params, &webhook)).await;
+        self.wait_until(&Key::of(&made.map_err(refused)?), true).await;
+        Ok(())
+    }
+
+    async fn unmake(&self, key: &Key) -> Result<(), StoreError> {
+        let params = DeleteParams::background();
+        let deleted = call(self.api(&key.namespace).delete(&key.name, &params)).await;
+        deleted.map_err(|error| match error.code() {
+            Some(404) => StoreError::NotFound,
+            _ => refused(error),
+        })?;
+        self.wait_until(key, false).await;
+        Ok(())
+    }
+
+    /// The app as owner: the cluster deletes its webhooks after it, without holding it up.
+    fn owner(&self, app: &Key) -> Result<OwnerReference, StoreError> {
+        let planner = self.brain.planner();
+        let uid = planner.app(app).and_then(|app| app.uid.as_deref());
+        let uid = uid.ok_or_else(|| StoreError::Invalid("the app does not exist".into()))?;
+        Ok(OwnerReference {
+            api_version: WebhookApp::api_version(&()).into(),
+            kind: WebhookApp::kind(&()).into(),
+            name: app.name.to_string(),
+            uid: uid.into(),
+            controller: Some(false),
+            block_owner_deletion: None,
+        })
+    }
+
+    /// Waits until the brain knows a webhook, or does not know it any more.
+    async fn wait_until(&self, key: &Key, known: bool) {
+        let mut version = self.brain.version();
+        let seen = async {
+            while self.brain.planner().webhook(key).is_some() != known {
+                if version.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        if timeout(WATCH_DEADLINE, seen).await.is_err() {
+            // It is done in the cluster: an error would make the app do it again.
+            tracing::warn!(webhook = %key, known, "the watch does not show a change in time");
+        }
+    }
+}
+
+impl WebhookStore for Webhooks {
+    fn create(&self, webhook: Webhook) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.make(webhook).boxed()
+    }
+
+    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.unmake(key).boxed()
+    }
+}
+
+fn refused(error: CallError) -> StoreError {
+    match error.code() {
+        Some(400 | 422) => StoreError::Invalid(error.to_string()),
+        _ => StoreError::Unavailable(error.to_string()),
+    }
+}
