@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app_api;
+pub mod cli;
 pub mod delivery;
 pub mod event;
 pub mod http;
