@@ -1,0 +1,130 @@
+//! `webhook-operator run`: the whole product over a Kubernetes API server.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use ipnet::IpNet;
+
+use super::options::{Addresses, ServeArgs, addresses, base_url};
+use super::serve::{self, Parts, Running, control_runtime};
+use super::signals;
+use crate::app_api::Tokens;
+use crate::plan::Settings;
+use crate::plan::decide::ListenerPolicy;
+use crate::source::Brain;
+use crate::source::kubernetes::{Kubernetes, Options};
+
+/// Flags of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Kubeconfig file [default: KUBECONFIG, ~/.kube/config, or the pod's ServiceAccount]
+    #[arg(long, env = "WEBHOOK_OPERATOR_KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The operator's own namespace: its Lease and identity Secret [default: that of the pod, or of the kubeconfig]
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
+    namespace: Option<String>,
+    /// The name of this replica in the Lease [default: the host's name]
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    pod_name: Option<String>,
+    /// Namespaces to watch [default: all]
+    #[arg(long, env = "WEBHOOK_OPERATOR_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAME")]
+    watch_namespaces: Vec<String>,
+    /// The public port: triggers
+    #[arg(long, env = "WEBHOOK_OPERATOR_TRIGGER_ADDR", default_value = "0.0.0.0:8080", value_name = "ADDR")]
+    trigger_addr: SocketAddr,
+    /// The port of the app API
+    #[arg(long, env = "WEBHOOK_OPERATOR_APP_API_ADDR", default_value = "0.0.0.0:8081", value_name = "ADDR")]
+    app_api_addr: SocketAddr,
+    /// The admin port: probes
+    #[arg(long, env = "WEBHOOK_OPERATOR_ADMIN_ADDR", default_value = "0.0.0.0:9090", value_name = "ADDR")]
+    admin_addr: SocketAddr,
+    /// What trigger URLs begin with [default: http://<trigger-addr>]
+    #[arg(long, env = "WEBHOOK_OPERATOR_EXTERNAL_URL", value_parser = base_url, value_name = "URL")]
+    external_url: Option<String>,
+    /// Where listeners find the app API [default: http://webhook-operator-app-api.<namespace>.svc:<port>]
+    #[arg(long, env = "WEBHOOK_OPERATOR_APP_API_URL", value_parser = base_url, value_name = "URL")]
+    app_api_url: Option<String>,
+    /// Allow `listener.url`: tenants may then name any address that the address policy permits
+    #[arg(long, env = "WEBHOOK_OPERATOR_LISTENER_ALLOW_URL")]
+    listener_allow_url: bool,
+    /// Networks that listeners may be in although they are loopback, link-local or metadata
+    #[arg(long, env = "WEBHOOK_OPERATOR_LISTENER_ALLOW_CIDR", value_delimiter = ',', value_name = "CIDR")]
+    listener_allow_cidr: Vec<IpNet>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+/// Serves until a signal.
+pub fn run(args: RunArgs) -> anyhow::Result<()> {
+    control_runtime()?.block_on(serve(args))
+}
+
+async fn serve(args: RunArgs) -> anyhow::Result<()> {
+    let stop = signals::stop()?;
+    let kubernetes = Kubernetes::connect(options(&args)).await?;
+    let identity = kubernetes.identity_key().await?;
+    let ports = Addresses {
+        trigger: args.trigger_addr,
+        app_api: args.app_api_addr,
+        admin: args.admin_addr,
+    };
+    let bound = serve::bind(ports, args.serve.threads())?;
+    let ports = bound.addresses;
+    let scheme = args.serve.tls.scheme();
+    let tokens = Arc::new(Tokens::new(&identity));
+    let listener_addresses = addresses(&args.listener_allow_cidr);
+    let settings = Settings {
+        external_url: external_url(&args, scheme, ports.trigger),
+        listeners: ListenerPolicy {
+            allow_url: args.listener_allow_url,
+            addresses: listener_addresses.clone(),
+        },
+        identity,
+    };
+    let brain = Arc::new(Brain::new(settings, Arc::default()));
+    let source = kubernetes.start(&brain, stop.clone());
+    let parts = Parts {
+        store: Arc::new(kubernetes.webhooks(&brain)),
+        brain,
+        tokens,
+        reviewer: Some(Arc::new(kubernetes.tokens())),
+        app_api_url: app_api_url(&args, kubernetes.namespace(), ports.app_api),
+        listener_addresses,
+        synced: source.synced(),
+    };
+    let server = Running::start(bound, &args.serve, parts, stop)?;
+    serve::print_ready(scheme, ports);
+    // A source that ended by itself must not leave a server behind that knows nothing new.
+    let serving = async {
+        server.finished().await;
+        Ok(())
+    };
+    let watching = async { source.join().await.context("the watch of resources failed") };
+    tokio::try_join!(serving, watching)?;
+    Ok(())
+}
+
+fn options(args: &RunArgs) -> Options {
+    Options {
+        kubeconfig: args.kubeconfig.clone(),
+        namespace: args.namespace.clone(),
+        watch_namespaces: args.watch_namespaces.clone(),
+        pod: args.pod_name.clone(),
+    }
+}
+
+fn external_url(args: &RunArgs, scheme: &str, trigger: SocketAddr) -> String {
+    args.external_url.clone().unwrap_or_else(|| {
+        tracing::warn!("--external-url is not set: trigger URLs name this replica's own address");
+        format!("{scheme}://{trigger}")
+    })
+}
+
+fn app_api_url(args: &RunArgs, namespace: &str, app_api: SocketAddr) -> String {
+    let in_cluster =
+        || format!("http://webhook-operator-app-api.{namespace}.svc:{}", app_api.port());
+    args.app_api_url.clone().unwrap_or_else(in_cluster)
+}

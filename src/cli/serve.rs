@@ -1,0 +1,263 @@
+//! The server put together: trigger threads, the app API and the admin port over one brain.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+use tower::ServiceExt;
+
+use super::options::{Addresses, ServeArgs};
+use super::output;
+use crate::admin::{self, Health};
+use crate::app_api::{self, ApiFields, AppApi, Tokens};
+use crate::delivery::{Caller, Connector};
+use crate::http::{Acceptor, Drain, Limits};
+use crate::plan::address::AddressPolicy;
+use crate::source::{Brain, TokenReviewer, WebhookStore};
+use crate::trigger::{Budget, Pipeline, Shared};
+
+/// Connections that wait to be accepted, on each listener.
+const BACKLOG: i32 = 1024;
+
+/// Threads of everything but triggers.
+const CONTROL_THREADS: usize = 2;
+
+/// Sockets that are bound but not yet served.
+pub struct Bound {
+    trigger: Vec<std::net::TcpListener>,
+    app_api: std::net::TcpListener,
+    admin: std::net::TcpListener,
+    /// The addresses that were bound: a port of 0 has become a real one.
+    pub addresses: Addresses,
+}
+
+/// What the server serves.
+pub struct Parts {
+    /// Resources and routes.
+    pub brain: Arc<Brain>,
+    /// Where webhooks are made and deleted.
+    pub store: Arc<dyn WebhookStore>,
+    /// The app API's own tokens.
+    pub tokens: Arc<Tokens>,
+    /// Who knows tokens of ServiceAccounts, in a cluster.
+    pub reviewer: Option<Arc<dyn TokenReviewer>>,
+    /// Where apps find the app API.
+    pub app_api_url: String,
+    /// Which addresses listeners may have.
+    pub listener_addresses: AddressPolicy,
+    /// True once every route is known.
+    pub synced: watch::Receiver<bool>,
+}
+
+/// A server at work.
+pub struct Running {
+    trigger_threads: Vec<oneshot::Receiver<()>>,
+    ports: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// The runtime of everything but triggers.
+pub fn control_runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(CONTROL_THREADS).enable_all().build()
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Binds all ports.
+///
+/// # Errors
+/// When one of them is not to be had.
+pub fn bind(wanted: Addresses, trigger_threads: usize) -> anyhow::Result<Bound> {
+    let trigger = bind_shared(wanted.trigger, trigger_threads)
+        .with_context(|| format!("cannot listen on {} (--trigger-addr)", wanted.trigger))?;
+    let app_api = bind_one(wanted.app_api)
+        .with_context(|| format!("cannot listen on {} (--app-api-addr)", wanted.app_api))?;
+    let admin = bind_one(wanted.admin)
+        .with_context(|| format!("cannot listen on {} (--admin-addr)", wanted.admin))?;
+    let addresses = Addresses {
+        trigger: trigger[0].local_addr()?,
+        app_api: app_api.local_addr()?,
+        admin: admin.local_addr()?,
+    };
+    Ok(Bound { trigger, app_api, admin, addresses })
+}
+
+/// One listener for each thread, all of one port (SO_REUSEPORT): the kernel spreads connections.
+fn bind_shared(address: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
+    // First without sharing: a second server on this port must fail, not take half of it.
+    drop(bind_one(address)?);
+    let first = bind_socket(address, true)?;
+    let address = first.local_addr()?;
+    let rest = (1..count).map(|_| bind_socket(address, true));
+    std::iter::once(Ok(first)).chain(rest).collect()
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    bind_socket(address, false)
+}
+
+fn bind_socket(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+impl Running {
+    /// Begins to serve; ends, with a deadline, once `stop` turns true.
+    ///
+    /// # Errors
+    /// When certificates or threads are not to be had.
+    pub fn start(
+        bound: Bound,
+        args: &ServeArgs,
+        parts: Parts,
+        stop: watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
+        let limits = Arc::new(args.limits.limits());
+        let shared = Arc::new(Shared {
+            routes: parts.brain.routes().clone(),
+            limits: limits.clone(),
+            budget: Budget::new(limits.buffered_bytes),
+            draining: draining(stop.clone()),
+            max_body_bytes: args.limits.max_body_bytes,
+        });
+        let connector = Connector::new(parts.listener_addresses, args.listener_ca_file.clone())
+            .context("--listener-ca-file")?;
+        let pipeline = || {
+            let fields = ApiFields::new(&parts.app_api_url, parts.tokens.clone(), now);
+            let caller = Caller::new(connector.clone());
+            (Pipeline::new(shared.clone(), Arc::new(fields), caller.clone()), caller)
+        };
+        let acceptor = Acceptor::new(limits.clone(), args.tls.config()?);
+        let mut trigger_threads = Vec::new();
+        for (number, listener) in bound.trigger.into_iter().enumerate() {
+            let (pipeline, caller) = pipeline();
+            let drain = Drain::new(stop.clone());
+            let serve = serve_triggers(acceptor.clone(), listener, pipeline, caller, drain, limits.drain);
+            trigger_threads.push(spawn_thread(number, serve)?);
+        }
+        let app_api = app_api::router(AppApi::new(
+            parts.brain.clone(),
+            parts.store,
+            parts.tokens.clone(),
+            parts.reviewer,
+            now,
+        ));
+        let admin = admin::router(Health { synced: parts.synced, stopping: stop.clone() });
+        let (triggers, caller) = pipeline();
+        tokio::spawn(caller.sweep());
+        let ports = vec![
+            tokio::spawn(serve_router(bound.app_api, app_api, Some(triggers), limits.clone(), stop.clone())),
+            tokio::spawn(serve_router(bound.admin, admin, None, limits, stop)),
+        ];
+        Ok(Self { trigger_threads, ports })
+    }
+
+    /// Resolves when everything has drained or was cut off.
+    pub async fn finished(self) {
+        for thread in self.trigger_threads {
+            let _ = thread.await;
+        }
+        for port in self.ports {
+            let _ = port.await;
+        }
+    }
+}
+
+/// Says that it serves, as programs and people expect it.
+pub fn print_ready(scheme: &str, addresses: Addresses) {
+    let Addresses { trigger, app_api, admin } = addresses;
+    output::line(&format!(
+        "ready trigger={scheme}://{trigger} app-api=http://{app_api} admin=http://{admin}"
+    ));
+}
+
+fn draining(mut stop: watch::Receiver<bool>) -> Arc<AtomicBool> {
+    let draining = Arc::new(AtomicBool::new(false));
+    let flag = draining.clone();
+    tokio::spawn(async move {
+        if stop.wait_for(|stop| *stop).await.is_ok() {
+            flag.store(true, Ordering::Relaxed);
+        }
+    });
+    draining
+}
+
+/// A thread with a runtime of its own: what a trigger needs never leaves its core.
+fn spawn_thread(
+    number: usize,
+    serve: impl Future<Output = io::Result<()>> + Send + 'static,
+) -> anyhow::Result<oneshot::Receiver<()>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let (done, finished) = oneshot::channel();
+    std::thread::Builder::new().name(format!("trigger-{number}")).spawn(move || {
+        if let Err(error) = runtime.block_on(serve) {
+            tracing::error!(%error, "a trigger thread ended");
+        }
+        let _ = done.send(());
+    })?;
+    Ok(finished)
+}
+
+async fn serve_triggers(
+    acceptor: Acceptor,
+    listener: std::net::TcpListener,
+    pipeline: Pipeline,
+    caller: Caller,
+    drain: Drain,
+    deadline: Duration,
+) -> io::Result<()> {
+    tokio::spawn(caller.sweep());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let pipeline = pipeline.clone();
+        async move { Ok::<_, Infallible>(pipeline.handle(request).await) }
+    });
+    acceptor.run(TcpListener::from_std(listener)?, service, drain.clone()).await;
+    if timeout(deadline, drain.finished()).await.is_err() {
+        tracing::warn!("triggers were cut off: they took longer than the drain timeout");
+    }
+    Ok(())
+}
+
+async fn serve_router(
+    listener: std::net::TcpListener,
+    router: Router,
+    triggers: Option<Pipeline>,
+    limits: Arc<Limits>,
+    stop: watch::Receiver<bool>,
+) {
+    let Ok(listener) = TcpListener::from_std(listener) else { return };
+    let drain = Drain::new(stop);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (router, triggers) = (router.clone(), triggers.clone());
+        async move {
+            match triggers.filter(|_| request.uri().path().starts_with("/apps/")) {
+                Some(triggers) => Ok(triggers.handle(request).await.map(Body::new)),
+                None => router.oneshot(request.map(Body::new)).await,
+            }
+        }
+    });
+    let deadline = limits.drain;
+    Acceptor::new(limits, None).run(listener, service, drain.clone()).await;
+    let _ = timeout(deadline, drain.finished()).await;
+}

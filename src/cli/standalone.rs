@@ -1,0 +1,214 @@
+//! `webhook-operator standalone`: the whole product over a folder of YAML.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use ipnet::IpNet;
+use tokio::sync::watch;
+
+use super::options::{Addresses, ServeArgs, addresses, base_url, time};
+use super::serve::{self, Parts, Running, control_runtime};
+use super::{output, signals};
+use crate::app_api::Tokens;
+use crate::plan::decide::ListenerPolicy;
+use crate::plan::{Key, Kind, Settings};
+use crate::source::Brain;
+use crate::source::files::{self, Files};
+
+/// How many URLs are printed; the rest stand in the status files.
+const PRINTED_URLS: usize = 50;
+
+/// Flags of `standalone`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct StandaloneArgs {
+    #[command(subcommand)]
+    command: Option<StandaloneCommand>,
+    /// Folder of YAML files: WebhookApp, Webhook, Secret, Service; read again when they change
+    #[arg(long, env = "WEBHOOK_OPERATOR_MANIFESTS", value_name = "DIR", required = true)]
+    manifests: Option<PathBuf>,
+    /// Where the identity key, statuses and webhooks made by the app API are kept
+    #[arg(long, env = "WEBHOOK_OPERATOR_DATA_DIR", value_name = "DIR", default_value = "./data")]
+    data_dir: PathBuf,
+    /// The public port: triggers
+    #[arg(long, env = "WEBHOOK_OPERATOR_TRIGGER_ADDR", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    trigger_addr: SocketAddr,
+    /// The port of the app API
+    #[arg(long, env = "WEBHOOK_OPERATOR_APP_API_ADDR", default_value = "127.0.0.1:8081", value_name = "ADDR")]
+    app_api_addr: SocketAddr,
+    /// The admin port: probes
+    #[arg(long, env = "WEBHOOK_OPERATOR_ADMIN_ADDR", default_value = "127.0.0.1:9090", value_name = "ADDR")]
+    admin_addr: SocketAddr,
+    /// What trigger URLs begin with [default: http://<trigger-addr>]
+    #[arg(long, env = "WEBHOOK_OPERATOR_EXTERNAL_URL", value_parser = base_url, value_name = "URL")]
+    external_url: Option<String>,
+    /// Where listeners find the app API [default: http://<app-api-addr>]
+    #[arg(long, env = "WEBHOOK_OPERATOR_APP_API_URL", value_parser = base_url, value_name = "URL")]
+    app_api_url: Option<String>,
+    /// Networks that listeners may be in although they are loopback, link-local or metadata
+    #[arg(long, env = "WEBHOOK_OPERATOR_LISTENER_ALLOW_CIDR", value_delimiter = ',', default_value = "127.0.0.0/8,::1/128", value_name = "CIDR")]
+    listener_allow_cidr: Vec<IpNet>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum StandaloneCommand {
+    /// Print a token with which an app may call the app API
+    Token(TokenArgs),
+}
+
+#[derive(Debug, Args)]
+struct TokenArgs {
+    /// The data dir of the standalone operator
+    #[arg(long, env = "WEBHOOK_OPERATOR_DATA_DIR", value_name = "DIR", default_value = "./data")]
+    data_dir: PathBuf,
+    /// The WebhookApp
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = app_key)]
+    app: Key,
+    /// How long the token lives
+    #[arg(long, default_value = "24h", value_parser = time, value_name = "TIME")]
+    ttl: Duration,
+}
+
+impl StandaloneArgs {
+    /// What `demo` starts: everything in one folder, on free ports of loopback.
+    pub fn for_demo(manifests: PathBuf, data_dir: PathBuf, ports: Addresses, serve: ServeArgs) -> Self {
+        Self {
+            command: None,
+            manifests: Some(manifests),
+            data_dir,
+            trigger_addr: ports.trigger,
+            app_api_addr: ports.app_api,
+            admin_addr: ports.admin,
+            external_url: None,
+            app_api_url: None,
+            listener_allow_cidr: vec![IpNet::from(ports.trigger.ip())],
+            serve,
+        }
+    }
+
+    fn ports(&self) -> Addresses {
+        Addresses {
+            trigger: self.trigger_addr,
+            app_api: self.app_api_addr,
+            admin: self.admin_addr,
+        }
+    }
+}
+
+/// Serves until a signal, or prints a token.
+pub fn standalone(args: StandaloneArgs) -> anyhow::Result<()> {
+    if let Some(StandaloneCommand::Token(args)) = &args.command {
+        return token(args);
+    }
+    control_runtime()?.block_on(async {
+        let standalone = Standalone::start(args, signals::stop()?).await?;
+        standalone.print_ready();
+        standalone.print_urls();
+        standalone.finished().await;
+        Ok(())
+    })
+}
+
+/// A standalone operator at work.
+pub struct Standalone {
+    /// The ports that it serves.
+    pub ports: Addresses,
+    /// Its resources.
+    pub brain: Arc<Brain>,
+    scheme: &'static str,
+    server: Running,
+    files: tokio::task::JoinHandle<()>,
+}
+
+impl Standalone {
+    /// Reads everything, writes the statuses, and serves until `stop` turns true.
+    pub async fn start(args: StandaloneArgs, stop: watch::Receiver<bool>) -> anyhow::Result<Self> {
+        let manifests = args.manifests.clone().context("--manifests is missing")?;
+        let bound = serve::bind(args.ports(), args.serve.threads())?;
+        let ports = bound.addresses;
+        let scheme = args.serve.tls.scheme();
+        let external_url =
+            args.external_url.clone().unwrap_or_else(|| format!("{scheme}://{}", ports.trigger));
+        let app_api_url =
+            args.app_api_url.clone().unwrap_or_else(|| format!("http://{}", ports.app_api));
+
+        let listener_addresses = addresses(&args.listener_allow_cidr);
+        let listeners = ListenerPolicy { allow_url: true, addresses: listener_addresses.clone() };
+        let identity = files::identity_key(&args.data_dir)?;
+        let tokens = Arc::new(Tokens::new(&identity));
+        let settings = Settings { external_url, listeners, identity };
+        let brain = Arc::new(Brain::new(settings, Arc::default()));
+        let files = Arc::new(Files::open(manifests, args.data_dir.clone(), brain.clone())?);
+        let loading = files.clone();
+        tokio::task::spawn_blocking(move || loading.load()).await??;
+
+        let parts = Parts {
+            brain: brain.clone(),
+            store: files.clone(),
+            tokens,
+            reviewer: None,
+            app_api_url,
+            listener_addresses,
+            synced: watch::channel(true).1,
+        };
+        let server = Running::start(bound, &args.serve, parts, stop.clone())?;
+        let files = tokio::spawn(files.run(stop));
+        Ok(Self { ports, brain, scheme, server, files })
+    }
+
+    /// The trigger URL of a webhook.
+    pub fn url_of(&self, namespace: &str, name: &str) -> Option<String> {
+        self.brain.planner().webhook_url(&Key::new(namespace, name))
+    }
+
+    /// Resolves when everything has drained.
+    pub async fn finished(self) {
+        self.server.finished().await;
+        let _ = self.files.await;
+    }
+
+    fn print_ready(&self) {
+        serve::print_ready(self.scheme, self.ports);
+    }
+
+    fn print_urls(&self) {
+        let planner = self.brain.planner();
+        let mut keys: Vec<Key> = planner
+            .objects()
+            .filter_map(|object| (object.kind == Kind::Webhook).then_some(object.key))
+            .collect();
+        keys.sort();
+        for key in keys.iter().take(PRINTED_URLS) {
+            let url = planner.webhook_url(key);
+            output::line(&format!("webhook {key} {}", url.as_deref().unwrap_or("(no such app)")));
+        }
+        if keys.len() > PRINTED_URLS {
+            let more = keys.len() - PRINTED_URLS;
+            output::line(&format!("and {more} more: see the status files in the data dir"));
+        }
+    }
+}
+
+fn token(args: &TokenArgs) -> anyhow::Result<()> {
+    if !args.data_dir.is_dir() {
+        bail!("there is no data dir {}: start standalone once, or name it with --data-dir", args.data_dir.display());
+    }
+    let identity = files::identity_key(&args.data_dir)?;
+    output::line(&Tokens::new(&identity).issue(&args.app, serve::now(), args.ttl));
+    Ok(())
+}
+
+fn app_key(text: &str) -> Result<Key, String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok(Key::new(namespace, name))
+        }
+        _ => Err("must be NAMESPACE/NAME".into()),
+    }
+}

@@ -1,0 +1,33 @@
+// webhook-cluster is a real Kubernetes for the tests in one binary, built from
+// source: a test needs no container registry, no root and no installed tool.
+//
+// Each subcommand is a whole program of Kubernetes.
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+var subcommands = map[string]func() error{
+	"control-plane": controlPlane,
+	"kubectl":       kubectl,
+}
+
+func main() {
+	// Programs of Kubernetes read os.Args themselves: with the first word
+	// gone, each finds its own name and arguments where it expects them.
+	os.Args = os.Args[1:]
+	if len(os.Args) == 0 || subcommands[os.Args[0]] == nil {
+		names := slices.Sorted(maps.Keys(subcommands))
+		fmt.Fprintf(os.Stderr, "usage: webhook-cluster %s ...\n", strings.Join(names, "|"))
+		os.Exit(2)
+	}
+	if err := subcommands[os.Args[0]](); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", os.Args[0], err)
+		os.Exit(1)
+	}
+}
