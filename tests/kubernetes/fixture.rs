@@ -41,8 +41,12 @@ pub fn fresh_cluster() -> Cluster {
 
 /// Installs what `webhook-operator crds` prints, and waits until the API server serves it.
 pub fn install_crds(cluster: &Cluster) {
-    let yaml = crds::all().iter().map(crds::to_yaml).collect::<Vec<_>>().join("\n---\n");
-    let output = cluster.kubectl_stdin(&["apply", "--server-side", "-f", "-"], &yaml);
+    install(cluster, &crds::all().iter().map(crds::to_yaml).collect::<Vec<_>>().join("\n---\n"));
+}
+
+/// Installs definitions of the two kinds.
+pub fn install(cluster: &Cluster, yaml: &str) {
+    let output = cluster.kubectl_stdin(&["apply", "--server-side", "-f", "-"], yaml);
     assert!(output.ok, "{}", output.stderr);
     let names = ["crd/webhookapps.lenra.io", "crd/webhooks.lenra.io"];
     let output = cluster
