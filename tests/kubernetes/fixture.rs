@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::{Key, Settings};
 use webhook_operator::resources::crds;
@@ -197,6 +198,8 @@ impl Operator {
     }
 
     pub async fn try_start(options: Options) -> Result<Self, KubernetesError> {
+        // Shows what RUST_LOG names; only the first of the tests sets it up.
+        drop(tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).try_init());
         let kubernetes = Kubernetes::connect(options).await?;
         let settings = Settings {
             external_url: "https://hooks.example.com".into(),

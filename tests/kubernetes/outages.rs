@@ -50,8 +50,10 @@ async fn a_malformed_object_is_told_so_and_does_not_stop_the_others() {
     install(&cluster, &lax_crds());
     let site = Site::of(Box::new(cluster));
     let malformed = [
-        with(app("a-malformed"), "/spec/listener", json!(1)),
+        with(app("a-malformed"), "/spec/environmentId", json!("one")),
         with(webhook("a-malformed", "shop"), "/spec/action", json!({"not": "a text"})),
+        // The API server takes no status of this one: the rule of its listener fails first.
+        with(app("a-hopeless"), "/spec/listener", json!(1)),
     ];
     malformed.iter().for_each(|object| site.apply(object));
     install_crds(&site.cluster);
@@ -70,6 +72,8 @@ async fn a_malformed_object_is_told_so_and_does_not_stop_the_others() {
         state(&operator.brain, &site.key("shop"), &site.key("payments")),
         Some(State::Serving)
     );
+    let hopeless = operator.brain.planner().app(&site.key("a-hopeless")).cloned();
+    assert!(hopeless.expect("an app").spec.is_err());
     stay_as_they_are(&site, &objects).await;
 
     site.apply(&app("a-malformed"));
