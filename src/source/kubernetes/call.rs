@@ -64,7 +64,7 @@ pub fn describe(error: &kube::Error) -> String {
 }
 
 fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
+    let causes = std::iter::successors(error.source(), |&error| error.source());
     causes.fold(error.to_string(), |text, cause| {
         let cause = cause.to_string();
         // Many errors repeat the text of their cause.
