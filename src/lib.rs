@@ -1,7 +1,13 @@
 //! webhook-operator: inbound webhooks for Kubernetes.
 #![forbid(unsafe_code)]
 
+pub mod app_api;
+pub mod cli;
+pub mod delivery;
+pub mod event;
+pub mod http;
 pub mod plan;
 pub mod resources;
 pub mod routes;
 pub mod source;
+pub mod trigger;

@@ -10,7 +10,7 @@ use super::address::AddressPolicy;
 use super::input::{AppSpec, Endpoint, Key, ServiceAddress, ServiceInput, WebhookSpec};
 use crate::resources::Scheme;
 use crate::resources::conditions::Verdict;
-use crate::routes::{Host, Target};
+use crate::routes::{Host, Origin, Target};
 
 /// What the operator's flags say about listeners.
 #[derive(Clone, Debug, Default)]
@@ -35,18 +35,21 @@ pub fn target(
         Endpoint::Service { name, port, path, scheme } => {
             let service = existing(app, name, service)?;
             let port = port_number(service, port)?;
-            let authority = format!("{name}.{}.svc:{port}", app.namespace);
-            Target {
-                scheme: *scheme,
-                host: service_host(service)?,
-                port,
-                authority: authority.into(),
-                path: path.clone(),
-            }
+            let server_name: Arc<str> = format!("{name}.{}.svc", app.namespace).into();
+            let authority = format!("{server_name}:{port}");
+            let host = service_host(service, &server_name)?;
+            let origin = Origin { scheme: *scheme, host, port, server_name };
+            new_target(origin, &authority, path)?
         }
         Endpoint::Url(url) => url_target(&url_allowed(url, policy)?)?,
     };
     address_allowed(target, &policy.addresses)
+}
+
+fn new_target(origin: Origin, authority: &str, path: &str) -> Result<Target, Verdict> {
+    let authority = authority.parse().map_err(|_| invalid_url("its host is no header value"))?;
+    let path = path.parse().map_err(|_| invalid_url("its path is not valid"))?;
+    Ok(Target { origin: Arc::new(origin), authority, path })
 }
 
 fn existing<'a>(
@@ -84,13 +87,10 @@ fn port_number(service: &ServiceInput, wanted: &IntOrString) -> Result<u16, Verd
     })
 }
 
-fn service_host(service: &ServiceInput) -> Result<Host, Verdict> {
+fn service_host(service: &ServiceInput, name: &Arc<str>) -> Result<Host, Verdict> {
     match service.address {
         ServiceAddress::ClusterIp(address) => Ok(Host::Address(address)),
-        ServiceAddress::Headless => {
-            let name = format!("{}.{}.svc", service.key.name, service.key.namespace);
-            Ok(Host::Name(name.into()))
-        }
+        ServiceAddress::Headless => Ok(Host::Name(name.clone())),
         ServiceAddress::ExternalName => Err(Verdict::stalled(
             "ServiceTypeNotSupported",
             format!(
@@ -126,14 +126,11 @@ fn url_target(url: &Url) -> Result<Target, Verdict> {
         Some(url::Host::Ipv6(address)) => Host::Address(IpAddr::V6(address)),
         None => return Err(invalid_url("it has no host")),
     };
-    let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
-    Ok(Target {
-        scheme,
-        host,
-        port: url.port_or_known_default().unwrap_or(80),
-        authority: url[url::Position::BeforeHost..url::Position::AfterPort].into(),
-        path: path.into(),
-    })
+    let port = url.port_or_known_default().unwrap_or(80);
+    let origin =
+        Origin { scheme, host, port, server_name: url.host_str().unwrap_or_default().into() };
+    let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
+    new_target(origin, authority, &url[url::Position::BeforePath..url::Position::AfterQuery])
 }
 
 fn invalid_url(why: &str) -> Verdict {
@@ -142,7 +139,7 @@ fn invalid_url(why: &str) -> Verdict {
 
 /// A name is checked at each connect, on what it resolves to; an address can be refused here.
 fn address_allowed(target: Target, policy: &AddressPolicy) -> Result<Target, Verdict> {
-    match target.host {
+    match target.origin.host {
         Host::Address(address) if !policy.permits(address) => Err(Verdict::stalled(
             "ListenerAddressRefused",
             "the listener is at a loopback, link-local, multicast or metadata address, which this operator does not connect to (--listener-allow-cidr)",

@@ -511,6 +511,11 @@ impl Planner {
         self.apps.get(key).map(|state| &state.input)
     }
 
+    /// The UUID of an app; `None` while another app has it.
+    pub fn app_uuid(&self, key: &Key) -> Option<Uuid> {
+        self.apps.get(key)?.app.as_ref().map(|app| app.uuid)
+    }
+
     /// The apps of a namespace that a ServiceAccount may act for, ordered by name.
     pub fn apps_of_account(&self, namespace: &str, account: &str) -> Vec<Key> {
         let listed = |state: &&AppState| {

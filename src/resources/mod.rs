@@ -3,6 +3,7 @@
 pub mod conditions;
 pub mod crds;
 mod schema;
+pub mod validate;
 pub mod webhook;
 pub mod webhook_app;
 

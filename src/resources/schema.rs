@@ -1,6 +1,6 @@
 //! Fragments of OpenAPI schema that a Rust type alone cannot say.
 
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 /// The text of a UUID as Kubernetes writes its own: lower case, with hyphens.
 pub const UUID_PATTERN: &str = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
@@ -14,6 +14,12 @@ pub const LABEL_PATTERN: &str = "^[a-z]([-a-z0-9]*[a-z0-9])?$";
 /// A field name of HTTP (RFC 9110, section 5.1: `token`).
 const HEADER_NAME_PATTERN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 
+/// A field that may be absent, and is absent where it is given as null: the API server drops a null
+/// that is not allowed, so that `has()` in a rule means that there is a value.
+pub fn not_null<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
 /// An object that is kept as it was given.
 pub fn any_object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
@@ -23,15 +29,18 @@ pub fn any_object(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A port by number or by name.
+/// The name of a port (RFC 6335, section 5.1): of a-z, 0-9 and single hyphens, with a letter.
+const PORT_NAME_PATTERN: &str = "^([0-9]+-)*[0-9]*[a-z](-?[a-z0-9])*$";
+
+/// A port by number or by name. Each limit means one of the two: a number is not measured as text.
 pub fn port(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "anyOf": [{"type": "integer"}, {"type": "string"}],
         "x-kubernetes-int-or-string": true,
-        "x-kubernetes-validations": [{
-            "rule": "type(self) == int ? self >= 1 && self <= 65535 : self.matches('^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$')",
-            "message": "must be a port number from 1 to 65535 or the name of a port (at most 15 of a-z, 0-9 and -)",
-        }],
+        "minimum": 1,
+        "maximum": 65535,
+        "maxLength": 15,
+        "pattern": PORT_NAME_PATTERN,
     })
 }
 

@@ -48,7 +48,7 @@ pub struct WebhookSpec {
     pub props: Option<Map<String, Value>>,
     /// An existing UUID to adopt, in lower case. Without it the operator derives one. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 36), regex(pattern = schema::UUID_PATTERN))]
+    #[schemars(schema_with = "schema::not_null::<String>", length(max = 36), regex(pattern = schema::UUID_PATTERN))]
     pub uuid: Option<String>,
     /// A number that the app API echoes as `user_id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,6 +66,7 @@ pub struct WebhookSpec {
     pub forward_headers: Vec<String>,
     /// How events reach the listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<Delivery>")]
     pub delivery: Option<Delivery>,
 }
 

@@ -35,7 +35,7 @@ use super::schema;
 pub struct WebhookAppSpec {
     /// An existing UUID to adopt, in lower case. Without it the operator derives one. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 36), regex(pattern = schema::UUID_PATTERN))]
+    #[schemars(schema_with = "schema::not_null::<String>", length(max = 36), regex(pattern = schema::UUID_PATTERN))]
     pub uuid: Option<String>,
     /// A number that the app API echoes as `environment_id`.
     #[serde(default = "default_environment_id")]
@@ -59,12 +59,13 @@ pub struct WebhookAppSpec {
 pub struct Listener {
     /// A Service of the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<ServiceReference>")]
     pub service: Option<ServiceReference>,
     /// An absolute http or https URL; only where the operator allows URLs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(schema_with = "schema::not_null::<String>", length(min = 1, max = 2048))]
     #[x_kube(
-        validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != ''")
+        validation = Rule::new("isURL(self) && url(self).getHostname() != '' && self.matches('(?i)^https?://[^/?#]')")
             .message("must be an absolute http or https URL")
     )]
     pub url: Option<String>,

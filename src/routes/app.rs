@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::uri::PathAndQuery;
 use uuid::Uuid;
 
 use crate::resources::{Envelope, Scheme};
@@ -29,18 +31,27 @@ pub struct App {
 }
 
 /// A listener's address.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
+    /// What is connected to; connections are pooled by it.
+    pub origin: Arc<Origin>,
+    /// The value of the `Host` header.
+    pub authority: HeaderValue,
+    /// Path and query of the request.
+    pub path: PathAndQuery,
+}
+
+/// What a connection to a listener depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
     /// `http` or `https`.
     pub scheme: Scheme,
     /// What is connected to.
     pub host: Host,
     /// The TCP port.
     pub port: u16,
-    /// The value of the `Host` header; without its port also the name in the certificate.
-    pub authority: Arc<str>,
-    /// Path and query of the request.
-    pub path: Arc<str>,
+    /// The name that the listener's certificate must have, of `https`.
+    pub server_name: Arc<str>,
 }
 
 /// A name or an address.
@@ -56,14 +67,24 @@ pub enum Host {
 #[derive(Debug, Default)]
 pub struct Load {
     in_flight: AtomicUsize,
+    buffered: AtomicUsize,
+}
+
+/// How much one app may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    /// Triggers at once.
+    pub in_flight: usize,
+    /// Bytes of bodies in memory at once.
+    pub buffered: usize,
 }
 
 impl Load {
-    /// Takes one of `limit` places of this app; `None` when all are taken.
-    pub fn enter(self: &Arc<Self>, limit: usize) -> Option<LoadGuard> {
+    /// Takes a place of this app; `None` when all are taken.
+    pub fn enter(self: &Arc<Self>, share: Share) -> Option<Place> {
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let guard = LoadGuard(Arc::clone(self));
-        (before < limit).then_some(guard)
+        let place = Place { load: Arc::clone(self), share, buffered: 0 };
+        (before < share.in_flight).then_some(place)
     }
 
     /// How many triggers of this app are under way.
@@ -79,12 +100,26 @@ impl PartialEq for Load {
     }
 }
 
-/// A place taken by [`Load::enter`], given back when dropped.
+/// A place taken by [`Load::enter`]; it and what it buffers are given back when it is dropped.
 #[derive(Debug)]
-pub struct LoadGuard(Arc<Load>);
+pub struct Place {
+    load: Arc<Load>,
+    share: Share,
+    buffered: usize,
+}
 
-impl Drop for LoadGuard {
+impl Place {
+    /// Counts more bytes held in memory; false when that is more than the app's share.
+    pub fn buffer(&mut self, bytes: usize) -> bool {
+        self.buffered += bytes;
+        let before = self.load.buffered.fetch_add(bytes, Ordering::Relaxed);
+        before + bytes <= self.share.buffered
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.load.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.load.buffered.fetch_sub(self.buffered, Ordering::Relaxed);
     }
 }

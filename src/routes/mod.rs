@@ -3,7 +3,7 @@
 mod app;
 mod table;
 
-pub use app::{App, Host, Load, LoadGuard, Target};
+pub use app::{App, Host, Load, Origin, Place, Share, Target};
 pub use table::{Change, Id, Table};
 
 use std::sync::Arc;

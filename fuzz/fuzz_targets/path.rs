@@ -1,0 +1,15 @@
+//! Any path is refused or names the two UUIDs that it spells out, and never a panic.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use webhook_operator::trigger::path::parse;
+
+fuzz_target!(|input: &[u8]| {
+    let Ok(path) = std::str::from_utf8(input) else {
+        return;
+    };
+    if let Ok(id) = parse(path) {
+        let spelled = format!("/apps/{}/webhooks/{}", id.app, id.webhook);
+        assert_eq!(spelled, path.to_ascii_lowercase());
+    }
+});

@@ -1,0 +1,94 @@
+//! Who calls: from a bearer token to the one app that the caller acts for.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName};
+use uuid::Uuid;
+
+use super::AppApi;
+use super::error::ApiError;
+use super::tokens::TokenError;
+use crate::plan::{Key, Planner};
+use crate::source::Account;
+
+/// Names the app, where the caller's ServiceAccount may act for several.
+pub const WEBHOOK_APP_UUID: HeaderName = HeaderName::from_static("webhook-app-uuid");
+
+/// The app that a request was authenticated as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Namespace and name of the app.
+    pub app: Key,
+    /// `spec.environmentId` of the app.
+    pub environment_id: i64,
+}
+
+impl FromRequestParts<Arc<AppApi>> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<AppApi>) -> Result<Self, ApiError> {
+        let token = bearer(&parts.headers)?;
+        match api.tokens.verify(token, (api.clock)()) {
+            Ok(app) => existing(&api.brain.planner(), app),
+            // What has our form is ours, good or not: nobody else is asked about it.
+            Err(TokenError::Forged | TokenError::Expired) => Err(ApiError::InvalidToken),
+            Err(TokenError::Malformed) => {
+                let account = review(api, token).await?;
+                of_account(&api.brain.planner(), &account, named_app(&parts.headers))
+            }
+        }
+    }
+}
+
+/// The token of `Authorization: Bearer <token>` (RFC 6750, section 2.1).
+fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let value = headers.get(AUTHORIZATION).ok_or(ApiError::Unauthenticated)?;
+    // A token is ASCII: whatever this is, it is none.
+    let text = value.to_str().map_err(|_| ApiError::InvalidToken)?;
+    let (scheme, token) = text.split_once(' ').ok_or(ApiError::Unauthenticated)?;
+    let token = token.trim();
+    if !scheme.eq_ignore_ascii_case("Bearer") || token.is_empty() {
+        return Err(ApiError::Unauthenticated);
+    }
+    Ok(token)
+}
+
+async fn review(api: &AppApi, token: &str) -> Result<Account, ApiError> {
+    let reviewer = api.reviewer.as_ref().ok_or(ApiError::InvalidToken)?;
+    reviewer.review(token).await?.ok_or(ApiError::InvalidToken)
+}
+
+/// The UUID that the request names; `Some(None)` when what it names is no UUID.
+fn named_app(headers: &HeaderMap) -> Option<Option<Uuid>> {
+    let value = headers.get(WEBHOOK_APP_UUID)?;
+    Some(value.to_str().ok().and_then(|text| Uuid::try_parse(text).ok()))
+}
+
+fn of_account(
+    planner: &Planner,
+    account: &Account,
+    named: Option<Option<Uuid>>,
+) -> Result<Caller, ApiError> {
+    let apps = planner.apps_of_account(&account.namespace, &account.name);
+    let refusal = if apps.len() > 1 { ApiError::AmbiguousApp } else { ApiError::InvalidToken };
+    let mut candidates = apps.into_iter().filter(|app| match named {
+        None => true,
+        // One that is named must be the one, even where there is no other.
+        Some(uuid) => uuid.is_some() && planner.app_uuid(app) == uuid,
+    });
+    match (candidates.next(), candidates.next()) {
+        (Some(app), None) => existing(planner, app),
+        _ => Err(refusal),
+    }
+}
+
+fn existing(planner: &Planner, app: Key) -> Result<Caller, ApiError> {
+    let spec = &planner.app(&app).ok_or(ApiError::InvalidToken)?.spec;
+    match spec {
+        Ok(spec) => Ok(Caller { app, environment_id: spec.environment_id }),
+        Err(why) => Err(ApiError::Unavailable(format!("WebhookApp {app} cannot be read: {why}"))),
+    }
+}

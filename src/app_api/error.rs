@@ -1,0 +1,152 @@
+//! Why a call of the app API fails, and the response that says so.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::generation::Generation;
+use crate::source::StoreError;
+
+/// After how many seconds a caller may try again when the store failed.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
+/// Why a call fails. `Display` is what the caller gets to read.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// There is no bearer token.
+    #[error("You are not authenticated")]
+    Unauthenticated,
+    /// The bearer token gives no access.
+    #[error("Your token is invalid.")]
+    InvalidToken,
+    /// The ServiceAccount may act for several apps, and the request names none of them.
+    #[error(
+        "the ServiceAccount may act for several apps: name one with the header Webhook-App-Uuid"
+    )]
+    AmbiguousApp,
+    /// The action is missing or cannot be taken.
+    #[error("{} {problem}", .generation.field())]
+    InvalidAction {
+        /// What the caller calls the field.
+        generation: Generation,
+        /// The rest of a sentence about it.
+        problem: &'static str,
+    },
+    /// `props` is neither an object nor null.
+    #[error("props must be an object or null")]
+    InvalidProps,
+    /// `user_id` is neither an integer nor null.
+    #[error("user_id must be an integer or null")]
+    InvalidUserId,
+    /// The body is not a JSON object; the text says why.
+    #[error("the body is not a JSON object: {0}")]
+    InvalidJson(String),
+    /// The path does not end in a UUID.
+    #[error("the path does not end in a UUID")]
+    InvalidUuid,
+    /// The body ended too early or is broken in another way.
+    #[error("the body cannot be read")]
+    UnreadableBody,
+    /// The body took too long to arrive.
+    #[error("the body took too long to arrive")]
+    RequestTimeout,
+    /// The body is too large.
+    #[error("the body is larger than 1 MiB")]
+    PayloadTooLarge,
+    /// There is no such webhook of this app, or no such path.
+    #[error("Not Found.")]
+    NotFound,
+    /// The path does not take this method.
+    #[error("the header Allow names the methods of this path")]
+    MethodNotAllowed,
+    /// The webhook stands in a manifest.
+    #[error("the webhook is declared in a manifest and is deleted there")]
+    Declared,
+    /// A rule of the resource refuses the webhook; the text says why.
+    #[error("{0}")]
+    InvalidWebhook(String),
+    /// Something that is needed failed; the text is for the log, not for the caller.
+    #[error("this cannot be done right now, try again later")]
+    Unavailable(String),
+}
+
+/// The body of every error, in the order of its fields.
+#[derive(Serialize)]
+struct Body<'a> {
+    message: &'a str,
+    reason: &'a str,
+    metadata: Map<String, Value>,
+}
+
+impl ApiError {
+    fn status_and_reason(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            Self::InvalidToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
+            Self::AmbiguousApp => (StatusCode::BAD_REQUEST, "ambiguous_app"),
+            Self::InvalidAction { generation, .. } => {
+                (StatusCode::BAD_REQUEST, generation.invalid_field())
+            }
+            Self::InvalidProps => (StatusCode::BAD_REQUEST, "invalid_props"),
+            Self::InvalidUserId => (StatusCode::BAD_REQUEST, "invalid_user_id"),
+            Self::InvalidJson(_) => (StatusCode::BAD_REQUEST, "invalid_json"),
+            Self::InvalidUuid => (StatusCode::BAD_REQUEST, "invalid_uuid"),
+            Self::UnreadableBody => (StatusCode::BAD_REQUEST, "invalid_body"),
+            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+            Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "error_404"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "error_405"),
+            Self::Declared => (StatusCode::CONFLICT, "declared_in_manifest"),
+            Self::InvalidWebhook(_) => (StatusCode::BAD_REQUEST, "invalid_webhook"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        }
+    }
+
+    /// The header that belongs to a status.
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            Self::Unauthenticated | Self::InvalidToken => {
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+            }
+            Self::Unavailable(_) => Some((RETRY_AFTER, RETRY_AFTER_SECONDS.into())),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if let Self::Unavailable(why) = &self {
+            tracing::error!(error = why, "a call of the app API failed");
+        }
+        let (status, reason) = self.status_and_reason();
+        let body = Body { message: &self.to_string(), reason, metadata: Map::new() };
+        let mut response = json(status, &body);
+        response.headers_mut().extend(self.header());
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound => Self::NotFound,
+            StoreError::Declared => Self::Declared,
+            StoreError::Invalid(why) => Self::InvalidWebhook(why),
+            StoreError::Unavailable(why) => Self::Unavailable(why),
+        }
+    }
+}
+
+/// A JSON response; a 500 without a body when the value does not serialize.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => (status, [(CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a response of the app API does not serialize");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Connecting to a listener: the address policy holds for what a name resolves to, at each connect.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use hyper::client::conn::http1;
+use hyper::client::conn::http1::SendRequest;
+use hyper_util::rt::TokioIo;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::{CallError, Pieces};
+use crate::plan::address::AddressPolicy;
+use crate::resources::Scheme;
+use crate::routes::{Host, Origin};
+
+/// How long one of several addresses is tried before the next one.
+const ONE_OF_SEVERAL: Duration = Duration::from_secs(3);
+
+/// Status line and headers of a listener's answer, in bytes.
+const ANSWER_HEADER_BYTES: usize = 32 * 1024;
+
+/// Makes connections to listeners.
+pub struct Connector {
+    addresses: AddressPolicy,
+    /// Certificates to trust besides the system's.
+    extra_roots: Vec<CertificateDer<'static>>,
+    tls: OnceLock<TlsConnector>,
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+impl Connector {
+    /// A connector that trusts the system's certificate authorities and those of `ca_file`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds no certificate.
+    pub fn new(addresses: AddressPolicy, ca_file: Option<PathBuf>) -> io::Result<Arc<Self>> {
+        let extra_roots = ca_file.map(read_roots).transpose()?.unwrap_or_default();
+        Ok(Arc::new(Self { addresses, extra_roots, tls: OnceLock::new() }))
+    }
+
+    /// Connects, and shakes hands as far as HTTP.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn connect(&self, origin: &Origin) -> Result<SendRequest<Pieces>, CallError> {
+        let stream = self.connect_tcp(origin).await?;
+        match origin.scheme {
+            Scheme::Http => handshake(stream).await,
+            Scheme::Https => {
+                let name = ServerName::try_from(origin.server_name.to_string());
+                let name = name.map_err(|error| CallError::Tls(io::Error::other(error)))?;
+                let stream = self.tls().connect(name, stream).await.map_err(CallError::Tls)?;
+                handshake(stream).await
+            }
+        }
+    }
+
+    async fn connect_tcp(&self, origin: &Origin) -> Result<TcpStream, CallError> {
+        let found = resolve(origin).await.map_err(CallError::Resolve)?;
+        let permitted = |address: &SocketAddr| self.addresses.permits(address.ip());
+        let addresses: Vec<_> = found.into_iter().filter(permitted).collect();
+        let mut last = CallError::AddressRefused;
+        for address in &addresses {
+            let limit = if addresses.len() > 1 { ONE_OF_SEVERAL } else { Duration::MAX };
+            match timeout(limit, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    stream.set_nodelay(true).map_err(CallError::Connect)?;
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => last = CallError::Connect(error),
+                Err(_) => last = CallError::Connect(io::ErrorKind::TimedOut.into()),
+            }
+        }
+        Err(last)
+    }
+
+    /// Made when the first listener wants it: reading the system's authorities takes a while.
+    fn tls(&self) -> &TlsConnector {
+        self.tls.get_or_init(|| TlsConnector::from(Arc::new(client_config(&self.extra_roots))))
+    }
+}
+
+async fn resolve(origin: &Origin) -> io::Result<Vec<SocketAddr>> {
+    match &origin.host {
+        Host::Address(address) => Ok(vec![SocketAddr::new(*address, origin.port)]),
+        Host::Name(name) => match name.parse::<IpAddr>() {
+            Ok(address) => Ok(vec![SocketAddr::new(address, origin.port)]),
+            Err(_) => Ok(tokio::net::lookup_host((&**name, origin.port)).await?.collect()),
+        },
+    }
+}
+
+async fn handshake<T>(stream: T) -> Result<SendRequest<Pieces>, CallError>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::Builder::new()
+        .max_header_size(ANSWER_HEADER_BYTES)
+        .handshake(TokioIo::new(stream))
+        .await?;
+    // How it ends is told to whoever waits for an answer.
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(sender)
+}
+
+fn read_roots(path: PathBuf) -> io::Result<Vec<CertificateDer<'static>>> {
+    let invalid = |error: rustls::pki_types::pem::Error| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()))
+    };
+    let roots = CertificateDer::pem_file_iter(&path).map_err(invalid)?;
+    roots.collect::<Result<Vec<_>, _>>().map_err(invalid)
+}
+
+fn client_config(extra: &[CertificateDer<'static>]) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots.add_parsable_certificates(extra.iter().cloned());
+    let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
+    builder
+        .with_safe_default_protocol_versions()
+        .expect("ring has the cipher suites of the default versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}

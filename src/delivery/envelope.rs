@@ -1,0 +1,60 @@
+//! The body of the listener call. One envelope is one function.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::Pieces;
+use crate::event::Event;
+use crate::resources::Envelope;
+use crate::routes::Route;
+
+/// The end of the body: `,"api":{...}}`, the same for all calls of an app while its token lasts.
+#[derive(Clone, Debug)]
+pub struct ApiField(Bytes);
+
+impl ApiField {
+    /// Where the app API is, and the token that the app may use there.
+    pub fn new(url: &str, token: &str) -> Self {
+        let mut text = BytesMut::from(&br#","api":{"url":"#[..]);
+        write_json(&mut text, url);
+        text.put_slice(br#","token":"#);
+        write_json(&mut text, token);
+        text.put_slice(b"}}");
+        Self(text.freeze())
+    }
+}
+
+/// The body of a call: `{"action","props","event","api"}`, or with `listener` in place of
+/// `action`. The sender's JSON and the props are spliced in as they are.
+pub fn body(route: &Route, event: &Event, api: &ApiField) -> Pieces {
+    match route.app.envelope {
+        Envelope::Action => named(br#"{"action":"#, route, event, api),
+        Envelope::Listener => named(br#"{"listener":"#, route, event, api),
+    }
+}
+
+fn named(opening: &[u8], route: &Route, event: &Event, api: &ApiField) -> Pieces {
+    // The action's quotes and escapes, the field names and the pieces around the event fit in 64
+    // bytes nearly always; where they do not, the buffer grows.
+    let room = 64 + opening.len() + route.action.len() + api.0.len();
+    let large = Pieces::room_for(&route.props) + Pieces::room_for(&event.body);
+    let mut body = Pieces::with_capacity(room + large);
+    body.push_slice(opening);
+    body.push_slice(&json(&route.action));
+    body.push_slice(br#","props":"#);
+    body.push(&route.props);
+    body.push_slice(br#","event":"#);
+    body.push_slice(event.before);
+    body.push(&event.body);
+    body.push_slice(event.after);
+    body.push(&api.0);
+    body
+}
+
+fn json(text: &str) -> Vec<u8> {
+    // A text serializes.
+    serde_json::to_vec(text).unwrap_or_default()
+}
+
+fn write_json(out: &mut BytesMut, text: &str) {
+    out.put_slice(&json(text));
+}

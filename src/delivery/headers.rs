@@ -1,0 +1,99 @@
+//! The headers of the listener call.
+
+use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use uuid::Uuid;
+
+use super::TraceParent;
+use crate::routes::{Route, Target};
+
+const EVENT_ID: HeaderName = HeaderName::from_static("webhook-event-id");
+const APP_UUID: HeaderName = HeaderName::from_static("webhook-app-uuid");
+const UUID: HeaderName = HeaderName::from_static("webhook-uuid");
+const ACTION: HeaderName = HeaderName::from_static("webhook-action");
+const ATTEMPT: HeaderName = HeaderName::from_static("webhook-attempt");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Which attempt of which event a call is.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    /// The event's id.
+    pub event: Uuid,
+    /// From 1.
+    pub number: u32,
+}
+
+/// The headers of one attempt; `sent` are those of the trigger, of which only what the webhook
+/// names is passed on.
+pub fn listener_headers(
+    route: &Route,
+    target: &Target,
+    attempt: Attempt,
+    sent: &HeaderMap,
+) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(10 + route.forward_headers.len());
+    for name in &route.forward_headers {
+        for value in sent.get_all(name) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    // Ours come last, and replace: nothing that is passed on can stand in for them.
+    headers.insert(HOST, target.authority.clone());
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        USER_AGENT,
+        HeaderValue::from_static(concat!("webhook-operator/", env!("CARGO_PKG_VERSION"))),
+    );
+    headers.insert(EVENT_ID, uuid_value(attempt.event));
+    headers.insert(APP_UUID, uuid_value(route.app.uuid));
+    headers.insert(UUID, uuid_value(route.webhook));
+    headers.insert(ACTION, action_value(&route.action));
+    headers.insert(ATTEMPT, HeaderValue::from(attempt.number));
+    let trace = TraceParent::continue_from(sent.get(TRACEPARENT));
+    headers.insert(TRACEPARENT, trace.to_header());
+    headers
+}
+
+/// A UUID as a header value.
+pub fn uuid_value(uuid: Uuid) -> HeaderValue {
+    let mut buffer = Uuid::encode_buffer();
+    let text = uuid.as_hyphenated().encode_lower(&mut buffer);
+    // Hexadecimal digits and hyphens are a header value.
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// An action may be any text; in a header, what is not printable ASCII and `%` itself are
+/// percent-encoded (RFC 3986, section 2.1).
+fn action_value(action: &str) -> HeaderValue {
+    let is_plain = |byte: u8| (byte == b' ' || byte.is_ascii_graphic()) && byte != b'%';
+    if action.bytes().all(is_plain) && action.trim() == action {
+        return HeaderValue::from_str(action).unwrap_or_else(|_| HeaderValue::from_static(""));
+    }
+    let mut encoded = String::with_capacity(3 * action.len());
+    for byte in action.bytes() {
+        if is_plain(byte) && byte != b' ' {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    HeaderValue::from_str(&encoded).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_of_any_text_becomes_a_header_value() {
+        for (action, value) in [
+            ("exampleListener", "exampleListener"),
+            ("two words", "two words"),
+            (" padded", "%20padded"),
+            ("zwölf", "zw%C3%B6lf"),
+            ("a\r\nInjected: b", "a%0D%0AInjected:%20b"),
+            ("100%", "100%25"),
+        ] {
+            assert_eq!(action_value(action), value);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! From an event to the listener: the envelope, the headers, the call and its connections.
+
+mod connect;
+mod envelope;
+mod headers;
+mod listener;
+mod outcome;
+mod pieces;
+mod pool;
+mod trace;
+
+pub use connect::Connector;
+pub use envelope::{ApiField, body};
+pub use headers::{Attempt, listener_headers, uuid_value};
+pub use listener::Caller;
+pub use outcome::CallError;
+pub use pieces::Pieces;
+pub use trace::TraceParent;

@@ -1,0 +1,44 @@
+//! How an attempt failed.
+
+use std::io;
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// Why the listener did not take the event. For logs and conditions, not for the sender.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The name has no address.
+    #[error("the listener's name could not be resolved: {0}")]
+    Resolve(io::Error),
+    /// Every address of the listener belongs to a class that is not connected to.
+    #[error(
+        "the listener resolves to a loopback, link-local, multicast or metadata address, which is refused"
+    )]
+    AddressRefused,
+    /// No connection came about.
+    #[error("cannot connect to the listener: {0}")]
+    Connect(io::Error),
+    /// TLS failed.
+    #[error("TLS with the listener failed: {0}")]
+    Tls(io::Error),
+    /// The connection broke before the answer was there, or the answer is not HTTP.
+    #[error("the listener gave no valid answer: {0}")]
+    Http(#[from] hyper::Error),
+    /// It answered, but not 2xx.
+    #[error("the listener answered {0}")]
+    Status(StatusCode),
+    /// It did not answer in time.
+    #[error("the listener did not answer within {0:?}")]
+    Timeout(Duration),
+}
+
+impl CallError {
+    /// The word for programs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Timeout(_) => "listener_timeout",
+            _ => "listener_error",
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A request body in pieces: small ones joined, large ones passed on without a copy.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+
+/// From this length on, a piece is cheaper to send by itself than to copy.
+const LARGE: usize = 16 * 1024;
+
+/// A body of known length.
+#[derive(Clone, Debug, Default)]
+pub struct Pieces {
+    pieces: VecDeque<Bytes>,
+    open: BytesMut,
+    len: usize,
+}
+
+impl Pieces {
+    /// A body with room for so many bytes of small pieces.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { pieces: VecDeque::new(), open: BytesMut::with_capacity(bytes), len: 0 }
+    }
+
+    /// Adds a small piece.
+    pub fn push_slice(&mut self, slice: &[u8]) {
+        self.len += slice.len();
+        self.open.extend_from_slice(slice);
+    }
+
+    /// Adds a piece of any size.
+    pub fn push(&mut self, bytes: &Bytes) {
+        if bytes.len() < LARGE {
+            return self.push_slice(bytes);
+        }
+        self.len += bytes.len();
+        self.close();
+        self.pieces.push_back(bytes.clone());
+    }
+
+    /// The whole length, in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Room that a piece needs among the small ones.
+    pub fn room_for(bytes: &Bytes) -> usize {
+        if bytes.len() < LARGE { bytes.len() } else { 0 }
+    }
+
+    fn close(&mut self) {
+        if !self.open.is_empty() {
+            self.pieces.push_back(self.open.split().freeze());
+        }
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.close();
+        let piece = self.pieces.pop_front();
+        self.len -= piece.as_ref().map_or(0, Bytes::len);
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.len == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.len as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    #[tokio::test]
+    async fn small_pieces_are_joined_and_large_ones_are_not_copied() {
+        let large = Bytes::from(vec![b'x'; LARGE]);
+        let mut body = Pieces::with_capacity(8);
+        body.push_slice(b"ab");
+        body.push(&Bytes::from_static(b"cd"));
+        body.push(&large);
+        body.push_slice(b"ef");
+        assert_eq!(body.size_hint().exact(), Some(LARGE as u64 + 6));
+        let mut frames = Vec::new();
+        while let Some(Ok(frame)) = body.frame().await {
+            frames.push(frame.into_data().unwrap());
+        }
+        assert_eq!(frames, [Bytes::from_static(b"abcd"), large.clone(), Bytes::from_static(b"ef")]);
+        assert_eq!(frames[1].as_ptr(), large.as_ptr());
+        assert!(body.is_end_stream());
+    }
+}

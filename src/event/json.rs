@@ -1,0 +1,134 @@
+//! A JSON body: checked without building a tree, then spliced through.
+
+use bytes::Bytes;
+use serde::de::IgnoredAny;
+
+use super::depth::{self, MAX_DEPTH};
+use super::{Event, EventError};
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The event of a body that must be one JSON text (RFC 8259) in UTF-8.
+///
+/// What the grammar allows passes unchanged, surrounding whitespace included: numbers of any size, duplicate keys, and
+/// escapes of lone surrogates (RFC 8259, 8.2 leaves those to the receiver). A byte order mark in front, which
+/// RFC 8259, 8.1 lets a parser ignore, is left out: within the listener's call it would be an error.
+pub(super) fn event(body: &Bytes) -> Result<Event, EventError> {
+    let text = match body.strip_prefix(BYTE_ORDER_MARK) {
+        Some(text) => body.slice_ref(text),
+        None => body.clone(),
+    };
+    check(&text)?;
+    Ok(splice(text))
+}
+
+/// An object stands for itself; any other value needs a name, since `event` is always an object.
+fn splice(text: Bytes) -> Event {
+    if text.trim_ascii_start().starts_with(b"{") {
+        return Event::whole(text);
+    }
+    Event { before: br#"{"_json":"#, body: text, after: b"}" }
+}
+
+fn check(text: &[u8]) -> Result<(), EventError> {
+    let text =
+        std::str::from_utf8(text).map_err(|error| position_after(&text[..error.valid_up_to()]))?;
+    if depth::is_too_deep(text.as_bytes()) {
+        return Err(EventError::JsonTooDeep { limit: MAX_DEPTH });
+    }
+    serde_json::from_str::<IgnoredAny>(text)
+        .map(|_| ())
+        .map_err(|error| EventError::InvalidJson { line: error.line(), column: error.column() })
+}
+
+/// Where the first byte that is not UTF-8 stands, counted as `serde_json` counts.
+fn position_after(valid: &[u8]) -> EventError {
+    let last_line = valid.rsplit(|&byte| byte == b'\n').next();
+    EventError::InvalidJson {
+        line: 1 + valid.iter().filter(|&&byte| byte == b'\n').count(),
+        column: 1 + last_line.map_or(0, <[u8]>::len),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_spliced_as_the_very_same_bytes() {
+        for body in [
+            &b"{}"[..],
+            b" \r\n\t{\"a\" : 1 } \n",
+            br#"{"n":123456789012345678901234567890.10e+9999,"m":-0.0}"#,
+            br#"{"a":1,"a":2,"":null}"#,
+            br#"{"lone":"\ud800","nul":"\u0000"}"#,
+            "{\"é\":\"日本 😀 \u{2028}\"}".as_bytes(),
+        ] {
+            let body = Bytes::from_static(body);
+            let event = event(&body).unwrap();
+            assert_eq!((event.before, event.after), (&b""[..], &b""[..]));
+            assert_eq!(event.body, body);
+            assert_eq!(event.body.as_ptr(), body.as_ptr());
+        }
+    }
+
+    #[test]
+    fn another_value_is_spliced_under_a_name() {
+        for body in ["[1,2]", "\"text\"", "1e999", "true", "null", " [ ] "] {
+            let event = event(&Bytes::from_static(body.as_bytes())).unwrap();
+            assert_eq!(event.to_vec(), format!("{{\"_json\":{body}}}").as_bytes());
+            assert_eq!(event.body.as_ptr(), body.as_ptr());
+        }
+    }
+
+    #[test]
+    fn malformed_json_is_told_by_its_place_only() {
+        for (body, line, column) in [
+            (&b" "[..], 1, 1),
+            (b"{\"a\":1", 1, 6),
+            (b"{\"a\":\n 1,}", 2, 4),
+            (b"{} {}", 1, 4),
+            (b"{}\0", 1, 3),
+            (b"[01]", 1, 3),
+            (b"{'a':1}", 1, 2),
+            (b"[NaN]", 1, 2),
+            (b"\"\x01\"", 1, 1),
+            (b"\"\\x\"", 1, 3),
+            (b"\xff", 1, 1),
+            (b"{\n\"a\":\"\xc3\x28\"}", 2, 6),
+            (b"\"\xed\xa0\x80\"", 1, 2),
+        ] {
+            let error = event(&Bytes::from_static(body)).unwrap_err();
+            assert_eq!(error, EventError::InvalidJson { line, column }, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_in_front_is_left_out() {
+        let body = Bytes::from_static(b"\xef\xbb\xbf{\"a\":1}");
+        let event = event(&body).unwrap();
+        assert_eq!(event.to_vec(), b"{\"a\":1}");
+        assert_eq!(event.body.as_ptr(), body[3..].as_ptr());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_json_by_itself_nor_elsewhere() {
+        for body in [
+            &b"\xef\xbb\xbf"[..],
+            b"\xef\xbb\xbf\xef\xbb\xbf{}",
+            b"{}\xef\xbb\xbf",
+            b"\xff\xfe{\0}\0",
+        ] {
+            assert!(event(&Bytes::from_static(body)).is_err());
+        }
+    }
+
+    #[test]
+    fn eight_megabytes_of_openings_are_refused_for_their_depth() {
+        for opening in ["[", "{\"a\":", "[{\"a\":"] {
+            let body = opening.repeat(8_000_000 / opening.len());
+            let error = event(&Bytes::from(body)).unwrap_err();
+            assert_eq!(error, EventError::JsonTooDeep { limit: MAX_DEPTH });
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Which of the four ways of reading a body its `Content-Type` asks for.
+
+/// How a body with a content type is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MediaType {
+    Json,
+    UrlEncoded,
+    Multipart,
+    /// Everything else, a malformed header value included.
+    Other,
+}
+
+impl MediaType {
+    /// Type and subtype are case-insensitive (RFC 9110, 8.3.1); parameters do not change how a body is read:
+    /// JSON is UTF-8 by RFC 8259, 8.1, and the WHATWG URL form parser takes no other encoding either.
+    pub(super) fn of(content_type: &[u8]) -> Self {
+        let essence = content_type
+            .split(|&byte| byte == b';')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii()
+            .to_ascii_lowercase();
+        match essence.as_slice() {
+            b"application/json" => Self::Json,
+            b"application/x-www-form-urlencoded" => Self::UrlEncoded,
+            b"multipart/form-data" => Self::Multipart,
+            essence if has_json_suffix(essence) => Self::Json,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The structured syntax suffix of RFC 6839, 3.1: `application/cloudevents+json`.
+fn has_json_suffix(essence: &[u8]) -> bool {
+    let mut halves = essence.split(|&byte| byte == b'/');
+    let (Some(kind), Some(subtype), None) = (halves.next(), halves.next(), halves.next()) else {
+        return false;
+    };
+    is_token(kind) && is_token(subtype) && subtype.len() > 5 && subtype.ends_with(b"+json")
+}
+
+/// RFC 9110, 5.6.2, as far as needed to tell `a/b+json` from a list of types or from noise.
+fn is_token(part: &[u8]) -> bool {
+    !part.is_empty()
+        && part.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_type_is_read_without_its_case_and_parameters() {
+        for (content_type, expected) in [
+            (&b"application/json"[..], MediaType::Json),
+            (b"Application/JSON; charset=utf-8", MediaType::Json),
+            (b" application/json ;", MediaType::Json),
+            (b"application/cloudevents+json", MediaType::Json),
+            (b"application/CloudEvents-Batch+JSON;v=1", MediaType::Json),
+            (b"application/x-www-form-urlencoded", MediaType::UrlEncoded),
+            (b"APPLICATION/X-WWW-FORM-URLENCODED;charset=latin1", MediaType::UrlEncoded),
+            (b"multipart/form-data; boundary=x", MediaType::Multipart),
+            (b"Multipart/Form-Data", MediaType::Multipart),
+        ] {
+            assert_eq!(MediaType::of(content_type), expected);
+        }
+    }
+
+    #[test]
+    fn every_other_content_type_is_other() {
+        for content_type in [
+            &b"text/plain"[..],
+            b"application/xml",
+            b"application/jsonp",
+            b"application/+json",
+            b"application+json",
+            b"/a+json",
+            b"a/b/c+json",
+            b"application/json, application/json",
+            b"text/plain, a/b+json",
+            b"multipart/mixed; boundary=x",
+            b"\xff\xfe",
+            b";application/json",
+        ] {
+            assert_eq!(MediaType::of(content_type), MediaType::Other);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The body of a trigger as the JSON text of `event`.
+//!
+//! Pure: no client, no socket, no clock. What a stranger sends becomes either well-formed JSON or an
+//! [`EventError`] that repeats none of it. JSON itself is checked and then spliced through, so numbers,
+//! key order, duplicate keys and non-ASCII survive exactly (RFC 8259 leaves all of these to the receiver).
+//!
+//! | body | `event` |
+//! |---|---|
+//! | empty, whatever the content type | `{}` |
+//! | a JSON object | the same bytes |
+//! | another JSON value | `{"_json": value}` |
+//! | urlencoded or multipart form | a map of strings; repeated names: an array of strings |
+//! | any other text | `{"_text": "..."}` |
+//! | anything that is not UTF-8 | `{"_base64": "..."}` |
+//!
+//! Memory: an object or value of JSON, and text that needs no escape, cost nothing beyond the body.
+//! Base64 grows by a third; escaped text and form fields grow by six at most (a control character becomes
+//! `\u0001`), plus a few bytes for each of a bounded number of fields.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+mod depth;
+mod fields;
+mod form;
+mod json;
+mod media_type;
+mod multipart;
+#[cfg(test)]
+mod properties;
+mod text;
+
+pub use depth::MAX_DEPTH;
+pub use form::MAX_PAIRS;
+pub use multipart::MAX_PARTS;
+
+use media_type::MediaType;
+
+/// The JSON text of `event`: always one JSON object in UTF-8 once the three pieces are joined.
+///
+/// It comes in pieces so that the sender's bytes are spliced through without a copy.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Event {
+    pub before: &'static [u8],
+    pub body: Bytes,
+    pub after: &'static [u8],
+}
+
+impl Event {
+    /// Length of the whole JSON text, in bytes; never zero.
+    #[expect(clippy::len_without_is_empty, reason = "an event is a JSON object, so at least `{}`")]
+    pub fn len(&self) -> usize {
+        self.before.len() + self.body.len() + self.after.len()
+    }
+
+    /// The whole JSON text in one piece; a copy, for those who cannot take pieces.
+    pub fn to_vec(&self) -> Vec<u8> {
+        [self.before, &self.body, self.after].concat()
+    }
+
+    /// An event whose text is the body alone.
+    fn whole(body: impl Into<Bytes>) -> Self {
+        Self { before: b"", body: body.into(), after: b"" }
+    }
+}
+
+/// Tells the length only: an event is a stranger's data and does not belong in logs.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Why a body has no `event`. None of the messages repeats any of the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    /// Not one JSON text in UTF-8. Where the parser stopped: the line from 1, the column in bytes.
+    #[error("the body is not valid JSON (line {line}, column {column})")]
+    InvalidJson { line: usize, column: usize },
+    /// Valid or not, no listener should have to parse this.
+    #[error("the JSON of the body is nested deeper than {limit} levels")]
+    JsonTooDeep { limit: usize },
+    #[error("the form has more than {limit} fields")]
+    TooManyFields { limit: usize },
+    #[error("the body is not valid multipart/form-data: {0}")]
+    MalformedMultipart(&'static str),
+}
+
+/// Converts a body, given the value of its `Content-Type` header, to the JSON text of `event`.
+///
+/// Without a content type the body is JSON if it is valid JSON, and text or base64 otherwise: never an error,
+/// never lost. So is a blank content type, which names no type either.
+///
+/// # Errors
+/// Only for a body that breaks the content type it claims: JSON, or a form beyond its bounds.
+pub fn from_body(content_type: Option<&[u8]>, body: Bytes) -> Result<Event, EventError> {
+    if body.is_empty() {
+        return Ok(Event::whole("{}"));
+    }
+    let Some(content_type) = content_type.filter(|value| !value.trim_ascii().is_empty()) else {
+        return Ok(json::event(&body).unwrap_or_else(|_| text::event(body)));
+    };
+    match MediaType::of(content_type) {
+        MediaType::Json => json::event(&body),
+        MediaType::UrlEncoded => form::event(&body),
+        MediaType::Multipart => multipart::event(content_type, body),
+        MediaType::Other => Ok(text::event(body)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_body_is_an_empty_object_whatever_its_content_type() {
+        for content_type in [
+            None,
+            Some(&b""[..]),
+            Some(b"application/json"),
+            Some(b"application/x-www-form-urlencoded"),
+            Some(b"multipart/form-data"),
+            Some(b"image/png"),
+        ] {
+            let event = from_body(content_type, Bytes::new()).unwrap();
+            assert_eq!(event.to_vec(), b"{}");
+        }
+    }
+
+    #[test]
+    fn without_a_content_type_a_body_is_json_then_text_then_base64() {
+        for (body, event) in [
+            (&br#"{"a":1}"#[..], &br#"{"a":1}"#[..]),
+            (b"[1,2]", br#"{"_json":[1,2]}"#),
+            (b"a=1", br#"{"_text":"a=1"}"#),
+            (b" ", br#"{"_text":" "}"#),
+            (b"{\"a\":1", br#"{"_text":"{\"a\":1"}"#),
+            (b"\xff\xfe", br#"{"_base64":"//4="}"#),
+        ] {
+            let body = Bytes::from_static(body);
+            assert_eq!(from_body(None, body.clone()).unwrap().to_vec(), event);
+            assert_eq!(from_body(Some(b" "), body).unwrap().to_vec(), event);
+        }
+    }
+
+    #[test]
+    fn without_a_content_type_json_that_is_too_deep_is_kept_as_text() {
+        let event = from_body(None, Bytes::from(vec![b'['; 5000])).unwrap();
+        assert!(event.before.starts_with(br#"{"_text":"#));
+    }
+
+    #[test]
+    fn the_content_type_decides_how_a_body_is_read() {
+        for (content_type, event) in [
+            (&b"application/json"[..], &br#"{"_json":1}"#[..]),
+            (b"application/x-www-form-urlencoded", br#"{"1":""}"#),
+            (b"text/plain", br#"{"_text":"1"}"#),
+            (b"\xff", br#"{"_text":"1"}"#),
+        ] {
+            let body = Bytes::from_static(b"1");
+            assert_eq!(from_body(Some(content_type), body).unwrap().to_vec(), event);
+        }
+    }
+
+    #[test]
+    fn len_is_that_of_the_joined_text() {
+        let event = from_body(None, Bytes::from_static(b"[1,2]")).unwrap();
+        assert_eq!(event.len(), event.to_vec().len());
+    }
+
+    #[test]
+    fn debug_output_tells_nothing_of_the_body() {
+        let event = from_body(None, Bytes::from_static(b"secret")).unwrap();
+        assert_eq!(format!("{event:?}"), "Event { len: 18, .. }");
+    }
+}

@@ -1,0 +1,169 @@
+//! What holds for every body and content type, tried with random ones.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+
+use super::from_body;
+
+fn any_bytes() -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), 0..200).prop_map(Bytes::from)
+}
+
+/// Pieces of the formats.
+const PIECES: &[&[u8]] = &[
+    b"--x",
+    b"--x--",
+    b"\r\n",
+    b"\r\n\r\n",
+    b"Content-Disposition: form-data; name=\"a",
+    b"; filename=b",
+    b"{\"a\":",
+    b"[",
+    b"]",
+    b"}",
+    b",",
+    b"\"",
+    b"\\ud800",
+    b"1e9",
+    b"&",
+    b"=",
+    b"%f",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    "é".as_bytes(),
+];
+
+/// The pieces in any order: nearly valid, which random bytes never are.
+fn near_misses() -> impl Strategy<Value = Bytes> {
+    vec(select(PIECES), 0..20).prop_map(|pieces| Bytes::from(pieces.concat()))
+}
+
+fn any_content_type() -> impl Strategy<Value = Option<Vec<u8>>> {
+    let known = prop_oneof![
+        Just("application/json"),
+        Just("a/b+json"),
+        Just("application/x-www-form-urlencoded"),
+        Just("multipart/form-data; boundary=x"),
+        Just("text/plain"),
+    ]
+    .prop_map(|known| Some(known.into()));
+    prop_oneof![
+        Just(None),
+        known,
+        vec(any::<u8>(), 0..40).prop_map(Some),
+        vec(any::<u8>(), 0..9).prop_map(|tail| Some([b"multipart/form-data;", &tail[..]].concat())),
+    ]
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..6).prop_map(Value::from),
+            vec((any::<String>(), inner), 0..6)
+                .prop_map(|entries| Value::Object(entries.into_iter().collect::<Map<_, _>>())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_event_is_one_json_object_and_only_a_named_format_is_refused(
+        content_type in any_content_type(),
+        body in prop_oneof![any_bytes(), near_misses()],
+    ) {
+        match from_body(content_type.as_deref(), body) {
+            Ok(event) => {
+                let text = event.to_vec();
+                prop_assert_eq!(event.len(), text.len());
+                prop_assert_eq!(text.trim_ascii_start().first(), Some(&b'{'));
+                let text = String::from_utf8(text).unwrap();
+                prop_assert!(serde_json::from_str::<IgnoredAny>(&text).is_ok());
+            }
+            Err(_) => prop_assert!(content_type.is_some()),
+        }
+    }
+
+    #[test]
+    fn json_is_spliced_without_a_copy_and_means_the_same(json in any_json()) {
+        let body = Bytes::from(serde_json::to_vec_pretty(&json).unwrap());
+        let event = from_body(Some(b"application/json"), body.clone()).unwrap();
+        prop_assert_eq!(event.body.as_ptr(), body.as_ptr());
+        prop_assert_eq!(&event.body, &body);
+        let parsed: Value = serde_json::from_slice(&event.to_vec()).unwrap();
+        let original: Value = serde_json::from_slice(&body).unwrap();
+        prop_assert_eq!(if json.is_object() { &parsed } else { &parsed["_json"] }, &original);
+    }
+
+    #[test]
+    fn text_comes_back_as_it_was(text in ".+|[\\x00-\\x7f]+") {
+        let event = from_body(Some(b"text/plain"), Bytes::from(text.clone())).unwrap();
+        let parsed: Value = serde_json::from_slice(&event.to_vec()).unwrap();
+        prop_assert_eq!(&parsed["_text"], &Value::from(text));
+    }
+
+    #[test]
+    fn a_body_of_another_type_comes_back_byte_for_byte(body in any_bytes()) {
+        prop_assume!(!body.is_empty());
+        let event = from_body(Some(b"application/octet-stream"), body.clone()).unwrap();
+        let parsed: Map<String, Value> = serde_json::from_slice(&event.to_vec()).unwrap();
+        let bytes = match parsed.get("_text") {
+            Some(text) => text.as_str().unwrap().as_bytes().to_vec(),
+            None => STANDARD.decode(parsed["_base64"].as_str().unwrap()).unwrap(),
+        };
+        prop_assert_eq!(bytes, body);
+    }
+
+    #[test]
+    fn an_urlencoded_form_keeps_every_pair(pairs in vec(("[ab]?", any::<String>()), 1..20)) {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+        let event = from_body(Some(b"application/x-www-form-urlencoded"), body.into()).unwrap();
+        prop_assert_eq!(pairs_of(&event.to_vec()), sorted(pairs));
+    }
+
+    #[test]
+    fn a_multipart_form_keeps_every_part(parts in vec(("[ab]?", "[^-]*"), 1..20)) {
+        let mut body: String = parts
+            .iter()
+            .map(|(name, value)| {
+                format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+            })
+            .collect();
+        body += "--x--";
+        let event = from_body(Some(b"multipart/form-data; boundary=x"), body.into()).unwrap();
+        prop_assert_eq!(pairs_of(&event.to_vec()), sorted(parts));
+    }
+}
+
+/// By name, with the values of each name in their order, as an event has them.
+fn sorted(mut pairs: Vec<(String, String)>) -> Vec<(String, String)> {
+    pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+    pairs
+}
+
+fn pairs_of(event: &[u8]) -> Vec<(String, String)> {
+    let event: Map<String, Value> = serde_json::from_slice(event).unwrap();
+    let pairs = event.iter().flat_map(|(name, value)| {
+        let values = match value {
+            Value::Array(values) => values.clone(),
+            value => vec![value.clone()],
+        };
+        values
+            .into_iter()
+            .map(|value| (name.clone(), value.as_str().unwrap().to_owned()))
+            .collect::<Vec<_>>()
+    });
+    sorted(pairs.collect())
+}

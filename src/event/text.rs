@@ -1,0 +1,63 @@
+//! A body that is no form and no JSON: its text, or its bytes in base64.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
+use super::Event;
+use super::fields::json_text;
+
+/// `{"_text": "..."}` for valid UTF-8, else `{"_base64": "..."}` (RFC 4648, 4, with padding). Nothing is lost: what
+/// claims another charset and is not UTF-8 arrives as its exact bytes.
+pub(super) fn event(body: Bytes) -> Event {
+    match std::str::from_utf8(&body) {
+        Ok(text) if needs_escape(text) => escaped(text),
+        Ok(_) => Event { before: br#"{"_text":""#, body, after: br#""}"# },
+        Err(_) => Event { before: br#"{"_base64":""#, body: base64(&body).into(), after: br#""}"# },
+    }
+}
+
+pub(super) fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+fn escaped(text: &str) -> Event {
+    Event { before: br#"{"_text":"#, body: json_text(text).into(), after: b"}" }
+}
+
+/// The characters that RFC 8259, 7 wants escaped; text without any is JSON as it stands.
+fn needs_escape(text: &str) -> bool {
+    text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_escaped_and_binary_is_base64() {
+        for (body, json) in [
+            (&b"hello"[..], &br#"{"_text":"hello"}"#[..]),
+            (b"say \"hi\"\\\n", br#"{"_text":"say \"hi\"\\\n"}"#),
+            (b"<a>\t\x01\x7f</a>", b"{\"_text\":\"<a>\\t\\u0001\x7f</a>\"}"),
+            ("日本 é 😀\u{feff}".as_bytes(), "{\"_text\":\"日本 é 😀\u{feff}\"}".as_bytes()),
+            (b"\xff", br#"{"_base64":"/w=="}"#),
+            (b"caf\xe9", br#"{"_base64":"Y2Fm6Q=="}"#),
+            (b"\x89PNG\r\n\x1a\n", br#"{"_base64":"iVBORw0KGgo="}"#),
+        ] {
+            assert_eq!(event(Bytes::from_static(body)).to_vec(), json);
+        }
+    }
+
+    #[test]
+    fn text_that_needs_no_escape_is_not_copied() {
+        let body = Bytes::from_static("naïve text".as_bytes());
+        assert_eq!(event(body.clone()).body.as_ptr(), body.as_ptr());
+    }
+
+    #[test]
+    fn control_characters_grow_by_six_and_no_more() {
+        let event = event(Bytes::from(vec![1; 1000]));
+        assert_eq!(event.len(), 6 * 1000 + r#"{"_text":""}"#.len());
+    }
+}

@@ -1,0 +1,150 @@
+//! The accept loop: bounded, patient when the system is out of files, and able to drain.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::service::Service;
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::connection;
+use super::limits::Limits;
+use super::sniff::{self, Protocol};
+
+/// How long to wait when the system has no file descriptor left for a connection.
+const OUT_OF_FILES: Duration = Duration::from_millis(100);
+
+/// The signal to stop, and the count of what is still open.
+#[derive(Clone, Debug)]
+pub struct Drain {
+    draining: watch::Receiver<bool>,
+    /// Each connection holds a clone; when the last is gone, all are done.
+    open: Arc<watch::Sender<()>>,
+}
+
+impl Drain {
+    /// A drain that begins when `draining` turns true.
+    pub fn new(draining: watch::Receiver<bool>) -> Self {
+        Self { draining, open: Arc::new(watch::channel(()).0) }
+    }
+
+    /// Whether the server is stopping.
+    pub fn has_begun(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Resolves when the server begins to stop.
+    pub async fn begun(&mut self) {
+        // A signal that can no longer come is as good as one that came.
+        let _ = self.draining.wait_for(|draining| *draining).await;
+    }
+
+    /// Resolves when every connection that was accepted under this drain has ended.
+    pub async fn finished(self) {
+        let mut open = self.open.subscribe();
+        drop(self);
+        while open.changed().await.is_ok() {}
+    }
+}
+
+/// Accepts connections of one port and serves each in a task of its own.
+#[derive(Clone)]
+pub struct Acceptor {
+    limits: Arc<Limits>,
+    places: Arc<Semaphore>,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Acceptor {
+    /// An acceptor; its clones share the number of connections.
+    pub fn new(limits: Arc<Limits>, tls: Option<Arc<ServerConfig>>) -> Self {
+        let places = Arc::new(Semaphore::new(limits.connections));
+        Self { limits, places, tls: tls.map(TlsAcceptor::from) }
+    }
+
+    /// Accepts until the drain begins. Connections that are open then go on by themselves.
+    pub async fn run<S, B>(self, listener: TcpListener, service: S, mut drain: Drain)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let connections = drain.clone();
+        loop {
+            let (stream, place) = tokio::select! {
+                () = drain.begun() => return,
+                accepted = self.accept(&listener) => accepted,
+            };
+            let (this, service, drain) = (self.clone(), service.clone(), connections.clone());
+            tokio::spawn(async move {
+                // A connection that breaks is its peer's business.
+                let _ = this.serve(stream, service, &drain).await;
+                drop((place, drain));
+            });
+        }
+    }
+
+    async fn accept(&self, listener: &TcpListener) -> (TcpStream, OwnedSemaphorePermit) {
+        // First a place, then a connection: those that find none wait in the kernel's queue.
+        let place = self.places.clone().acquire_owned().await;
+        let place = place.expect("the semaphore is never closed");
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => return (stream, place),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept connections");
+                    tokio::time::sleep(OUT_OF_FILES).await;
+                }
+            }
+        }
+    }
+
+    async fn serve<S, B>(&self, stream: TcpStream, service: S, drain: &Drain) -> io::Result<()>
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        stream.set_nodelay(true)?;
+        let (limits, draining) = (&self.limits, drain.draining.clone());
+        let Some(tls) = &self.tls else {
+            let protocol = timeout(limits.header_read, sniff::protocol(&stream)).await??;
+            connection::serve(stream, protocol, service, limits, draining).await;
+            return Ok(());
+        };
+        let stream = timeout(limits.header_read, tls.accept(stream)).await??;
+        let protocol = match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Protocol::Http2,
+            _ => Protocol::Http1,
+        };
+        connection::serve(stream, protocol, service, limits, draining).await;
+        Ok(())
+    }
+}
+
+/// Errors of accept(2) that concern the one connection that was about to be accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}

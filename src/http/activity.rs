@@ -1,0 +1,171 @@
+//! What a connection is doing, so that one timer tells when it has done nothing for too long.
+//!
+//! hyper's own header timer allocates and arms a timer for each request. Here a request costs a
+//! few stores, and the connection's single timer looks at them when it fires.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The state of one connection. Times are milliseconds since the connection began.
+#[derive(Debug)]
+pub struct Activity {
+    began: Instant,
+    in_flight: AtomicU32,
+    /// When the headers that are being read began; [`NOT_READING`] between requests.
+    head_since: AtomicU64,
+    /// When the last request ended.
+    idle_since: AtomicU64,
+}
+
+const NOT_READING: u64 = u64::MAX;
+
+/// When a connection has to be looked at again, and what it has run out of by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadline {
+    /// Headers that do not end.
+    Head(Instant),
+    /// Nothing was asked.
+    Idle(Instant),
+    /// A request is under way, which has limits of its own.
+    Busy,
+}
+
+impl Activity {
+    /// A connection that has just begun: its first headers are awaited.
+    pub fn begin() -> Arc<Self> {
+        Arc::new(Self {
+            began: Instant::now(),
+            in_flight: AtomicU32::new(0),
+            head_since: AtomicU64::new(0),
+            idle_since: AtomicU64::new(0),
+        })
+    }
+
+    /// A request's headers were read; it ends when the guard is dropped.
+    pub fn request(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.head_since.store(NOT_READING, Ordering::Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    /// When this connection runs out of what.
+    pub fn deadline(&self, header_read: Duration, keep_alive: Duration) -> Deadline {
+        let at = |millis| self.began + Duration::from_millis(millis);
+        if self.in_flight.load(Ordering::Relaxed) > 0 {
+            return Deadline::Busy;
+        }
+        match self.head_since.load(Ordering::Relaxed) {
+            NOT_READING => Deadline::Idle(at(self.idle_since.load(Ordering::Relaxed)) + keep_alive),
+            since => Deadline::Head(at(since) + header_read),
+        }
+    }
+
+    fn bytes_came(&self) {
+        if self.in_flight.load(Ordering::Relaxed) == 0
+            && self.head_since.load(Ordering::Relaxed) == NOT_READING
+        {
+            self.head_since.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64
+    }
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub struct InFlight(Arc<Activity>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.idle_since.store(self.0.now(), Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A stream that reports its reads to an [`Activity`].
+#[derive(Debug)]
+pub struct Observed<S> {
+    stream: S,
+    activity: Arc<Activity>,
+}
+
+impl<S> Observed<S> {
+    /// Watches a stream.
+    pub fn new(stream: S, activity: Arc<Activity>) -> Self {
+        Self { stream, activity }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.activity.bytes_came();
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_secs(75);
+
+    #[test]
+    fn a_connection_awaits_headers_then_works_then_idles_then_reads_headers_again() {
+        let activity = Activity::begin();
+        assert!(matches!(activity.deadline(HEAD, IDLE), Deadline::Head(_)));
+        let request = activity.request();
+        activity.bytes_came();
+        assert_eq!(activity.deadline(HEAD, IDLE), Deadline::Busy);
+        drop(request);
+        assert!(matches!(activity.deadline(HEAD, IDLE), Deadline::Idle(_)));
+        activity.bytes_came();
+        assert!(matches!(activity.deadline(HEAD, IDLE), Deadline::Head(_)));
+    }
+}

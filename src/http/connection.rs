@@ -1,0 +1,217 @@
+//! One connection: serve it, end it when it idles or trickles, let it finish when the server drains.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::Sleep;
+
+use super::activity::{Activity, Deadline, Observed};
+use super::limits::{HEADERS, Limits, STREAMS};
+use super::sniff::Protocol;
+
+/// How long a connection that was asked to end may take to do so.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Serves one connection to its end.
+pub async fn serve<T, S, B>(
+    stream: T,
+    protocol: Protocol,
+    service: S,
+    limits: &Limits,
+    draining: watch::Receiver<bool>,
+) where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let activity = Activity::begin();
+    let io = TokioIo::new(Observed::new(stream, activity.clone()));
+    let counted = {
+        let activity = activity.clone();
+        service_fn(move |request| {
+            let under_way = activity.request();
+            let response = service.call(request);
+            async move {
+                let response = response.await;
+                drop(under_way);
+                response
+            }
+        })
+    };
+    match protocol {
+        Protocol::Http1 => {
+            let connection = http1(limits).serve_connection(io, counted);
+            drive(connection, &activity, limits, draining).await;
+        }
+        Protocol::Http2 => {
+            let connection = http2(limits).serve_connection(io, counted);
+            drive(connection, &activity, limits, draining).await;
+        }
+    }
+}
+
+fn http1(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .max_headers(HEADERS)
+        .max_header_size(limits.header_bytes)
+        // Activity does this, at less cost for each request.
+        .header_read_timeout(None);
+    builder
+}
+
+fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
+    builder
+}
+
+/// A connection that can be told to take no further request.
+trait Graceful: Future {
+    fn finish(self: Pin<&mut Self>);
+}
+
+impl<I, B, S> Graceful for http1::Connection<I, S>
+where
+    Self: Future,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    S: hyper::service::HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I, B, S, E> Graceful for http2::Connection<I, S, E>
+where
+    Self: Future,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    S: hyper::service::HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    E: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Polls a connection until it ends by itself, runs out of time, or has drained.
+async fn drive<C: Graceful>(
+    connection: C,
+    activity: &Arc<Activity>,
+    limits: &Limits,
+    mut draining: watch::Receiver<bool>,
+) {
+    let mut connection = pin!(connection);
+    let mut timer = pin!(Timer::new(limits));
+    let mut drain = pin!(async move {
+        // The sender lives as long as the server.
+        let _ = draining.wait_for(|draining| *draining).await;
+    });
+    let mut finishing = false;
+    poll_fn(|cx| {
+        if !finishing && drain.as_mut().poll(cx).is_ready() {
+            finishing = true;
+            connection.as_mut().finish();
+        }
+        if connection.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        loop {
+            match timer.as_mut().poll(cx, activity) {
+                Expired::No => return Poll::Pending,
+                // A request line that never ends, or a second time idle: no more patience.
+                Expired::Head => return Poll::Ready(()),
+                Expired::Idle if finishing => return Poll::Ready(()),
+                Expired::Idle => {
+                    finishing = true;
+                    connection.as_mut().finish();
+                    timer.as_mut().allow(GRACE);
+                    if connection.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(());
+                    }
+                }
+            }
+        }
+    })
+    .await;
+}
+
+/// What a connection ran out of.
+enum Expired {
+    No,
+    Head,
+    Idle,
+}
+
+/// The one timer of a connection. It is moved only when it fires, or when headers begin.
+struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    header_read: Duration,
+    keep_alive: Duration,
+}
+
+impl Timer {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            sleep: Box::pin(tokio::time::sleep(limits.header_read)),
+            header_read: limits.header_read,
+            keep_alive: limits.keep_alive,
+        }
+    }
+
+    /// From now on, ends an idle connection after `grace`.
+    fn allow(mut self: Pin<&mut Self>, grace: Duration) {
+        self.sleep.as_mut().reset((Instant::now() + grace).into());
+        self.keep_alive = self.keep_alive.saturating_add(grace);
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, activity: &Activity) -> Expired {
+        loop {
+            let deadline = activity.deadline(self.header_read, self.keep_alive);
+            if let Deadline::Head(at) = deadline
+                && at < self.sleep.deadline().into_std()
+            {
+                self.sleep.as_mut().reset(at.into());
+            }
+            if self.sleep.as_mut().poll(cx).is_pending() {
+                return Expired::No;
+            }
+            let now = Instant::now();
+            let next = match deadline {
+                Deadline::Head(at) if at <= now => return Expired::Head,
+                Deadline::Idle(at) if at <= now => return Expired::Idle,
+                Deadline::Head(at) | Deadline::Idle(at) => at,
+                Deadline::Busy => now + self.header_read,
+            };
+            self.sleep.as_mut().reset(next.into());
+        }
+    }
+}

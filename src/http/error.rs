@@ -1,0 +1,123 @@
+//! The one error type of the public ports: a status, a reason, and a message for strangers.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+/// An answer that is not a success. What it holds is public; what went wrong inside is logged
+/// where it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpError {
+    /// The status code.
+    pub status: StatusCode,
+    /// A word for programs.
+    pub reason: &'static str,
+    /// A sentence for people.
+    pub message: String,
+    /// `Allow`, of a 405.
+    pub allow: Option<&'static str>,
+    /// `Retry-After`, in whole seconds.
+    pub retry_after: Option<Duration>,
+    /// Whether the connection ends here, as what it still brings is of no use.
+    pub close: bool,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    message: &'a str,
+    reason: &'a str,
+    metadata: Empty,
+}
+
+#[derive(Serialize)]
+struct Empty {}
+
+impl HttpError {
+    /// An error with a status, a reason and a message.
+    pub fn new(status: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { status, reason, message, allow: None, retry_after: None, close: false }
+    }
+
+    /// 400.
+    pub fn bad_request(reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, reason, message)
+    }
+
+    /// 404, the same for everything that is not there.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "error_404", "Not Found.")
+    }
+
+    /// 405 with what is allowed instead.
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        Self {
+            allow: Some(allow),
+            ..Self::new(status, "method_not_allowed", "Method Not Allowed.")
+        }
+    }
+
+    /// 503: the sender should try again.
+    pub fn unavailable(reason: &'static str, message: &'static str, retry: Duration) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self { retry_after: Some(retry), ..Self::new(status, reason, message) }
+    }
+
+    /// The same error, after which the connection ends.
+    pub fn closing(self) -> Self {
+        Self { close: true, ..self }
+    }
+
+    /// The response.
+    pub fn into_response(self) -> Response<Full<Bytes>> {
+        let body = Body { message: &self.message, reason: self.reason, metadata: Empty {} };
+        // Two texts and an empty object serialize.
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = json_response(self.status, body);
+        let headers = response.headers_mut();
+        if let Some(allow) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(after) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        }
+        if self.close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// A response with a JSON body.
+pub fn json_response(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    #[tokio::test]
+    async fn an_error_is_the_same_three_fields_in_the_same_order() {
+        let response = HttpError::not_found().into_response();
+        assert_eq!(response.status(), 404);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, r#"{"message":"Not Found.","reason":"error_404","metadata":{}}"#);
+    }
+
+    #[test]
+    fn retry_after_is_at_least_one_second() {
+        let error = HttpError::unavailable("draining", "Try again.", Duration::from_millis(10));
+        assert_eq!(error.into_response().headers()[RETRY_AFTER], "1");
+    }
+}

@@ -1,0 +1,14 @@
+//! The HTTP server under the public ports: accepting, limits, drain, and the one error type.
+
+mod accept;
+mod activity;
+mod connection;
+mod error;
+mod limits;
+mod sniff;
+mod tls;
+
+pub use accept::{Acceptor, Drain};
+pub use error::{HttpError, json_response};
+pub use limits::Limits;
+pub use tls::{CertificateFiles, TlsError};

@@ -1,0 +1,124 @@
+//! TLS on the trigger port: the certificate is read from files, and read again when they change.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+/// How often the files are looked at. A renewed Secret reaches a pod within about a minute anyway.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file could not be read.
+    #[error("cannot read {}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{} holds no usable {what}: {why}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What was expected in it.
+        what: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// A certificate chain and its private key, both PEM.
+#[derive(Clone, Debug)]
+pub struct CertificateFiles {
+    /// The chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// The certificate in force.
+#[derive(Debug)]
+struct Current(ArcSwap<CertifiedKey>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+impl CertificateFiles {
+    /// The server's TLS configuration, and the task that keeps its certificate fresh.
+    ///
+    /// # Errors
+    /// When the files cannot be read, are no certificate and key, or do not belong together.
+    pub fn config(self) -> Result<(Arc<ServerConfig>, impl Future<Output = ()>), TlsError> {
+        let current = Arc::new(Current(ArcSwap::from_pointee(self.read()?)));
+        let mut config = ServerConfig::builder_with_provider(ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| self.unusable("protocol version", &error))?
+            .with_no_client_auth()
+            .with_cert_resolver(current.clone());
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok((Arc::new(config), self.keep_fresh(current)))
+    }
+
+    async fn keep_fresh(self, current: Arc<Current>) {
+        let mut seen = self.changed();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = self.changed();
+            if now == seen {
+                continue;
+            }
+            match self.read() {
+                Ok(fresh) => {
+                    current.0.store(Arc::new(fresh));
+                    seen = now;
+                    tracing::info!("the TLS certificate was read again");
+                }
+                // Half-written files are read again at the next look.
+                Err(error) => tracing::warn!(%error, "the TLS certificate stays as it was"),
+            }
+        }
+    }
+
+    fn changed(&self) -> [Option<SystemTime>; 2] {
+        [&self.certificate, &self.key].map(|path| fs::metadata(path).ok()?.modified().ok())
+    }
+
+    fn read(&self) -> Result<CertifiedKey, TlsError> {
+        let chain = CertificateDer::pem_slice_iter(&read(&self.certificate)?)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| self.unusable("certificate", &error))?;
+        let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?).map_err(|error| {
+            TlsError::Unusable {
+                path: self.key.clone(),
+                what: "private key",
+                why: error.to_string(),
+            }
+        })?;
+        CertifiedKey::from_der(chain, key, &ring::default_provider())
+            .map_err(|error| self.unusable("certificate for the key", &error))
+    }
+
+    fn unusable(&self, what: &'static str, why: &dyn std::fmt::Display) -> TlsError {
+        TlsError::Unusable { path: self.certificate.clone(), what, why: why.to_string() }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|error| TlsError::Unreadable { path: path.into(), error })
+}

@@ -1,0 +1,195 @@
+//! Reading a trigger's body: bounded in bytes, in time, and by what the server holds in all.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body;
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
+
+/// How much of a body that is too large is read and dropped before the answer, so that senders
+/// which read no answer until they have sent everything get it.
+const LINGER_BYTES: usize = 64 * 1024 * 1024;
+
+/// How long a body that is too large may take to be dropped.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Why a body was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// It is longer than this webhook takes.
+    #[error("the body is too large")]
+    TooLarge,
+    /// It did not end in time.
+    #[error("the body is too slow")]
+    TooSlow,
+    /// Its framing is broken, or the sender has gone.
+    #[error("the body is broken")]
+    Broken,
+    /// The server, or the app, holds as many bytes as it may.
+    #[error("no memory is left for the body")]
+    NoRoom,
+}
+
+/// What a body may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Its length in bytes.
+    pub bytes: usize,
+    /// From now to its end.
+    pub time: Duration,
+    /// Whether the sender waits for `100 Continue` (RFC 9110, section 10.1.1) and so for an answer.
+    pub sender_waits: bool,
+}
+
+/// Reads a whole body. `take` is asked before bytes are kept.
+///
+/// # Errors
+/// See [`BodyError`].
+pub async fn read<B>(
+    body: B,
+    bounds: Bounds,
+    mut take: impl FnMut(usize) -> bool,
+) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes>,
+{
+    let mut body = pin!(body);
+    let announced = body.size_hint().lower();
+    if announced > bounds.bytes as u64 {
+        if !bounds.sender_waits {
+            discard(body).await;
+        }
+        return Err(BodyError::TooLarge);
+    }
+    let deadline = Instant::now() + bounds.time;
+    let mut kept = Kept::Nothing;
+    loop {
+        let frame = timeout_at(deadline, body.frame()).await.map_err(|_| BodyError::TooSlow)?;
+        let Some(frame) = frame else { return Ok(kept.into_bytes()) };
+        let frame = frame.map_err(|_| BodyError::Broken)?;
+        // Trailers (RFC 9110, section 6.5) are nothing that a listener is told.
+        let Ok(data) = frame.into_data() else { continue };
+        if data.len() > bounds.bytes - kept.len() {
+            discard(body).await;
+            return Err(BodyError::TooLarge);
+        }
+        if !take(data.len()) {
+            return Err(BodyError::NoRoom);
+        }
+        kept = kept.with(data, announced);
+        if body.is_end_stream() {
+            return Ok(kept.into_bytes());
+        }
+    }
+}
+
+/// What was read so far: most bodies come in one piece, which is then kept as it came.
+enum Kept {
+    Nothing,
+    One(Bytes),
+    Many(BytesMut),
+}
+
+impl Kept {
+    fn len(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::One(bytes) => bytes.len(),
+            Self::Many(bytes) => bytes.len(),
+        }
+    }
+
+    fn with(self, data: Bytes, announced: u64) -> Self {
+        match self {
+            Self::Nothing => Self::One(data),
+            Self::One(first) => {
+                // Room for what came, twice over; never for what is only announced.
+                let doubled = 2 * (first.len() + data.len());
+                let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+                let room = doubled.min(announced.max(first.len() + data.len()));
+                let mut all = BytesMut::with_capacity(room);
+                all.extend_from_slice(&first);
+                all.extend_from_slice(&data);
+                Self::Many(all)
+            }
+            Self::Many(mut all) => {
+                all.extend_from_slice(&data);
+                Self::Many(all)
+            }
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Nothing => Bytes::new(),
+            Self::One(bytes) => bytes,
+            Self::Many(bytes) => bytes.freeze(),
+        }
+    }
+}
+
+async fn discard<B: Body<Data = Bytes>>(mut body: std::pin::Pin<&mut B>) {
+    let deadline = Instant::now() + LINGER;
+    let mut dropped = 0;
+    while dropped < LINGER_BYTES {
+        match timeout_at(deadline, body.frame()).await {
+            Ok(Some(Ok(frame))) => dropped += frame.data_ref().map_or(0, Bytes::len),
+            _ => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use http_body::Frame;
+    use http_body_util::{Full, StreamBody};
+    use std::convert::Infallible;
+
+    const BOUNDS: Bounds = Bounds { bytes: 8, time: Duration::from_secs(30), sender_waits: false };
+
+    fn pieces(pieces: &'static [&'static str]) -> impl Body<Data = Bytes, Error = Infallible> {
+        let frames =
+            pieces.iter().map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes()))));
+        StreamBody::new(stream::iter(frames))
+    }
+
+    #[tokio::test]
+    async fn a_body_in_one_piece_is_kept_as_it_came() {
+        let sent = Bytes::from_static(b"12345678");
+        let read = read(Full::new(sent.clone()), BOUNDS, |_| true).await.unwrap();
+        assert_eq!(read.as_ptr(), sent.as_ptr());
+    }
+
+    #[tokio::test]
+    async fn pieces_are_joined_up_to_the_bound_and_not_beyond() {
+        assert_eq!(
+            read(pieces(&["123", "45", "678"]), BOUNDS, |_| true).await.unwrap(),
+            "12345678"
+        );
+        let error = read(pieces(&["123", "45", "6789"]), BOUNDS, |_| true).await.unwrap_err();
+        assert_eq!(error, BodyError::TooLarge);
+        assert_eq!(read(pieces(&[]), BOUNDS, |_| true).await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn an_announced_length_beyond_the_bound_is_refused_before_anything_is_kept() {
+        let error = read(Full::new(Bytes::from_static(b"123456789")), BOUNDS, |_| panic!("kept"));
+        assert_eq!(error.await.unwrap_err(), BodyError::TooLarge);
+    }
+
+    #[tokio::test]
+    async fn bytes_are_asked_for_before_they_are_kept() {
+        let error = read(pieces(&["123", "45"]), BOUNDS, |bytes| bytes != 2).await.unwrap_err();
+        assert_eq!(error, BodyError::NoRoom);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_too_slow() {
+        let endless = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+        assert_eq!(read(endless, BOUNDS, |_| true).await.unwrap_err(), BodyError::TooSlow);
+    }
+}

@@ -1,0 +1,244 @@
+//! The public pipeline: from a stranger's request to the listener's answer, in one fixed order.
+//!
+//! path -> route -> suspended -> bounded body -> event -> deliver. Nothing before the route costs
+//! memory or takes a lock.
+
+mod body;
+mod budget;
+pub mod path;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, EXPECT};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::Full;
+use uuid::Uuid;
+
+pub use budget::Budget;
+
+use crate::app_api::ApiFields;
+use crate::delivery::{self, Attempt, CallError, Caller};
+use crate::event::{self, Event, EventError};
+use crate::http::{HttpError, Limits, json_response};
+use crate::routes::{Place, Route, Share, State, Table};
+use body::{BodyError, Bounds};
+use path::PathError;
+
+/// The header that names an event, in responses as in listener calls.
+const EVENT_ID: HeaderName = HeaderName::from_static("webhook-event-id");
+
+/// When a sender may try again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// What all triggers of the server share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Where webhooks are found.
+    pub routes: Arc<Table>,
+    /// What a trigger may take.
+    pub limits: Arc<Limits>,
+    /// What all of them may hold in memory.
+    pub budget: Arc<Budget>,
+    /// Whether the server is stopping.
+    pub draining: Arc<AtomicBool>,
+    /// The operator's own ceiling of a body, in bytes.
+    pub max_body_bytes: usize,
+}
+
+/// The pipeline of one runtime.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    shared: Arc<Shared>,
+    api: Arc<ApiFields>,
+    caller: Caller,
+}
+
+/// An answer that may already have an event's id.
+struct Refused {
+    error: HttpError,
+    event: Option<Uuid>,
+}
+
+impl From<HttpError> for Refused {
+    fn from(error: HttpError) -> Self {
+        Self { error, event: None }
+    }
+}
+
+impl Pipeline {
+    /// A pipeline with connections of its own.
+    pub fn new(shared: Arc<Shared>, api: Arc<ApiFields>, caller: Caller) -> Self {
+        Self { shared, api, caller }
+    }
+
+    /// Answers one request.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let (mut response, event) = match self.trigger(request).await {
+            Ok(event) => (json_response(StatusCode::OK, &b"\"ok\""[..]), Some(event)),
+            Err(Refused { error, event }) => (error.into_response(), event),
+        };
+        if let Some(event) = event {
+            response.headers_mut().insert(EVENT_ID, delivery::uuid_value(event));
+        }
+        response
+    }
+
+    async fn trigger<B>(&self, request: Request<B>) -> Result<Uuid, Refused>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let route = self.route(request.method(), request.uri().path())?;
+        self.admit(&route)?;
+        let mut place = self.enter(&route)?;
+        let (head, body) = request.into_parts();
+        let body = self.read(&route, &head.headers, body, &mut place).await?;
+        let event = event(&head.headers, body)?;
+        let id = Uuid::now_v7();
+        self.deliver(&route, &head.headers, &event, id)
+            .await
+            .map_err(|error| Refused { error, event: Some(id) })?;
+        Ok(id)
+    }
+
+    fn route(&self, method: &Method, path: &str) -> Result<Arc<Route>, HttpError> {
+        let id = match path::parse(path) {
+            Err(PathError::NotFound) => return Err(HttpError::not_found()),
+            _ if method != Method::POST => return Err(HttpError::method_not_allowed("POST")),
+            Err(PathError::InvalidUuid) => {
+                return Err(HttpError::bad_request(
+                    "invalid_uuid",
+                    "The path has a malformed UUID.",
+                ));
+            }
+            Ok(id) => id,
+        };
+        self.shared.routes.get(id).ok_or_else(HttpError::not_found)
+    }
+
+    fn admit(&self, route: &Route) -> Result<(), HttpError> {
+        let refuse = |reason, message| Err(HttpError::unavailable(reason, message, RETRY));
+        match route.state {
+            State::Suspended => refuse("suspended", "The webhook is suspended."),
+            State::NotReady => refuse("not_ready", "The webhook is not ready."),
+            State::Serving if self.shared.draining.load(Ordering::Relaxed) => {
+                refuse("draining", "The server is stopping.").map_err(HttpError::closing)
+            }
+            State::Serving => Ok(()),
+        }
+    }
+
+    fn enter(&self, route: &Route) -> Result<Place, HttpError> {
+        let limits = &self.shared.limits;
+        // Half of all: however much one app is sent, another one finds room.
+        let share =
+            Share { in_flight: limits.in_flight_per_app, buffered: limits.buffered_bytes / 2 };
+        route.app.load.enter(share).ok_or_else(overloaded)
+    }
+
+    async fn read<B>(
+        &self,
+        route: &Route,
+        headers: &HeaderMap,
+        body: B,
+        place: &mut Place,
+    ) -> Result<Buffered, HttpError>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let bounds = Bounds {
+            bytes: route.max_body_bytes.min(self.shared.max_body_bytes),
+            time: self.shared.limits.body_read,
+            sender_waits: headers.contains_key(EXPECT),
+        };
+        let mut account = self.shared.budget.account();
+        let take = |bytes| place.buffer(bytes) && account.take(bytes);
+        let bytes = body::read(body, bounds, take).await.map_err(body_error)?;
+        Ok(Buffered { bytes, _account: account })
+    }
+
+    async fn deliver(
+        &self,
+        route: &Route,
+        sent: &HeaderMap,
+        event: &Buffered<Event>,
+        id: Uuid,
+    ) -> Result<(), HttpError> {
+        // A route that serves has a target: the planner makes no other.
+        let Some(target) = &route.app.target else {
+            return Err(HttpError::unavailable("not_ready", "The webhook is not ready.", RETRY));
+        };
+        let attempt = Attempt { event: id, number: 1 };
+        let headers = delivery::listener_headers(route, target, attempt, sent);
+        let body = delivery::body(route, &event.bytes, &self.api.of(&route.app));
+        let called = self.caller.call(target, headers, body, route.app.timeout).await;
+        called.map_err(|error| call_error(route, id, &error))
+    }
+}
+
+/// Bytes in memory, and what keeps count of them.
+struct Buffered<T = Bytes> {
+    bytes: T,
+    _account: budget::Account,
+}
+
+fn event(headers: &HeaderMap, body: Buffered) -> Result<Buffered<Event>, HttpError> {
+    let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let event = event::from_body(content_type, body.bytes).map_err(event_error)?;
+    Ok(Buffered { bytes: event, _account: body._account })
+}
+
+fn event_error(error: EventError) -> HttpError {
+    let reason = match error {
+        EventError::InvalidJson { .. } | EventError::JsonTooDeep { .. } => "invalid_json",
+        EventError::TooManyFields { .. } | EventError::MalformedMultipart(_) => "invalid_form",
+    };
+    HttpError::bad_request(reason, error.to_string())
+}
+
+fn body_error(error: BodyError) -> HttpError {
+    match error {
+        BodyError::TooLarge => HttpError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload_too_large",
+            "The body is larger than this webhook takes.",
+        ),
+        BodyError::TooSlow => HttpError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "The body did not arrive in time.",
+        ),
+        BodyError::Broken => HttpError::bad_request("invalid_body", "The body is not well framed."),
+        BodyError::NoRoom => overloaded(),
+    }
+    .closing()
+}
+
+fn overloaded() -> HttpError {
+    HttpError::unavailable("overloaded", "Too much is under way; try again.", RETRY)
+}
+
+/// The sender learns that the listener failed, the log learns how.
+fn call_error(route: &Route, id: Uuid, error: &CallError) -> HttpError {
+    tracing::warn!(
+        namespace = &*route.app.namespace,
+        webhook = &*route.name,
+        event = %id,
+        %error,
+        "the listener did not take an event"
+    );
+    match error {
+        CallError::Timeout(_) => HttpError::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            error.reason(),
+            "The listener did not answer in time.",
+        ),
+        _ => HttpError::new(StatusCode::BAD_GATEWAY, error.reason(), "The listener failed."),
+    }
+}

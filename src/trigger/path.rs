@@ -1,0 +1,86 @@
+//! The path of a trigger: `/apps/:app_uuid/webhooks/:webhook_uuid`.
+
+use uuid::Uuid;
+
+use crate::routes::Id;
+
+/// Length of a UUID's text with hyphens (RFC 9562, section 4).
+const UUID_LEN: usize = 36;
+
+/// Why a path is not that of a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// It has another shape.
+    #[error("not the path of a webhook")]
+    NotFound,
+    /// It has the shape, but not two UUIDs in it.
+    #[error("not a UUID")]
+    InvalidUuid,
+}
+
+/// Reads the two UUIDs, in any letter case. Nothing is decoded: a UUID needs no escape.
+///
+/// # Errors
+/// See [`PathError`].
+pub fn parse(path: &str) -> Result<Id, PathError> {
+    let mut segments = path.strip_prefix("/apps/").ok_or(PathError::NotFound)?.split('/');
+    let app = segments.next().ok_or(PathError::NotFound)?;
+    if segments.next() != Some("webhooks") {
+        return Err(PathError::NotFound);
+    }
+    let webhook = segments.next().ok_or(PathError::NotFound)?;
+    if webhook.is_empty() || segments.next().is_some() {
+        return Err(PathError::NotFound);
+    }
+    Ok(Id { app: uuid(app)?, webhook: uuid(webhook)? })
+}
+
+/// A UUID in its one form with hyphens; the `uuid` crate alone would also read others.
+pub fn uuid(text: &str) -> Result<Uuid, PathError> {
+    if text.len() != UUID_LEN {
+        return Err(PathError::InvalidUuid);
+    }
+    Uuid::try_parse(text).map_err(|_| PathError::InvalidUuid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const APP: &str = "14361375-54d4-4ddb-8d2d-0dd212e13cd1";
+    const WEBHOOK: &str = "c14990db-96a1-44c6-b13a-8ab12db96f61";
+
+    #[test]
+    fn two_uuids_in_any_letter_case_are_read() {
+        let id = Id { app: APP.parse().unwrap(), webhook: WEBHOOK.parse().unwrap() };
+        assert_eq!(parse(&format!("/apps/{APP}/webhooks/{WEBHOOK}")), Ok(id));
+        let capitals = format!("/apps/{}/webhooks/{}", APP.to_uppercase(), WEBHOOK.to_uppercase());
+        assert_eq!(parse(&capitals), Ok(id));
+    }
+
+    #[test]
+    fn what_has_not_the_shape_is_not_found_and_what_has_it_needs_uuids() {
+        use PathError::{InvalidUuid, NotFound};
+        let cases = [
+            ("/".into(), NotFound),
+            (String::new(), NotFound),
+            ("/apps".into(), NotFound),
+            (format!("/apps/{APP}"), NotFound),
+            (format!("/apps/{APP}/webhooks"), NotFound),
+            (format!("/apps/{APP}/webhooks/"), NotFound),
+            (format!("/apps/{APP}/webhooks/{WEBHOOK}/"), NotFound),
+            (format!("/apps/{APP}/webhooks/{WEBHOOK}/x"), NotFound),
+            (format!("/apps/{APP}/hooks/{WEBHOOK}"), NotFound),
+            (format!("//apps/{APP}/webhooks/{WEBHOOK}"), NotFound),
+            (format!("/apps/{APP}/webhooks/nope"), InvalidUuid),
+            (format!("/apps/nope/webhooks/{WEBHOOK}"), InvalidUuid),
+            (format!("/apps/{}/webhooks/{WEBHOOK}", APP.replace('-', "")), InvalidUuid),
+            (format!("/apps/{{{APP}}}/webhooks/{WEBHOOK}"), InvalidUuid),
+            (format!("/apps/{APP}/webhooks/{}é", &WEBHOOK[..34]), InvalidUuid),
+            (format!("/apps/{APP}/webhooks/%63{}", &WEBHOOK[3..]), InvalidUuid),
+        ];
+        for (path, error) in cases {
+            assert_eq!(parse(&path), Err(error), "{path}");
+        }
+    }
+}
