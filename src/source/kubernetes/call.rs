@@ -53,24 +53,21 @@ pub async fn within<T>(
     }
 }
 
-/// The API server's own message, or the causes in a row: kube's text has debug output in it.
+/// The API server's own message, or the causes in a row: kube's texts have debug output in them.
 pub fn describe(error: &kube::Error) -> String {
-    if let kube::Error::Api(status) = error {
-        return if status.message.is_empty() {
-            status.reason.clone()
-        } else {
-            status.message.clone()
-        };
+    match error {
+        kube::Error::Api(status) if status.message.is_empty() => status.reason.clone(),
+        kube::Error::Api(status) => status.message.clone(),
+        kube::Error::Service(error) => chain(error.as_ref()),
+        error => chain(error),
     }
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
+}
+
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |&error| error.source());
+    causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
         // Many errors repeat the text of their cause.
-        if !text.ends_with(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
+        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }

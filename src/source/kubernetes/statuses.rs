@@ -85,7 +85,17 @@ impl Statuses {
         let api = Api::<Raw<K>>::namespaced(self.client.clone(), &key.namespace);
         // Forced: a status is the operator's alone.
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        call(api.patch_status(&key.name, &params, &Patch::Apply(&body))).await.map(|_| true)
+        let written = call(api.patch_status(&key.name, &params, &Patch::Apply(&body))).await;
+        let written = match written {
+            // Where the API server cannot type the object (one older than the schema that its spec
+            // contradicts) it cannot apply, but it can merge.
+            Err(error) if error.code() == Some(500) => {
+                let params = PatchParams { force: false, ..params };
+                call(api.patch_status(&key.name, &params, &Patch::Merge(&body))).await
+            }
+            written => written,
+        };
+        written.map(|_| true)
     }
 }
 
@@ -177,14 +187,20 @@ impl<'a> Board<'a> {
     }
 
     fn failed(&mut self, object: &ObjectRef, error: &CallError) {
-        let (kind, key) = (object.kind.as_str(), &object.key);
-        match self.outage.failed(Instant::now()) {
-            1 => tracing::warn!(kind, %key, %error, "a status could not be written"),
-            _ => tracing::debug!(kind, %key, %error, "a status could not be written"),
-        }
         let failures = self.failures.entry(object.clone()).or_default();
         *failures += 1;
         let wait = delay(*failures, LONGEST_WAIT);
+        // One line for each object that is refused, and one for an API server that is away.
+        let is_new = match error.code() {
+            Some(_) => *failures == 1,
+            None => self.outage.failed(Instant::now()) == 1,
+        };
+        let (kind, key) = (object.kind.as_str(), &object.key);
+        if is_new {
+            tracing::warn!(kind, %key, %error, "a status could not be written");
+        } else {
+            tracing::debug!(kind, %key, %error, "a status could not be written");
+        }
         if self.waiting.insert(object.clone()) {
             let object = object.clone();
             self.waits.push(sleep(wait).map(|()| object).boxed());

@@ -1,0 +1,256 @@
+//! What the API server refuses by itself: every bound and every CEL rule of the CRDs has a case.
+
+use serde_json::{Value, json};
+
+use crate::fixture::{Site, app, app_of_service, webhook, with};
+
+const UUID: &str = "14361375-54d4-4ddb-8d2d-0dd212e13cd1";
+const OTHER_UUID: &str = "24361375-54d4-4ddb-8d2d-0dd212e13cd1";
+
+/// Where, what, and what the API server says to it.
+type Case = (&'static str, Value, &'static str);
+
+fn long(length: usize) -> Value {
+    json!("a".repeat(length))
+}
+
+fn refuses(base: &Value, cases: &[Case]) {
+    let site = Site::new();
+    // The base is right, or each case would be refused for another reason than its own.
+    site.apply(base);
+    for (path, value, message) in cases {
+        let mut manifest = with(base.clone(), path, value.clone());
+        manifest["metadata"]["name"] = json!("refused");
+        let said = site.apply_refused(&manifest);
+        assert!(said.contains(message), "{path} = {value}:\n{said}");
+    }
+}
+
+fn refuses_updates(cases: &[(Value, Value, &str)]) {
+    let site = Site::new();
+    for (before, after, message) in cases {
+        site.apply(before);
+        let said = site.apply_refused(after);
+        assert!(said.contains(message), "{before} -> {after}:\n{said}");
+    }
+}
+
+#[test]
+fn the_definitions_are_established_with_their_names() {
+    let site = Site::new();
+    for (name, kind) in [("whapp", "WebhookApp"), ("wh", "Webhook")] {
+        let resources = site.cluster.kubectl(&["api-resources", "--api-group=lenra.io"]).stdout;
+        let line = resources.lines().find(|line| line.ends_with(&format!(" {kind}")));
+        assert!(line.is_some_and(|line| line.contains(&format!(" {name} "))), "{resources}");
+    }
+    assert!(site.cluster.kubectl(&["get", "lenra", "-A"]).ok, "the category");
+    for name in ["webhookapps.lenra.io", "webhooks.lenra.io"] {
+        let path = "jsonpath={.status.conditions[?(@.type==\"NonStructuralSchema\")].status}";
+        assert_ne!(site.kubectl(&["get", "crd", name, "-o", path]), "True");
+    }
+}
+
+#[test]
+fn an_app_with_a_wrong_field_is_refused_with_the_reason() {
+    let must_match = "should match";
+    refuses(
+        &app("right"),
+        &[
+            ("/spec", json!({}), "spec.listener: Required value"),
+            ("/spec/uuid", json!("14361375-54D4-4ddb-8d2d-0dd212e13cd1"), must_match),
+            ("/spec/uuid", json!(format!("{UUID}0")), "may not be more than 36"),
+            ("/spec/environmentId", json!(-1), "should be greater than or equal to 0"),
+            ("/spec/environmentId", json!("1"), "must be of type integer"),
+            ("/spec/listener", json!({}), "exactly one of service and url must be set"),
+            (
+                "/spec/listener/service",
+                json!({"name": "both", "port": 80}),
+                "exactly one of service and url must be set",
+            ),
+            ("/spec/listener/url", json!(""), "should be at least 1 chars long"),
+            ("/spec/listener/url", json!("/relative"), "must be an absolute http or https URL"),
+            ("/spec/listener/url", json!("not a url"), "must be an absolute http or https URL"),
+            (
+                "/spec/listener/url",
+                json!("ftp://a.example/"),
+                "must be an absolute http or https URL",
+            ),
+            ("/spec/listener/url", json!("http://"), "must be an absolute http or https URL"),
+            (
+                "/spec/listener/url",
+                json!(format!("http://a.example/{}", "a".repeat(2048))),
+                "may not be more than 2048",
+            ),
+            (
+                "/spec/listener/envelope",
+                json!("Parcel"),
+                "supported values: \"Action\", \"Listener\"",
+            ),
+            ("/spec/listener/timeout", json!("99ms"), "must be from 100ms to 300s"),
+            ("/spec/listener/timeout", json!("301s"), "must be from 100ms to 300s"),
+            ("/spec/listener/timeout", json!("1h"), must_match),
+            ("/spec/listener/timeout", json!("1"), "should be at least 2 chars long"),
+            ("/spec/listener/timeout", json!("1s1s1s1s1s1s1s1s1s"), "may not be more than 16"),
+            ("/spec/serviceAccounts", json!(["twice", "twice"]), "Duplicate value"),
+            ("/spec/serviceAccounts", json!([""]), "should be at least 1 chars long"),
+            ("/spec/serviceAccounts", json!(["No"]), must_match),
+            ("/spec/serviceAccounts", json!([long(254)]), "may not be more than 253"),
+            (
+                "/spec/serviceAccounts",
+                (0..65).map(|i| format!("a{i}")).collect(),
+                "must have at most 64 items",
+            ),
+            ("/spec/unheardOf", json!(1), "unknown field \"spec.unheardOf\""),
+        ],
+    );
+}
+
+#[test]
+fn a_listener_service_with_a_wrong_field_is_refused_with_the_reason() {
+    let port = "must be a port number from 1 to 65535 or the name of a port";
+    refuses(
+        &app_of_service("right", "svc", json!(80)),
+        &[
+            ("/spec/listener/service", json!({"port": 80}), "service.name: Required value"),
+            ("/spec/listener/service", json!({"name": "svc"}), "service.port: Required value"),
+            ("/spec/listener/service/name", json!(""), "should be at least 1 chars long"),
+            ("/spec/listener/service/name", json!("1st"), "should match"),
+            ("/spec/listener/service/name", long(64), "may not be more than 63"),
+            ("/spec/listener/service/port", json!(0), port),
+            ("/spec/listener/service/port", json!(65536), port),
+            ("/spec/listener/service/port", json!("Web"), port),
+            ("/spec/listener/service/port", json!("sixteen-letters-"), port),
+            ("/spec/listener/service/port", json!(true), "must be of type"),
+            ("/spec/listener/service/path", json!(""), "should be at least 1 chars long"),
+            ("/spec/listener/service/path", json!("no-slash"), "should match"),
+            ("/spec/listener/service/path", json!("/a b"), "should match"),
+            (
+                "/spec/listener/service/path",
+                json!(format!("/{}", "a".repeat(1024))),
+                "may not be more than 1024",
+            ),
+            (
+                "/spec/listener/service/scheme",
+                json!("ftp"),
+                "supported values: \"http\", \"https\"",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_webhook_with_a_wrong_field_is_refused_with_the_reason() {
+    refuses(
+        &webhook("right", "shop"),
+        &[
+            ("/spec", json!({"action": "pay"}), "spec.app: Required value"),
+            ("/spec", json!({"app": "shop"}), "spec.action: Required value"),
+            ("/spec/app", json!(""), "should be at least 1 chars long"),
+            ("/spec/app", json!("Shop"), "should match"),
+            ("/spec/app", long(254), "may not be more than 253"),
+            ("/spec/action", json!(""), "should be at least 1 chars long"),
+            ("/spec/action", long(256), "may not be more than 255"),
+            ("/spec/props", json!("text"), "must be of type object"),
+            ("/spec/uuid", json!("no-uuid"), "should match"),
+            ("/spec/uuid", json!(format!("{UUID}0")), "may not be more than 36"),
+            ("/spec/userId", json!("1"), "must be of type integer"),
+            ("/spec/suspend", json!("yes"), "must be of type boolean"),
+            ("/spec/maxBodyBytes", json!(0), "should be greater than or equal to 1"),
+            ("/spec/maxBodyBytes", json!(33_554_433), "should be less than or equal to 33554432"),
+            ("/spec/forwardHeaders", json!(["X-A", "X-A"]), "Duplicate value"),
+            ("/spec/forwardHeaders", json!([""]), "should be at least 1 chars long"),
+            ("/spec/forwardHeaders", json!(["X A"]), "should match"),
+            ("/spec/forwardHeaders", json!([long(129)]), "may not be more than 128"),
+            (
+                "/spec/forwardHeaders",
+                (0..65).map(|i| format!("X-{i}")).collect(),
+                "must have at most 64 items",
+            ),
+            ("/spec/delivery", json!({"mode": "Pigeon"}), "supported values: \"Sync\""),
+        ],
+    );
+}
+
+#[test]
+fn a_header_that_the_operator_keeps_to_itself_is_refused() {
+    let refused = [
+        "Connection",
+        "Keep-Alive",
+        "Proxy-Authorization",
+        "TE",
+        "Trailer",
+        "Transfer-Encoding",
+        "Upgrade",
+        "Authorization",
+        "cookie",
+        "Host",
+        "Expect",
+        "Content-Length",
+        "Content-Type",
+        "Content-Encoding",
+        "traceparent",
+        "Webhook-Event-Id",
+    ];
+    let cases = refused.map(|name| ("/spec/forwardHeaders", json!([name]), "is never passed on"));
+    refuses(&webhook("right", "shop"), &cases);
+}
+
+#[test]
+fn what_a_url_is_made_of_cannot_change() {
+    let app_uuid = "uuid is immutable: it is part of every URL of the app";
+    let webhook_uuid = "uuid is immutable: it is part of the webhook's URL";
+    let with_uuid = |manifest, uuid| with(manifest, "/spec/uuid", json!(uuid));
+    refuses_updates(&[
+        (with_uuid(app("change"), UUID), with_uuid(app("change"), OTHER_UUID), app_uuid),
+        (with_uuid(app("remove"), UUID), app("remove"), app_uuid),
+        (app("add"), with_uuid(app("add"), UUID), app_uuid),
+        (
+            with_uuid(webhook("change", "a"), UUID),
+            with_uuid(webhook("change", "a"), OTHER_UUID),
+            webhook_uuid,
+        ),
+        (with_uuid(webhook("remove", "a"), UUID), webhook("remove", "a"), webhook_uuid),
+        (webhook("add", "a"), with_uuid(webhook("add", "a"), UUID), webhook_uuid),
+        (
+            webhook("move", "a"),
+            webhook("move", "b"),
+            "app is immutable: make a new webhook for another app",
+        ),
+    ]);
+}
+
+#[test]
+fn the_bounds_themselves_are_accepted_and_the_defaults_filled_in() {
+    let site = Site::new();
+    let mut most = app_of_service("most", &"a".repeat(63), json!("fifteen-letters"));
+    most["spec"]["uuid"] = json!(UUID);
+    most["spec"]["environmentId"] = json!(0);
+    most["spec"]["listener"]["timeout"] = json!("300s");
+    most["spec"]["serviceAccounts"] = (0..64).map(|i| format!("account.{i}")).collect();
+    site.apply(&most);
+    site.apply(&with(app("short"), "/spec/listener/timeout", json!("100ms")));
+    let mut wide = webhook("wide", "most");
+    wide["spec"]["action"] = long(255);
+    wide["spec"]["props"] = json!({"nested": {"list": [1, 2.5, null, "é"]}});
+    wide["spec"]["maxBodyBytes"] = json!(33_554_432);
+    wide["spec"]["forwardHeaders"] = (0..64).map(|i| format!("X-{i}")).collect();
+    wide["spec"]["delivery"] = json!({"mode": "Sync"});
+    site.apply(&wide);
+    assert_eq!(site.get("webhook/wide")["spec"]["props"], wide["spec"]["props"]);
+
+    let listener = &site.get("webhookapp/most")["spec"]["listener"];
+    assert_eq!(listener["envelope"], "Action");
+    assert_eq!(
+        (&listener["service"]["path"], &listener["service"]["scheme"]),
+        (&json!("/"), &json!("http"))
+    );
+    site.apply(&app("least"));
+    let least = &site.get("webhookapp/least")["spec"];
+    assert_eq!(
+        (&least["environmentId"], &least["listener"]["timeout"]),
+        (&json!(1), &json!("10s"))
+    );
+    site.apply(&webhook("least", "least"));
+    let least = &site.get("webhook/least")["spec"];
+    assert_eq!((&least["suspend"], &least["maxBodyBytes"]), (&json!(false), &json!(8_000_000)));
+}
