@@ -27,6 +27,12 @@ impl Invalid {
         Self(format!("{path}: Required value"))
     }
 
+    /// The schema has nothing against the object, and yet it does not fit our types: a number too
+    /// large, say.
+    pub fn unreadable(error: &serde_json::Error) -> Self {
+        Self(format!("cannot be read: {error}"))
+    }
+
     fn joined(faults: BTreeSet<String>) -> Result<(), Self> {
         if faults.is_empty() {
             return Ok(());
@@ -36,6 +42,7 @@ impl Invalid {
 }
 
 /// The schema and the rules of one kind, compiled.
+#[derive(Debug)]
 pub struct Validator {
     /// The schema as the CRD has it: says which nulls go and which defaults come.
     structural: Value,

@@ -12,6 +12,7 @@ use crate::routes::Table;
 /// One planner, the table that it feeds, and the statuses that wait to be written.
 ///
 /// Every source calls the same methods; they do not wait for anything but each other.
+#[derive(Debug)]
 pub struct Brain {
     planner: Mutex<Planner>,
     routes: Arc<Table>,

@@ -1,6 +1,7 @@
 //! Where resources come from and statuses go to; and the brain that stands between.
 
 mod brain;
+pub mod files;
 pub mod kubernetes;
 mod pending;
 mod store;

@@ -1,0 +1,210 @@
+//! Webhooks that the app API creates: each in a file of the data directory, there before anybody is
+//! told of it.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use futures_util::future::BoxFuture;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use serde::Deserialize;
+
+use super::atomic::{self, Durability};
+use super::core::{Core, State};
+use super::documents::Document;
+use super::ledger::{Claim, FileId};
+use super::manifest::{Declared, Id, check_key};
+use super::pass::Pass;
+use super::problems::Problem;
+use super::reader::Content;
+use super::status_files::{entries, file_name, is_object_file, to_yaml};
+use super::{Files, FilesError};
+use crate::plan::{Change, Key, Kind, WebhookInput};
+use crate::resources::Webhook;
+use crate::source::{StoreError, WebhookStore};
+
+/// So many files are read at once.
+const BATCH: usize = 4096;
+
+/// The webhooks that are being created or deleted: nobody else may do so meanwhile.
+#[derive(Debug, Default)]
+pub struct Creating(HashSet<Key>);
+
+impl WebhookStore for Files {
+    fn create(&self, webhook: Webhook) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.blocking(move |core| core.create(webhook)))
+    }
+
+    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<(), StoreError>> {
+        let key = key.clone();
+        Box::pin(self.blocking(move |core| core.delete(&key)))
+    }
+}
+
+impl Files {
+    async fn blocking(
+        &self,
+        work: impl FnOnce(&Core) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let core = self.core.clone();
+        let done = tokio::task::spawn_blocking(move || work(&core)).await;
+        done.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+    }
+}
+
+impl Core {
+    /// The file of a webhook that was created.
+    pub fn created_path(&self, key: &Key) -> PathBuf {
+        self.created_root().join(&*key.namespace).join(file_name(&key.name))
+    }
+
+    fn create(&self, webhook: Webhook) -> Result<(), StoreError> {
+        let webhook = self.complete(webhook)?;
+        let id = {
+            let mut state = self.state();
+            let key = state.ledger.share(&Key::of(&webhook));
+            let id = Id { kind: Declared::Ours(Kind::Webhook), key };
+            refuse_known(&state, &id)?;
+            reserve(&mut state, &id.key)?;
+            id
+        };
+        // Many may be written at once: a disk takes its time.
+        let path = self.created_path(&id.key);
+        let written = atomic::write(&path, to_yaml(&webhook).as_bytes(), Durability::Power);
+        let mut state = self.state();
+        state.creating.0.remove(&id.key);
+        written.map_err(unavailable)?;
+        if let Err(known) = refuse_known(&state, &id) {
+            // A manifest was faster.
+            atomic::remove(&path, Durability::Power).map_err(unavailable)?;
+            return Err(known);
+        }
+        let mut input = WebhookInput::of(&webhook);
+        input.meta.key = id.key.clone();
+        state.ledger.set_claim(id, Claim { file: FileId::CREATED, line: 1, text: 0 });
+        self.brain.apply([Change::Webhook(input)]);
+        Ok(())
+    }
+
+    /// The webhook with its defaults and the metadata that an API server would set.
+    fn complete(&self, mut webhook: Webhook) -> Result<Webhook, StoreError> {
+        let invalid = |why: &dyn std::fmt::Display| StoreError::Invalid(why.to_string());
+        check_key(&Key::of(&webhook)).map_err(|why| invalid(&why))?;
+        webhook.status = None;
+        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
+        webhook.metadata.creation_timestamp.get_or_insert(Time(now));
+        webhook.metadata.generation = Some(1);
+        let mut value = serde_json::to_value(&webhook).map_err(|error| invalid(&error))?;
+        self.reader.webhooks.admit(&mut value, None).map_err(|why| invalid(&why))?;
+        Webhook::deserialize(&value).map_err(|error| invalid(&error))
+    }
+
+    fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        let id = Id { kind: Declared::Ours(Kind::Webhook), key: key.clone() };
+        {
+            let mut state = self.state();
+            match state.ledger.claim(&id) {
+                None => return Err(StoreError::NotFound),
+                Some(claim) if claim.file != FileId::CREATED => return Err(StoreError::Declared),
+                Some(_) => reserve(&mut state, key)?,
+            }
+        }
+        let removed = atomic::remove(&self.created_path(key), Durability::Power);
+        let mut state = self.state();
+        state.creating.0.remove(key);
+        removed.map_err(unavailable)?;
+        let gone = self.remove(&mut state, &id);
+        // A manifest that declares it as well counts from now on.
+        let heirs: Vec<FileId> = state.ledger.rivals(&id).collect();
+        for file in heirs {
+            if let Some(manifest) = state.ledger.manifest(file) {
+                manifest.read = None;
+            }
+        }
+        self.brain.apply([gone]);
+        Ok(())
+    }
+
+    /// Reads back what was created before.
+    pub fn load_created(&self, now: Timestamp) -> Result<(), FilesError> {
+        let root = self.created_root();
+        let failed = |source| FilesError::Data { path: root.clone(), source };
+        let mut pass = Pass::new(self, now);
+        for namespace in entries(&root).map_err(failed)?.into_iter().filter(|path| path.is_dir()) {
+            let mut files = entries(&namespace).map_err(failed)?;
+            remove_leftovers(&files).map_err(failed)?;
+            files.retain(|path| is_object_file(path));
+            files.sort();
+            for files in files.chunks(BATCH) {
+                self.load_files(&mut pass, files);
+            }
+        }
+        Ok(())
+    }
+
+    fn load_files(&self, pass: &mut Pass<'_>, files: &[PathBuf]) {
+        let (mut paths, mut documents) = (Vec::new(), Vec::new());
+        for path in files {
+            match fs::read(path) {
+                Ok(text) => {
+                    documents.push(Document { start: 1, line: 1, text });
+                    paths.push(path);
+                }
+                Err(error) => tell(path, &Problem::of_file(format!("cannot be read: {error}"))),
+            }
+        }
+        // They are all YAML, whatever they are called.
+        let contents = self.reader.read_all(Path::new(""), &documents);
+        for ((path, document), content) in paths.into_iter().zip(documents).zip(contents) {
+            match self.only_its_own(path, content) {
+                Ok(content) => pass.take_created(path, vec![(document, content)]),
+                Err(problem) => tell(path, &problem),
+            }
+        }
+    }
+
+    /// A file of a created webhook holds that webhook and nothing else.
+    fn only_its_own(&self, path: &Path, content: Content) -> Result<Content, Problem> {
+        let found = content?;
+        let is_own = |id: &Id| {
+            id.kind == Declared::Ours(Kind::Webhook) && self.created_path(&id.key) == path
+        };
+        match found.as_slice() {
+            [Err(problem)] => Err(problem.clone()),
+            [Ok(only)] if is_own(&only.id) => Ok(Ok(found)),
+            _ => Err(Problem::of_file("is not the webhook that its path names".into())),
+        }
+    }
+}
+
+fn tell(path: &Path, problem: &Problem) {
+    tracing::warn!("{}", problem.told(path));
+}
+
+/// Removes what writes that were cut off left behind.
+fn remove_leftovers(files: &[PathBuf]) -> std::io::Result<()> {
+    let temporary = |path: &&PathBuf| path.file_name().is_some_and(atomic::is_temporary);
+    files.iter().filter(temporary).try_for_each(fs::remove_file)
+}
+
+fn refuse_known(state: &State, id: &Id) -> Result<(), StoreError> {
+    match state.ledger.claim(id) {
+        None => Ok(()),
+        Some(claim) if claim.file == FileId::CREATED => {
+            Err(StoreError::Invalid("metadata.name: a webhook of this name exists".into()))
+        }
+        Some(_) => Err(StoreError::Declared),
+    }
+}
+
+fn reserve(state: &mut State, key: &Key) -> Result<(), StoreError> {
+    if state.creating.0.insert(key.clone()) {
+        return Ok(());
+    }
+    Err(StoreError::Invalid("metadata.name: this webhook is just being created or deleted".into()))
+}
+
+fn unavailable(error: std::io::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}

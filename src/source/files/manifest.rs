@@ -1,0 +1,295 @@
+//! From the text of a document to the objects that it declares.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::documents::Document;
+use super::problems::Problem;
+use crate::plan::{Key, Kind};
+use crate::resources::validate::{Invalid, is_label, is_subdomain};
+
+/// The namespace of an object that names none.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// The kinds that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Declared {
+    /// A kind with a status.
+    Ours(Kind),
+    /// `Service`, which says where a listener is.
+    Service,
+}
+
+impl Declared {
+    /// The kind as YAML names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ours(kind) => kind.as_str(),
+            Self::Service => "Service",
+        }
+    }
+}
+
+/// What an object is known by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id {
+    /// Its kind.
+    pub kind: Declared,
+    /// Its namespace and name, which may be part of a path.
+    pub key: Key,
+}
+
+impl Id {
+    /// The object as a person is told of it.
+    pub fn subject(&self) -> String {
+        format!("{} {}", self.kind.as_str(), self.key)
+    }
+}
+
+/// An object of a document.
+#[derive(Debug)]
+pub struct Item {
+    /// What it is known by.
+    pub id: Id,
+    /// All of it, its namespace set.
+    pub value: Value,
+}
+
+/// Reads one document. A list gives its items; one object that is no good leaves the others be.
+///
+/// # Errors
+/// The text is not YAML (or JSON, by the name of the file).
+pub fn parse(path: &Path, document: &Document) -> Result<Vec<Result<Item, Problem>>, Problem> {
+    let value = parse_text(path, &document.text).map_err(|(offset, why)| {
+        let line = offset.map_or(document.line, |offset| document.start + offset);
+        Problem::broken(line, document.fingerprint(), why)
+    })?;
+    let mut items = Vec::new();
+    collect(value, document.line, &mut items);
+    Ok(items)
+}
+
+/// What is wrong with a text, and how many lines are before it.
+type Mistake = (Option<u32>, String);
+
+fn parse_text(path: &Path, text: &[u8]) -> Result<Value, Mistake> {
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+        return serde_json::from_slice(text).map_err(|error| {
+            let line = u32::try_from(error.line()).unwrap_or(1);
+            (Some(line.saturating_sub(1)), format!("this is not JSON: {error}"))
+        });
+    }
+    let text = std::str::from_utf8(text).map_err(|_| (None, "this is not UTF-8 text".into()))?;
+    from_yaml(text).map_err(|(offset, why)| (offset, format!("this is not YAML: {why}")))
+}
+
+/// Reads YAML of one document.
+///
+/// # Errors
+/// The number of lines before the mistake, and what it is.
+pub fn from_yaml<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Mistake> {
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        emit_comments: false,
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let line = error.location().and_then(|location| u32::try_from(location.line()).ok());
+        // The place in the document is left out: the place in the file is told instead.
+        let why = error.to_string();
+        let why = why.split(" at line ").next().unwrap_or(&why).replace('\n', " ");
+        (line.map(|line| line.saturating_sub(1)), why)
+    })
+}
+
+fn collect(value: Value, line: u32, items: &mut Vec<Result<Item, Problem>>) {
+    match into_list(value) {
+        Ok(list) => list.into_iter().for_each(|item| collect(item, line, items)),
+        Err(value) => items.extend(identify(value, line).transpose()),
+    }
+}
+
+/// The items of a list; what is no list is given back.
+fn into_list(mut value: Value) -> Result<Vec<Value>, Value> {
+    let kind = value["kind"].as_str().unwrap_or_default();
+    let Some(item_kind) = kind.strip_suffix("List").map(str::to_owned) else { return Err(value) };
+    let version = value["apiVersion"].clone();
+    let Some(Value::Array(mut list)) = value.get_mut("items").map(Value::take) else {
+        return Err(value);
+    };
+    // The items of a list of one kind need not say what they are.
+    for item in list.iter_mut().filter_map(Value::as_object_mut).filter(|_| !item_kind.is_empty()) {
+        item.entry("apiVersion").or_insert_with(|| version.clone());
+        item.entry("kind").or_insert_with(|| item_kind.as_str().into());
+    }
+    Ok(list)
+}
+
+/// Finds out what an object is; `None` for a kind that is accepted and not needed.
+fn identify(mut value: Value, line: u32) -> Result<Option<Item>, Problem> {
+    let Some(object) = value.as_object_mut() else {
+        return Err(Problem::of_text(line, "this is not an object".into()));
+    };
+    let kind = match declared(object).map_err(|why| Problem::of_text(line, why))? {
+        Some(kind) => kind,
+        None => return Ok(None),
+    };
+    match key(object) {
+        Ok(key) => Ok(Some(Item { id: Id { kind, key }, value })),
+        Err(why) => Err(Problem::new(line, kind.as_str().into(), why.to_string())),
+    }
+}
+
+fn declared(object: &Map<String, Value>) -> Result<Option<Declared>, String> {
+    let text = |field: &str| object.get(field).and_then(Value::as_str);
+    let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
+        return Err("this is not a Kubernetes object: apiVersion or kind is missing".into());
+    };
+    match (version, kind) {
+        ("lenra.io/v1alpha1", "WebhookApp") => Ok(Some(Declared::Ours(Kind::WebhookApp))),
+        ("lenra.io/v1alpha1", "Webhook") => Ok(Some(Declared::Ours(Kind::Webhook))),
+        ("v1", "Service") => Ok(Some(Declared::Service)),
+        ("v1", "Secret") => Ok(None),
+        _ => Err(format!(
+            "kind {kind:?} of apiVersion {version:?} is not read here: only WebhookApp and Webhook \
+             of lenra.io/v1alpha1, and Service and Secret of v1"
+        )),
+    }
+}
+
+/// Namespace and name, fit to be part of a path; the namespace is set where it is not given.
+fn key(object: &mut Map<String, Value>) -> Result<Key, Invalid> {
+    let metadata = object.entry("metadata").or_insert_with(|| Map::new().into());
+    let Some(metadata) = metadata.as_object_mut() else {
+        return Err(Invalid::field("metadata", "must be of type object"));
+    };
+    let namespace = match metadata.get("namespace") {
+        None | Some(Value::Null) => DEFAULT_NAMESPACE,
+        Some(Value::String(text)) if text.is_empty() => DEFAULT_NAMESPACE,
+        Some(Value::String(text)) => text,
+        Some(_) => return Err(Invalid::field("metadata.namespace", "must be of type string")),
+    };
+    let name = match metadata.get("name") {
+        None | Some(Value::Null) => return Err(Invalid::required("metadata.name")),
+        Some(Value::String(text)) => text,
+        Some(_) => return Err(Invalid::field("metadata.name", "must be of type string")),
+    };
+    let key = Key::new(namespace, name.as_str());
+    check_key(&key)?;
+    metadata.insert("namespace".into(), key.namespace.as_ref().into());
+    Ok(key)
+}
+
+/// Refuses what is not a namespace and a name: they become part of a path.
+///
+/// # Errors
+/// Which of the two it is.
+pub fn check_key(key: &Key) -> Result<(), Invalid> {
+    if !is_label(&key.namespace) {
+        let fault = "must be a DNS label: at most 63 of a-z, 0-9 and -";
+        return Err(Invalid::field("metadata.namespace", fault));
+    }
+    if !is_subdomain(&key.name) {
+        let fault = "must be a DNS subdomain: at most 253 of a-z, 0-9, - and .";
+        return Err(Invalid::field("metadata.name", fault));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(path: &str, text: &str) -> Vec<String> {
+        let told = |item: Result<Item, Problem>| match item {
+            Ok(item) => item.id.subject(),
+            Err(problem) => problem.told(Path::new(path)),
+        };
+        let document = Document { start: 1, line: 1, text: text.into() };
+        match parse(Path::new(path), &document) {
+            Ok(items) => items.into_iter().map(told).collect(),
+            Err(problem) => vec![problem.told(Path::new(path))],
+        }
+    }
+
+    #[test]
+    fn an_object_is_known_by_its_kind_namespace_and_name() {
+        let ours = "apiVersion: lenra.io/v1alpha1\nkind: ";
+        let cases = [
+            (format!("{ours}Webhook\nmetadata: {{name: a, namespace: b}}"), "Webhook b/a"),
+            (format!("{ours}WebhookApp\nmetadata: {{name: a}}"), "WebhookApp default/a"),
+            (
+                format!("{ours}WebhookApp\nmetadata: {{name: a, namespace: null}}"),
+                "WebhookApp default/a",
+            ),
+            ("{apiVersion: v1, kind: Service, metadata: {name: a}}".into(), "Service default/a"),
+        ];
+        for (text, subject) in cases {
+            assert_eq!(told("a.yaml", &text), [subject], "{text}");
+        }
+        assert!(told("a.yaml", "{apiVersion: v1, kind: Secret, metadata: {name: a}}").is_empty());
+        let json = r#"{"apiVersion":"v1","kind":"Service","metadata":{"name":"a"}}"#;
+        assert_eq!(told("a.json", json), ["Service default/a"]);
+    }
+
+    #[test]
+    fn a_list_gives_its_items() {
+        let list = "apiVersion: v1\nkind: List\nitems:\n\
+            - {apiVersion: v1, kind: Service, metadata: {name: a}}\n\
+            - {apiVersion: v1, kind: ConfigMap, metadata: {name: b}}\n";
+        let found = told("a.yaml", list);
+        assert_eq!(found[0], "Service default/a");
+        assert!(found[1].contains("kind \"ConfigMap\""), "{}", found[1]);
+        let typed =
+            "apiVersion: lenra.io/v1alpha1\nkind: WebhookList\nitems:\n- metadata: {name: a}\n";
+        assert_eq!(told("a.yaml", typed), ["Webhook default/a"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_with_its_line() {
+        let ours = "apiVersion: lenra.io/v1alpha1\nkind: Webhook\n";
+        let cases = [
+            ("a: 1\nb: [\n", "a.yaml:"),
+            ("a: 1\na: 2\n", "a.yaml:2: this is not YAML: "),
+            ("- a\n", "a.yaml:1: this is not an object"),
+            ("a: 1\n", "a.yaml:1: this is not a Kubernetes object"),
+            (
+                "{apiVersion: v1, kind: Pod}",
+                "a.yaml:1: kind \"Pod\" of apiVersion \"v1\" is not read here",
+            ),
+            (
+                "{apiVersion: lenra.io/v1, kind: Webhook}",
+                "apiVersion \"lenra.io/v1\" is not read here",
+            ),
+            (&format!("{ours}metadata: {{}}"), "a.yaml:1: Webhook: metadata.name: Required value"),
+            (&format!("{ours}metadata: x"), "Webhook: metadata: Invalid value"),
+            (&format!("{ours}metadata: {{name: ../x}}"), "Webhook: metadata.name: Invalid value"),
+            (
+                &format!("{ours}metadata: {{name: a, namespace: ..}}"),
+                "Webhook: metadata.namespace: Invalid",
+            ),
+            (
+                &format!("{ours}metadata: {{name: 1}}"),
+                "metadata.name: Invalid value: must be of type string",
+            ),
+        ];
+        for (text, expected) in cases {
+            let found = told("a.yaml", text);
+            assert!(found.len() == 1 && found[0].contains(expected), "{text}\n  {found:?}");
+            assert!(!found[0].contains('\n'), "{found:?}");
+        }
+        assert!(told("a.json", "{\n,}")[0].starts_with("a.json:2: this is not JSON: "));
+        let binary = Document { start: 1, line: 1, text: b"a: \xff".into() };
+        let binary = parse(Path::new("a.yaml"), &binary).unwrap_err();
+        assert_eq!(binary.told(Path::new("a.yaml")), "a.yaml:1: this is not UTF-8 text");
+    }
+
+    #[test]
+    fn yaml_keeps_what_json_would_say() {
+        let text =
+            "a: 1\nb: 1.0\nc: '1'\nd: yes\ne: ~\nf: 9223372036854775807\ng: \"\\u00e9\"\nh: 1e3\n";
+        let value: Value = from_yaml(text).unwrap();
+        let json = r#"{"a":1,"b":1.0,"c":"1","d":true,"e":null,"f":9223372036854775807,"g":"é","h":1000.0}"#;
+        assert_eq!(value.to_string(), json);
+    }
+}

@@ -1,0 +1,106 @@
+//! From documents to candidates: parsing and checking, which is most of the work, on all cores.
+
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use k8s_openapi::api::core::v1::Service;
+use serde_json::Value;
+
+use super::documents::Document;
+use super::manifest::{self, Declared, Id, Item};
+use super::problems::Problem;
+use super::settle::{Candidate, Kept};
+use super::status_files::StatusFiles;
+use crate::plan::{Kind, ServiceInput};
+use crate::resources::validate::{Invalid, Validator};
+use crate::resources::{Webhook, WebhookApp};
+
+/// Fewer documents than this are not worth a thread.
+const WORTH_A_THREAD: usize = 32;
+
+/// Reads documents. Knows the schemas and the status files, and no state.
+#[derive(Debug)]
+pub struct Reader {
+    /// The validator of `WebhookApp`.
+    pub apps: Validator,
+    /// The validator of `Webhook`.
+    pub webhooks: Validator,
+    /// What is remembered of each object.
+    pub statuses: Arc<StatusFiles>,
+}
+
+/// What a document says.
+pub type Content = Result<Vec<Result<Found, Problem>>, Problem>;
+
+/// An object that was found.
+#[derive(Debug)]
+pub struct Found {
+    /// What it is known by.
+    pub id: Id,
+    /// What is said of it.
+    pub said: Said,
+}
+
+/// What is said of an object.
+#[derive(Debug)]
+pub enum Said {
+    /// It is an app.
+    App(Candidate<WebhookApp>),
+    /// It is a webhook.
+    Webhook(Candidate<Webhook>),
+    /// It is a Service.
+    Service(Result<ServiceInput, Invalid>),
+}
+
+impl Reader {
+    /// Reads documents of a file, in their order.
+    pub fn read_all(&self, path: &Path, documents: &[Document]) -> Vec<Content> {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let share = documents.len().div_ceil(threads).max(WORTH_A_THREAD);
+        let read = |documents: &[Document]| -> Vec<Content> {
+            documents.iter().map(|document| self.read(path, document)).collect()
+        };
+        if documents.len() <= share {
+            return read(documents);
+        }
+        thread::scope(|scope| {
+            let shares = documents.chunks(share);
+            let workers: Vec<_> = shares.map(|share| scope.spawn(move || read(share))).collect();
+            let shares = workers.into_iter().map(|worker| match worker.join() {
+                Ok(contents) => contents,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            shares.flatten().collect()
+        })
+    }
+
+    /// Reads one document.
+    pub fn read(&self, path: &Path, document: &Document) -> Content {
+        let items = manifest::parse(path, document)?;
+        Ok(items.into_iter().map(|item| item.map(|item| self.examine(item))).collect())
+    }
+
+    fn examine(&self, Item { id, value }: Item) -> Found {
+        let said = match id.kind {
+            Declared::Ours(Kind::WebhookApp) => Said::App(self.candidate(&self.apps, &id, value)),
+            Declared::Ours(Kind::Webhook) => {
+                Said::Webhook(self.candidate(&self.webhooks, &id, value))
+            }
+            Declared::Service => Said::Service(service(value)),
+        };
+        Found { id, said }
+    }
+
+    fn candidate<K: Kept>(&self, validator: &Validator, id: &Id, value: Value) -> Candidate<K> {
+        let past = self.statuses.read(K::KIND, &id.key);
+        Candidate::read(validator, value, past.as_deref())
+    }
+}
+
+fn service(value: Value) -> Result<ServiceInput, Invalid> {
+    let service: Service =
+        serde_json::from_value(value).map_err(|error| Invalid::unreadable(&error))?;
+    Ok(ServiceInput::of(&service))
+}

@@ -1,0 +1,208 @@
+//! Lists the manifests of a folder, and what shows that one of them changed.
+
+use std::collections::HashSet;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// What changes when a file does. A symbolic link counts as what it leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signature {
+    inode: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// Two writes this close to each other may look like one.
+const CLOCK_GRAIN: Duration = Duration::from_secs(1);
+
+impl Signature {
+    /// The signature of a file.
+    pub fn of(metadata: &Metadata) -> Self {
+        Self {
+            inode: (metadata.dev(), metadata.ino()),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Whether a file that looks like this at `now` cannot change without looking otherwise.
+    pub fn is_settled(&self, now: SystemTime) -> bool {
+        let seconds = u64::try_from(self.changed.0).unwrap_or(0);
+        let nanos = u32::try_from(self.changed.1).unwrap_or(0);
+        let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
+        match now.duration_since(changed) {
+            Ok(age) => age > CLOCK_GRAIN,
+            // A clock that is behind says nothing; a file must not be read for ever because of it.
+            Err(ahead) => ahead.duration() > CLOCK_GRAIN,
+        }
+    }
+}
+
+/// What is in a folder.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The manifests, in the order of their paths.
+    pub files: Vec<(PathBuf, Signature)>,
+    /// What could not be looked at, and why. What was there before may be there still.
+    pub unreadable: Vec<(PathBuf, io::Error)>,
+}
+
+impl Listing {
+    /// Whether a path could not be looked at.
+    pub fn hides(&self, path: &Path) -> bool {
+        self.unreadable.iter().any(|(hidden, _)| path.starts_with(hidden))
+    }
+}
+
+/// Lists a folder and those below it. Hidden entries are left out, as are the `excluded`
+/// directories; each directory is entered once, by whatever links it is reached.
+pub fn scan(folder: &Path, excluded: &[PathBuf]) -> Listing {
+    let mut entered: HashSet<(u64, u64)> = HashSet::new();
+    for metadata in excluded.iter().filter_map(|path| fs::metadata(path).ok()) {
+        entered.insert((metadata.dev(), metadata.ino()));
+    }
+    let mut listing = Listing::default();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        match list(&folder, &mut entered, &mut listing) {
+            Ok(below) => folders.extend(below.into_iter().rev()),
+            Err(error) => listing.unreadable.push((folder, error)),
+        }
+    }
+    listing.files.sort_by(|a, b| a.0.cmp(&b.0));
+    listing
+}
+
+/// Adds the files of one folder, and returns those below it, in the order of their paths.
+fn list(
+    folder: &Path,
+    entered: &mut HashSet<(u64, u64)>,
+    listing: &mut Listing,
+) -> io::Result<Vec<PathBuf>> {
+    let metadata = fs::metadata(folder)?;
+    if !entered.insert((metadata.dev(), metadata.ino())) {
+        return Ok(Vec::new());
+    }
+    let mut below = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if !(kind.is_dir() || kind.is_symlink() || is_manifest(&path)) {
+            continue;
+        }
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => below.push(path),
+            Ok(metadata) if metadata.is_file() && is_manifest(&path) => {
+                listing.files.push((path, Signature::of(&metadata)));
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                listing.unreadable.push((path, error));
+            }
+            // It is no file, it went while we looked, or it is a link that leads nowhere.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    below.sort();
+    Ok(below)
+}
+
+fn is_manifest(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| {
+        ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn names(folder: &Path, excluded: &[PathBuf]) -> Vec<String> {
+        let files = scan(folder, excluded).files.into_iter();
+        let name = |path: PathBuf| path.strip_prefix(folder).unwrap().display().to_string();
+        files.map(|(path, _)| name(path)).collect()
+    }
+
+    fn put(folder: &Path, path: &str) {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+
+    #[test]
+    fn manifests_are_listed_by_path_without_hidden_and_other_files() {
+        let directory = tempfile::tempdir().unwrap();
+        for path in ["b.yaml", "a/z.yml", "a/y.JSON", "a.yaml", "c.txt", ".d.yaml", ".e/f.yaml"] {
+            put(directory.path(), path);
+        }
+        fs::create_dir(directory.path().join("dir.yaml")).unwrap();
+        assert_eq!(names(directory.path(), &[]), ["a/y.JSON", "a/z.yml", "a.yaml", "b.yaml"]);
+    }
+
+    #[test]
+    fn a_mounted_config_map_is_read_once_and_its_swap_is_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |path: &str| directory.path().join(path);
+        put(directory.path(), "..2026_01/app.yaml");
+        put(directory.path(), "..2026_02/app.yaml");
+        symlink("..2026_01", at("..data")).unwrap();
+        symlink("..data/app.yaml", at("app.yaml")).unwrap();
+        let before = scan(directory.path(), &[]).files;
+        assert_eq!(before.len(), 1);
+        symlink("..2026_02", at("..next")).unwrap();
+        fs::rename(at("..next"), at("..data")).unwrap();
+        let after = scan(directory.path(), &[]).files;
+        assert_eq!(after[0].0, before[0].0);
+        assert_ne!(after[0].1, before[0].1);
+    }
+
+    #[test]
+    fn links_that_lead_round_or_nowhere_do_no_harm() {
+        let directory = tempfile::tempdir().unwrap();
+        put(directory.path(), "a/b.yaml");
+        symlink("..", directory.path().join("a/up")).unwrap();
+        symlink("a", directory.path().join("again")).unwrap();
+        symlink("self.yaml", directory.path().join("self.yaml")).unwrap();
+        symlink("nowhere", directory.path().join("c.yaml")).unwrap();
+        assert_eq!(names(directory.path(), &[]), ["a/b.yaml"]);
+    }
+
+    #[test]
+    fn excluded_directories_are_left_out_however_they_are_written() {
+        let directory = tempfile::tempdir().unwrap();
+        put(directory.path(), "a.yaml");
+        put(directory.path(), "data/status/webhook/x/y.yaml");
+        let status = directory.path().join("data/../data/status");
+        assert_eq!(names(directory.path(), &[status, "not/there".into()]), ["a.yaml"]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_named_and_hides_what_is_below_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let missing = directory.path().join("missing");
+        let listing = scan(&missing, &[]);
+        assert_eq!(listing.unreadable.len(), 1);
+        assert!(listing.hides(&missing.join("a.yaml")));
+        assert!(!listing.hides(directory.path()));
+    }
+
+    #[test]
+    fn a_file_just_written_may_change_without_a_trace() {
+        let directory = tempfile::tempdir().unwrap();
+        put(directory.path(), "a.yaml");
+        let signature = scan(directory.path(), &[]).files[0].1;
+        let now = SystemTime::now();
+        assert!(!signature.is_settled(now));
+        assert!(signature.is_settled(now + Duration::from_secs(3)));
+        assert!(signature.is_settled(now - Duration::from_secs(3600)));
+    }
+}
