@@ -1,6 +1,7 @@
 //! webhook-operator: inbound webhooks for Kubernetes.
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod app_api;
 pub mod cli;
 pub mod delivery;

@@ -1,1 +1,22 @@
-fn main() {}
+//! The binary: parse, telemetry, dispatch.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use webhook_operator::cli::{self, Cli};
+
+/// What a person did wrong, or what the surroundings lack.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let Cli { telemetry, command } = Cli::parse();
+    telemetry.start();
+    match cli::execute(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(USAGE)
+        }
+    }
+}

@@ -84,7 +84,10 @@ async fn show(
     calls: &mut mpsc::Receiver<Call>,
 ) -> anyhow::Result<()> {
     let url = standalone.url_of("demo", "payments").context("the example webhook has no URL")?;
-    step("1. Declared", &format!("{}:\n\n{}", manifests.join("shop.yaml").display(), webhook_yaml()));
+    step(
+        "1. Declared",
+        &format!("{}:\n\n{}", manifests.join("shop.yaml").display(), webhook_yaml()),
+    );
     step("2. Given a URL", &url);
     let event = json!({"type": "paid", "amount": 12});
     step("3. Triggered, as an external service would", &format!("POST {event}"));
@@ -95,7 +98,10 @@ async fn show(
     let token = call_token(&call).context("the call brought no api.token")?;
     let api = format!("http://{}/app/webhooks", standalone.ports.app_api);
     let body = json!({"action": "refund", "props": {"order": 7}});
-    step("5. The app makes a webhook of its own, with the token of that call", &format!("POST {api} {body}"));
+    step(
+        "5. The app makes a webhook of its own, with the token of that call",
+        &format!("POST {api} {body}"),
+    );
     let (status, made) = post(&api, Some(&token), &body).await?;
     output::line(&format!("   -> {status} {made}"));
     if status != StatusCode::OK {
@@ -147,7 +153,11 @@ fn call_token(call: &Call) -> Option<String> {
     Some(body["api"]["token"].as_str()?.to_owned())
 }
 
-async fn post(url: &str, token: Option<&str>, body: &Value) -> anyhow::Result<(StatusCode, String)> {
+async fn post(
+    url: &str,
+    token: Option<&str>,
+    body: &Value,
+) -> anyhow::Result<(StatusCode, String)> {
     let url = url::Url::parse(url)?;
     let address = url.socket_addrs(|| None)?;
     let stream = TcpStream::connect(&*address).await?;

@@ -1,3 +1,59 @@
-//! The subcommands, one file each.
+//! The command line: one file a subcommand.
 
+mod crds;
+mod demo;
 pub mod listen;
+mod options;
+mod output;
+mod run;
+mod serve;
+mod signals;
+mod standalone;
+pub mod telemetry;
+
+use clap::{Parser, Subcommand};
+
+/// Inbound webhooks for Kubernetes: declared as resources, carried to your app.
+#[derive(Debug, Parser)]
+#[command(name = "webhook-operator", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub telemetry: telemetry::TelemetryArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve in a cluster: every replica takes triggers, the lease holder writes statuses
+    Run(Box<run::RunArgs>),
+    /// Serve without a cluster: the same resources from a folder of YAML
+    Standalone(Box<standalone::StandaloneArgs>),
+    /// Show the main job: one webhook made, triggered and delivered to a built-in listener
+    Demo(demo::DemoArgs),
+    /// Listen as an app would, and print each call (for development)
+    Listen(listen::ListenArgs),
+    /// Print the CustomResourceDefinitions as YAML
+    Crds(crds::CrdsArgs),
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// With one line for a person; the program then exits with code 2.
+pub fn execute(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Run(args) => run::run(*args),
+        Command::Standalone(args) => standalone::standalone(*args),
+        Command::Demo(args) => demo::demo(args),
+        Command::Listen(args) => {
+            let runtime = serve::control_runtime()?;
+            runtime.block_on(async { listen::listen(args, signals::stop()?).await })
+        }
+        Command::Crds(args) => {
+            crds::print(&args);
+            Ok(())
+        }
+    }
+}

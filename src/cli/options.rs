@@ -103,10 +103,20 @@ impl LimitArgs {
 #[command(next_help_heading = "TLS of the trigger port")]
 pub struct TlsArgs {
     /// PEM file of the certificate chain; read again when it changes
-    #[arg(long, env = "WEBHOOK_OPERATOR_TLS_CERT_FILE", value_name = "FILE", requires = "tls_key_file")]
+    #[arg(
+        long,
+        env = "WEBHOOK_OPERATOR_TLS_CERT_FILE",
+        value_name = "FILE",
+        requires = "tls_key_file"
+    )]
     tls_cert_file: Option<PathBuf>,
     /// PEM file of the private key
-    #[arg(long, env = "WEBHOOK_OPERATOR_TLS_KEY_FILE", value_name = "FILE", requires = "tls_cert_file")]
+    #[arg(
+        long,
+        env = "WEBHOOK_OPERATOR_TLS_KEY_FILE",
+        value_name = "FILE",
+        requires = "tls_cert_file"
+    )]
     tls_key_file: Option<PathBuf>,
 }
 
@@ -177,9 +187,16 @@ mod tests {
     fn sizes_and_urls_are_read_or_refused() {
         assert_eq!(bytes("32Ki"), Ok(32 * 1024));
         assert_eq!(bytes("8000000"), Ok(8_000_000));
-        assert!(["", "0", "-1", "1k", "Ki", "99999999999Gi"].iter().all(|text| bytes(text).is_err()));
+        assert!(
+            ["", "0", "-1", "1k", "Ki", "99999999999Gi"].iter().all(|text| bytes(text).is_err())
+        );
         assert!(body_bytes("33Mi").is_err());
-        assert_eq!(base_url("https://hooks.example.com/").as_deref(), Ok("https://hooks.example.com"));
-        assert!(["hooks.example.com", "ftp://a", "http://a/?b"].iter().all(|t| base_url(t).is_err()));
+        assert_eq!(
+            base_url("https://hooks.example.com/").as_deref(),
+            Ok("https://hooks.example.com")
+        );
+        assert!(
+            ["hooks.example.com", "ftp://a", "http://a/?b"].iter().all(|t| base_url(t).is_err())
+        );
     }
 }

@@ -30,16 +30,36 @@ pub struct RunArgs {
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pod_name: Option<String>,
     /// Namespaces to watch [default: all]
-    #[arg(long, env = "WEBHOOK_OPERATOR_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAME")]
+    #[arg(
+        long,
+        env = "WEBHOOK_OPERATOR_WATCH_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAME"
+    )]
     watch_namespaces: Vec<String>,
     /// The public port: triggers
-    #[arg(long, env = "WEBHOOK_OPERATOR_TRIGGER_ADDR", default_value = "0.0.0.0:8080", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "WEBHOOK_OPERATOR_TRIGGER_ADDR",
+        default_value = "0.0.0.0:8080",
+        value_name = "ADDR"
+    )]
     trigger_addr: SocketAddr,
     /// The port of the app API
-    #[arg(long, env = "WEBHOOK_OPERATOR_APP_API_ADDR", default_value = "0.0.0.0:8081", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "WEBHOOK_OPERATOR_APP_API_ADDR",
+        default_value = "0.0.0.0:8081",
+        value_name = "ADDR"
+    )]
     app_api_addr: SocketAddr,
     /// The admin port: probes
-    #[arg(long, env = "WEBHOOK_OPERATOR_ADMIN_ADDR", default_value = "0.0.0.0:9090", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "WEBHOOK_OPERATOR_ADMIN_ADDR",
+        default_value = "0.0.0.0:9090",
+        value_name = "ADDR"
+    )]
     admin_addr: SocketAddr,
     /// What trigger URLs begin with [default: http://<trigger-addr>]
     #[arg(long, env = "WEBHOOK_OPERATOR_EXTERNAL_URL", value_parser = base_url, value_name = "URL")]
@@ -51,7 +71,12 @@ pub struct RunArgs {
     #[arg(long, env = "WEBHOOK_OPERATOR_LISTENER_ALLOW_URL")]
     listener_allow_url: bool,
     /// Networks that listeners may be in although they are loopback, link-local or metadata
-    #[arg(long, env = "WEBHOOK_OPERATOR_LISTENER_ALLOW_CIDR", value_delimiter = ',', value_name = "CIDR")]
+    #[arg(
+        long,
+        env = "WEBHOOK_OPERATOR_LISTENER_ALLOW_CIDR",
+        value_delimiter = ',',
+        value_name = "CIDR"
+    )]
     listener_allow_cidr: Vec<IpNet>,
     #[command(flatten)]
     serve: ServeArgs,

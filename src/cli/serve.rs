@@ -153,7 +153,8 @@ impl Running {
         for (number, listener) in bound.trigger.into_iter().enumerate() {
             let (pipeline, caller) = pipeline();
             let drain = Drain::new(stop.clone());
-            let serve = serve_triggers(acceptor.clone(), listener, pipeline, caller, drain, limits.drain);
+            let serve =
+                serve_triggers(acceptor.clone(), listener, pipeline, caller, drain, limits.drain);
             trigger_threads.push(spawn_thread(number, serve)?);
         }
         let app_api = app_api::router(AppApi::new(
@@ -167,7 +168,13 @@ impl Running {
         let (triggers, caller) = pipeline();
         tokio::spawn(caller.sweep());
         let ports = vec![
-            tokio::spawn(serve_router(bound.app_api, app_api, Some(triggers), limits.clone(), stop.clone())),
+            tokio::spawn(serve_router(
+                bound.app_api,
+                app_api,
+                Some(triggers),
+                limits.clone(),
+                stop.clone(),
+            )),
             tokio::spawn(serve_router(bound.admin, admin, None, limits, stop)),
         ];
         Ok(Self { trigger_threads, ports })

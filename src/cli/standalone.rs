@@ -35,13 +35,28 @@ pub struct StandaloneArgs {
     #[arg(long, env = "WEBHOOK_OPERATOR_DATA_DIR", value_name = "DIR", default_value = "./data")]
     data_dir: PathBuf,
     /// The public port: triggers
-    #[arg(long, env = "WEBHOOK_OPERATOR_TRIGGER_ADDR", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "WEBHOOK_OPERATOR_TRIGGER_ADDR",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDR"
+    )]
     trigger_addr: SocketAddr,
     /// The port of the app API
-    #[arg(long, env = "WEBHOOK_OPERATOR_APP_API_ADDR", default_value = "127.0.0.1:8081", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "WEBHOOK_OPERATOR_APP_API_ADDR",
+        default_value = "127.0.0.1:8081",
+        value_name = "ADDR"
+    )]
     app_api_addr: SocketAddr,
     /// The admin port: probes
-    #[arg(long, env = "WEBHOOK_OPERATOR_ADMIN_ADDR", default_value = "127.0.0.1:9090", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "WEBHOOK_OPERATOR_ADMIN_ADDR",
+        default_value = "127.0.0.1:9090",
+        value_name = "ADDR"
+    )]
     admin_addr: SocketAddr,
     /// What trigger URLs begin with [default: http://<trigger-addr>]
     #[arg(long, env = "WEBHOOK_OPERATOR_EXTERNAL_URL", value_parser = base_url, value_name = "URL")]
@@ -50,7 +65,13 @@ pub struct StandaloneArgs {
     #[arg(long, env = "WEBHOOK_OPERATOR_APP_API_URL", value_parser = base_url, value_name = "URL")]
     app_api_url: Option<String>,
     /// Networks that listeners may be in although they are loopback, link-local or metadata
-    #[arg(long, env = "WEBHOOK_OPERATOR_LISTENER_ALLOW_CIDR", value_delimiter = ',', default_value = "127.0.0.0/8,::1/128", value_name = "CIDR")]
+    #[arg(
+        long,
+        env = "WEBHOOK_OPERATOR_LISTENER_ALLOW_CIDR",
+        value_delimiter = ',',
+        default_value = "127.0.0.0/8,::1/128",
+        value_name = "CIDR"
+    )]
     listener_allow_cidr: Vec<IpNet>,
     #[command(flatten)]
     serve: ServeArgs,
@@ -77,7 +98,12 @@ struct TokenArgs {
 
 impl StandaloneArgs {
     /// What `demo` starts: everything in one folder, on free ports of loopback.
-    pub fn for_demo(manifests: PathBuf, data_dir: PathBuf, ports: Addresses, serve: ServeArgs) -> Self {
+    pub fn for_demo(
+        manifests: PathBuf,
+        data_dir: PathBuf,
+        ports: Addresses,
+        serve: ServeArgs,
+    ) -> Self {
         Self {
             command: None,
             manifests: Some(manifests),
@@ -93,11 +119,7 @@ impl StandaloneArgs {
     }
 
     fn ports(&self) -> Addresses {
-        Addresses {
-            trigger: self.trigger_addr,
-            app_api: self.app_api_addr,
-            admin: self.admin_addr,
-        }
+        Addresses { trigger: self.trigger_addr, app_api: self.app_api_addr, admin: self.admin_addr }
     }
 }
 
@@ -130,6 +152,10 @@ impl Standalone {
     /// Reads everything, writes the statuses, and serves until `stop` turns true.
     pub async fn start(args: StandaloneArgs, stop: watch::Receiver<bool>) -> anyhow::Result<Self> {
         let manifests = args.manifests.clone().context("--manifests is missing")?;
+        // Before anything is made: a mistyped folder leaves nothing behind.
+        std::fs::read_dir(&manifests).with_context(|| {
+            format!("cannot read the folder {} (--manifests)", manifests.display())
+        })?;
         let bound = serve::bind(args.ports(), args.serve.threads())?;
         let ports = bound.addresses;
         let scheme = args.serve.tls.scheme();
@@ -197,7 +223,10 @@ impl Standalone {
 
 fn token(args: &TokenArgs) -> anyhow::Result<()> {
     if !args.data_dir.is_dir() {
-        bail!("there is no data dir {}: start standalone once, or name it with --data-dir", args.data_dir.display());
+        bail!(
+            "there is no data dir {}: start standalone once, or name it with --data-dir",
+            args.data_dir.display()
+        );
     }
     let identity = files::identity_key(&args.data_dir)?;
     output::line(&Tokens::new(&identity).issue(&args.app, serve::now(), args.ttl));
@@ -206,7 +235,9 @@ fn token(args: &TokenArgs) -> anyhow::Result<()> {
 
 fn app_key(text: &str) -> Result<Key, String> {
     match text.split_once('/') {
-        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+        Some((namespace, name))
+            if !namespace.is_empty() && !name.is_empty() && !name.contains('/') =>
+        {
             Ok(Key::new(namespace, name))
         }
         _ => Err("must be NAMESPACE/NAME".into()),

@@ -17,7 +17,9 @@ pub struct TelemetryArgs {
 impl TelemetryArgs {
     /// Starts logging.
     pub fn start(&self) {
-        let filter = EnvFilter::new(&self.log_level);
+        // kube logs each failed request; the source logs each outage, once.
+        let filter =
+            EnvFilter::new(format!("kube_client=off,kube_runtime=error,{}", self.log_level));
         let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         if std::io::stderr().is_terminal() {
             logs.with_target(false).init();

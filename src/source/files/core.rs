@@ -57,7 +57,7 @@ impl Core {
     /// Takes hold of the data directory.
     pub fn open(manifests: PathBuf, data: PathBuf, brain: Arc<Brain>) -> Result<Self, FilesError> {
         fs::read_dir(&manifests)
-            .map_err(|source| FilesError::Manifests { path: manifests.clone(), source })?;
+            .map_err(|error| FilesError::Manifests { path: manifests.clone(), error })?;
         let lock = take_hold(&data)?;
         let created = data.join("webhooks");
         Ok(Self {
@@ -98,8 +98,8 @@ impl Core {
         let listing = self.list();
         let (changed, _) = self.take_stock(&listing, Patience::None);
         let folder = listing.unreadable.into_iter().find(|(path, _)| *path == self.manifests);
-        if let Some((path, source)) = folder {
-            return Err(FilesError::Manifests { path, source });
+        if let Some((path, error)) = folder {
+            return Err(FilesError::Manifests { path, error });
         }
         Pass::new(self, now).run(changed, &[]);
         self.sweep()?;
@@ -164,7 +164,7 @@ impl Core {
             Declared::Service => None,
         });
         let path = self.data.join("status");
-        self.reader.statuses.sweep(kept).map_err(|source| FilesError::Data { path, source })
+        self.reader.statuses.sweep(kept).map_err(|error| FilesError::Data { path, error })
     }
 
     /// Removes an object from the books, and its status file. Returns what the brain must be told.
@@ -200,7 +200,7 @@ enum Patience {
 
 /// Makes the data directory, and keeps others out of it.
 fn take_hold(data: &Path) -> Result<File, FilesError> {
-    let failed = |source: io::Error| FilesError::Data { path: data.into(), source };
+    let failed = |error: io::Error| FilesError::Data { path: data.into(), error };
     atomic::make_directory(data, Durability::Power).map_err(failed)?;
     let options = File::options().write(true).create(true).truncate(false).open(data.join("lock"));
     let lock = options.map_err(failed)?;

@@ -129,7 +129,7 @@ impl Core {
     /// Reads back what was created before.
     pub fn load_created(&self, now: Timestamp) -> Result<(), FilesError> {
         let root = self.created_root();
-        let failed = |source| FilesError::Data { path: root.clone(), source };
+        let failed = |error| FilesError::Data { path: root.clone(), error };
         let mut pass = Pass::new(self, now);
         for namespace in entries(&root).map_err(failed)?.into_iter().filter(|path| path.is_dir()) {
             let mut files = entries(&namespace).map_err(failed)?;

@@ -7,20 +7,20 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
     /// The manifests cannot be listed.
-    #[error("cannot read the manifests directory {}: {source}", path.display())]
+    #[error("cannot read the manifests directory {}: {error}", path.display())]
     Manifests {
         /// The directory.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// The data directory cannot be made, read or written.
-    #[error("cannot use the data directory: {}: {source}", path.display())]
+    #[error("cannot use the data directory: {}: {error}", path.display())]
     Data {
         /// The directory or a path in it.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// Another process has the data directory.
     #[error("the data directory {} is in use by another webhook-operator", path.display())]

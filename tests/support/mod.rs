@@ -1,0 +1,7 @@
+//! What the tests of the whole program share.
+#![expect(dead_code, reason = "each test binary uses a part of it")]
+
+pub mod cluster;
+pub mod http;
+pub mod listener;
+pub mod operator;
