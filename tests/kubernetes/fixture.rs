@@ -165,12 +165,14 @@ pub fn new_namespace(cluster: &Cluster) -> String {
 fn rbac(namespace: &str) -> String {
     let mut objects: Vec<Value> =
         serde_saphyr::from_multiple(include_str!("../../deploy/rbac.yaml")).expect("YAML");
+    // What has no namespace is named after it: tests that run at once share nothing.
+    let cluster_wide = json!(format!("webhook-operator-{namespace}"));
     for object in &mut objects {
         match object["kind"].as_str() {
-            Some("ClusterRole") => {}
-            // One for all tests of an API server would be taken from one by the next.
+            Some("ClusterRole") => object["metadata"]["name"] = cluster_wide.clone(),
             Some("ClusterRoleBinding") => {
-                object["metadata"]["name"] = json!(format!("webhook-operator-{namespace}"));
+                object["metadata"]["name"] = cluster_wide.clone();
+                object["roleRef"]["name"] = cluster_wide.clone();
             }
             _ => object["metadata"]["namespace"] = json!(namespace),
         }

@@ -107,7 +107,6 @@ fn an_app_with_a_wrong_field_is_refused_with_the_reason() {
 
 #[test]
 fn a_listener_service_with_a_wrong_field_is_refused_with_the_reason() {
-    let port = "must be a port number from 1 to 65535 or the name of a port";
     refuses(
         &app_of_service("right", "svc", json!(80)),
         &[
@@ -116,10 +115,12 @@ fn a_listener_service_with_a_wrong_field_is_refused_with_the_reason() {
             ("/spec/listener/service/name", json!(""), "should be at least 1 chars long"),
             ("/spec/listener/service/name", json!("1st"), "should match"),
             ("/spec/listener/service/name", long(64), "may not be more than 63"),
-            ("/spec/listener/service/port", json!(0), port),
-            ("/spec/listener/service/port", json!(65536), port),
-            ("/spec/listener/service/port", json!("Web"), port),
-            ("/spec/listener/service/port", json!("sixteen-letters-"), port),
+            ("/spec/listener/service/port", json!(0), "should be greater than or equal to 1"),
+            ("/spec/listener/service/port", json!(65536), "should be less than or equal to 65535"),
+            ("/spec/listener/service/port", json!("Web"), "should match"),
+            ("/spec/listener/service/port", json!("80"), "should match"),
+            ("/spec/listener/service/port", json!("two--hyphens"), "should match"),
+            ("/spec/listener/service/port", json!("sixteen-letters-"), "may not be more than 15"),
             ("/spec/listener/service/port", json!(true), "must be of type"),
             ("/spec/listener/service/path", json!(""), "should be at least 1 chars long"),
             ("/spec/listener/service/path", json!("no-slash"), "should match"),
@@ -253,4 +254,15 @@ fn the_bounds_themselves_are_accepted_and_the_defaults_filled_in() {
     site.apply(&webhook("least", "least"));
     let least = &site.get("webhook/least")["spec"];
     assert_eq!((&least["suspend"], &least["maxBodyBytes"]), (&json!(false), &json!(8_000_000)));
+}
+
+#[test]
+fn a_null_is_an_absent_field_to_the_rules() {
+    let site = Site::new();
+    let mut nulls = with(app("nulls"), "/spec/listener/service", json!(null));
+    nulls["spec"]["uuid"] = json!(null);
+    site.apply(&nulls);
+    site.apply(&app("nulls"));
+    site.apply(&with(webhook("nulls", "nulls"), "/spec/props", json!(null)));
+    site.apply(&with(webhook("nulls", "nulls"), "/spec/userId", json!(null)));
 }
