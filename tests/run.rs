@@ -1,0 +1,234 @@
+//! `run` against a real API server: what a platform team and its users do, with the whole program
+//! and the rights of `deploy/rbac.yaml`.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::json;
+use support::cluster::Cluster;
+use support::http::{as_app, post};
+use support::listener::Listener;
+use support::operator::{APP, Operator, WEBHOOK, eventually, manifest, output};
+
+const OPERATOR_NAMESPACE: &str = "webhook-operator";
+
+/// A cluster with the CRDs, the operator's ServiceAccount and a namespace of tenants.
+fn cluster() -> Cluster {
+    let cluster = Cluster::start();
+    install(&cluster);
+    cluster
+}
+
+fn install(cluster: &Cluster) {
+    let crds = output(&["crds"]);
+    cluster.apply(&String::from_utf8(crds.stdout).unwrap());
+    for crd in ["crd/webhookapps.lenra.io", "crd/webhooks.lenra.io"] {
+        kubectl(cluster, &["wait", "--for=condition=Established", crd]);
+    }
+    kubectl(cluster, &["create", "namespace", "team-a"]);
+    kubectl(cluster, &["create", "namespace", OPERATOR_NAMESPACE]);
+    let rbac = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/rbac.yaml");
+    kubectl(cluster, &["apply", "-f", rbac.to_str().unwrap()]);
+}
+
+fn kubectl(cluster: &Cluster, args: &[&str]) -> String {
+    let done = cluster.kubectl(args);
+    assert!(done.ok, "kubectl {args:?}: {}", done.stderr);
+    done.stdout
+}
+
+fn operator_kubeconfig(cluster: &Cluster) -> PathBuf {
+    cluster.kubeconfig_as(OPERATOR_NAMESPACE, "webhook-operator")
+}
+
+fn start(cluster: &Cluster, name: &str) -> Operator {
+    let flags = ["--namespace", OPERATOR_NAMESPACE, "--pod-name", name];
+    let operator = Operator::run(&operator_kubeconfig(cluster), &flags);
+    operator.await_synced();
+    operator
+}
+
+fn holder(cluster: &Cluster) -> String {
+    let args = ["get", "lease", "webhook-operator", "-n", OPERATOR_NAMESPACE];
+    let found = cluster.kubectl(&[&args[..], &["-o", "jsonpath={.spec.holderIdentity}"]].concat());
+    found.stdout
+}
+
+#[test]
+fn a_webhook_is_declared_becomes_ready_is_triggered_and_goes() {
+    let (cluster, listener) = (cluster(), Listener::start());
+    let operator = start(&cluster, "one");
+    cluster.apply(&manifest(&listener.url, "", "  props: {userId: 1}"));
+    kubectl(
+        &cluster,
+        &[
+            "wait",
+            "--for=condition=Ready",
+            "whapp/shop",
+            "wh/payments",
+            "-n",
+            "team-a",
+            "--timeout=60s",
+        ],
+    );
+    let path = "jsonpath={.status.url}";
+    let url = kubectl(&cluster, &["get", "webhook", "payments", "-n", "team-a", "-o", path]);
+    assert_eq!(url, operator.url());
+    let answer = post(&url, r#"{"triggerData":"someData"}"#);
+    assert_eq!((answer.status, answer.body.as_str()), (200, "\"ok\""));
+    let exactly = r#"{"action":"exampleListener","props":{"userId":1},"event":{"triggerData":"someData"},"api":{"url":"#;
+    let call = listener.call();
+    assert!(call.text().starts_with(exactly), "{}", call.text());
+    let columns = kubectl(&cluster, &["get", "wh,whapp", "-n", "team-a"]);
+    assert!(columns.contains("exampleListener") && columns.contains("Succeeded"), "{columns}");
+    kubectl(&cluster, &["delete", "webhook", "payments", "-n", "team-a"]);
+    eventually("the URL to go", || (post(&url, "{}").status == 404).then_some(()));
+    let log = operator.log().join("\n");
+    assert!(!log.contains(WEBHOOK) && !log.contains(APP), "no URL in the log: {log}");
+}
+
+#[test]
+fn every_replica_serves_one_writes_and_another_takes_over() {
+    let (cluster, listener) = (cluster(), Listener::start());
+    cluster.apply(&manifest(&listener.url, "", ""));
+    let one = start(&cluster, "one");
+    eventually("a holder", || holder(&cluster).starts_with("one_").then_some(()));
+    let two = start(&cluster, "two");
+    for replica in [&one, &two] {
+        assert_eq!(post(&replica.url(), "{}").status, 200);
+        listener.call();
+    }
+    assert!(holder(&cluster).starts_with("one_"), "the second one leaves the lease alone");
+    one.kill();
+    eventually("the second one to hold the lease", || {
+        holder(&cluster).starts_with("two_").then_some(())
+    });
+    // It writes statuses now: a new webhook becomes Ready.
+    cluster
+        .apply(&manifest(&listener.url, "", "").replace("payments", "later").replace(WEBHOOK, APP));
+    kubectl(
+        &cluster,
+        &["wait", "--for=condition=Ready", "wh/later", "-n", "team-a", "--timeout=60s"],
+    );
+    assert_eq!(post(&two.url(), "{}").status, 200);
+    // One that stops in peace gives the lease back at once.
+    let mut two = two;
+    two.terminate();
+    assert!(two.wait().success());
+    assert_eq!(holder(&cluster), "");
+}
+
+#[test]
+fn triggers_are_served_from_memory_while_the_api_server_is_away() {
+    let (mut cluster, listener) = (cluster(), Listener::start());
+    cluster.apply(&manifest(&listener.url, "", ""));
+    let operator = start(&cluster, "one");
+    assert_eq!(post(&operator.url(), "{}").status, 200);
+    cluster.stop();
+    assert_eq!(post(&operator.url(), "{}").status, 200);
+    cluster.restart();
+    let later = manifest(&listener.url, "", "").replace("payments", "later").replace(WEBHOOK, APP);
+    cluster.apply(&later);
+    let url = operator.url().replace(WEBHOOK, APP);
+    eventually("the watch to resume", || (post(&url, "{}").status == 200).then_some(()));
+    assert_eq!(post(&operator.url(), "{}").status, 200);
+}
+
+#[test]
+fn the_app_api_knows_service_accounts_and_the_tokens_of_calls() {
+    let (cluster, listener) = (cluster(), Listener::start());
+    kubectl(&cluster, &["create", "serviceaccount", "shop", "-n", "team-a"]);
+    kubectl(&cluster, &["create", "serviceaccount", "stranger", "-n", "team-a"]);
+    let yaml = manifest(&listener.url, "", "").replacen(
+        "  uuid:",
+        "  serviceAccounts: [shop]\n  uuid:",
+        1,
+    );
+    cluster.apply(&yaml);
+    let operator = start(&cluster, "one");
+    let api = format!("{}/app/webhooks", operator.app_api);
+    let token = |account: &str, audience: &str| {
+        let audience = format!("--audience={audience}");
+        kubectl(&cluster, &["create", "token", account, "-n", "team-a", &audience])
+            .trim()
+            .to_owned()
+    };
+    for (account, audience) in [("stranger", "webhook-operator"), ("shop", "another")] {
+        let refused = as_app("POST", &api, &token(account, audience), r#"{"action":"a"}"#);
+        assert_eq!(
+            (refused.status, refused.reason().as_str()),
+            (401, "invalid_token"),
+            "{account}"
+        );
+    }
+    let shop = token("shop", "webhook-operator");
+    let made = as_app("POST", &api, &shop, r#"{"action":"fromPod","props":{"k":"v"}}"#);
+    assert_eq!(made.status, 200, "{made:?}");
+    let uuid = made.json()["uuid"].as_str().unwrap().to_owned();
+    let url = format!("{}/apps/{APP}/webhooks/{uuid}", operator.trigger);
+    assert_eq!(post(&url, "{}").status, 200, "it answers triggers when the response arrives");
+    let call = listener.call().json();
+    assert_eq!((&call["action"], &call["props"]), (&json!("fromPod"), &json!({"k": "v"})));
+    let listed = kubectl(
+        &cluster,
+        &[
+            "get",
+            "wh",
+            "-n",
+            "team-a",
+            "-o",
+            "jsonpath={.items[*].metadata.ownerReferences[*].name}",
+        ],
+    );
+    assert_eq!(listed, "shop", "the app owns it, so that it goes with the app");
+    let from_call = call["api"]["token"].as_str().unwrap();
+    let one = format!("{api}/{uuid}");
+    assert_eq!(as_app("GET", &one, from_call, "").json()["action"], "fromPod");
+    assert_eq!(as_app("DELETE", &one, from_call, "").status, 204);
+    assert_eq!(post(&url, "{}").status, 404);
+}
+
+#[test]
+fn a_listener_by_url_needs_the_operators_leave() {
+    let (cluster, listener) = (cluster(), Listener::start());
+    cluster.apply(&manifest(&listener.url, "", ""));
+    let args = ["run", "--namespace", OPERATOR_NAMESPACE];
+    let operator = Operator::start(&args, Some(&operator_kubeconfig(&cluster)));
+    operator.await_synced();
+    let wait =
+        "--for=jsonpath={.status.conditions[?(@.type==\"Stalled\")].reason}=ListenerURLNotAllowed";
+    kubectl(&cluster, &["wait", wait, "whapp/shop", "-n", "team-a", "--timeout=60s"]);
+    assert_eq!(post(&operator.url(), "{}").status, 503);
+    listener.expect_no_call();
+}
+
+#[test]
+fn an_api_server_that_is_not_there_or_has_no_crds_is_one_line_and_exit_code_2() {
+    let mut cluster = Cluster::start();
+    let run = |kubeconfig: &Path| {
+        let mut command = support::operator::command(&["run"]);
+        command.env("KUBECONFIG", kubeconfig).stdout(Stdio::null()).output().unwrap()
+    };
+    let without_crds = run(cluster.kubeconfig());
+    cluster.stop();
+    let without_server = run(cluster.kubeconfig());
+    for (ended, word) in [(without_crds, "webhook-operator crds"), (without_server, "127.0.0.1")] {
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{said}");
+        let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert!(errors.len() == 1 && errors[0].contains(word), "{said}");
+    }
+}
+
+#[test]
+fn the_generated_crds_are_those_that_the_program_prints() {
+    let printed = String::from_utf8(output(&["crds"]).stdout).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+    let files = ["lenra.io_webhookapps.yaml", "lenra.io_webhooks.yaml"];
+    let generated = files.map(|file| fs::read_to_string(folder.join(file)).unwrap());
+    let bare = generated.map(|text| text.split_once('\n').unwrap().1.to_owned());
+    assert_eq!(printed, bare.concat());
+}
