@@ -509,10 +509,10 @@ async fn another_method_is_not_allowed_and_told_which_are() {
     let world = World::new();
     for base in ["/app/webhooks", "/app-api/v1/webhooks"] {
         let answer = world.call(Method::PUT, base, "{}").await;
-        answer.fails(405, "error_405");
+        answer.fails(405, "method_not_allowed");
         assert_eq!(answer.headers["allow"], "GET,HEAD,POST");
         let answer = world.call(Method::PATCH, &format!("{base}/{DECLARED}"), "{}").await;
-        answer.fails(405, "error_405");
+        answer.fails(405, "method_not_allowed");
         assert_eq!(answer.headers["allow"], "GET,HEAD,DELETE");
     }
 }

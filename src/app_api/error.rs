@@ -1,16 +1,19 @@
 //! Why a call of the app API fails, and the response that says so.
 
+use std::time::Duration;
+
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::generation::Generation;
+use crate::http::HttpError;
 use crate::source::StoreError;
 
-/// After how many seconds a caller may try again when the store failed.
-const RETRY_AFTER_SECONDS: u32 = 5;
+/// When a caller may try again after the store failed.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a call fails. `Display` is what the caller gets to read.
 #[derive(Debug, thiserror::Error)]
@@ -72,14 +75,6 @@ pub enum ApiError {
     Unavailable(String),
 }
 
-/// The body of every error, in the order of its fields.
-#[derive(Serialize)]
-struct Body<'a> {
-    message: &'a str,
-    reason: &'a str,
-    metadata: Map<String, Value>,
-}
-
 impl ApiError {
     fn status_and_reason(&self) -> (StatusCode, &'static str) {
         match self {
@@ -97,21 +92,10 @@ impl ApiError {
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
             Self::NotFound => (StatusCode::NOT_FOUND, "error_404"),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "error_405"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Declared => (StatusCode::CONFLICT, "declared_in_manifest"),
             Self::InvalidWebhook(_) => (StatusCode::BAD_REQUEST, "invalid_webhook"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-        }
-    }
-
-    /// The header that belongs to a status.
-    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
-        match self {
-            Self::Unauthenticated | Self::InvalidToken => {
-                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
-            }
-            Self::Unavailable(_) => Some((RETRY_AFTER, RETRY_AFTER_SECONDS.into())),
-            _ => None,
         }
     }
 }
@@ -122,9 +106,14 @@ impl IntoResponse for ApiError {
             tracing::error!(error = why, "a call of the app API failed");
         }
         let (status, reason) = self.status_and_reason();
-        let body = Body { message: &self.to_string(), reason, metadata: Map::new() };
-        let mut response = json(status, &body);
-        response.headers_mut().extend(self.header());
+        let mut error = HttpError::new(status, reason, self.to_string());
+        if let Self::Unavailable(_) = self {
+            error.retry_after = Some(RETRY_AFTER);
+        }
+        let mut response = error.into_response().map(Body::new);
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response
     }
 }
