@@ -22,10 +22,11 @@ impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let spec = self.webhook.input.spec.as_ref().map_err(S::Error::custom)?;
         // The text as it is, without building the value again.
-        let props: &RawValue = serde_json::from_slice(&spec.props).map_err(S::Error::custom)?;
+        let props: &RawValue =
+            serde_json::from_slice(&spec.binding.props).map_err(S::Error::custom)?;
         let mut shown = serializer.serialize_struct("Webhook", 5)?;
         shown.serialize_field("uuid", &self.webhook.uuid)?;
-        shown.serialize_field(self.generation.field(), &spec.action)?;
+        shown.serialize_field(self.generation.field(), &spec.binding.action)?;
         shown.serialize_field("props", props)?;
         shown.serialize_field("environment_id", &self.environment_id)?;
         shown.serialize_field("user_id", &spec.user_id)?;

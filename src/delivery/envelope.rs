@@ -35,13 +35,13 @@ pub fn body(route: &Route, event: &Event, api: &ApiField) -> Pieces {
 fn named(opening: &[u8], route: &Route, event: &Event, api: &ApiField) -> Pieces {
     // The action's quotes and escapes, the field names and the pieces around the event fit in 64
     // bytes nearly always; where they do not, the buffer grows.
-    let room = 64 + opening.len() + route.action.len() + api.0.len();
-    let large = Pieces::room_for(&route.props) + Pieces::room_for(&event.body);
+    let room = 64 + opening.len() + route.binding.action.len() + api.0.len();
+    let large = Pieces::room_for(&route.binding.props) + Pieces::room_for(&event.body);
     let mut body = Pieces::with_capacity(room + large);
     body.push_slice(opening);
-    body.push_slice(&json(&route.action));
+    body.push_slice(&json(&route.binding.action));
     body.push_slice(br#","props":"#);
-    body.push(&route.props);
+    body.push(&route.binding.props);
     body.push_slice(br#","event":"#);
     body.push_slice(event.before);
     body.push(&event.body);

@@ -30,8 +30,8 @@ pub fn listener_headers(
     attempt: Attempt,
     sent: &HeaderMap,
 ) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(10 + route.forward_headers.len());
-    for name in &route.forward_headers {
+    let mut headers = HeaderMap::with_capacity(10 + route.binding.forward_headers.len());
+    for name in &route.binding.forward_headers {
         for value in sent.get_all(name) {
             headers.append(name.clone(), value.clone());
         }
@@ -46,7 +46,7 @@ pub fn listener_headers(
     headers.insert(EVENT_ID, uuid_value(attempt.event));
     headers.insert(APP_UUID, uuid_value(route.app.uuid));
     headers.insert(UUID, uuid_value(route.webhook));
-    headers.insert(ACTION, action_value(&route.action));
+    headers.insert(ACTION, action_value(&route.binding.action));
     headers.insert(ATTEMPT, HeaderValue::from(attempt.number));
     let trace = TraceParent::continue_from(sent.get(TRACEPARENT));
     headers.insert(TRACEPARENT, trace.to_header());

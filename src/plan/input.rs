@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderName;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use uuid::Uuid;
 
 use super::{Observed, duration};
 use crate::resources::{Envelope, Listener, Scheme, Webhook, WebhookApp};
+use crate::routes::Binding;
 
 /// Namespace and name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -185,18 +185,12 @@ pub struct WebhookSpec {
     pub app: Arc<str>,
     /// `spec.uuid`.
     pub uuid: Option<Uuid>,
-    /// `spec.action`.
-    pub action: Arc<str>,
-    /// `spec.props` as JSON text; `null` when unset.
-    pub props: Bytes,
     /// `spec.userId`.
     pub user_id: Option<i64>,
     /// `spec.suspend`.
     pub suspend: bool,
-    /// `spec.maxBodyBytes`.
-    pub max_body_bytes: u32,
-    /// `spec.forwardHeaders`.
-    pub forward_headers: Box<[HeaderName]>,
+    /// `spec.action`, `spec.props` and the rest that a trigger needs.
+    pub binding: Arc<Binding>,
 }
 
 /// What a listener's address depends on in a `Service`.
@@ -332,18 +326,21 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         delivery: _, // Sync is the only mode
     } = &webhook.spec;
     let forward_headers = forward_headers.iter().map(|name| name.parse());
-    Ok(WebhookSpec {
-        app: app.as_str().into(),
-        uuid: parse_uuid(uuid.as_deref())?,
+    let binding = Binding {
         action: action.as_str().into(),
         props: props_text(props.as_ref()),
-        user_id: *user_id,
-        suspend: *suspend,
         max_body_bytes: u32::try_from(*max_body_bytes)
             .map_err(|_| "spec.maxBodyBytes is out of range")?,
         forward_headers: forward_headers
             .collect::<Result<_, _>>()
             .map_err(|_| "spec.forwardHeaders has an invalid header name")?,
+    };
+    Ok(WebhookSpec {
+        app: app.as_str().into(),
+        uuid: parse_uuid(uuid.as_deref())?,
+        user_id: *user_id,
+        suspend: *suspend,
+        binding: Arc::new(binding),
     })
 }
 

@@ -54,7 +54,8 @@ pub struct WebhookView {
 pub struct Planner {
     settings: Settings,
     apps: HashMap<Key, AppState>,
-    webhooks: HashMap<Key, WebhookState>,
+    /// Boxed: the slots of a map that are free take as much as those that are not.
+    webhooks: HashMap<Key, Box<WebhookState>>,
     services: HashMap<Key, ServiceInput>,
     /// Who claims a UUID; the first is the oldest, and keeps it.
     claims: BTreeSet<(Uuid, i64, Key)>,
@@ -302,22 +303,35 @@ impl Planner {
 
     // ---- webhooks ----
 
-    fn put_webhook(&mut self, input: WebhookInput, step: &mut Step) {
+    fn put_webhook(&mut self, mut input: WebhookInput, step: &mut Step) {
+        self.share_names(&mut input);
         let key = input.meta.key.clone();
         let uuid = self.uuid_of_webhook(&input);
         let before = self.webhooks.remove(&key);
         let route = before.as_ref().and_then(|before| before.route.clone());
         let state = WebhookState { input, uuid, route };
-        let (old, new) = (before.as_ref().and_then(WebhookState::place), state.place());
+        let (old, new) = (before.as_ref().and_then(|before| before.place()), state.place());
         if old != new {
             old.iter().for_each(|place| self.unlink_webhook(place, step));
             new.iter().for_each(|place| self.link_webhook(place, step));
         }
-        self.webhooks.insert(key.clone(), state);
+        self.webhooks.insert(key.clone(), Box::new(state));
         self.redecide_webhook(&key, step);
         if old != new {
             let places = old.iter().chain(&new);
             places.for_each(|(app, member)| self.redecide_namesakes(app, member.0, step));
+        }
+    }
+
+    /// Lets many webhooks have one copy of the names that they have in common.
+    fn share_names(&self, input: &mut WebhookInput) {
+        let Ok(spec) = &mut input.spec else { return };
+        let app = Key { namespace: input.meta.key.namespace.clone(), name: spec.app.clone() };
+        if let Some((known, _)) = self.members.get_key_value(&app)
+            && let Some(spec) = Arc::get_mut(spec)
+        {
+            input.meta.key.namespace = known.namespace.clone();
+            spec.app = known.name.clone();
         }
     }
 
@@ -416,10 +430,7 @@ impl Planner {
                 Verdict::Suspended => State::Suspended,
                 Verdict::Stalled { .. } => State::NotReady,
             },
-            action: spec.action.clone(),
-            props: spec.props.clone(),
-            max_body_bytes: spec.max_body_bytes as usize,
-            forward_headers: spec.forward_headers.clone(),
+            binding: spec.binding.clone(),
         })
     }
 

@@ -16,7 +16,7 @@ pub struct Observed {
     /// `status.uuid`: a UUID once given is kept.
     pub uuid: Option<Uuid>,
     fingerprint: u64,
-    since: [Option<(bool, Timestamp)>; 3],
+    since: [Since; 3],
 }
 
 impl Observed {
@@ -44,7 +44,7 @@ impl Observed {
         Self {
             uuid: uuid.and_then(|text| Uuid::try_parse(text).ok()),
             fingerprint: hasher.finish(),
-            since: ours.map(|c| c.map(|c| (c.status == "True", c.last_transition_time.0))),
+            since: ours.map(Since::of),
         }
     }
 
@@ -57,9 +57,35 @@ impl Observed {
     /// condition's status stays, `now` where it changes.
     pub fn since(&self, verdict: &Verdict, now: Timestamp) -> [Timestamp; 3] {
         let statuses = verdict.statuses();
-        std::array::from_fn(|i| match self.since[i] {
-            Some((status, since)) if status == statuses[i] => since,
-            _ => now,
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        std::array::from_fn(|i| self.since[i].moment(statuses[i]).unwrap_or(now))
+    }
+}
+
+/// The status of a condition and the second since which it stands, in one number:
+/// Kubernetes keeps whole seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Since(i64);
+
+impl Default for Since {
+    fn default() -> Self {
+        Self(Self::NEVER)
+    }
+}
+
+impl Since {
+    const NEVER: i64 = i64::MIN;
+
+    fn of(condition: Option<&Condition>) -> Self {
+        condition.map_or_else(Self::default, |condition| {
+            let seconds = condition.last_transition_time.0.as_second();
+            Self(seconds << 1 | i64::from(condition.status == "True"))
         })
+    }
+
+    /// The moment, if the condition has this status.
+    fn moment(self, status: bool) -> Option<Timestamp> {
+        let same = self.0 != Self::NEVER && self.0 & 1 == i64::from(status);
+        same.then(|| Timestamp::from_second(self.0 >> 1).ok()).flatten()
     }
 }

@@ -34,12 +34,20 @@ pub struct Route {
     pub name: Arc<str>,
     /// Whether triggers are taken.
     pub state: State,
+    /// What the webhook's spec says about its triggers.
+    pub binding: Arc<Binding>,
+}
+
+/// What a webhook's spec says about its triggers. The planner and the route share it: there may
+/// be many webhooks.
+#[derive(Debug, PartialEq)]
+pub struct Binding {
     /// The action, as the user wrote it.
-    pub action: Arc<str>,
+    pub action: Box<str>,
     /// The props as JSON text; `null` when unset.
     pub props: Bytes,
     /// The ceiling of a trigger's body, in bytes.
-    pub max_body_bytes: usize,
+    pub max_body_bytes: u32,
     /// Headers of the trigger that are passed on.
     pub forward_headers: Box<[HeaderName]>,
 }

@@ -153,7 +153,7 @@ impl Pipeline {
         B: Body<Data = Bytes>,
     {
         let bounds = Bounds {
-            bytes: route.max_body_bytes.min(self.shared.max_body_bytes),
+            bytes: (route.binding.max_body_bytes as usize).min(self.shared.max_body_bytes),
             time: self.shared.limits.body_read,
             sender_waits: headers.contains_key(EXPECT),
         };

@@ -167,7 +167,7 @@ impl Running {
         let planner = self.brain.planner();
         let mut routes = planner.routes().map(|(_, route)| route);
         let route = routes.find(|route| &*route.name == name)?;
-        Some((route.action.as_ref().into(), route.state))
+        Some((route.binding.action.as_ref().into(), route.state))
     }
 
     fn serves(&self, name: &str, action: &str) -> bool {
