@@ -95,6 +95,9 @@ impl Validator {
     /// # Errors
     /// All rules that are broken.
     pub fn keep_to_rules(&self, object: &Value, before: Option<&Value>) -> Result<(), Invalid> {
+        if !can_break(&self.rules, object, before.is_some()) {
+            return Ok(());
+        }
         let broken = match self.cel.validate_compiled(&self.rules, object, before) {
             Ok(()) => return Ok(()),
             Err(broken) => broken,
@@ -167,6 +170,24 @@ fn keep_rules(schema: &mut cel::CompiledSchema) -> bool {
         || schema.items.is_some()
         || schema.additional_properties.is_some()
         || !(schema.all_of.is_empty() && schema.any_of.is_empty() && schema.one_of.is_empty())
+}
+
+/// Whether any rule has something to say of a value: evaluation copies the object many times, and
+/// most objects have no field that a rule is about.
+fn can_break(rules: &cel::CompiledSchema, value: &Value, is_update: bool) -> bool {
+    let counts = |rule: &Result<cel::CompilationResult, _>| {
+        rule.as_ref().map_or(true, |rule| {
+            is_update || !rule.is_transition_rule || rule.rule.optional_old_self == Some(true)
+        })
+    };
+    let below = |(name, rules)| value.get(name).is_some_and(|v| can_break(rules, v, is_update));
+    let mut items = value.as_array().into_iter().flatten();
+    let branches = rules.all_of.iter().chain(&rules.any_of).chain(&rules.one_of);
+    rules.validations.iter().any(counts)
+        || rules.properties.iter().any(below)
+        || rules.items.as_ref().is_some_and(|rules| items.any(|v| can_break(rules, v, is_update)))
+        || rules.additional_properties.is_some()
+        || branches.into_iter().any(|rules| can_break(rules, value, is_update))
 }
 
 /// A structural schema as JSON Schema that knows no other fields than those it names.

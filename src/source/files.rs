@@ -8,6 +8,7 @@ mod error;
 mod identity;
 mod ledger;
 mod manifest;
+mod parallel;
 mod pass;
 mod problems;
 mod publish;

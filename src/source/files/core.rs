@@ -1,6 +1,6 @@
 //! The source's state and its blocking work: everything but when it is done.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,9 @@ use super::pass::{self, Pass};
 use super::problems::{Problem, Told};
 use super::reader::Reader;
 use super::scan::{Listing, scan};
-use super::status_files::StatusFiles;
+use super::status_files::{StatusFiles, file_name, name_of};
 use crate::plan::input::Meta;
-use crate::plan::{Change, Kind, ObjectRef};
+use crate::plan::{Change, Key, Kind, ObjectRef};
 use crate::resources::validate::Validator;
 use crate::source::Brain;
 
@@ -103,9 +103,14 @@ impl Core {
         }
         Pass::new(self, now).run(changed, &[]);
         self.sweep()?;
+        self.publish_pending();
+        Ok(())
+    }
+
+    /// Writes every status that waits to be written.
+    pub fn publish_pending(&self) {
         let failed = self.publish(&self.brain.pending().take_all());
         self.brain.pending().add(failed, []);
-        Ok(())
     }
 
     /// Looks for changes, and reads what changed.
@@ -132,7 +137,7 @@ impl Core {
     fn take_stock(&self, listing: &Listing, patience: Patience) -> (Vec<FileId>, Vec<FileId>) {
         let mut state = self.state();
         let now = SystemTime::now();
-        let (mut changed, mut present) = (Vec::new(), std::collections::HashSet::new());
+        let (mut changed, mut present) = (Vec::new(), HashSet::new());
         for (path, signature) in &listing.files {
             let file = state.ledger.manifest_at(path);
             present.insert(file);
@@ -159,10 +164,20 @@ impl Core {
     /// Removes the status files of objects that are gone, after everything was read.
     fn sweep(&self) -> Result<(), FilesError> {
         let state = self.state();
-        let kept = state.ledger.claims().filter_map(|(id, _)| match id.kind {
-            Declared::Ours(kind) => Some((kind, &id.key)),
-            Declared::Service => None,
-        });
+        // The name of such a file does not say which object's it is.
+        let cut: HashSet<String> = state
+            .ledger
+            .claims()
+            .map(|(id, _)| file_name(&id.key.name))
+            .filter(|file| name_of(file).is_none())
+            .collect();
+        let kept = |kind, namespace: &str, file: &str| match name_of(file) {
+            Some(name) => {
+                let id = Id { kind: Declared::Ours(kind), key: Key::new(namespace, name) };
+                state.ledger.claim(&id).is_some()
+            }
+            None => cut.contains(file),
+        };
         let path = self.data.join("status");
         self.reader.statuses.sweep(kept).map_err(|error| FilesError::Data { path, error })
     }

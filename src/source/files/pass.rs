@@ -18,8 +18,14 @@ use super::settle::{Candidate, Circumstances, Kept, Settled, settle};
 use crate::plan::{Change, Kind, ObjectRef};
 use crate::resources::validate::Validator;
 
-/// So many documents are parsed, and then told to the brain, at once.
-const BATCH: usize = 4096;
+/// So many documents are parsed at once: their trees are the most that is held in memory.
+const READ: usize = 1024;
+
+/// So many changes are told to the brain at once: it copies a part of the table each time.
+const TELL: usize = 4096;
+
+/// So many drafts may wait before they are written in between.
+const DRAFTS: usize = 16_384;
 
 /// A reading of some files. What they declared before is open until it is found again; what is
 /// still open at the end is gone.
@@ -135,7 +141,7 @@ impl<'a> Pass<'a> {
         let mut documents = Documents::new(BufReader::with_capacity(64 * 1024, File::open(path)?));
         let mut whole = true;
         loop {
-            let batch = documents.by_ref().take(BATCH).collect::<io::Result<Vec<_>>>()?;
+            let batch = documents.by_ref().take(READ).collect::<io::Result<Vec<_>>>()?;
             if batch.is_empty() {
                 return Ok(whole);
             }
@@ -154,7 +160,14 @@ impl<'a> Pass<'a> {
                 state.ledger.tell(file, &problem);
             }
         }
-        self.tell_brain();
+        let too_many = state.drafts.len() > DRAFTS;
+        if too_many || self.changes.len() >= TELL {
+            self.tell_brain();
+        }
+        drop(state);
+        if too_many {
+            self.core.publish_pending();
+        }
         whole
     }
 

@@ -9,63 +9,86 @@ use serde::Serialize;
 use super::core::{Core, State};
 use super::ledger::FileId;
 use super::manifest::{Declared, Id};
+use super::parallel;
 use super::status_files::{split, to_yaml};
-use crate::plan::{Kind, ObjectRef, Observed, Planner};
+use crate::plan::{Kind, ObjectRef, Observed};
+use crate::resources::{WebhookAppStatus, WebhookStatus};
 
 /// So many files are written before others have their turn.
-const BATCH: usize = 256;
+const BATCH: usize = 512;
 
 /// A status that must be written.
-struct Due {
-    text: String,
-    observed: Observed,
+enum Due {
+    App(WebhookAppStatus),
+    Webhook(WebhookStatus),
+}
+
+/// What became of a file.
+enum Outcome {
+    /// There was nothing to write.
+    Nothing,
+    /// It says what it should.
+    Written,
+    /// Somebody removed it; what was in it must be found out again.
+    Lost,
 }
 
 impl Core {
     /// Writes the statuses of these objects that differ. Returns the objects whose files could not
     /// be written: they are to be tried again.
     pub fn publish(&self, objects: &[ObjectRef]) -> Vec<ObjectRef> {
-        let mut failed = Vec::new();
-        for batch in objects.chunks(BATCH) {
-            // What is asked of the planner must be true when it is written: nothing goes meanwhile.
-            let mut state = self.state();
-            let dues = self.dues(batch);
-            let mut written = Vec::with_capacity(batch.len());
-            for (object, due) in batch.iter().zip(dues) {
-                match self.publish_one(&mut state, object, due.as_ref()) {
-                    Ok(true) => written.extend(due.map(|due| (object, due.observed))),
-                    Ok(false) => {}
-                    Err(error) => {
-                        self.tell_unwritten(&mut state, object, &error);
-                        failed.push(object.clone());
-                    }
+        objects.chunks(BATCH).flat_map(|batch| self.publish_batch(batch)).collect()
+    }
+
+    fn publish_batch(&self, objects: &[ObjectRef]) -> Vec<ObjectRef> {
+        // What is asked of the planner must be true when it is written: nothing goes meanwhile.
+        let mut state = self.state();
+        let dues: Vec<_> = objects.iter().zip(self.dues(objects)).collect();
+        let outcomes =
+            parallel::each(&dues, |(object, due)| self.publish_one(&state, object, due.as_ref()));
+        let (mut failed, mut written) = (Vec::new(), Vec::new());
+        for ((object, due), outcome) in dues.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(Outcome::Nothing) => {}
+                Ok(Outcome::Written) => {
+                    state.drafts.remove(object);
+                    state.unwritten = false;
+                    written.extend(due.map(|due| (object, due.observed())));
+                }
+                Ok(Outcome::Lost) => state.ledger.distrust(object),
+                Err(error) => {
+                    tell_unwritten(&mut state, object, &error);
+                    failed.push(object.clone());
                 }
             }
-            let mut planner = self.brain.planner();
-            written.into_iter().for_each(|(object, observed)| planner.observe(object, observed));
         }
+        let mut planner = self.brain.planner();
+        written.into_iter().for_each(|(object, observed)| planner.observe(object, observed));
         failed
     }
 
     fn dues(&self, objects: &[ObjectRef]) -> Vec<Option<Due>> {
         let now = Timestamp::now();
         let planner = self.brain.planner();
-        objects.iter().map(|object| due(&planner, object, now)).collect()
+        let due = |object: &ObjectRef| match object.kind {
+            Kind::WebhookApp => planner.app_status(&object.key, now).map(Due::App),
+            Kind::Webhook => planner.webhook_status(&object.key, now).map(Due::Webhook),
+        };
+        objects.iter().map(due).collect()
     }
 
-    /// Writes one object. Returns whether its file now says what is due.
     fn publish_one(
         &self,
-        state: &mut State,
+        state: &State,
         object: &ObjectRef,
         due: Option<&Due>,
-    ) -> io::Result<bool> {
-        let draft = state.drafts.get(object);
-        if draft.is_none() && due.is_none() {
-            return Ok(false);
-        }
+    ) -> io::Result<Outcome> {
+        let draft = state.drafts.get(object).map(AsRef::as_ref);
         let id = Id { kind: Declared::Ours(object.kind), key: object.key.clone() };
-        let Some(claim) = state.ledger.claim(&id) else { return Ok(false) };
+        let claim = match state.ledger.claim(&id) {
+            Some(claim) if draft.is_some() || due.is_some() => claim,
+            _ => return Ok(Outcome::Nothing),
+        };
         let files = &self.reader.statuses;
         // Most drafts come with a status: then nothing of the file before is needed.
         let mut before = match (draft, due) {
@@ -74,24 +97,36 @@ impl Core {
         };
         if draft.is_none() && split(&before).0.is_empty() {
             if claim.file != FileId::CREATED {
-                // Somebody removed the file. What was in it must be found out again.
-                state.ledger.distrust(object);
-                return Ok(false);
+                return Ok(Outcome::Lost);
             }
             before = fs::read_to_string(self.created_path(&object.key))?;
         }
-        let text = compose(draft.map(AsRef::as_ref), due.map(|due| due.text.as_str()), &before);
-        files.write(object, &text)?;
-        state.drafts.remove(object);
-        state.unwritten = false;
-        Ok(true)
+        let status = due.map(Due::text);
+        files.write(object, &compose(draft, status.as_deref(), &before))?;
+        Ok(Outcome::Written)
+    }
+}
+
+fn tell_unwritten(state: &mut State, object: &ObjectRef, error: &io::Error) {
+    // One line, not one an object, while a disk is full.
+    if !std::mem::replace(&mut state.unwritten, true) {
+        let kind = object.kind.as_str();
+        tracing::warn!("cannot write the status of {kind} {}: {error}", object.key);
+    }
+}
+
+impl Due {
+    fn observed(&self) -> Observed {
+        match self {
+            Self::App(status) => Observed::of_app(status),
+            Self::Webhook(status) => Observed::of_webhook(status),
+        }
     }
 
-    fn tell_unwritten(&self, state: &mut State, object: &ObjectRef, error: &io::Error) {
-        // One line, not one an object, while a disk is full.
-        if !std::mem::replace(&mut state.unwritten, true) {
-            let kind = object.kind.as_str();
-            tracing::warn!("cannot write the status of {kind} {}: {error}", object.key);
+    fn text(&self) -> String {
+        match self {
+            Self::App(status) => status_text(status),
+            Self::Webhook(status) => status_text(status),
         }
     }
 }
@@ -102,18 +137,6 @@ pub fn compose(draft: Option<&str>, status: Option<&str>, before: &str) -> Strin
     let (head, status) = (draft.unwrap_or(head_before), status.unwrap_or(status_before));
     let newline = if head.ends_with('\n') { "" } else { "\n" };
     format!("{head}{newline}{status}")
-}
-
-fn due(planner: &Planner, object: &ObjectRef, now: Timestamp) -> Option<Due> {
-    match object.kind {
-        Kind::WebhookApp => planner
-            .app_status(&object.key, now)
-            .map(|status| Due { text: status_text(&status), observed: Observed::of_app(&status) }),
-        Kind::Webhook => planner.webhook_status(&object.key, now).map(|status| Due {
-            text: status_text(&status),
-            observed: Observed::of_webhook(&status),
-        }),
-    }
 }
 
 fn status_text<S: Serialize>(status: &S) -> String {

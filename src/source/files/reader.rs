@@ -1,24 +1,20 @@
 //! From documents to candidates: parsing and checking, which is most of the work, on all cores.
 
-use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 
 use k8s_openapi::api::core::v1::Service;
 use serde_json::Value;
 
 use super::documents::Document;
 use super::manifest::{self, Declared, Id, Item};
+use super::parallel;
 use super::problems::Problem;
 use super::settle::{Candidate, Kept};
 use super::status_files::StatusFiles;
 use crate::plan::{Kind, ServiceInput};
 use crate::resources::validate::{Invalid, Validator};
 use crate::resources::{Webhook, WebhookApp};
-
-/// Fewer documents than this are not worth a thread.
-const WORTH_A_THREAD: usize = 32;
 
 /// Reads documents. Knows the schemas and the status files, and no state.
 #[derive(Debug)]
@@ -57,27 +53,10 @@ pub enum Said {
 impl Reader {
     /// Reads documents of a file, in their order.
     pub fn read_all(&self, path: &Path, documents: &[Document]) -> Vec<Content> {
-        let threads = thread::available_parallelism().map_or(1, NonZero::get);
-        let share = documents.len().div_ceil(threads).max(WORTH_A_THREAD);
-        let read = |documents: &[Document]| -> Vec<Content> {
-            documents.iter().map(|document| self.read(path, document)).collect()
-        };
-        if documents.len() <= share {
-            return read(documents);
-        }
-        thread::scope(|scope| {
-            let shares = documents.chunks(share);
-            let workers: Vec<_> = shares.map(|share| scope.spawn(move || read(share))).collect();
-            let shares = workers.into_iter().map(|worker| match worker.join() {
-                Ok(contents) => contents,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            shares.flatten().collect()
-        })
+        parallel::each(documents, |document| self.read(path, document))
     }
 
-    /// Reads one document.
-    pub fn read(&self, path: &Path, document: &Document) -> Content {
+    fn read(&self, path: &Path, document: &Document) -> Content {
         let items = manifest::parse(path, document)?;
         Ok(items.into_iter().map(|item| item.map(|item| self.examine(item))).collect())
     }

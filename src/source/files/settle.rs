@@ -3,8 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::core::object::{HasSpec, HasStatus};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::manifest::from_yaml;
@@ -70,34 +70,31 @@ impl Kept for Webhook {
 
 /// What is remembered of an object: what its status file says. It need not be valid.
 #[derive(Debug)]
-struct Past(Value);
+struct Past {
+    object: Value,
+    metadata: ObjectMeta,
+}
 
 impl Past {
     fn read(text: &str) -> Option<Self> {
-        from_yaml(text).map(Self).ok()
-    }
-
-    fn part<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        serde_json::from_value(self.0[name].clone()).ok()
-    }
-
-    fn metadata(&self) -> ObjectMeta {
-        self.part("metadata").unwrap_or_default()
+        let object: Value = from_yaml(text).ok()?;
+        let metadata = ObjectMeta::deserialize(&object["metadata"]).unwrap_or_default();
+        Some(Self { object, metadata })
     }
 
     fn observed<K: Kept>(&self) -> Observed {
-        let status: Option<K::Status> = self.part("status");
+        let status = K::Status::deserialize(&self.object["status"]).ok();
         status.as_ref().map(K::observed).unwrap_or_default()
     }
 
     /// Whether the spec is this one, in every field.
     fn has_spec(&self, spec: &Value) -> bool {
-        self.0["spec"] == *spec
+        self.object["spec"] == *spec
     }
 
     /// The object as an API server would still have it: the last that was valid.
     fn in_force(&self, validator: &Validator) -> Option<Value> {
-        let mut value = self.0.clone();
+        let mut value = self.object.clone();
         value.as_object_mut()?.shift_remove("status");
         validator.admit(&mut value, None).ok()?;
         Some(value)
@@ -184,7 +181,7 @@ pub fn settle<K: Kept>(
 /// The last object that was valid, with its status.
 fn last_valid<K: Kept>(validator: &Validator, past: &Past) -> Option<K> {
     past.in_force(validator)?;
-    K::deserialize(&past.0).ok()
+    K::deserialize(&past.object).ok()
 }
 
 fn spec_of(object: &impl HasSpec<Spec: Serialize>) -> Value {
@@ -212,7 +209,7 @@ fn accept<K: Kept>(mut object: K, past: Option<&Past>, circumstances: Circumstan
     let (created, generation) = age(given, past, same_spec, &circumstances);
     object.meta_mut().creation_timestamp = Some(Time(created));
     object.meta_mut().generation = Some(generation);
-    let is_new = !same_spec || past.is_some_and(|past| past.metadata() != *object.meta());
+    let is_new = !same_spec || past.is_some_and(|past| past.metadata != *object.meta());
     let change = (is_new || circumstances.known.is_none()).then(|| {
         object.input(|meta| {
             meta.observed = observed::<K>(circumstances.known.as_ref(), past);
@@ -267,11 +264,12 @@ fn age(
     same_spec: bool,
     circumstances: &Circumstances,
 ) -> (Timestamp, i64) {
-    let past = past.map(Past::metadata).unwrap_or_default();
-    let known = circumstances.known.as_ref();
+    let (past, known) = (past.map(|past| &past.metadata), circumstances.known.as_ref());
+    let past_created = past.and_then(|past| Some(past.creation_timestamp.as_ref()?.0));
     let known_created = known.and_then(|meta| Timestamp::from_second(meta.created).ok());
-    let created = given.or(past.creation_timestamp.map(|time| time.0)).or(known_created);
-    let before = past.generation.or(known.map(|meta| meta.generation)).unwrap_or(0);
+    let created = given.or(past_created).or(known_created);
+    let past_generation = past.and_then(|past| past.generation);
+    let before = past_generation.or(known.map(|meta| meta.generation)).unwrap_or(0);
     let generation = if same_spec && before > 0 { before } else { before + 1 };
     (created.unwrap_or(circumstances.now), generation)
 }

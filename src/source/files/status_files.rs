@@ -46,16 +46,19 @@ impl StatusFiles {
     }
 
     /// Removes the files of all objects but those that are kept, and what writes left behind.
+    /// `kept` is asked with a kind, a namespace and the name of a file.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn sweep<'a>(&self, kept: impl Iterator<Item = (Kind, &'a Key)>) -> io::Result<()> {
-        let kept: std::collections::HashSet<PathBuf> =
-            kept.map(|(kind, key)| self.path(kind, key)).collect();
+    pub fn sweep(&self, kept: impl Fn(Kind, &str, &str) -> bool) -> io::Result<()> {
         for kind in [Kind::WebhookApp, Kind::Webhook] {
-            for namespace in entries(&self.root.join(directory(kind)))? {
-                for file in entries(&namespace)?.into_iter().filter(|file| !kept.contains(file)) {
-                    fs::remove_file(file)?;
+            for folder in entries(&self.root.join(directory(kind)))? {
+                let namespace = folder.file_name().and_then(OsStr::to_str).unwrap_or_default();
+                for file in fs::read_dir(&folder)? {
+                    let file = file?;
+                    if !file.file_name().to_str().is_some_and(|name| kept(kind, namespace, name)) {
+                        fs::remove_file(file.path())?;
+                    }
                 }
             }
         }
@@ -92,6 +95,11 @@ pub fn file_name(name: &str) -> String {
     let digest: String = digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
     // No name has a `_`, so that none is taken for this one.
     format!("{}_{digest}.yaml", &name[..KEPT])
+}
+
+/// The name of the object that a file belongs to; `None` when it was cut, or is no such file.
+pub fn name_of(file: &str) -> Option<&str> {
+    file.strip_suffix(".yaml").filter(|name| !name.contains('_'))
 }
 
 /// Whether a file's name is that of an object's file.
@@ -183,13 +191,16 @@ mod tests {
         assert_eq!(files.len(), names.len());
         assert!(files.iter().all(|file| file.len() <= 245));
         assert_eq!(file_name("a.b"), "a.b.yaml");
+        assert_eq!(name_of("a.b.yaml"), Some("a.b"));
+        assert_eq!(name_of(&file_name(&names[1])), None);
+        assert_eq!(name_of(".tmp-1-2"), None);
     }
 
     #[test]
     fn what_is_not_kept_is_swept_away() {
         let directory = tempfile::tempdir().unwrap();
         let files = StatusFiles::new(directory.path().to_path_buf());
-        files.sweep(std::iter::empty()).unwrap();
+        files.sweep(|_, _, _| false).unwrap();
         let object = |kind, name: &str| ObjectRef { kind, key: Key::new("ns", name) };
         let kept = object(Kind::Webhook, "a");
         for object in [&kept, &object(Kind::Webhook, "b"), &object(Kind::WebhookApp, "a")] {
@@ -197,7 +208,11 @@ mod tests {
         }
         let leftover = directory.path().join("webhook/ns/.tmp-1-2");
         fs::write(&leftover, "").unwrap();
-        files.sweep(std::iter::once((kept.kind, &kept.key))).unwrap();
+        files
+            .sweep(|kind, namespace, file| {
+                kind == Kind::Webhook && namespace == "ns" && file == "a.yaml"
+            })
+            .unwrap();
         assert_eq!(files.read(Kind::Webhook, &kept.key).as_deref(), Some("x"));
         assert_eq!(files.read(Kind::Webhook, &Key::new("ns", "b")), None);
         assert_eq!(files.read(Kind::WebhookApp, &kept.key), None);
