@@ -1,15 +1,17 @@
 //! One attempt: a POST to the listener, within its time, over a pooled connection.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::SendRequest;
-use tokio::time::timeout;
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::pool::Pool;
 use super::{CallError, Connector, Pieces};
@@ -18,8 +20,8 @@ use crate::routes::{Origin, Target};
 /// How much of an answer's body is read so that its connection can be used again.
 const ANSWER_BODY_BYTES: usize = 64 * 1024;
 
-/// How long reading it may take, once the status is known.
-const ANSWER_BODY_TIME: Duration = Duration::from_secs(5);
+/// How long reading it may take, once the status is known: the sender waits for it.
+const ANSWER_BODY_TIME: Duration = Duration::from_millis(500);
 
 /// Calls listeners, with connections of its own. One for each runtime: a connection is driven by
 /// the runtime that made it.
@@ -52,26 +54,42 @@ impl Caller {
         limit: Duration,
     ) -> Result<(), CallError> {
         let request = request(target, headers, body);
-        let attempt = self.attempt(&target.origin, request);
-        timeout(limit, attempt).await.map_err(|_| CallError::Timeout(limit))?
+        let mut deadline = pin!(sleep(limit));
+        let Some(answer) = before(deadline.as_mut(), self.attempt(&target.origin, request)).await
+        else {
+            return Err(CallError::Timeout(limit));
+        };
+        let (sender, answer) = answer?;
+        let status = answer.status();
+        let mut body = answer.into_body();
+        if body.is_end_stream() {
+            self.pool.put(&target.origin, sender);
+        } else {
+            // The status has decided: the body is read only to use the connection again.
+            deadline.as_mut().reset(Instant::now() + ANSWER_BODY_TIME);
+            if before(deadline, is_short(&mut body)).await == Some(true) {
+                self.pool.put(&target.origin, sender);
+            }
+        }
+        if status.is_success() { Ok(()) } else { Err(CallError::Status(status)) }
     }
 
     async fn attempt(
         &self,
         origin: &Arc<Origin>,
         mut request: Request<Pieces>,
-    ) -> Result<(), CallError> {
+    ) -> Result<(SendRequest<Pieces>, Response<Incoming>), CallError> {
         loop {
             let Some(mut sender) = self.pool.take(origin) else {
                 let mut sender = self.connector.connect(origin).await?;
                 let response = sender.send_request(request).await?;
-                return self.conclude(origin, sender, response);
+                return Ok((sender, response));
             };
             if sender.ready().await.is_err() {
                 continue;
             }
             match sender.try_send_request(request).await {
-                Ok(response) => return self.conclude(origin, sender, response),
+                Ok(response) => return Ok((sender, response)),
                 // The connection was closed before a byte of this request went out.
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
@@ -80,34 +98,16 @@ impl Caller {
             }
         }
     }
+}
 
-    /// The status decides; the body is read only to use the connection again.
-    fn conclude(
-        &self,
-        origin: &Arc<Origin>,
-        sender: SendRequest<Pieces>,
-        response: Response<Incoming>,
-    ) -> Result<(), CallError> {
-        let status = response.status();
-        self.recycle(origin.clone(), sender, response.into_body());
-        if status.is_success() { Ok(()) } else { Err(CallError::Status(status)) }
-    }
-
-    fn recycle(&self, origin: Arc<Origin>, sender: SendRequest<Pieces>, body: Incoming) {
-        if body.is_end_stream() {
-            return self.pool.put(&origin, sender);
-        }
-        let pool = self.pool.clone();
-        let mut reading = Box::pin(async move {
-            if matches!(timeout(ANSWER_BODY_TIME, is_short(body)).await, Ok(true)) {
-                pool.put(&origin, sender);
-            }
-        });
-        // Nearly always the body came with the head, and needs no task of its own.
-        if reading.as_mut().now_or_never().is_none() {
-            tokio::spawn(reading);
-        }
-    }
+/// Polls until the deadline: one timer serves both the status and the body.
+async fn before<T>(mut deadline: Pin<&mut Sleep>, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => deadline.as_mut().poll(cx).map(|()| None),
+    })
+    .await
 }
 
 fn request(target: &Target, headers: HeaderMap, body: Pieces) -> Request<Pieces> {
@@ -119,7 +119,7 @@ fn request(target: &Target, headers: HeaderMap, body: Pieces) -> Request<Pieces>
 }
 
 /// Reads and drops a body; false when it is longer than is worth reading, or breaks.
-async fn is_short(mut body: Incoming) -> bool {
+async fn is_short(body: &mut Incoming) -> bool {
     let mut read = 0;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return false };

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 /// From this length on, a piece is cheaper to send by itself than to copy.
@@ -14,15 +14,17 @@ const LARGE: usize = 16 * 1024;
 /// A body of known length.
 #[derive(Clone, Debug, Default)]
 pub struct Pieces {
-    pieces: VecDeque<Bytes>,
-    open: BytesMut,
+    /// What is followed by a large piece, in order.
+    closed: VecDeque<Bytes>,
+    /// The small pieces since then. Mostly it is the whole body, and goes out by itself.
+    open: Vec<u8>,
     len: usize,
 }
 
 impl Pieces {
     /// A body with room for so many bytes of small pieces.
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { pieces: VecDeque::new(), open: BytesMut::with_capacity(bytes), len: 0 }
+        Self { closed: VecDeque::new(), open: Vec::with_capacity(bytes), len: 0 }
     }
 
     /// Adds a small piece.
@@ -37,18 +39,10 @@ impl Pieces {
             return self.push_slice(bytes);
         }
         self.len += bytes.len();
-        self.close();
-        self.pieces.push_back(bytes.clone());
-    }
-
-    /// The whole length, in bytes.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
+        if let Some(before) = self.take_open() {
+            self.closed.push_back(before);
+        }
+        self.closed.push_back(bytes.clone());
     }
 
     /// Room that a piece needs among the small ones.
@@ -56,10 +50,9 @@ impl Pieces {
         if bytes.len() < LARGE { bytes.len() } else { 0 }
     }
 
-    fn close(&mut self) {
-        if !self.open.is_empty() {
-            self.pieces.push_back(self.open.split().freeze());
-        }
+    fn take_open(&mut self) -> Option<Bytes> {
+        let open = std::mem::take(&mut self.open);
+        (!open.is_empty()).then(|| Bytes::from(open))
     }
 }
 
@@ -71,8 +64,7 @@ impl Body for Pieces {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.close();
-        let piece = self.pieces.pop_front();
+        let piece = self.closed.pop_front().or_else(|| self.take_open());
         self.len -= piece.as_ref().map_or(0, Bytes::len);
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }

@@ -131,13 +131,18 @@ async fn drive<C: Graceful>(
 ) {
     let mut connection = pin!(connection);
     let mut timer = pin!(Timer::new(limits));
+    let signal = draining.clone();
     let mut drain = pin!(async move {
         // The sender lives as long as the server.
         let _ = draining.wait_for(|draining| *draining).await;
     });
-    let mut finishing = false;
+    let (mut finishing, mut listening) = (false, false);
     poll_fn(|cx| {
-        if !finishing && drain.as_mut().poll(cx).is_ready() {
+        // Polled once, it wakes this task when the drain begins: a task has the same waker all its
+        // life. Until then a look is enough.
+        let begun = !listening || signal.has_changed().unwrap_or(true);
+        listening = true;
+        if begun && !finishing && drain.as_mut().poll(cx).is_ready() {
             finishing = true;
             connection.as_mut().finish();
         }
@@ -174,6 +179,7 @@ enum Expired {
 /// The one timer of a connection. It is moved only when it fires, or when headers begin.
 struct Timer {
     sleep: Pin<Box<Sleep>>,
+    armed: bool,
     header_read: Duration,
     keep_alive: Duration,
 }
@@ -182,6 +188,7 @@ impl Timer {
     fn new(limits: &Limits) -> Self {
         Self {
             sleep: Box::pin(tokio::time::sleep(limits.header_read)),
+            armed: false,
             header_read: limits.header_read,
             keep_alive: limits.keep_alive,
         }
@@ -189,7 +196,7 @@ impl Timer {
 
     /// From now on, ends an idle connection after `grace`.
     fn allow(mut self: Pin<&mut Self>, grace: Duration) {
-        self.sleep.as_mut().reset((Instant::now() + grace).into());
+        self.reset(Instant::now() + grace);
         self.keep_alive = self.keep_alive.saturating_add(grace);
     }
 
@@ -199,8 +206,13 @@ impl Timer {
             if let Deadline::Head(at) = deadline
                 && at < self.sleep.deadline().into_std()
             {
-                self.sleep.as_mut().reset(at.into());
+                self.reset(at);
             }
+            // Polled once after each reset, it wakes this task; until then a look is enough.
+            if self.armed && !self.sleep.is_elapsed() {
+                return Expired::No;
+            }
+            self.armed = true;
             if self.sleep.as_mut().poll(cx).is_pending() {
                 return Expired::No;
             }
@@ -211,7 +223,12 @@ impl Timer {
                 Deadline::Head(at) | Deadline::Idle(at) => at,
                 Deadline::Busy => now + self.header_read,
             };
-            self.sleep.as_mut().reset(next.into());
+            self.reset(next);
         }
+    }
+
+    fn reset(&mut self, at: Instant) {
+        self.sleep.as_mut().reset(at.into());
+        self.armed = false;
     }
 }

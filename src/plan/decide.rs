@@ -160,7 +160,7 @@ pub enum AppStanding<'a> {
 /// Decides about a webhook. `keeper` is the older webhook of the same app and UUID, if any.
 pub fn webhook(
     namespace: &str,
-    spec: &Result<Arc<WebhookSpec>, Arc<str>>,
+    spec: &Result<WebhookSpec, Arc<str>>,
     app: AppStanding<'_>,
     keeper: Option<&str>,
 ) -> Verdict {

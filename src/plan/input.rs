@@ -175,10 +175,10 @@ pub struct WebhookInput {
     /// Metadata.
     pub meta: Meta,
     /// The spec, or what is wrong with it.
-    pub spec: Result<Arc<WebhookSpec>, Arc<str>>,
+    pub spec: Result<WebhookSpec, Arc<str>>,
 }
 
-/// The spec of a `Webhook`.
+/// The spec of a `Webhook`; cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WebhookSpec {
     /// `spec.app`.
@@ -249,7 +249,7 @@ impl WebhookInput {
     /// What the planner needs of a webhook.
     pub fn of(webhook: &Webhook) -> Self {
         let observed = webhook.status.as_ref().map(Observed::of_webhook).unwrap_or_default();
-        Self { meta: Meta::of(webhook, observed), spec: webhook_spec(webhook).map(Arc::new) }
+        Self { meta: Meta::of(webhook, observed), spec: webhook_spec(webhook) }
     }
 
     /// A webhook whose spec could not be read.

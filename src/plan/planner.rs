@@ -327,9 +327,7 @@ impl Planner {
     fn share_names(&self, input: &mut WebhookInput) {
         let Ok(spec) = &mut input.spec else { return };
         let app = Key { namespace: input.meta.key.namespace.clone(), name: spec.app.clone() };
-        if let Some((known, _)) = self.members.get_key_value(&app)
-            && let Some(spec) = Arc::get_mut(spec)
-        {
+        if let Some((known, _)) = self.members.get_key_value(&app) {
             input.meta.key.namespace = known.namespace.clone();
             spec.app = known.name.clone();
         }
