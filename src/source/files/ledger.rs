@@ -51,8 +51,8 @@ pub struct Ledger {
     claims: HashMap<Id, Claim>,
     /// Files that declare an object that is in force by another place.
     rivals: BTreeMap<Id, BTreeSet<FileId>>,
-    /// Namespaces, of which there are few among many objects.
-    namespaces: HashSet<Arc<str>>,
+    /// The names of namespaces and apps, of which there are few among many objects.
+    words: HashSet<Arc<str>>,
     /// Where the created webhooks are, for people.
     created: Arc<Path>,
 }
@@ -66,7 +66,7 @@ impl Ledger {
             next: FileId::CREATED.0,
             claims: HashMap::new(),
             rivals: BTreeMap::new(),
-            namespaces: HashSet::new(),
+            words: HashSet::new(),
             created: created.into(),
         }
     }
@@ -121,14 +121,16 @@ impl Ledger {
 
     /// The object's key, with a namespace that is shared.
     pub fn share(&mut self, key: &Key) -> Key {
-        let namespace = match self.namespaces.get(&key.namespace) {
-            Some(namespace) => namespace.clone(),
-            None => {
-                self.namespaces.insert(key.namespace.clone());
-                key.namespace.clone()
-            }
-        };
-        Key { namespace, name: key.name.clone() }
+        Key { namespace: self.share_word(&key.namespace), name: key.name.clone() }
+    }
+
+    /// The same text, in memory that is shared.
+    pub fn share_word(&mut self, word: &Arc<str>) -> Arc<str> {
+        if let Some(word) = self.words.get(word) {
+            return word.clone();
+        }
+        self.words.insert(word.clone());
+        word.clone()
     }
 
     /// Where an object is declared.

@@ -95,9 +95,13 @@ pub fn from_yaml<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Mist
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let line = error.location().and_then(|location| u32::try_from(location.line()).ok());
-        // The place in the document is left out: the place in the file is told instead.
+        // The place in the document is left out, since the place in the file is told instead; so is
+        // advice for programmers.
         let why = error.to_string();
-        let why = why.split(" at line ").next().unwrap_or(&why).replace('\n', " ");
+        let why = [" at line ", ", set DuplicateKeyPolicy"]
+            .iter()
+            .fold(why.as_str(), |why, end| why.split(end).next().unwrap_or(why))
+            .replace('\n', " ");
         (line.map(|line| line.saturating_sub(1)), why)
     })
 }
@@ -250,7 +254,7 @@ mod tests {
         let ours = "apiVersion: lenra.io/v1alpha1\nkind: Webhook\n";
         let cases = [
             ("a: 1\nb: [\n", "a.yaml:"),
-            ("a: 1\na: 2\n", "a.yaml:2: this is not YAML: "),
+            ("a: 1\na: 2\n", "a.yaml:2: this is not YAML: duplicate mapping key: a"),
             ("- a\n", "a.yaml:1: this is not an object"),
             ("a: 1\n", "a.yaml:1: this is not a Kubernetes object"),
             (

@@ -1,6 +1,6 @@
 //! One reading of what changed: from files to the brain, object by object.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
@@ -33,8 +33,8 @@ pub struct Pass<'a> {
     core: &'a Core,
     now: Timestamp,
     open: HashSet<Id>,
-    /// The objects that a document of a file gave, by the document's fingerprint.
-    unchanged: HashMap<(FileId, u64), Vec<Id>>,
+    /// The objects that a document of a file gave, ordered by file and the document's fingerprint.
+    unchanged: Vec<(FileId, u64, Id)>,
     done: HashSet<FileId>,
     changes: Vec<Change>,
 }
@@ -47,7 +47,7 @@ impl<'a> Pass<'a> {
             // What is written down has no fractions of a second.
             now: Timestamp::from_second(now.as_second()).unwrap_or(now),
             open: HashSet::new(),
-            unchanged: HashMap::new(),
+            unchanged: Vec::new(),
             done: HashSet::new(),
             changes: Vec::new(),
         }
@@ -86,9 +86,10 @@ impl<'a> Pass<'a> {
         for (id, claim) in state.ledger.claims().filter(|(_, claim)| files.contains(&claim.file)) {
             self.open.insert(id.clone());
             if claim.text != 0 {
-                self.unchanged.entry((claim.file, claim.text)).or_default().push(id.clone());
+                self.unchanged.push((claim.file, claim.text, id.clone()));
             }
         }
+        self.unchanged.sort_unstable();
     }
 
     fn read_files(&mut self, files: Vec<FileId>) {
@@ -179,9 +180,11 @@ impl<'a> Pass<'a> {
         let mut state = self.core.state();
         batch.retain(|document| {
             let text = document.fingerprint();
-            let ids = self.unchanged.get(&(file, text)).map(Vec::as_slice).unwrap_or_default();
-            let found = !ids.is_empty() && ids.iter().all(|id| self.open.contains(id));
-            for id in ids.iter().filter(|_| found) {
+            let from = self.unchanged.partition_point(|known| (known.0, known.1) < (file, text));
+            let same = |known: &&(FileId, u64, Id)| (known.0, known.1) == (file, text);
+            let given = self.unchanged[from..].iter().take_while(same).map(|known| &known.2);
+            let found = given.clone().count() > 0 && given.clone().all(|id| self.open.contains(id));
+            for id in given.filter(|_| found) {
                 self.open.remove(id);
                 state.ledger.set_claim(id.clone(), Claim { file, line: document.line, text });
             }
@@ -288,7 +291,8 @@ impl<'a> Pass<'a> {
         };
         let known = self.core.known(&object);
         let circumstances = Circumstances { key: id.key.clone(), known, now: self.now };
-        let Settled { change, draft, refused } = settle(validator, candidate, circumstances);
+        let Settled { mut change, draft, refused } = settle(validator, candidate, circumstances);
+        change.iter_mut().for_each(|change| share_app(state, change));
         if let Some(draft) = draft {
             state.drafts.insert(object, draft.into());
         }
@@ -317,6 +321,16 @@ impl<'a> Pass<'a> {
         if !self.changes.is_empty() {
             self.core.brain.apply(std::mem::take(&mut self.changes));
         }
+    }
+}
+
+/// Many webhooks name one app: they need not have its name each.
+fn share_app(state: &mut State, change: &mut Change) {
+    if let Change::Webhook(input) = change
+        && let Ok(spec) = &mut input.spec
+        && let Some(spec) = Arc::get_mut(spec)
+    {
+        spec.app = state.ledger.share_word(&spec.app);
     }
 }
 
