@@ -125,7 +125,7 @@ impl Ledger {
     }
 
     /// The same text, in memory that is shared.
-    pub fn share_word(&mut self, word: &Arc<str>) -> Arc<str> {
+    fn share_word(&mut self, word: &Arc<str>) -> Arc<str> {
         if let Some(word) = self.words.get(word) {
             return word.clone();
         }

@@ -291,8 +291,7 @@ impl<'a> Pass<'a> {
         };
         let known = self.core.known(&object);
         let circumstances = Circumstances { key: id.key.clone(), known, now: self.now };
-        let Settled { mut change, draft, refused } = settle(validator, candidate, circumstances);
-        change.iter_mut().for_each(|change| share_app(state, change));
+        let Settled { change, draft, refused } = settle(validator, candidate, circumstances);
         if let Some(draft) = draft {
             state.drafts.insert(object, draft.into());
         }
@@ -321,16 +320,6 @@ impl<'a> Pass<'a> {
         if !self.changes.is_empty() {
             self.core.brain.apply(std::mem::take(&mut self.changes));
         }
-    }
-}
-
-/// Many webhooks name one app: they need not have its name each.
-fn share_app(state: &mut State, change: &mut Change) {
-    if let Change::Webhook(input) = change
-        && let Ok(spec) = &mut input.spec
-        && let Some(spec) = Arc::get_mut(spec)
-    {
-        spec.app = state.ledger.share_word(&spec.app);
     }
 }
 
