@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
-use webhook_operator::event::from_body;
+use webhook_operator::event::{Event, EventError, from_body};
 
 /// The first byte of an input selects one, so that seeds are easy to write: `0` none, `1` JSON, ...
 const CONTENT_TYPES: [Option<&[u8]>; 6] = [
@@ -22,7 +22,11 @@ fuzz_target!(|input: &[u8]| {
     };
     let content_type =
         CONTENT_TYPES[usize::from(selector.wrapping_sub(b'0')) % CONTENT_TYPES.len()];
-    let Ok(event) = from_body(content_type, Bytes::copy_from_slice(body)) else {
+    let event = from_body(content_type, Bytes::copy_from_slice(body));
+    if content_type.is_some_and(|value| value.windows(4).any(|part| part == b"json")) {
+        assert_judged_as_serde_json_does(body, &event);
+    }
+    let Ok(event) = event else {
         assert!(content_type.is_some(), "without a content type nothing is refused");
         return;
     };
@@ -32,3 +36,14 @@ fuzz_target!(|input: &[u8]| {
     let text = std::str::from_utf8(&text).expect("an event is UTF-8");
     serde_json::from_str::<IgnoredAny>(text).expect("an event is JSON");
 });
+
+/// The product checks JSON by a validator of its own.
+fn assert_judged_as_serde_json_does(body: &[u8], event: &Result<Event, EventError>) {
+    if body.is_empty() || matches!(event, Err(EventError::JsonTooDeep { .. })) {
+        return;
+    }
+    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let is_json = std::str::from_utf8(text)
+        .is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
+    assert_eq!(event.is_ok(), is_json);
+}

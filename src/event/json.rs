@@ -1,9 +1,8 @@
 //! A JSON body: checked without building a tree, then spliced through.
 
 use bytes::Bytes;
-use serde::de::IgnoredAny;
 
-use super::depth::{self, MAX_DEPTH};
+use super::validate::{self, Fault, MAX_DEPTH};
 use super::{Event, EventError};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -31,22 +30,20 @@ fn splice(text: Bytes) -> Event {
 }
 
 fn check(text: &[u8]) -> Result<(), EventError> {
-    let text =
-        std::str::from_utf8(text).map_err(|error| position_after(&text[..error.valid_up_to()]))?;
-    if depth::is_too_deep(text.as_bytes()) {
-        return Err(EventError::JsonTooDeep { limit: MAX_DEPTH });
-    }
-    serde_json::from_str::<IgnoredAny>(text)
-        .map(|_| ())
-        .map_err(|error| EventError::InvalidJson { line: error.line(), column: error.column() })
+    std::str::from_utf8(text).map_err(|error| invalid_at(text, error.valid_up_to()))?;
+    validate::check(text).map_err(|fault| match fault {
+        Fault::Unexpected(at) => invalid_at(text, at),
+        Fault::TooDeep => EventError::JsonTooDeep { limit: MAX_DEPTH },
+    })
 }
 
-/// Where the first byte that is not UTF-8 stands, counted as `serde_json` counts.
-fn position_after(valid: &[u8]) -> EventError {
-    let last_line = valid.rsplit(|&byte| byte == b'\n').next();
+/// The place of the byte at an offset; of the last byte if the text ends there.
+fn invalid_at(text: &[u8], at: usize) -> EventError {
+    let before = &text[..at];
+    let last_line = before.rsplit(|&byte| byte == b'\n').next();
     EventError::InvalidJson {
-        line: 1 + valid.iter().filter(|&&byte| byte == b'\n').count(),
-        column: 1 + last_line.map_or(0, <[u8]>::len),
+        line: 1 + before.iter().filter(|&&byte| byte == b'\n').count(),
+        column: last_line.map_or(0, <[u8]>::len) + usize::from(at < text.len()),
     }
 }
 
@@ -92,7 +89,7 @@ mod tests {
             (b"[01]", 1, 3),
             (b"{'a':1}", 1, 2),
             (b"[NaN]", 1, 2),
-            (b"\"\x01\"", 1, 1),
+            (b"\"\x01\"", 1, 2),
             (b"\"\\x\"", 1, 3),
             (b"\xff", 1, 1),
             (b"{\n\"a\":\"\xc3\x28\"}", 2, 6),

@@ -21,7 +21,6 @@ use std::fmt;
 
 use bytes::Bytes;
 
-mod depth;
 mod fields;
 mod form;
 mod json;
@@ -30,10 +29,11 @@ mod multipart;
 #[cfg(test)]
 mod properties;
 mod text;
+mod validate;
 
-pub use depth::MAX_DEPTH;
 pub use form::MAX_PAIRS;
 pub use multipart::MAX_PARTS;
+pub use validate::MAX_DEPTH;
 
 use media_type::MediaType;
 
