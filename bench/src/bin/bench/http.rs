@@ -1,0 +1,77 @@
+//! A keep-alive HTTP client of one server, as small as the benchmark needs it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// A request that takes longer fails.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A client with one connection, made when first needed and anew after it was closed.
+pub struct Client {
+    authority: String,
+    connection: Option<SendRequest<Full<Bytes>>>,
+}
+
+impl Client {
+    /// A client of `HOST:PORT`.
+    pub fn new(authority: &str) -> Self {
+        Self { authority: authority.to_owned(), connection: None }
+    }
+
+    /// POSTs JSON and returns the status and body of the answer.
+    pub async fn post(
+        &mut self,
+        path: &str,
+        json: impl Into<Bytes>,
+    ) -> Result<(StatusCode, Bytes)> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header(HOST, self.authority.as_str())
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(json.into()))?;
+        timeout(REQUEST_DEADLINE, self.send(request))
+            .await
+            .with_context(|| format!("no answer from {} in {REQUEST_DEADLINE:?}", self.authority))?
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes)> {
+        let mut connection = self.take_or_connect().await?;
+        let response = connection.send_request(request).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        self.connection = Some(connection);
+        Ok((status, body))
+    }
+
+    async fn take_or_connect(&mut self) -> Result<SendRequest<Full<Bytes>>> {
+        if let Some(mut connection) = self.connection.take()
+            && connection.ready().await.is_ok()
+        {
+            return Ok(connection);
+        }
+        let stream = TcpStream::connect(&self.authority)
+            .await
+            .with_context(|| format!("connect to {}", self.authority))?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+}
+
+/// `HOST:PORT` of an `http://HOST:PORT/...` URL.
+pub fn authority(url: &str) -> Result<&str> {
+    url.strip_prefix("http://")
+        .and_then(|rest| rest.split('/').next())
+        .with_context(|| format!("{url} is no http:// URL"))
+}

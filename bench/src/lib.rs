@@ -1,0 +1,10 @@
+//! What the binaries of the benchmark share: sockets and runtimes per core, bodies of a given
+//! size, `/proc` readings, child processes that end with their owner, and statistics.
+#![forbid(unsafe_code)]
+
+pub mod body;
+pub mod child;
+pub mod cores;
+pub mod load;
+pub mod procfs;
+pub mod stats;
