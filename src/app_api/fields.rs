@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+
 use super::Tokens;
 use crate::delivery::ApiField;
 use crate::plan::Key;
@@ -21,7 +23,7 @@ pub struct ApiFields {
     url: String,
     tokens: Arc<Tokens>,
     clock: fn() -> u64,
-    made: Mutex<HashMap<Key, Made>>,
+    made: Mutex<HashMap<Key, Made, RandomState>>,
 }
 
 struct Made {

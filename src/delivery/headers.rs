@@ -23,19 +23,15 @@ pub struct Attempt {
 }
 
 /// The headers of one attempt; `sent` are those of the trigger, of which only what the webhook
-/// names is passed on.
+/// names is passed on. The map itself is used again: it has the room that ours need.
 pub fn listener_headers(
     route: &Route,
     target: &Target,
     attempt: Attempt,
-    sent: &HeaderMap,
+    sent: HeaderMap,
 ) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(10 + route.binding.forward_headers.len());
-    for name in &route.binding.forward_headers {
-        for value in sent.get_all(name) {
-            headers.append(name.clone(), value.clone());
-        }
-    }
+    let trace = TraceParent::continue_from(sent.get(TRACEPARENT));
+    let mut headers = passed_on(&route.binding.forward_headers, sent);
     // Ours come last, and replace: nothing that is passed on can stand in for them.
     headers.insert(HOST, target.authority.clone());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -48,9 +44,23 @@ pub fn listener_headers(
     headers.insert(UUID, uuid_value(route.webhook));
     headers.insert(ACTION, action_value(&route.binding.action));
     headers.insert(ATTEMPT, HeaderValue::from(attempt.number));
-    let trace = TraceParent::continue_from(sent.get(TRACEPARENT));
     headers.insert(TRACEPARENT, trace.to_header());
     headers
+}
+
+/// Of what was sent, what the webhook names.
+fn passed_on(names: &[HeaderName], mut sent: HeaderMap) -> HeaderMap {
+    if names.is_empty() {
+        sent.clear();
+        return sent;
+    }
+    let mut passed = HeaderMap::with_capacity(16);
+    for name in names {
+        for value in sent.get_all(name) {
+            passed.append(name.clone(), value.clone());
+        }
+    }
+    passed
 }
 
 /// A UUID as a header value.

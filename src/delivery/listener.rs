@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::SendRequest;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 use super::pool::Pool;
 use super::{CallError, Connector, Pieces};
@@ -19,9 +19,6 @@ use crate::routes::{Origin, Target};
 
 /// How much of an answer's body is read so that its connection can be used again.
 const ANSWER_BODY_BYTES: usize = 64 * 1024;
-
-/// How long reading it may take, once the status is known: the sender waits for it.
-const ANSWER_BODY_TIME: Duration = Duration::from_millis(500);
 
 /// Calls listeners, with connections of its own. One for each runtime: a connection is driven by
 /// the runtime that made it.
@@ -64,12 +61,10 @@ impl Caller {
         let mut body = answer.into_body();
         if body.is_end_stream() {
             self.pool.put(&target.origin, sender);
-        } else {
-            // The status has decided: the body is read only to use the connection again.
-            deadline.as_mut().reset(Instant::now() + ANSWER_BODY_TIME);
-            if before(deadline, is_short(&mut body)).await == Some(true) {
-                self.pool.put(&target.origin, sender);
-            }
+        } else if before(deadline, is_short(&mut body)).await == Some(true) {
+            // The status has decided: the body is read only to use the connection again. It has what
+            // is left of the attempt's time: a nearer deadline would cost a wake-up for each call.
+            self.pool.put(&target.origin, sender);
         }
         if status.is_success() { Ok(()) } else { Err(CallError::Status(status)) }
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 /// From this length on, a piece is cheaper to send by itself than to copy.
-const LARGE: usize = 16 * 1024;
+const LARGE: usize = 4 * 1024;
 
 /// A body of known length.
 #[derive(Clone, Debug, Default)]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use hyper::client::conn::http1::SendRequest;
 
 use super::Pieces;
@@ -19,8 +20,10 @@ const IDLE_PER_ORIGIN: usize = 256;
 /// The connections of one runtime.
 #[derive(Debug, Default)]
 pub struct Pool {
-    idle: Mutex<HashMap<Arc<Origin>, Vec<Idle>>>,
+    idle: Mutex<IdleByOrigin>,
 }
+
+type IdleByOrigin = HashMap<Arc<Origin>, Vec<Idle>, RandomState>;
 
 #[derive(Debug)]
 struct Idle {
@@ -72,7 +75,7 @@ impl Pool {
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, HashMap<Arc<Origin>, Vec<Idle>>> {
+    fn idle(&self) -> MutexGuard<'_, IdleByOrigin> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

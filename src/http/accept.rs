@@ -1,15 +1,9 @@
 //! The accept loop: bounded, patient when the system is out of files, and able to drain.
 
-use std::convert::Infallible;
-use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
-use http_body::Body;
-use hyper::body::Incoming;
-use hyper::service::Service;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -18,6 +12,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::connection;
 use super::limits::Limits;
+use super::service::{Answer, Serve};
 use super::sniff::{self, Protocol};
 
 /// How long to wait when the system has no file descriptor left for a connection.
@@ -72,18 +67,12 @@ impl Acceptor {
     }
 
     /// Accepts until the drain begins. Connections that are open then go on by themselves.
-    pub async fn run<S, B>(self, listener: TcpListener, service: S, mut drain: Drain)
-    where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-        S::Future: Send + 'static,
-        B: Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
+    pub async fn run<B: Answer>(
+        self,
+        listener: TcpListener,
+        service: impl Serve<B>,
+        mut drain: Drain,
+    ) {
         let connections = drain.clone();
         loop {
             let (stream, place) = tokio::select! {
@@ -115,17 +104,12 @@ impl Acceptor {
         }
     }
 
-    async fn serve<S, B>(&self, stream: TcpStream, service: S, drain: &Drain) -> io::Result<()>
-    where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-            + Send
-            + Sync
-            + 'static,
-        S::Future: Send + 'static,
-        B: Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
+    async fn serve<B: Answer>(
+        &self,
+        stream: TcpStream,
+        service: impl Serve<B>,
+        drain: &Drain,
+    ) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let (limits, draining) = (&self.limits, drain.draining.clone());
         let Some(tls) = &self.tls else {

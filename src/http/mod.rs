@@ -5,6 +5,7 @@ mod activity;
 mod connection;
 mod error;
 mod limits;
+mod service;
 mod sniff;
 mod tls;
 

@@ -4,10 +4,11 @@
 //! changes; with [`SHARDS`] of them that copy stays small however many webhooks there are.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use uuid::Uuid;
 
 use super::Route;
@@ -54,7 +55,7 @@ pub struct Table {
 
 impl Default for Table {
     fn default() -> Self {
-        let hasher = RandomState::new();
+        let hasher = RandomState::default();
         let shard = || ArcSwap::from_pointee(Shard::with_hasher(hasher.clone()));
         Self { shards: (0..SHARDS).map(|_| shard()).collect(), hasher, writer: Mutex::new(()) }
     }

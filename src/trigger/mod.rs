@@ -101,7 +101,7 @@ impl Pipeline {
         let body = self.read(&route, &head.headers, body, &mut place).await?;
         let event = event(&head.headers, body)?;
         let id = Uuid::now_v7();
-        self.deliver(&route, &head.headers, &event, id)
+        self.deliver(&route, head.headers, &event, id)
             .await
             .map_err(|error| Refused { error, event: Some(id) })?;
         Ok(id)
@@ -166,7 +166,7 @@ impl Pipeline {
     async fn deliver(
         &self,
         route: &Route,
-        sent: &HeaderMap,
+        sent: HeaderMap,
         event: &Buffered<Event>,
         id: Uuid,
     ) -> Result<(), HttpError> {

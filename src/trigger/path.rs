@@ -7,6 +7,9 @@ use crate::routes::Id;
 /// Length of a UUID's text with hyphens (RFC 9562, section 4).
 const UUID_LEN: usize = 36;
 
+/// Where the webhook's UUID begins, after `/apps/`.
+const WEBHOOK_AT: usize = UUID_LEN + "/webhooks/".len();
+
 /// Why a path is not that of a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
@@ -23,7 +26,15 @@ pub enum PathError {
 /// # Errors
 /// See [`PathError`].
 pub fn parse(path: &str) -> Result<Id, PathError> {
-    let mut segments = path.strip_prefix("/apps/").ok_or(PathError::NotFound)?.split('/');
+    let path = path.strip_prefix("/apps/").ok_or(PathError::NotFound)?;
+    // Nearly always both UUIDs stand where they have to.
+    if path.get(UUID_LEN..WEBHOOK_AT) == Some("/webhooks/")
+        && path.len() == WEBHOOK_AT + UUID_LEN
+        && let (Ok(app), Ok(webhook)) = (uuid(&path[..UUID_LEN]), uuid(&path[WEBHOOK_AT..]))
+    {
+        return Ok(Id { app, webhook });
+    }
+    let mut segments = path.split('/');
     let app = segments.next().ok_or(PathError::NotFound)?;
     if segments.next() != Some("webhooks") {
         return Err(PathError::NotFound);
