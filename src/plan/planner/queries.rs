@@ -1,0 +1,115 @@
+//! What the planner is asked: the statuses that objects should have, and what the app API shows.
+
+use std::sync::Arc;
+
+use k8s_openapi::jiff::Timestamp;
+use uuid::Uuid;
+
+use super::Planner;
+use crate::plan::{AppInput, Key, Observed, WebhookInput};
+use crate::resources::{WebhookAppStatus, WebhookStatus};
+
+/// A webhook as the app API shows it.
+#[derive(Clone, Debug)]
+pub struct WebhookView {
+    /// Its UUID.
+    pub uuid: Uuid,
+    /// What is known of it.
+    pub input: WebhookInput,
+}
+
+impl Planner {
+    /// The status that an app should have; `None` when it has it, or is not there.
+    pub fn app_status(&self, key: &Key, now: Timestamp) -> Option<WebhookAppStatus> {
+        let state = self.apps.get(key)?;
+        let meta = &state.input.meta;
+        let uuid = state.app.as_ref().map(|app| app.uuid);
+        let status = WebhookAppStatus {
+            uuid: uuid.map(|uuid| uuid.to_string()),
+            url: uuid.map(|uuid| self.app_url(uuid)),
+            webhooks: Some(self.members.get(key).map_or(0, |members| members.len() as i64)),
+            observed_generation: Some(meta.generation),
+            conditions: state
+                .verdict
+                .conditions(meta.generation, meta.observed.since(&state.verdict, now)),
+        };
+        (!Observed::of_app(&status).says_the_same(&meta.observed)).then_some(status)
+    }
+
+    /// The status that a webhook should have; `None` when it has it, or is not there.
+    pub fn webhook_status(&self, key: &Key, now: Timestamp) -> Option<WebhookStatus> {
+        let state = self.webhooks.get(key)?;
+        let meta = &state.input.meta;
+        let verdict = self.decide_webhook(state);
+        // A UUID that an older webhook has is not this one's, nor is its URL.
+        let uuid = (verdict.reason() != "UUIDConflict").then_some(state.uuid);
+        let status = WebhookStatus {
+            uuid: uuid.map(|uuid| uuid.to_string()),
+            url: uuid.and_then(|_| self.webhook_url(key)),
+            observed_generation: Some(meta.generation),
+            conditions: verdict.conditions(meta.generation, meta.observed.since(&verdict, now)),
+        };
+        (!Observed::of_webhook(&status).says_the_same(&meta.observed)).then_some(status)
+    }
+
+    /// The trigger URL of a webhook whose app is there.
+    pub fn webhook_url(&self, key: &Key) -> Option<String> {
+        let state = self.webhooks.get(key)?;
+        let app = self.apps.get(&state.app_key()?)?.app.as_ref()?;
+        Some(format!("{}/{}", self.app_url(app.uuid), state.uuid))
+    }
+
+    fn app_url(&self, uuid: Uuid) -> String {
+        format!("{}/apps/{uuid}/webhooks", self.settings.external_url)
+    }
+
+    /// An app, if it is there.
+    pub fn app(&self, key: &Key) -> Option<&AppInput> {
+        self.apps.get(key).map(|state| &state.input)
+    }
+
+    /// The UUID of an app; `None` while another app has it.
+    pub fn app_uuid(&self, key: &Key) -> Option<Uuid> {
+        self.apps.get(key)?.app.as_ref().map(|app| app.uuid)
+    }
+
+    /// The apps of a namespace that a ServiceAccount may act for, ordered by name.
+    pub fn apps_of_account(&self, namespace: &str, account: &str) -> Vec<Key> {
+        let listed = |state: &&super::AppState| {
+            let spec = state.input.spec.as_ref();
+            &*state.input.meta.key.namespace == namespace
+                && spec.is_ok_and(|spec| spec.service_accounts.iter().any(|name| name == account))
+        };
+        let mut keys: Vec<_> =
+            self.apps.values().filter(listed).map(|state| state.input.meta.key.clone()).collect();
+        keys.sort();
+        keys
+    }
+
+    /// The webhooks of an app, oldest first.
+    pub fn webhooks_of(&self, app: &Key) -> Vec<WebhookView> {
+        let members = self.members.get(app).into_iter().flatten();
+        let mut views: Vec<_> = members.filter_map(|member| self.view(app, &member.2)).collect();
+        views.sort_by(|a, b| {
+            let order =
+                |view: &WebhookView| (view.input.meta.created, view.input.meta.key.name.clone());
+            order(a).cmp(&order(b))
+        });
+        views
+    }
+
+    /// The webhook of an app that has a UUID.
+    pub fn webhook_of(&self, app: &Key, uuid: Uuid) -> Option<WebhookView> {
+        self.view(app, &self.keeper_of_webhook(app, uuid)?)
+    }
+
+    /// A webhook, if it is there.
+    pub fn webhook(&self, key: &Key) -> Option<WebhookView> {
+        let state = self.webhooks.get(key)?;
+        Some(WebhookView { uuid: state.uuid, input: state.input.clone() })
+    }
+
+    fn view(&self, app: &Key, name: &Arc<str>) -> Option<WebhookView> {
+        self.webhook(&Key { namespace: app.namespace.clone(), name: name.clone() })
+    }
+}
