@@ -2,7 +2,7 @@
 .PHONY: demo test build release crds check-generated cluster bench fuzz lint
 
 demo: ## build, and show one webhook end to end
-	cargo run --quiet --release --locked -- demo
+	cargo run --quiet --locked -- demo
 
 test: cluster ## every test that needs no root, those against a real API server among them
 	cargo test --locked --workspace

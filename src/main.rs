@@ -6,10 +6,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use webhook_operator::cli::{self, Cli};
 
-/// Less CPU for each trigger than the system's, and less memory where webhooks are many.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What a person did wrong, or what the surroundings lack.
 const USAGE: u8 = 2;
 

@@ -5,6 +5,8 @@
 
 mod queries;
 
+pub use queries::WebhookView;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +19,6 @@ use super::input::{AppInput, Change, Endpoint, Key, Kind, ObjectRef, ServiceInpu
 use super::status::Observed;
 use crate::resources::Envelope;
 use crate::resources::conditions::Verdict;
-pub use queries::WebhookView;
-
 use crate::routes::{self, App, Load, Route, State};
 
 /// What decisions depend on besides the resources.
