@@ -32,11 +32,6 @@ impl Drain {
         Self { draining, open: Arc::new(watch::channel(()).0) }
     }
 
-    /// Whether the server is stopping.
-    pub fn has_begun(&self) -> bool {
-        *self.draining.borrow()
-    }
-
     /// Resolves when the server begins to stop.
     pub async fn begun(&mut self) {
         // A signal that can no longer come is as good as one that came.

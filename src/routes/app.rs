@@ -86,11 +86,6 @@ impl Load {
         let place = Place { load: Arc::clone(self), share, buffered: 0 };
         (before < share.in_flight).then_some(place)
     }
-
-    /// How many triggers of this app are under way.
-    pub fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
-    }
 }
 
 /// Two loads are the same to a route: they are no part of what was planned.
