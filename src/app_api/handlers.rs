@@ -22,6 +22,7 @@ use super::view::Shown;
 use crate::plan::Key;
 use crate::plan::planner::WebhookView;
 use crate::resources::{DEFAULT_MAX_BODY_BYTES, FIELD_MANAGER, Webhook, WebhookSpec};
+use crate::trigger::path;
 
 /// The label by which Kubernetes knows who made an object.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
@@ -35,10 +36,7 @@ impl FromRequestParts<Arc<AppApi>> for WebhookUuid {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<AppApi>) -> Result<Self, ApiError> {
         let path: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, api).await;
         let Path(text) = path.map_err(|_| ApiError::InvalidUuid)?;
-        // The crate reads other forms as well, which no URL of ours has.
-        let hyphenated = text.len() == uuid::fmt::Hyphenated::LENGTH;
-        let uuid = hyphenated.then(|| Uuid::try_parse(&text).ok()).flatten();
-        uuid.map(Self).ok_or(ApiError::InvalidUuid)
+        path::uuid(&text).map(Self).map_err(|_| ApiError::InvalidUuid)
     }
 }
 

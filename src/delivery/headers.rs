@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::TraceParent;
 use crate::routes::{Route, Target};
 
-const EVENT_ID: HeaderName = HeaderName::from_static("webhook-event-id");
+/// Names an event, in listener calls as in the answers of the trigger port.
+pub const EVENT_ID: HeaderName = HeaderName::from_static("webhook-event-id");
 const APP_UUID: HeaderName = HeaderName::from_static("webhook-app-uuid");
 const UUID: HeaderName = HeaderName::from_static("webhook-uuid");
 const ACTION: HeaderName = HeaderName::from_static("webhook-action");

@@ -11,7 +11,7 @@ mod trace;
 
 pub use connect::Connector;
 pub use envelope::{ApiField, body};
-pub use headers::{Attempt, listener_headers, uuid_value};
+pub use headers::{Attempt, EVENT_ID, listener_headers, uuid_value};
 pub use listener::Caller;
 pub use outcome::CallError;
 pub use pieces::Pieces;

@@ -1,12 +1,11 @@
 //! The planner at work: what a source reports is in the route table when the call returns.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
 use super::Pending;
-use crate::plan::{Change, Key, Kind, Planner, Settings, Step};
+use crate::plan::{Change, Planner, Settings, Step};
 use crate::routes::Table;
 
 /// One planner, the table that it feeds, and the statuses that wait to be written.
@@ -35,20 +34,6 @@ impl Brain {
     pub fn apply(&self, changes: impl IntoIterator<Item = Change>) {
         let mut planner = self.planner();
         self.take(&mut planner, changes);
-    }
-
-    /// After a list of everything: forgets the objects of a kind that were not in it.
-    pub fn retain(&self, kind: Kind, kept: &HashSet<Key>) {
-        let mut planner = self.planner();
-        let gone = planner.gone(kind, kept);
-        self.take(&mut planner, gone);
-    }
-
-    /// After a list of everything: forgets the Services that were not in it.
-    pub fn retain_services(&self, kept: &HashSet<Key>) {
-        let mut planner = self.planner();
-        let gone = planner.gone_services(kept);
-        self.take(&mut planner, gone);
     }
 
     /// The planner, to ask it. Hold it briefly: sources wait for it, triggers do not.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, EXPECT};
-use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::Full;
 use uuid::Uuid;
@@ -27,9 +27,6 @@ use crate::http::{HttpError, Limits, json_response};
 use crate::routes::{Place, Route, Share, State, Table};
 use body::{BodyError, Bounds};
 use path::PathError;
-
-/// The header that names an event, in responses as in listener calls.
-const EVENT_ID: HeaderName = HeaderName::from_static("webhook-event-id");
 
 /// When a sender may try again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -85,7 +82,7 @@ impl Pipeline {
             Err(Refused { error, event }) => (error.into_response(), event),
         };
         if let Some(event) = event {
-            response.headers_mut().insert(EVENT_ID, delivery::uuid_value(event));
+            response.headers_mut().insert(delivery::EVENT_ID, delivery::uuid_value(event));
         }
         response
     }
