@@ -9,10 +9,11 @@ use uuid::Uuid;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::plan::{
-    AppInput, Change, Key, Kind, ObjectRef, Planner, ServiceInput, Settings, WebhookInput,
+    AppInput, Change, Key, Kind, ObjectRef, Planner, ServiceInput, Settings, SliceInput, Step,
+    WebhookInput,
 };
 use webhook_operator::resources::{Webhook, WebhookApp};
-use webhook_operator::routes::{self, Id, Route, Table};
+use webhook_operator::routes::{self, Host, Id, Route, Table, Upstream};
 
 const NOW: &str = "2026-11-23T00:00:00Z";
 
@@ -28,11 +29,10 @@ fn uuid(n: u8) -> String {
     Uuid::from_bytes([n; 16]).to_string()
 }
 
-fn app(name: u8, created: u8, chosen: Option<u8>, service: bool) -> AppInput {
-    let listener = if service {
-        json!({"service": {"name": "shop", "port": 8080}})
-    } else {
-        json!({"url": "http://192.0.2.1/"})
+fn app(name: u8, created: u8, chosen: Option<u8>, service: Option<u8>) -> AppInput {
+    let listener = match service {
+        Some(n) => json!({"service": {"name": format!("service-{n}"), "port": 80}}),
+        None => json!({"url": "http://192.0.2.1/"}),
     };
     let object = json!({
         "apiVersion": "lenra.io/v1alpha1", "kind": "WebhookApp",
@@ -53,12 +53,27 @@ fn webhook(name: u8, app: u8, created: u8, chosen: Option<u8>, suspend: bool) ->
     WebhookInput::of(&serde_json::from_value::<Webhook>(object).unwrap())
 }
 
-fn service() -> ServiceInput {
+/// One without its port cannot be called.
+fn service(name: u8, with_port: bool) -> ServiceInput {
+    let ports = if with_port { json!([{"port": 80}]) } else { json!([]) };
     let object = json!({
-        "metadata": {"name": "shop", "namespace": "team-a"},
-        "spec": {"clusterIP": "10.96.0.7", "ports": [{"port": 8080}]},
+        "metadata": {"name": format!("service-{name}"), "namespace": "team-a"},
+        "spec": {"clusterIP": "10.96.0.7", "ports": ports},
     });
     ServiceInput::of(&serde_json::from_value(object).unwrap())
+}
+
+/// A slice of a service, with these endpoints; an odd number is not ready.
+fn slice(name: u8, service: u8, endpoints: &[u8]) -> SliceInput {
+    let endpoint = |n: &u8| json!({"addresses": [format!("10.0.0.{n}")], "conditions": {"ready": n.is_multiple_of(2)}});
+    let object = json!({
+        "metadata": {"name": format!("slice-{name}"), "namespace": "team-a",
+            "labels": {"kubernetes.io/service-name": format!("service-{service}")}},
+        "addressType": "IPv4",
+        "ports": [{"port": 8080}],
+        "endpoints": endpoints.iter().map(endpoint).collect::<Vec<_>>(),
+    });
+    SliceInput::of(&serde_json::from_value(object).unwrap()).unwrap()
 }
 
 fn key(name: String) -> Key {
@@ -69,15 +84,88 @@ fn key(name: String) -> Key {
 fn change() -> impl Strategy<Value = Change> {
     let chosen = || proptest::option::of(0..3_u8);
     prop_oneof![
-        4 => (0..4_u8, 0..4_u8, chosen(), any::<bool>())
+        4 => (0..4_u8, 0..4_u8, chosen(), proptest::option::of(0..3_u8))
             .prop_map(|(name, created, uuid, service)| Change::App(app(name, created, uuid, service))),
         2 => (0..4_u8).prop_map(|name| Change::AppGone(key(format!("app-{name}")))),
         6 => (0..8_u8, 0..4_u8, 0..4_u8, chosen(), any::<bool>())
             .prop_map(|(name, app, created, uuid, off)| Change::Webhook(webhook(name, app, created, uuid, off))),
         3 => (0..8_u8).prop_map(|name| Change::WebhookGone(key(format!("webhook-{name}")))),
-        1 => Just(Change::Service(service())),
-        1 => Just(Change::ServiceGone(key("shop".into()))),
+        3 => (0..3_u8, any::<bool>()).prop_map(|(name, port)| Change::Service(service(name, port))),
+        1 => (0..3_u8).prop_map(|name| Change::ServiceGone(key(format!("service-{name}")))),
+        3 => (0..4_u8, 0..3_u8, proptest::collection::vec(0..6_u8, 0..4))
+            .prop_map(|(name, service, endpoints)| Change::Slice(slice(name, service, &endpoints))),
+        1 => (0..4_u8).prop_map(|name| Change::SliceGone(key(format!("slice-{name}")))),
     ]
+}
+
+/// A planner and what it feeds, with a cluster in which Services are looked up.
+struct World {
+    planner: Planner,
+    table: Table,
+    services: BTreeMap<Key, ServiceInput>,
+    slices: BTreeMap<Key, SliceInput>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            planner: planner(),
+            table: Table::default(),
+            services: BTreeMap::new(),
+            slices: BTreeMap::new(),
+        }
+    }
+
+    /// Makes a change in the cluster and tells of it; answers the look-ups that follow.
+    fn apply(&mut self, change: Change) -> Step {
+        match &change {
+            Change::Service(service) => {
+                self.services.insert(service.key.clone(), service.clone());
+            }
+            Change::ServiceGone(key) => drop(self.services.remove(key)),
+            Change::Slice(slice) => {
+                self.slices.insert(slice.key.clone(), slice.clone());
+            }
+            Change::SliceGone(key) => drop(self.slices.remove(key)),
+            _ => {}
+        }
+        let mut step = self.tell(change);
+        for service in std::mem::take(&mut step.look_ups) {
+            for change in self.look_up(&service) {
+                let Step { statuses, counts, .. } = self.tell(change);
+                step.statuses.extend(statuses);
+                step.counts.extend(counts);
+            }
+        }
+        step
+    }
+
+    fn look_up(&self, key: &Key) -> Vec<Change> {
+        let services = self.services.get(key).cloned().map(Change::Service);
+        let slices = self.slices.values().filter(|slice| slice.service == key.name).cloned();
+        let settled = [Change::ServiceSettled(key.clone())];
+        services.into_iter().chain(slices.map(Change::Slice)).chain(settled).collect()
+    }
+
+    fn tell(&mut self, change: Change) -> Step {
+        let mut step = self.planner.apply(change);
+        std::mem::take(&mut step.endpoints).into_iter().for_each(|(cell, ready)| cell.set(ready));
+        self.table.apply(std::mem::take(&mut step.routes));
+        step
+    }
+
+    /// What the calls of each route go to.
+    fn upstreams(&self) -> HashMap<Id, Option<Vec<(Host, u16)>>> {
+        let upstream = |route: &Route| match &route.app.target.as_ref()?.upstream {
+            Upstream::Origin(origin) => Some(vec![(origin.host.clone(), origin.port)]),
+            Upstream::Endpoints(endpoints) => {
+                let ready = endpoints.ready();
+                let origins = ready.iter().map(|endpoint| &endpoint.origin);
+                Some(origins.map(|origin| (origin.host.clone(), origin.port)).collect())
+            }
+        };
+        self.planner.routes().map(|(id, route)| (id, upstream(&route))).collect()
+    }
 }
 
 /// What is there after all changes, as (kind, name) -> the last change of it.
@@ -91,11 +179,15 @@ fn survivors(changes: &[Change]) -> Vec<Change> {
             Change::WebhookGone(key) => (1, key.clone()),
             Change::Service(service) => (2, service.key.clone()),
             Change::ServiceGone(key) => (2, key.clone()),
+            Change::Slice(slice) => (3, slice.key.clone()),
+            Change::SliceGone(key) => (3, key.clone()),
+            Change::ServiceSettled(_) => unreachable!("no change of the cluster"),
         };
         last.insert(place, change.clone());
     }
     let is_there = |change: &Change| {
-        matches!(change, Change::App(_) | Change::Webhook(_) | Change::Service(_))
+        use Change::{App, Service, Slice, Webhook};
+        matches!(change, App(_) | Webhook(_) | Service(_) | Slice(_))
     };
     last.into_values().filter(is_there).collect()
 }
@@ -122,35 +214,34 @@ proptest! {
         changes in proptest::collection::vec(change(), 1..60),
         reversed in any::<bool>(),
     ) {
-        let (mut lived, table) = (planner(), Table::default());
+        let (mut lived, mut fresh) = (World::new(), World::new());
         for change in &changes {
-            table.apply(lived.apply(change.clone()).routes);
+            lived.apply(change.clone());
         }
-        let mut fresh = planner();
         let mut remaining = survivors(&changes);
         if reversed {
             remaining.reverse();
         }
-        let rebuilt = Table::default();
         for change in remaining {
-            rebuilt.apply(fresh.apply(change).routes);
+            fresh.apply(change);
         }
-        let expected: HashMap<Id, Arc<Route>> = fresh.routes().collect();
-        prop_assert_eq!(rebuilt.len(), expected.len());
-        prop_assert_eq!(table.len(), expected.len());
-        prop_assert_eq!(&contents(&table, expected.keys().copied()), &expected);
-        prop_assert_eq!(statuses(&lived), statuses(&fresh));
+        let expected: HashMap<Id, Arc<Route>> = fresh.planner.routes().collect();
+        prop_assert_eq!(fresh.table.len(), expected.len());
+        prop_assert_eq!(lived.table.len(), expected.len());
+        prop_assert_eq!(&contents(&lived.table, expected.keys().copied()), &expected);
+        prop_assert_eq!(statuses(&lived.planner), statuses(&fresh.planner));
+        prop_assert_eq!(lived.upstreams(), fresh.upstreams());
     }
 
     #[test]
     fn a_status_that_changed_is_always_announced(
         changes in proptest::collection::vec(change(), 1..40),
     ) {
-        let mut planner = planner();
-        let mut before = statuses(&planner);
+        let mut world = World::new();
+        let mut before = statuses(&world.planner);
         for change in changes {
-            let step = planner.apply(change);
-            let after = statuses(&planner);
+            let step = world.apply(change);
+            let after = statuses(&world.planner);
             for (object, status) in &after {
                 let counted = object.kind == Kind::WebhookApp && step.counts.contains(&object.key);
                 let announced = counted || step.statuses.contains(object);
@@ -163,7 +254,7 @@ proptest! {
 
 fn route(n: u8) -> Arc<Route> {
     let mut planner = planner();
-    planner.apply(Change::App(app(0, 0, Some(0), false)));
+    planner.apply(Change::App(app(0, 0, Some(0), None)));
     planner.apply(Change::Webhook(webhook(n, 0, 0, Some(n), false)));
     planner.routes().next().unwrap().1
 }
@@ -218,8 +309,8 @@ fn a_webhook_is_never_found_under_another_app() {
     let mut planner = planner();
     let table = Table::default();
     for change in [
-        Change::App(app(0, 0, Some(1), false)),
-        Change::App(app(1, 0, Some(2), false)),
+        Change::App(app(0, 0, Some(1), None)),
+        Change::App(app(1, 0, Some(2), None)),
         Change::Webhook(webhook(0, 0, 0, Some(3), false)),
     ] {
         table.apply(planner.apply(change).routes);
@@ -232,8 +323,8 @@ fn a_webhook_is_never_found_under_another_app() {
 #[test]
 fn the_older_of_two_apps_keeps_a_uuid_and_the_younger_gets_it_when_the_older_goes() {
     let mut planner = planner();
-    let older = app(1, 0, Some(9), false);
-    planner.apply(Change::App(app(0, 5, Some(9), false)));
+    let older = app(1, 0, Some(9), None);
+    planner.apply(Change::App(app(0, 5, Some(9), None)));
     planner.apply(Change::App(older.clone()));
     let now = NOW.parse().unwrap();
     let younger = key("app-0".into());
@@ -249,7 +340,7 @@ fn the_older_of_two_apps_keeps_a_uuid_and_the_younger_gets_it_when_the_older_goe
 #[test]
 fn a_status_as_it_is_observed_is_not_written_again() {
     let mut planner = planner();
-    planner.apply(Change::App(app(0, 0, None, false)));
+    planner.apply(Change::App(app(0, 0, None, None)));
     let now = NOW.parse().unwrap();
     let key = key("app-0".into());
     let status = planner.app_status(&key, now).unwrap();
@@ -257,4 +348,79 @@ fn a_status_as_it_is_observed_is_not_written_again() {
     planner.observe(&ObjectRef { kind: Kind::WebhookApp, key: key.clone() }, observed);
     let later = "2027-01-01T00:00:00Z".parse().unwrap();
     assert_eq!(planner.app_status(&key, later), None);
+}
+
+#[test]
+fn of_the_services_only_what_an_app_names_is_kept() {
+    let mut world = World::new();
+    let kept = |world: &World| {
+        let nothing = std::collections::HashSet::new();
+        let services = world.planner.services();
+        (services.missing(&nothing).len(), services.missing_slices(&nothing).len())
+    };
+    for n in 0..3 {
+        world.apply(Change::Service(service(n, true)));
+        world.apply(Change::Slice(slice(n, n, &[2])));
+    }
+    assert_eq!(kept(&world), (0, 0));
+    for name in 0..2 {
+        world.apply(Change::App(app(name, 0, None, Some(1))));
+    }
+    assert_eq!(kept(&world), (1, 1));
+    world.apply(Change::App(app(0, 0, None, Some(2))));
+    assert_eq!(kept(&world), (2, 2));
+    world.apply(Change::AppGone(key("app-1".into())));
+    world.apply(Change::App(app(0, 0, None, None)));
+    assert_eq!(kept(&world), (0, 0));
+}
+
+#[test]
+fn an_app_whose_service_is_still_looked_up_is_reconciling_and_not_stalled() {
+    let mut planner = planner();
+    let step = planner.apply(Change::App(app(0, 0, None, Some(1))));
+    assert_eq!(step.look_ups, [key("service-1".into())]);
+    planner.apply(Change::Webhook(webhook(0, 0, 0, None, false)));
+    let now = NOW.parse().unwrap();
+    let conditions = |planner: &Planner| {
+        let app = planner.app_status(&key("app-0".into()), now).unwrap().conditions;
+        let webhook = planner.webhook_status(&key("webhook-0".into()), now).unwrap().conditions;
+        [app, webhook].map(|all| all.iter().map(|one| one.status == "True").collect::<Vec<_>>())
+    };
+    let (reconciling, stalled) = ([false, true, false], [false, false, true]);
+    assert_eq!(conditions(&planner), [reconciling, reconciling]);
+    planner.apply(Change::ServiceSettled(key("service-1".into())));
+    assert_eq!(conditions(&planner), [stalled, stalled]);
+    planner.apply(Change::Service(service(1, true)));
+    let ready = [true, false, false];
+    assert_eq!(conditions(&planner), [ready, ready]);
+}
+
+#[test]
+fn what_is_told_of_a_service_while_it_is_looked_up_is_seen() {
+    let mut planner = planner();
+    let name = key("service-1".into());
+    let version = |planner: &Planner| planner.services().version(&name);
+    assert_eq!(version(&planner), None);
+    planner.apply(Change::App(app(0, 0, None, Some(1))));
+    let mut before = version(&planner);
+    assert!(before.is_some());
+    planner.apply(Change::Service(service(2, true)));
+    planner.apply(Change::Slice(slice(2, 2, &[2])));
+    assert_eq!(version(&planner), before, "of another Service");
+    for told in [
+        Change::Service(service(1, true)),
+        Change::Slice(slice(1, 1, &[2])),
+        Change::Slice(slice(1, 2, &[2])),
+        Change::ServiceGone(name.clone()),
+        Change::ServiceGone(name.clone()),
+        // Whose it was is not known.
+        Change::SliceGone(key("slice-3".into())),
+    ] {
+        planner.apply(told.clone());
+        assert_ne!(version(&planner), before, "{told:?}");
+        before = version(&planner);
+    }
+    planner.apply(Change::AppGone(key("app-0".into())));
+    planner.apply(Change::App(app(0, 0, None, Some(1))));
+    assert!(version(&planner).is_some() && version(&planner) != before);
 }

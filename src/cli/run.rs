@@ -12,8 +12,8 @@ use super::options::{Addresses, ServeArgs, addresses, base_url};
 use super::serve::{self, Parts, Running, control_runtime};
 use super::signals;
 use crate::app_api::Tokens;
-use crate::plan::Settings;
 use crate::plan::decide::ListenerPolicy;
+use crate::plan::{Reach, Settings};
 use crate::source::Brain;
 use crate::source::kubernetes::{Kubernetes, Options};
 
@@ -106,6 +106,7 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
         listeners: ListenerPolicy {
             allow_url: args.listener_allow_url,
             addresses: listener_addresses.clone(),
+            reach: Reach::Endpoints,
         },
         identity,
     };

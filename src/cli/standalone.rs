@@ -15,7 +15,7 @@ use super::serve::{self, Parts, Running, control_runtime};
 use super::{output, signals};
 use crate::app_api::Tokens;
 use crate::plan::decide::ListenerPolicy;
-use crate::plan::{Key, Kind, Settings};
+use crate::plan::{Key, Kind, Reach, Settings};
 use crate::source::Brain;
 use crate::source::files::{self, Files};
 
@@ -165,7 +165,11 @@ impl Standalone {
             args.app_api_url.clone().unwrap_or_else(|| format!("http://{}", ports.app_api));
 
         let listener_addresses = addresses(&args.listener_allow_cidr);
-        let listeners = ListenerPolicy { allow_url: true, addresses: listener_addresses.clone() };
+        let listeners = ListenerPolicy {
+            allow_url: true,
+            addresses: listener_addresses.clone(),
+            reach: Reach::Address,
+        };
         let identity = files::identity_key(&args.data_dir)?;
         let tokens = Arc::new(Tokens::new(&identity));
         let settings = Settings { external_url, listeners, identity };

@@ -24,8 +24,8 @@ use crate::plan::address::AddressPolicy;
 use crate::resources::Scheme;
 use crate::routes::{Host, Origin};
 
-/// How long one of several addresses is tried before the next one.
-const ONE_OF_SEVERAL: Duration = Duration::from_secs(3);
+/// How long one of several addresses or endpoints is tried before the next one.
+pub const ONE_OF_SEVERAL: Duration = Duration::from_secs(3);
 
 /// Status line and headers of a listener's answer, in bytes.
 const ANSWER_HEADER_BYTES: usize = 32 * 1024;

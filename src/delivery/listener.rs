@@ -1,6 +1,7 @@
 //! One attempt: a POST to the listener, within its time, over a pooled connection.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -11,11 +12,12 @@ use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::SendRequest;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 
+use super::connect::ONE_OF_SEVERAL;
 use super::pool::Pool;
-use super::{CallError, Connector, Pieces};
-use crate::routes::{Origin, Target};
+use super::{CallError, Connector, Pieces, balance};
+use crate::routes::{Busy, Endpoint, Endpoints, Origin, Target, Upstream};
 
 /// How much of an answer's body is read so that its connection can be used again.
 const ANSWER_BODY_BYTES: usize = 64 * 1024;
@@ -52,47 +54,134 @@ impl Caller {
     ) -> Result<(), CallError> {
         let request = request(target, headers, body);
         let mut deadline = pin!(sleep(limit));
-        let Some(answer) = before(deadline.as_mut(), self.attempt(&target.origin, request)).await
-        else {
+        let attempt = self.attempt(&target.upstream, request, limit);
+        let Some(answer) = before(deadline.as_mut(), attempt).await else {
             return Err(CallError::Timeout(limit));
         };
-        let (sender, answer) = answer?;
-        let status = answer.status();
-        let mut body = answer.into_body();
+        let Answered { origin, sender, response, _busy } = answer?;
+        let status = response.status();
+        let mut body = response.into_body();
         if body.is_end_stream() {
-            self.pool.put(&target.origin, sender);
+            self.pool.put(&origin, sender);
         } else if before(deadline, is_short(&mut body)).await == Some(true) {
             // The status has decided: the body is read only to use the connection again. It has what
             // is left of the attempt's time: a nearer deadline would cost a wake-up for each call.
-            self.pool.put(&target.origin, sender);
+            self.pool.put(&origin, sender);
         }
         if status.is_success() { Ok(()) } else { Err(CallError::Status(status)) }
     }
 
     async fn attempt(
         &self,
+        upstream: &Upstream,
+        request: Request<Pieces>,
+        limit: Duration,
+    ) -> Result<Answered, CallError> {
+        match upstream {
+            Upstream::Origin(origin) => {
+                let sent = self.send(origin, request, None).await;
+                let (sender, response) = sent.map_err(|failed| failed.error)?;
+                Ok(Answered { origin: origin.clone(), sender, response, _busy: None })
+            }
+            Upstream::Endpoints(endpoints) => self.attempt_one_of(endpoints, request, limit).await,
+        }
+    }
+
+    /// Goes from endpoint to endpoint until one has taken the request.
+    async fn attempt_one_of(
+        &self,
+        endpoints: &Endpoints,
+        mut request: Request<Pieces>,
+        limit: Duration,
+    ) -> Result<Answered, CallError> {
+        let mut failure = CallError::NoEndpoints;
+        let mut tried = Vec::new();
+        while let Some((busy, is_last)) = choose(endpoints, &tried) {
+            // The others get at least the other half.
+            let patience = (!is_last).then(|| ONE_OF_SEVERAL.min(limit / 2));
+            match self.send(&busy.origin, request, patience).await {
+                Ok((sender, response)) => {
+                    let origin = busy.origin.clone();
+                    return Ok(Answered { origin, sender, response, _busy: Some(busy) });
+                }
+                Err(Failed { error, unsent: None }) => return Err(error),
+                Err(Failed { error, unsent: Some(unsent) }) => {
+                    balance::rest(&busy);
+                    (failure, request) = (error, *unsent);
+                    tried.push(busy.clone());
+                }
+            }
+        }
+        Err(failure)
+    }
+
+    /// Sends a request over a connection that waits, or over a new one, which may take as long as
+    /// `patience` to come about.
+    async fn send(
+        &self,
         origin: &Arc<Origin>,
         mut request: Request<Pieces>,
-    ) -> Result<(SendRequest<Pieces>, Response<Incoming>), CallError> {
+        patience: Option<Duration>,
+    ) -> Result<(SendRequest<Pieces>, Response<Incoming>), Failed> {
         loop {
-            let Some(mut sender) = self.pool.take(origin) else {
-                let mut sender = self.connector.connect(origin).await?;
-                let response = sender.send_request(request).await?;
-                return Ok((sender, response));
+            let waiting = self.pool.take(origin);
+            let is_fresh = waiting.is_none();
+            let mut sender = match waiting {
+                Some(sender) => sender,
+                None => match self.connect(origin, patience).await {
+                    Ok(sender) => sender,
+                    Err(error) => return Err(Failed { error, unsent: Some(Box::new(request)) }),
+                },
             };
-            if sender.ready().await.is_err() {
+            if sender.ready().await.is_err() && !is_fresh {
                 continue;
             }
             match sender.try_send_request(request).await {
                 Ok(response) => return Ok((sender, response)),
-                // The connection was closed before a byte of this request went out.
                 Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(error.into_error().into()),
+                    // The connection was closed before a byte of this request went out.
+                    Some(unsent) if !is_fresh => request = unsent,
+                    unsent => {
+                        let error = error.into_error().into();
+                        return Err(Failed { error, unsent: unsent.map(Box::new) });
+                    }
                 },
             }
         }
     }
+
+    async fn connect(
+        &self,
+        origin: &Origin,
+        patience: Option<Duration>,
+    ) -> Result<SendRequest<Pieces>, CallError> {
+        let connecting = self.connector.connect(origin);
+        let Some(patience) = patience else { return connecting.await };
+        let timed_out = |_| Err(CallError::Connect(io::ErrorKind::TimedOut.into()));
+        timeout(patience, connecting).await.unwrap_or_else(timed_out)
+    }
+}
+
+/// An answer, and where it came from.
+struct Answered {
+    origin: Arc<Origin>,
+    sender: SendRequest<Pieces>,
+    response: Response<Incoming>,
+    /// Counts the call until its answer is read.
+    _busy: Option<Busy>,
+}
+
+/// A request without an answer.
+struct Failed {
+    error: CallError,
+    /// The request, where no byte of it went out: it may be sent elsewhere.
+    unsent: Option<Box<Request<Pieces>>>,
+}
+
+/// An endpoint that was not tried yet, and whether it is the last of those.
+fn choose(endpoints: &Endpoints, tried: &[Arc<Endpoint>]) -> Option<(Busy, bool)> {
+    let ready = endpoints.ready();
+    Some((balance::pick(&ready, tried)?, ready.len() <= tried.len() + 1))
 }
 
 /// Polls until the deadline: one timer serves both the status and the body.

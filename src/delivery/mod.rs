@@ -1,5 +1,6 @@
 //! From an event to the listener: the envelope, the headers, the call and its connections.
 
+mod balance;
 mod connect;
 mod envelope;
 mod headers;

@@ -16,6 +16,9 @@ pub enum CallError {
         "the listener resolves to a loopback, link-local, multicast or metadata address, which is refused"
     )]
     AddressRefused,
+    /// The listener's Service has no endpoint that is ready.
+    #[error("the listener's Service has no ready endpoint")]
+    NoEndpoints,
     /// No connection came about.
     #[error("cannot connect to the listener: {0}")]
     Connect(io::Error),
@@ -38,6 +41,7 @@ impl CallError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Timeout(_) => "listener_timeout",
+            Self::NoEndpoints => "listener_unavailable",
             _ => "listener_error",
         }
     }

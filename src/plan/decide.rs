@@ -7,10 +7,14 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use url::Url;
 
 use super::address::AddressPolicy;
-use super::input::{AppSpec, Endpoint, Key, ServiceAddress, ServiceInput, WebhookSpec};
+use super::endpoints;
+use super::input::{
+    AppSpec, Endpoint, Key, ServiceAddress, ServiceInput, ServicePort, SliceInput, WebhookSpec,
+};
+use super::services::{Known, Reach};
 use crate::resources::Scheme;
 use crate::resources::conditions::Verdict;
-use crate::routes::{Host, Origin, Target};
+use crate::routes::{Endpoints, Host, Origin, Target, Upstream};
 
 /// What the operator's flags say about listeners.
 #[derive(Clone, Debug, Default)]
@@ -19,85 +23,118 @@ pub struct ListenerPolicy {
     pub allow_url: bool,
     /// Which addresses may be connected to.
     pub addresses: AddressPolicy,
+    /// How Services are reached.
+    pub reach: Reach,
 }
 
-/// Finds where an app's listener is.
+/// Where an app's listener is.
+#[derive(Debug)]
+pub struct Found {
+    /// What calls need.
+    pub target: Target,
+    /// What calls go to now, where they go to the endpoints of a Service.
+    pub ready: Vec<Origin>,
+}
+
+/// Finds where an app's listener is; `cell` is where its ready endpoints will be found, and
+/// `slices` are the EndpointSlices of its Service.
 ///
 /// # Errors
-/// A `Stalled` verdict that says what to change.
-pub fn target(
+/// A verdict that says what to change, or that it is not known yet.
+pub fn target<'a>(
     app: &Key,
     spec: &AppSpec,
-    service: Option<&ServiceInput>,
+    service: Known<'_>,
+    slices: impl Iterator<Item = &'a SliceInput>,
+    cell: &Arc<Endpoints>,
     policy: &ListenerPolicy,
-) -> Result<Target, Verdict> {
-    let target = match &spec.endpoint {
+) -> Result<Found, Verdict> {
+    match &spec.endpoint {
         Endpoint::Service { name, port, path, scheme } => {
             let service = existing(app, name, service)?;
-            let port = port_number(service, port)?;
-            let server_name: Arc<str> = format!("{name}.{}.svc", app.namespace).into();
-            let authority = format!("{server_name}:{port}");
-            let host = service_host(service, &server_name)?;
-            let origin = Origin { scheme: *scheme, host, port, server_name };
-            new_target(origin, &authority, path)?
+            let port = service_port(service, port)?;
+            let name = service_name(service, &app.namespace)?;
+            let authority = format!("{name}:{}", port.port);
+            let origin =
+                |host, port| Origin { scheme: *scheme, host, port, server_name: name.clone() };
+            if policy.reach == Reach::Address {
+                let upstream = Upstream::Origin(Arc::new(origin(host(service, &name), port.port)));
+                return found(new_target(upstream, &authority, path)?, Vec::new(), policy);
+            }
+            let ready = endpoints::addresses(service, port, slices);
+            let ready = ready.iter().map(|to| origin(Host::Address(to.ip()), to.port())).collect();
+            found(new_target(Upstream::Endpoints(cell.clone()), &authority, path)?, ready, policy)
         }
-        Endpoint::Url(url) => url_target(&url_allowed(url, policy)?)?,
-    };
-    address_allowed(target, &policy.addresses)
+        Endpoint::Url(url) => found(url_target(&url_allowed(url, policy)?)?, Vec::new(), policy),
+    }
 }
 
-fn new_target(origin: Origin, authority: &str, path: &str) -> Result<Target, Verdict> {
+fn found(target: Target, ready: Vec<Origin>, policy: &ListenerPolicy) -> Result<Found, Verdict> {
+    Ok(Found { target: address_allowed(target, &policy.addresses)?, ready })
+}
+
+fn new_target(upstream: Upstream, authority: &str, path: &str) -> Result<Target, Verdict> {
     let authority = authority.parse().map_err(|_| invalid_url("its host is no header value"))?;
     let path = path.parse().map_err(|_| invalid_url("its path is not valid"))?;
-    Ok(Target { origin: Arc::new(origin), authority, path })
+    Ok(Target { upstream, authority, path })
 }
 
-fn existing<'a>(
-    app: &Key,
-    name: &str,
-    service: Option<&'a ServiceInput>,
-) -> Result<&'a ServiceInput, Verdict> {
-    service.ok_or_else(|| {
-        Verdict::stalled(
+fn existing<'a>(app: &Key, name: &str, known: Known<'a>) -> Result<&'a ServiceInput, Verdict> {
+    match known {
+        Known::There(service) => Ok(service),
+        Known::NotYet => Err(Verdict::Reconciling {
+            message: format!("Service {name} and its endpoints are being looked up"),
+        }),
+        Known::Missing => Err(Verdict::stalled(
             "ServiceNotFound",
             format!("Service {name} does not exist in namespace {}", app.namespace),
-        )
-    })
+        )),
+    }
 }
 
-fn port_number(service: &ServiceInput, wanted: &IntOrString) -> Result<u16, Verdict> {
+fn service_port<'a>(
+    service: &'a ServiceInput,
+    wanted: &IntOrString,
+) -> Result<&'a ServicePort, Verdict> {
     let found = service.ports.iter().find(|port| match wanted {
         IntOrString::Int(number) => i32::from(port.port) == *number,
-        IntOrString::String(name) => port.name.as_deref() == Some(name),
+        IntOrString::String(name) => *port.name == **name,
     });
-    found.map(|port| port.port).ok_or_else(|| {
+    found.ok_or_else(|| {
         let wanted = match wanted {
             IntOrString::Int(number) => number.to_string(),
             IntOrString::String(name) => format!("{name:?}"),
         };
-        let ports = service.ports.iter().map(|port| match &port.name {
-            Some(name) => format!("{} ({name})", port.port),
-            None => port.port.to_string(),
+        let ports = service.ports.iter().map(|port| match &*port.name {
+            "" => port.port.to_string(),
+            name => format!("{} ({name})", port.port),
         });
         let ports = ports.collect::<Vec<_>>().join(", ");
+        let ports = if ports.is_empty() { "none".into() } else { ports };
+        let name = &service.key.name;
         Verdict::stalled(
             "PortNotFound",
-            format!("Service {} has no port {wanted}; it has: {ports}", service.key.name),
+            format!("Service {name} has no TCP port {wanted}; it has: {ports}"),
         )
     })
 }
 
-fn service_host(service: &ServiceInput, name: &Arc<str>) -> Result<Host, Verdict> {
+/// The name of a Service within its cluster.
+fn service_name(service: &ServiceInput, namespace: &str) -> Result<Arc<str>, Verdict> {
+    let name = &service.key.name;
     match service.address {
-        ServiceAddress::ClusterIp(address) => Ok(Host::Address(address)),
-        ServiceAddress::Headless => Ok(Host::Name(name.clone())),
         ServiceAddress::ExternalName => Err(Verdict::stalled(
             "ServiceTypeNotSupported",
-            format!(
-                "Service {} is an ExternalName, which would lead out of the namespace",
-                service.key.name
-            ),
+            format!("Service {name} is an ExternalName, which would lead out of the namespace"),
         )),
+        _ => Ok(format!("{name}.{namespace}.svc").into()),
+    }
+}
+
+fn host(service: &ServiceInput, name: &Arc<str>) -> Host {
+    match service.address {
+        ServiceAddress::ClusterIp(address) => Host::Address(address),
+        _ => Host::Name(name.clone()),
     }
 }
 
@@ -130,16 +167,19 @@ fn url_target(url: &Url) -> Result<Target, Verdict> {
     let origin =
         Origin { scheme, host, port, server_name: url.host_str().unwrap_or_default().into() };
     let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
-    new_target(origin, authority, &url[url::Position::BeforePath..url::Position::AfterQuery])
+    let upstream = Upstream::Origin(Arc::new(origin));
+    new_target(upstream, authority, &url[url::Position::BeforePath..url::Position::AfterQuery])
 }
 
 fn invalid_url(why: &str) -> Verdict {
     Verdict::stalled("ListenerURLInvalid", format!("listener.url cannot be used: {why}"))
 }
 
-/// A name is checked at each connect, on what it resolves to; an address can be refused here.
+/// A name is checked at each connect, on what it resolves to, and so is an endpoint; an address can
+/// be refused here.
 fn address_allowed(target: Target, policy: &AddressPolicy) -> Result<Target, Verdict> {
-    match target.origin.host {
+    let Upstream::Origin(origin) = &target.upstream else { return Ok(target) };
+    match origin.host {
         Host::Address(address) if !policy.permits(address) => Err(Verdict::stalled(
             "ListenerAddressRefused",
             "the listener is at a loopback, link-local, multicast or metadata address, which this operator does not connect to (--listener-allow-cidr)",
@@ -182,6 +222,9 @@ pub fn webhook(
     }
     if spec.suspend {
         return Verdict::Suspended;
+    }
+    if let Verdict::Reconciling { .. } = app {
+        return Verdict::Reconciling { message: format!("WebhookApp {} is reconciling", spec.app) };
     }
     if !app.is_ready() {
         return Verdict::stalled(

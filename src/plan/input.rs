@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use k8s_openapi::api::discovery::v1::{EndpointConditions, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use uuid::Uuid;
@@ -84,6 +85,12 @@ pub enum Change {
     Service(ServiceInput),
     /// A `Service` is gone.
     ServiceGone(Key),
+    /// An `EndpointSlice` is new or changed.
+    Slice(SliceInput),
+    /// An `EndpointSlice` is gone.
+    SliceGone(Key),
+    /// All there is to know of a `Service` that apps name was told.
+    ServiceSettled(Key),
 }
 
 impl Change {
@@ -93,7 +100,12 @@ impl Change {
             Self::App(input) => &input.meta.key,
             Self::Webhook(input) => &input.meta.key,
             Self::Service(input) => &input.key,
-            Self::AppGone(key) | Self::WebhookGone(key) | Self::ServiceGone(key) => key,
+            Self::Slice(input) => &input.key,
+            Self::AppGone(key)
+            | Self::WebhookGone(key)
+            | Self::ServiceGone(key)
+            | Self::SliceGone(key)
+            | Self::ServiceSettled(key) => key,
         }
     }
 }
@@ -200,7 +212,9 @@ pub struct ServiceInput {
     pub key: Key,
     /// What connects to it.
     pub address: ServiceAddress,
-    /// Its ports.
+    /// Whether IPv6 is its first IP family.
+    pub prefers_ipv6: bool,
+    /// Its TCP ports.
     pub ports: Vec<ServicePort>,
 }
 
@@ -215,13 +229,47 @@ pub enum ServiceAddress {
     ExternalName,
 }
 
-/// A port of a `Service`.
+/// A TCP port of a `Service` or of an `EndpointSlice`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServicePort {
-    /// Its name, if it has one.
-    pub name: Option<Box<str>>,
+    /// Its name; empty where it has none.
+    pub name: Box<str>,
     /// Its number.
     pub port: u16,
+}
+
+/// What calls depend on in an `EndpointSlice`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SliceInput {
+    /// Namespace and name of the slice.
+    pub key: Key,
+    /// The Service that it belongs to.
+    pub service: Arc<str>,
+    /// Its ports: the numbers are those of the Pods.
+    pub ports: Vec<ServicePort>,
+    /// Its endpoints.
+    pub endpoints: Vec<EndpointInput>,
+}
+
+/// An endpoint of an `EndpointSlice`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointInput {
+    /// Its address.
+    pub address: IpAddr,
+    conditions: EndpointConditions,
+}
+
+impl EndpointInput {
+    /// Whether it takes calls. An endpoint of which nothing is said is ready.
+    pub fn is_ready(&self) -> bool {
+        self.conditions.ready.unwrap_or(true)
+    }
+
+    /// Whether it is on its way out and takes calls all the same.
+    pub fn still_serves(&self) -> bool {
+        let EndpointConditions { ready, serving, terminating } = self.conditions;
+        terminating == Some(true) && serving.or(ready).unwrap_or(true)
+    }
 }
 
 impl AppInput {
@@ -266,9 +314,49 @@ impl ServiceInput {
         Self {
             key: Key::of(service),
             address: spec.map_or(ServiceAddress::Headless, service_address),
-            ports: ports.iter().filter_map(service_port).collect(),
+            prefers_ipv6: spec.and_then(first_family).is_some_and(|family| family == "IPv6"),
+            ports: ports
+                .iter()
+                .filter_map(|port| {
+                    tcp_port(port.name.as_deref(), port.protocol.as_deref(), port.port)
+                })
+                .collect(),
         }
     }
+}
+
+impl SliceInput {
+    /// What the planner needs of an EndpointSlice; `None` when it belongs to no Service.
+    pub fn of(slice: &EndpointSlice) -> Option<Self> {
+        let service = slice.metadata.labels.as_ref()?.get(SERVICE_NAME_LABEL)?;
+        let ports = slice.ports.iter().flatten();
+        Some(Self {
+            key: Key::of(slice),
+            service: service.as_str().into(),
+            ports: ports
+                .filter_map(|port| {
+                    tcp_port(port.name.as_deref(), port.protocol.as_deref(), port.port?)
+                })
+                .collect(),
+            endpoints: slice.endpoints.iter().filter_map(endpoint).collect(),
+        })
+    }
+}
+
+/// The label of an EndpointSlice that names its Service.
+pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
+
+/// Several addresses of one endpoint are interchangeable: the first stands for all. A name is no
+/// address: it would be resolved to who knows what.
+fn endpoint(endpoint: &k8s_openapi::api::discovery::v1::Endpoint) -> Option<EndpointInput> {
+    Some(EndpointInput {
+        address: endpoint.addresses.first()?.parse().ok()?,
+        conditions: endpoint.conditions.clone().unwrap_or_default(),
+    })
+}
+
+fn first_family(spec: &k8s_openapi::api::core::v1::ServiceSpec) -> Option<&str> {
+    spec.ip_families.as_ref()?.first().map(String::as_str)
 }
 
 fn service_address(spec: &k8s_openapi::api::core::v1::ServiceSpec) -> ServiceAddress {
@@ -280,11 +368,10 @@ fn service_address(spec: &k8s_openapi::api::core::v1::ServiceSpec) -> ServiceAdd
     address.map_or(ServiceAddress::Headless, ServiceAddress::ClusterIp)
 }
 
-fn service_port(port: &k8s_openapi::api::core::v1::ServicePort) -> Option<ServicePort> {
-    Some(ServicePort {
-        name: port.name.as_deref().map(Into::into),
-        port: u16::try_from(port.port).ok()?,
-    })
+fn tcp_port(name: Option<&str>, protocol: Option<&str>, port: i32) -> Option<ServicePort> {
+    let is_tcp = protocol.is_none_or(|protocol| protocol == "TCP");
+    let port = u16::try_from(port).ok().filter(|_| is_tcp)?;
+    Some(ServicePort { name: name.unwrap_or_default().into(), port })
 }
 
 fn app_spec(app: &WebhookApp) -> Result<AppSpec, Arc<str>> {

@@ -3,11 +3,16 @@
 pub mod address;
 pub mod decide;
 pub mod duration;
+pub mod endpoints;
 pub mod identity;
 pub mod input;
 pub mod planner;
+mod services;
 pub mod status;
 
-pub use input::{AppInput, Change, Key, Kind, ObjectRef, ServiceInput, ServicePort, WebhookInput};
+pub use input::{
+    AppInput, Change, Key, Kind, ObjectRef, ServiceInput, ServicePort, SliceInput, WebhookInput,
+};
 pub use planner::{Planner, Settings, Step};
+pub use services::{Reach, Version};
 pub use status::Observed;

@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::decide::{self, AppStanding, ListenerPolicy};
+use super::decide::{self, AppStanding, Found, ListenerPolicy};
 use super::identity::IdentityKey;
-use super::input::{AppInput, Change, Endpoint, Key, Kind, ObjectRef, ServiceInput, WebhookInput};
+use super::input::{AppInput, Change, Endpoint, Key, Kind, ObjectRef, WebhookInput};
+use super::services::{Known, Services};
 use super::status::Observed;
 use crate::resources::Envelope;
 use crate::resources::conditions::Verdict;
-use crate::routes::{self, App, Load, Route, State};
+use crate::routes::{self, App, Endpoints, Load, Origin, Route, State};
 
 /// What decisions depend on besides the resources.
 #[derive(Debug)]
@@ -41,6 +42,10 @@ pub struct Step {
     pub statuses: Vec<ObjectRef>,
     /// Apps of which nothing but the number of webhooks changed: not urgent.
     pub counts: Vec<Key>,
+    /// The endpoints that calls go to from now on; set before the routes change.
+    pub endpoints: Vec<(Arc<Endpoints>, Vec<Origin>)>,
+    /// Services that apps began to name: [`Change::ServiceSettled`] is due for each.
+    pub look_ups: Vec<Key>,
 }
 
 /// See the module.
@@ -50,13 +55,11 @@ pub struct Planner {
     apps: HashMap<Key, AppState>,
     /// Boxed: the slots of a map that are free take as much as those that are not.
     webhooks: HashMap<Key, Box<WebhookState>>,
-    services: HashMap<Key, ServiceInput>,
+    services: Services,
     /// Who claims a UUID; the first is the oldest, and keeps it.
     claims: BTreeSet<(Uuid, i64, Key)>,
     /// The webhooks that name an app, be it there or not.
     members: HashMap<Key, BTreeSet<Member>>,
-    /// The apps that name a Service.
-    service_users: HashMap<Key, BTreeSet<Key>>,
 }
 
 /// UUID, moment of creation and name of a webhook, in the order in which a UUID is kept.
@@ -73,6 +76,7 @@ struct AppState {
     /// `None` while another app has the UUID.
     app: Option<Arc<App>>,
     load: Arc<Load>,
+    endpoints: Arc<Endpoints>,
 }
 
 impl AppState {
@@ -83,6 +87,7 @@ impl AppState {
             verdict: decide::invalid("not decided yet"),
             app: None,
             load: Arc::default(),
+            endpoints: Arc::default(),
         }
     }
 }
@@ -111,13 +116,12 @@ impl Planner {
     /// A planner that was told nothing yet.
     pub fn new(settings: Settings) -> Self {
         Self {
+            services: Services::new(settings.listeners.reach),
             settings,
             apps: HashMap::new(),
             webhooks: HashMap::new(),
-            services: HashMap::new(),
             claims: BTreeSet::new(),
             members: HashMap::new(),
-            service_users: HashMap::new(),
         }
     }
 
@@ -129,8 +133,27 @@ impl Planner {
             Change::AppGone(key) => self.remove_app(&key, &mut step),
             Change::Webhook(input) => self.put_webhook(input, &mut step),
             Change::WebhookGone(key) => self.remove_webhook(&key, &mut step),
-            Change::Service(input) => self.put_service(input, &mut step),
-            Change::ServiceGone(key) => self.remove_service(&key, &mut step),
+            Change::Service(input) => {
+                let key = input.key.clone();
+                let is_news = self.services.put(input);
+                self.redecide_users(is_news.then_some(key), &mut step);
+            }
+            Change::ServiceGone(key) => {
+                let is_news = self.services.remove(&key);
+                self.redecide_users(is_news.then_some(key), &mut step);
+            }
+            Change::Slice(input) => {
+                let news = self.services.put_slice(input);
+                self.redecide_users(news, &mut step);
+            }
+            Change::SliceGone(key) => {
+                let news = self.services.remove_slice(&key);
+                self.redecide_users(news, &mut step);
+            }
+            Change::ServiceSettled(key) => {
+                let is_news = self.services.settle(&key);
+                self.redecide_users(is_news.then_some(key), &mut step);
+            }
         }
         // No object passes through a state in between, so that a route that goes and one that comes
         // in its place are two changes of one identity: the first is made first.
@@ -153,10 +176,9 @@ impl Planner {
         }
     }
 
-    /// The changes that forget every Service that is not among `kept`: after a list.
-    pub fn gone_services(&self, kept: &HashSet<Key>) -> Vec<Change> {
-        let missing = self.services.keys().filter(|key| !kept.contains(key));
-        missing.cloned().map(Change::ServiceGone).collect()
+    /// The Services that apps name.
+    pub fn services(&self) -> &Services {
+        &self.services
     }
 
     /// Every object that has a status: what a new lease holder looks through.
@@ -196,9 +218,8 @@ impl Planner {
             self.unlink_app(before);
         }
         self.claims.insert((uuid, input.meta.created, key.clone()));
-        if let Some(service) = service_key(&input) {
-            self.service_users.entry(service).or_default().insert(key.clone());
-        }
+        let named = before.as_ref().and_then(|before| service_key(&before.input));
+        self.rename_service(&key, named, service_key(&input), step);
         let old_uuid = before.as_ref().map(|before| before.uuid);
         let state = match before {
             // What was decided stays until it is decided anew, so that a difference is seen.
@@ -216,6 +237,7 @@ impl Planner {
     fn remove_app(&mut self, key: &Key, step: &mut Step) {
         let Some(state) = self.apps.remove(key) else { return };
         self.unlink_app(&state);
+        self.rename_service(key, service_key(&state.input), None, step);
         self.redecide_webhooks(key, step);
         self.redecide_claimants(state.uuid, step);
     }
@@ -223,10 +245,26 @@ impl Planner {
     /// Takes an app out of the indexes.
     fn unlink_app(&mut self, state: &AppState) {
         let meta = &state.input.meta;
-        if let Some(service) = service_key(&state.input) {
-            remove_from(&mut self.service_users, &service, &meta.key);
-        }
         self.claims.remove(&(state.uuid, meta.created, meta.key.clone()));
+    }
+
+    /// An app names another Service than before, or none.
+    fn rename_service(
+        &mut self,
+        app: &Key,
+        before: Option<Key>,
+        after: Option<Key>,
+        step: &mut Step,
+    ) {
+        if before == after {
+            return;
+        }
+        if let Some(before) = before {
+            self.services.unname(&before, app);
+        }
+        if let Some(after) = after.filter(|after| self.services.name(after, app)) {
+            step.look_ups.push(after);
+        }
     }
 
     fn uuid_of_app(&self, input: &AppInput) -> Uuid {
@@ -253,7 +291,8 @@ impl Planner {
 
     fn redecide_app(&mut self, key: &Key, step: &mut Step) {
         let Some(state) = self.apps.get(key) else { return };
-        let (verdict, app) = self.decide_app(state);
+        let (verdict, app, ready) = self.decide_app(state);
+        step.endpoints.push((state.endpoints.clone(), ready));
         if state.verdict == verdict && state.app == app {
             return;
         }
@@ -264,23 +303,18 @@ impl Planner {
         self.redecide_webhooks(key, step);
     }
 
-    fn decide_app(&self, state: &AppState) -> (Verdict, Option<Arc<App>>) {
+    /// The verdict, what routes need of the app, and the endpoints of its Service.
+    fn decide_app(&self, state: &AppState) -> (Verdict, Option<Arc<App>>, Vec<Origin>) {
         let key = &state.input.meta.key;
         if let Some(keeper) = self.keeper(state.uuid).filter(|keeper| *keeper != key) {
-            return (decide::app_uuid_conflict(key, keeper), None);
+            return (decide::app_uuid_conflict(key, keeper), None, Vec::new());
         }
-        let found = match &state.input.spec {
-            Err(why) => Err(decide::invalid(why)),
-            Ok(spec) => {
-                let service = service_key(&state.input).and_then(|key| self.services.get(&key));
-                decide::target(key, spec, service, &self.settings.listeners)
+        let (target, ready, verdict) = match self.find_listener(state) {
+            Ok(Found { target, ready }) => {
+                let message = "webhooks of this app are served".into();
+                (Some(target), ready, Verdict::Ready { message })
             }
-        };
-        let (target, verdict) = match found {
-            Ok(target) => {
-                (Some(target), Verdict::Ready { message: "webhooks of this app are served".into() })
-            }
-            Err(verdict) => (None, verdict),
+            Err(verdict) => (None, Vec::new(), verdict),
         };
         let spec = state.input.spec.as_ref().ok();
         let app = App {
@@ -292,7 +326,16 @@ impl Planner {
             timeout: spec.map_or(Duration::ZERO, |spec| spec.timeout),
             load: state.load.clone(),
         };
-        (verdict, Some(Arc::new(app)))
+        (verdict, Some(Arc::new(app)), ready)
+    }
+
+    fn find_listener(&self, state: &AppState) -> Result<Found, Verdict> {
+        let spec = state.input.spec.as_ref().map_err(|why| decide::invalid(why))?;
+        let service = service_key(&state.input);
+        let known = service.as_ref().map_or(Known::Missing, |key| self.services.known(key));
+        let slices = service.iter().flat_map(|key| self.services.slices(key));
+        let (key, policy) = (&state.input.meta.key, &self.settings.listeners);
+        decide::target(key, spec, known, slices, &state.endpoints, policy)
     }
 
     // ---- webhooks ----
@@ -420,7 +463,7 @@ impl Planner {
             state: match verdict {
                 Verdict::Ready { .. } => State::Serving,
                 Verdict::Suspended => State::Suspended,
-                Verdict::Stalled { .. } => State::NotReady,
+                Verdict::Reconciling { .. } | Verdict::Stalled { .. } => State::NotReady,
             },
             binding: spec.binding.clone(),
         })
@@ -442,24 +485,11 @@ impl Planner {
 
     // ---- Services ----
 
-    fn put_service(&mut self, input: ServiceInput, step: &mut Step) {
-        let key = input.key.clone();
-        let before = self.services.insert(key.clone(), input);
-        if before.as_ref() != self.services.get(&key) {
-            self.redecide_users(&key, step);
-        }
-    }
-
-    fn remove_service(&mut self, key: &Key, step: &mut Step) {
-        if self.services.remove(key).is_some() {
-            self.redecide_users(key, step);
-        }
-    }
-
-    fn redecide_users(&mut self, service: &Key, step: &mut Step) {
-        let users = self.service_users.get(service).into_iter().flatten();
-        for app in users.cloned().collect::<Vec<_>>() {
-            self.redecide_app(&app, step);
+    fn redecide_users(&mut self, services: impl IntoIterator<Item = Key>, step: &mut Step) {
+        for service in services {
+            for app in self.services.apps(&service) {
+                self.redecide_app(&app, step);
+            }
         }
     }
 }

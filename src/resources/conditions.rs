@@ -14,6 +14,11 @@ pub enum Verdict {
         /// One sentence.
         message: String,
     },
+    /// It is being found out.
+    Reconciling {
+        /// One sentence.
+        message: String,
+    },
     /// It was told not to work.
     Suspended,
     /// It cannot work until somebody changes something.
@@ -40,6 +45,7 @@ impl Verdict {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Ready { .. } => "Succeeded",
+            Self::Reconciling { .. } => "Progressing",
             Self::Suspended => "Suspended",
             Self::Stalled { reason, .. } => reason,
         }
@@ -48,14 +54,17 @@ impl Verdict {
     /// The message of the `Ready` condition.
     pub fn message(&self) -> &str {
         match self {
-            Self::Ready { message } | Self::Stalled { message, .. } => message,
+            Self::Ready { message }
+            | Self::Reconciling { message }
+            | Self::Stalled { message, .. } => message,
             Self::Suspended => "spec.suspend is true: triggers are answered 503",
         }
     }
 
     /// The statuses of [`TYPES`], in their order.
     pub fn statuses(&self) -> [bool; 3] {
-        [self.is_ready(), false, matches!(self, Self::Stalled { .. })]
+        let is_reconciling = matches!(self, Self::Reconciling { .. });
+        [self.is_ready(), is_reconciling, matches!(self, Self::Stalled { .. })]
     }
 
     /// The conditions; `since` gives the moment at which each of [`TYPES`] took its present status.

@@ -9,6 +9,7 @@ use http::HeaderValue;
 use http::uri::PathAndQuery;
 use uuid::Uuid;
 
+use super::Endpoints;
 use crate::resources::{Envelope, Scheme};
 
 /// An app as the trigger path sees it.
@@ -33,12 +34,21 @@ pub struct App {
 /// A listener's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// What is connected to; connections are pooled by it.
-    pub origin: Arc<Origin>,
+    /// What is connected to.
+    pub upstream: Upstream,
     /// The value of the `Host` header.
     pub authority: HeaderValue,
     /// Path and query of the request.
     pub path: PathAndQuery,
+}
+
+/// What calls of a listener go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upstream {
+    /// One address or name; connections are pooled by it.
+    Origin(Arc<Origin>),
+    /// Whichever of a Service's endpoints is ready.
+    Endpoints(Arc<Endpoints>),
 }
 
 /// What a connection to a listener depends on.

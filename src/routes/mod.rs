@@ -1,9 +1,11 @@
 //! From a pair of UUIDs to what a trigger needs: our own table, made for reads.
 
 mod app;
+mod endpoints;
 mod table;
 
-pub use app::{App, Host, Load, Origin, Place, Share, Target};
+pub use app::{App, Host, Load, Origin, Place, Share, Target, Upstream};
+pub use endpoints::{Busy, Endpoint, Endpoints};
 pub use table::{Change, Id, Table};
 
 use std::sync::Arc;

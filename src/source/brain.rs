@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::Pending;
-use crate::plan::{Change, Planner, Settings, Step};
+use super::{LookUps, Pending};
+use crate::plan::{Change, Key, Planner, Settings, Step, Version};
 use crate::routes::Table;
 
 /// One planner, the table that it feeds, and the statuses that wait to be written.
@@ -16,6 +16,7 @@ pub struct Brain {
     planner: Mutex<Planner>,
     routes: Arc<Table>,
     pending: Arc<Pending>,
+    look_ups: Arc<LookUps>,
     version: watch::Sender<u64>,
 }
 
@@ -26,6 +27,7 @@ impl Brain {
             planner: Mutex::new(Planner::new(settings)),
             routes,
             pending: Arc::default(),
+            look_ups: Arc::default(),
             version: watch::channel(0).0,
         }
     }
@@ -47,6 +49,21 @@ impl Brain {
         &self.pending
     }
 
+    /// The Services that are to be looked up.
+    pub fn look_ups(&self) -> &Arc<LookUps> {
+        &self.look_ups
+    }
+
+    /// Takes changes in if, since `version`, nothing else was told of a Service; says whether.
+    pub fn apply_if(&self, service: &Key, version: Version, changes: Vec<Change>) -> bool {
+        let mut planner = self.planner();
+        let is_current = planner.services().version(service) == Some(version);
+        if is_current {
+            self.take(&mut planner, changes);
+        }
+        is_current
+    }
+
     /// The route table.
     pub fn routes(&self) -> &Arc<Table> {
         &self.routes
@@ -60,13 +77,16 @@ impl Brain {
     fn take(&self, planner: &mut Planner, changes: impl IntoIterator<Item = Change>) {
         let mut all = Step::default();
         for change in changes {
-            let Step { routes, statuses, counts } = planner.apply(change);
+            let Step { routes, statuses, counts, endpoints, look_ups } = planner.apply(change);
             all.routes.extend(routes);
             all.statuses.extend(statuses);
             all.counts.extend(counts);
+            all.look_ups.extend(look_ups);
+            endpoints.into_iter().for_each(|(cell, ready)| cell.set(ready));
         }
         self.routes.apply(all.routes);
         self.pending.add(all.statuses, all.counts);
+        self.look_ups.add(all.look_ups);
         self.version.send_modify(|version| *version += 1);
     }
 }

@@ -3,9 +3,11 @@
 mod brain;
 pub mod files;
 pub mod kubernetes;
+mod look_ups;
 mod pending;
 mod store;
 
 pub use brain::Brain;
+pub use look_ups::LookUps;
 pub use pending::Pending;
 pub use store::{Account, StoreError, TokenReviewer, WebhookStore};

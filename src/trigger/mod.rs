@@ -236,6 +236,11 @@ fn call_error(route: &Route, id: Uuid, error: &CallError) -> HttpError {
             error.reason(),
             "The listener did not answer in time.",
         ),
+        CallError::NoEndpoints => HttpError::unavailable(
+            error.reason(),
+            "The listener has no endpoint that is ready.",
+            RETRY,
+        ),
         _ => HttpError::new(StatusCode::BAD_GATEWAY, error.reason(), "The listener failed."),
     }
 }

@@ -8,6 +8,7 @@ mod identity;
 mod leases;
 mod outages;
 mod schema;
+mod services;
 mod statuses;
 mod tokens;
 mod watches;

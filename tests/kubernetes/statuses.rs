@@ -125,7 +125,7 @@ async fn an_unknown_port_stalls_an_app_until_the_service_has_it() {
 
     site.apply(&service("backend", 8080, "web"));
     let message = site.wait_for_reason("webhookapp/shop", "PortNotFound").await;
-    assert_eq!(message, "Service backend has no port \"http\"; it has: 8080 (web)");
+    assert_eq!(message, "Service backend has no TCP port \"http\"; it has: 8080 (web)");
     site.wait("webhookapp/shop", "Stalled");
     site.wait_for_reason("webhook/payments", "AppNotReady").await;
 

@@ -86,9 +86,14 @@ impl Listener {
         self.calls.recv_timeout(Duration::from_secs(20)).expect("a call of the listener")
     }
 
+    /// The next call, if one has come.
+    pub fn try_call(&self) -> Option<Call> {
+        self.calls.try_recv().ok()
+    }
+
     /// Fails when a call came that no test asked for.
     pub fn expect_no_call(&self) {
-        if let Ok(call) = self.calls.try_recv() {
+        if let Some(call) = self.try_call() {
             panic!("a call came: {call:?}");
         }
     }

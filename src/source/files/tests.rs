@@ -15,7 +15,7 @@ use super::{Files, FilesError};
 use crate::plan::address::AddressPolicy;
 use crate::plan::decide::ListenerPolicy;
 use crate::plan::identity::IdentityKey;
-use crate::plan::{Key, Settings};
+use crate::plan::{Key, Reach, Settings};
 use crate::resources::Webhook;
 use crate::routes::{State, Table};
 use crate::source::{Brain, StoreError, WebhookStore};
@@ -93,7 +93,11 @@ impl Place {
         let brain = Arc::new(Brain::new(
             Settings {
                 external_url: "http://hooks".into(),
-                listeners: ListenerPolicy { allow_url: true, addresses: AddressPolicy::default() },
+                listeners: ListenerPolicy {
+                    allow_url: true,
+                    addresses: AddressPolicy::default(),
+                    reach: Reach::Address,
+                },
                 identity: IdentityKey::new(&[7; 32]).unwrap(),
             },
             Arc::new(Table::default()),

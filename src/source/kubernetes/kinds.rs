@@ -5,11 +5,14 @@ use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Resource;
 use serde::de::DeserializeOwned;
 
 use super::raw::Raw;
-use crate::plan::{AppInput, Change, Key, Kind, Observed, Planner, ServiceInput, WebhookInput};
+use crate::plan::{
+    AppInput, Change, Key, Kind, Observed, Planner, ServiceInput, SliceInput, WebhookInput,
+};
 use crate::resources::{Webhook, WebhookApp};
 
 /// A kind that is watched.
@@ -24,11 +27,22 @@ pub trait Watched:
     /// What is told when the object is there.
     fn change(self) -> Change;
 
+    /// What is told of an object. One that is being deleted counts as gone: it serves no more,
+    /// whoever holds it up.
+    fn told(self) -> Change {
+        if is_going(&self) { Self::gone(Key::of(&self)) } else { self.change() }
+    }
+
     /// What is told when the object is not there any more.
     fn gone(key: Key) -> Change;
 
     /// What is told about the known objects that a list did not have.
     fn missing(planner: &Planner, listed: &HashSet<Key>) -> Vec<Change>;
+}
+
+/// Whether an object is being deleted.
+pub fn is_going(object: &impl Resource) -> bool {
+    object.meta().deletion_timestamp.is_some()
 }
 
 impl Watched for Raw<WebhookApp> {
@@ -85,7 +99,21 @@ impl Watched for Service {
     }
 
     fn missing(planner: &Planner, listed: &HashSet<Key>) -> Vec<Change> {
-        planner.gone_services(listed)
+        planner.services().missing(listed).into_iter().map(Change::ServiceGone).collect()
+    }
+}
+
+impl Watched for EndpointSlice {
+    fn change(self) -> Change {
+        SliceInput::of(&self).map_or_else(|| Change::SliceGone(Key::of(&self)), Change::Slice)
+    }
+
+    fn gone(key: Key) -> Change {
+        Change::SliceGone(key)
+    }
+
+    fn missing(planner: &Planner, listed: &HashSet<Key>) -> Vec<Change> {
+        planner.services().missing_slices(listed).into_iter().map(Change::SliceGone).collect()
     }
 }
 

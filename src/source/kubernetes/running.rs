@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::Client;
 use tokio::select;
 use tokio::sync::watch::{self, Receiver, Sender};
 use tokio::task::{JoinError, JoinSet};
@@ -12,7 +14,8 @@ use super::lease::Lease;
 use super::raw::Raw;
 use super::statuses::Statuses;
 use super::watch::watch;
-use super::{Kubernetes, NAME, leader};
+use super::{Kubernetes, NAME, leader, services};
+use crate::plan::Change;
 use crate::resources::{Webhook, WebhookApp};
 use crate::source::Brain;
 
@@ -49,17 +52,14 @@ impl Running {
 /// Starts the watches and the competition for the lease.
 pub fn start(kubernetes: &Kubernetes, brain: &Arc<Brain>, stop: Receiver<bool>) -> Running {
     let client = &kubernetes.client;
-    let mut watches = Watches { kubernetes, brain, stop: &stop, tasks: JoinSet::new() };
-    let scopes = scopes(&kubernetes.watch_namespaces);
-    let unsynced = Sender::new(KINDS * scopes.len());
-    for namespace in scopes {
-        watches.add::<Raw<WebhookApp>>(&namespace, &unsynced);
-        watches.add::<Raw<Webhook>>(&namespace, &unsynced);
-        watches.add::<Service>(&namespace, &unsynced);
-    }
-    let mut tasks = watches.tasks;
+    let mut tasks = JoinSet::new();
     let (synced_sender, synced) = watch::channel(false);
-    tasks.spawn(until(stop.clone(), announce(unsynced.subscribe(), synced_sender)));
+    let watching = Watching {
+        client: client.clone(),
+        brain: Arc::clone(brain),
+        scopes: scopes(&kubernetes.watch_namespaces),
+    };
+    tasks.spawn(until(stop.clone(), watching.run(synced_sender)));
     let (leading_sender, leading) = watch::channel(false);
     let identity = kubernetes.identity.clone();
     let lease = Lease::new(client.clone(), &kubernetes.namespace, NAME, identity);
@@ -68,21 +68,77 @@ pub fn start(kubernetes: &Kubernetes, brain: &Arc<Brain>, stop: Receiver<bool>) 
     Running { synced, leading, tasks }
 }
 
-/// How many kinds are watched in each namespace.
-const KINDS: usize = 3;
-
-struct Watches<'a> {
-    kubernetes: &'a Kubernetes,
-    brain: &'a Arc<Brain>,
-    stop: &'a Receiver<bool>,
-    tasks: JoinSet<()>,
+/// What every watch needs.
+struct Watching {
+    client: Client,
+    brain: Arc<Brain>,
+    scopes: Vec<Option<String>>,
 }
 
-impl Watches<'_> {
-    fn add<K: Watched>(&mut self, namespace: &Option<String>, unsynced: &Sender<usize>) {
-        let client = self.kubernetes.client.clone();
-        let watch = watch::<K>(client, namespace.clone(), Arc::clone(self.brain), unsynced.clone());
-        self.tasks.spawn(until(self.stop.clone(), watch));
+impl Watching {
+    /// Watches for ever; `synced` turns true when everything was listed once.
+    ///
+    /// Services come after apps: of those only what an app names is kept.
+    async fn run(self, synced: Sender<bool>) {
+        let (mut resources, mut services) = (Group::default(), Group::default());
+        self.add::<Raw<WebhookApp>>(&mut resources);
+        self.add::<Raw<Webhook>>(&mut resources);
+        let listed = resources.listed();
+        select! {
+            () = resources.run() => return,
+            () = listed => {}
+        }
+        // These are in the lists that follow; what is named from now on may not be.
+        let named = self.brain.look_ups().take_all();
+        self.add::<Service>(&mut services);
+        self.add::<EndpointSlice>(&mut services);
+        let listed = services.listed();
+        let then = async {
+            listed.await;
+            self.brain.apply(named.into_iter().map(Change::ServiceSettled));
+            tracing::info!("all resources are known");
+            synced.send_replace(true);
+            services::look_up(&self.client, &self.brain).await;
+        };
+        select! {
+            () = resources.run() => {}
+            () = services.run() => {}
+            () = then => {}
+        }
+    }
+
+    fn add<K: Watched>(&self, group: &mut Group) {
+        for namespace in &self.scopes {
+            group.unlisted.send_modify(|left| *left += 1);
+            let (client, brain) = (self.client.clone(), Arc::clone(&self.brain));
+            let watch = watch::<K>(client, namespace.clone(), brain, group.unlisted.clone());
+            group.watches.spawn(watch);
+        }
+    }
+}
+
+/// Watches of some kinds. Dropping it ends them.
+#[derive(Default)]
+struct Group {
+    watches: JoinSet<()>,
+    /// How many of them have not listed yet.
+    unlisted: Sender<usize>,
+}
+
+impl Group {
+    /// Resolves when each has listed once.
+    fn listed(&self) -> impl Future<Output = ()> + use<> {
+        let mut unlisted = self.unlisted.subscribe();
+        async move { drop(unlisted.wait_for(|left| *left == 0).await) }
+    }
+
+    /// Never resolves, because no watch ends; a panic of one goes on here.
+    async fn run(&mut self) {
+        while let Some(ended) = self.watches.join_next().await {
+            if let Err(Ok(panic)) = ended.map_err(JoinError::try_into_panic) {
+                std::panic::resume_unwind(panic);
+            }
+        }
     }
 }
 
@@ -91,16 +147,6 @@ fn scopes(namespaces: &[String]) -> Vec<Option<String>> {
         return vec![None];
     }
     namespaces.iter().cloned().map(Some).collect()
-}
-
-async fn announce(mut unsynced: Receiver<usize>, synced: Sender<bool>) {
-    // The count's senders live in the watches: without them there is nothing to announce.
-    if unsynced.wait_for(|left| *left == 0).await.is_ok() {
-        tracing::info!("all resources are known");
-        synced.send_replace(true);
-    }
-    // Kept, so that receivers do not see a closed channel.
-    synced.closed().await;
 }
 
 async fn until(mut stop: Receiver<bool>, work: impl Future<Output = ()>) {

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::backoff::{Outage, WatchBackoff};
 use super::call::describe;
-use super::kinds::Watched;
+use super::kinds::{Watched, is_going};
 use crate::plan::{Change, Key};
 use crate::source::Brain;
 
@@ -91,14 +91,14 @@ impl Feed {
                 if !is_going(&object) {
                     self.listed.insert(Key::of(&object));
                 }
-                changes.push(change(object));
+                changes.push(object.told());
             }
             Event::InitDone => {
                 self.brain.apply(std::mem::take(changes));
                 self.forget_missing::<K>();
                 self.count_synced();
             }
-            Event::Apply(object) => changes.push(change(object)),
+            Event::Apply(object) => changes.push(object.told()),
             Event::Delete(object) => changes.push(K::gone(Key::of(&object))),
         }
     }
@@ -129,15 +129,6 @@ impl Feed {
             _ => tracing::debug!(%kind, why, "the watch is still interrupted"),
         }
     }
-}
-
-/// An object that is being deleted counts as gone: it serves no more, whoever holds it up.
-fn is_going(object: &impl kube::Resource) -> bool {
-    object.meta().deletion_timestamp.is_some()
-}
-
-fn change<K: Watched>(object: K) -> Change {
-    if is_going(&object) { K::gone(Key::of(&object)) } else { object.change() }
 }
 
 fn explain(error: &watcher::Error) -> String {

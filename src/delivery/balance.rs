@@ -1,0 +1,110 @@
+//! Which endpoint a call goes to: the less burdened of two that are drawn by lot.
+//!
+//! Two draws suffice for an even load, and many callers that look at the same moment do not all
+//! run to the same endpoint (M. Mitzenmacher, "The Power of Two Choices in Randomized Load
+//! Balancing", 2001).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::routes::{Busy, Endpoint};
+
+/// How long an endpoint that could not be connected to is passed over while there are others: an
+/// EndpointSlice tells of a node that is gone only after most of a minute.
+const REST: Duration = Duration::from_secs(10);
+
+/// Chooses an endpoint that was not tried yet; `None` when there is none.
+pub fn pick(ready: &[Arc<Endpoint>], tried: &[Arc<Endpoint>]) -> Option<Busy> {
+    if tried.is_empty() {
+        return of_two(ready);
+    }
+    let is_tried = |endpoint: &Arc<Endpoint>| tried.iter().any(|one| Arc::ptr_eq(one, endpoint));
+    let left: Vec<_> = ready.iter().filter(|endpoint| !is_tried(endpoint)).cloned().collect();
+    of_two(&left)
+}
+
+fn of_two(candidates: &[Arc<Endpoint>]) -> Option<Busy> {
+    let chosen = match candidates {
+        [] => return None,
+        [only] => only,
+        _ => {
+            let first = fastrand::usize(..candidates.len());
+            // Drawn from those behind the first, all the way around: never the same twice.
+            let step = fastrand::usize(1..candidates.len());
+            let second = &candidates[(first + step) % candidates.len()];
+            std::cmp::min_by_key(&candidates[first], second, |endpoint| endpoint.burden())
+        }
+    };
+    Some(chosen.enter())
+}
+
+/// Passes an endpoint over for a while.
+pub fn rest(endpoint: &Arc<Endpoint>) {
+    if endpoint.rest(true) {
+        return;
+    }
+    let endpoint = endpoint.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(REST).await;
+        endpoint.rest(false);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::Scheme;
+    use crate::routes::{Endpoints, Host, Origin};
+
+    fn endpoints(count: u8) -> Vec<Arc<Endpoint>> {
+        let origin = |n| Origin {
+            scheme: Scheme::Http,
+            host: Host::Address([192, 0, 2, n].into()),
+            port: 8080,
+            server_name: "shop.team-a.svc".into(),
+        };
+        let endpoints = Endpoints::default();
+        endpoints.set((0..count).map(origin).collect());
+        let ready = endpoints.ready();
+        ready.to_vec()
+    }
+
+    #[test]
+    fn calls_that_stay_open_spread_evenly() {
+        let ready = endpoints(10);
+        let _open: Vec<_> = (0..1000).filter_map(|_| pick(&ready, &[])).collect();
+        // By lot alone, some endpoint would have 120 or more nearly always.
+        assert!(
+            ready.iter().all(|endpoint| (90..=110).contains(&endpoint.burden().1)),
+            "{ready:?}"
+        );
+    }
+
+    #[test]
+    fn of_two_endpoints_the_less_burdened_one_is_taken() {
+        let ready = endpoints(2);
+        let _call = ready[0].enter();
+        assert!((0..50).all(|_| Arc::ptr_eq(&pick(&ready, &[]).unwrap(), &ready[1])));
+    }
+
+    #[test]
+    fn what_was_tried_is_not_tried_again() {
+        let ready = endpoints(3);
+        let mut tried = Vec::new();
+        while let Some(busy) = pick(&ready, &tried) {
+            assert!(!tried.iter().any(|one| Arc::ptr_eq(one, &busy)));
+            tried.push(busy.clone());
+        }
+        assert_eq!(tried.len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_failed_is_passed_over_for_a_while() {
+        let ready = endpoints(2);
+        rest(&ready[0]);
+        let _calls: Vec<_> = (0..10).map(|_| ready[1].enter()).collect();
+        assert!((0..50).all(|_| Arc::ptr_eq(&pick(&ready, &[]).unwrap(), &ready[1])));
+        tokio::time::sleep(REST + Duration::from_millis(1)).await;
+        assert!((0..50).all(|_| Arc::ptr_eq(&pick(&ready, &[]).unwrap(), &ready[0])));
+    }
+}

@@ -1,0 +1,128 @@
+//! The ready endpoints of an app's Service: a list that is swapped as a whole, under every route
+//! of the app at once.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+
+use super::Origin;
+
+/// The endpoints that calls of one app go to. Reads are lock-free.
+#[derive(Debug, Default)]
+pub struct Endpoints {
+    ready: ArcSwap<Vec<Arc<Endpoint>>>,
+}
+
+impl Endpoints {
+    /// The endpoints that are ready now.
+    pub fn ready(&self) -> impl Deref<Target = Arc<Vec<Arc<Endpoint>>>> {
+        self.ready.load()
+    }
+
+    /// Makes these the ready endpoints. One that stays keeps what is known of it. For one caller
+    /// at a time.
+    pub fn set(&self, origins: Vec<Origin>) {
+        let before = self.ready.load();
+        if before.iter().map(|endpoint| &*endpoint.origin).eq(&origins) {
+            return;
+        }
+        let endpoint = |origin: Origin| {
+            let known = before.iter().find(|endpoint| *endpoint.origin == origin);
+            known.cloned().unwrap_or_else(|| Arc::new(Endpoint::new(origin)))
+        };
+        self.ready.store(Arc::new(origins.into_iter().map(endpoint).collect()));
+    }
+}
+
+/// Two lists are the same to a route: what is ready now is no part of what was planned.
+impl PartialEq for Endpoints {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Endpoints {}
+
+/// One endpoint, and what calls have learned of it.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// What is connected to; connections are pooled by it.
+    pub origin: Arc<Origin>,
+    in_flight: AtomicUsize,
+    resting: AtomicBool,
+}
+
+impl Endpoint {
+    fn new(origin: Origin) -> Self {
+        Self {
+            origin: Arc::new(origin),
+            in_flight: AtomicUsize::new(0),
+            resting: AtomicBool::new(false),
+        }
+    }
+
+    /// How little it is wished for: first whether it could not be connected to a moment ago, then
+    /// its calls under way.
+    pub fn burden(&self) -> (bool, usize) {
+        (self.resting.load(Ordering::Relaxed), self.in_flight.load(Ordering::Relaxed))
+    }
+
+    /// Counts a call, until what is returned is dropped.
+    pub fn enter(self: &Arc<Self>) -> Busy {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+
+    /// Sets whether it is passed over while there are others; says what was set before.
+    pub fn rest(&self, resting: bool) -> bool {
+        self.resting.swap(resting, Ordering::Relaxed)
+    }
+}
+
+/// A call under way at an endpoint.
+#[derive(Debug)]
+pub struct Busy(Arc<Endpoint>);
+
+impl Deref for Busy {
+    type Target = Arc<Endpoint>;
+
+    fn deref(&self) -> &Arc<Endpoint> {
+        &self.0
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::Scheme;
+    use crate::routes::Host;
+
+    fn origin(last: u8) -> Origin {
+        let host = Host::Address([192, 0, 2, last].into());
+        Origin { scheme: Scheme::Http, host, port: 8080, server_name: "shop.team-a.svc".into() }
+    }
+
+    #[test]
+    fn an_endpoint_that_stays_keeps_its_calls_and_one_that_comes_back_starts_afresh() {
+        let endpoints = Endpoints::default();
+        endpoints.set(vec![origin(1), origin(2)]);
+        let calls: Vec<_> = endpoints.ready().iter().map(Endpoint::enter).collect();
+        endpoints.set(vec![origin(2), origin(3)]);
+        let burdens = |endpoints: &Endpoints| {
+            endpoints.ready().iter().map(|endpoint| endpoint.burden().1).collect::<Vec<_>>()
+        };
+        assert_eq!(burdens(&endpoints), [1, 0]);
+        endpoints.set(vec![origin(1), origin(2)]);
+        assert_eq!(burdens(&endpoints), [0, 1]);
+        drop(calls);
+        assert_eq!(burdens(&endpoints), [0, 0]);
+    }
+}

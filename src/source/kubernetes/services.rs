@@ -1,0 +1,86 @@
+//! Looks up the Services that apps begin to name: their watch may have told of them long before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::ListParams;
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use tokio::select;
+use tokio::time::sleep;
+
+use super::backoff::delay;
+use super::call::{CallError, call};
+use super::kinds::Watched;
+use crate::plan::input::SERVICE_NAME_LABEL;
+use crate::plan::{Change, Key};
+use crate::source::Brain;
+
+/// How many Services are looked up at once.
+const CONCURRENCY: usize = 8;
+
+/// The longest wait before a Service that could not be looked up is tried again.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Looks up what becomes due, for ever.
+pub async fn look_up(client: &Client, brain: &Arc<Brain>) {
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        select! {
+            service = brain.look_ups().take(), if under_way.len() < CONCURRENCY => {
+                under_way.push(settle(client, brain, service));
+            }
+            Some(()) = under_way.next() => {}
+        }
+    }
+}
+
+/// Tries until the Service is settled, or named no more.
+async fn settle(client: &Client, brain: &Brain, service: Key) {
+    let mut failures = 0;
+    loop {
+        let version = brain.planner().services().version(&service);
+        let Some(version) = version else { return };
+        match find(client, &service).await {
+            Ok(found) => {
+                if brain.apply_if(&service, version, found) {
+                    return;
+                }
+                // What the watches told meanwhile may be newer than what was found: once more.
+            }
+            Err(error) => {
+                failures += 1;
+                tracing::warn!(%service, %error, "a Service could not be looked up");
+                sleep(delay(failures, LONGEST_WAIT)).await;
+            }
+        }
+    }
+}
+
+/// What there is of a Service: it and its slices. A list of one needs no right besides those of
+/// the watch.
+async fn find(client: &Client, service: &Key) -> Result<Vec<Change>, CallError> {
+    let itself = ListParams::default().fields(&format!("metadata.name={}", service.name));
+    let of_it = ListParams::default().labels(&format!("{SERVICE_NAME_LABEL}={}", service.name));
+    let mut changes = list::<Service>(client, service, itself).await?;
+    changes.extend(list::<EndpointSlice>(client, service, of_it).await?);
+    changes.push(Change::ServiceSettled(service.clone()));
+    Ok(changes)
+}
+
+async fn list<K>(
+    client: &Client,
+    service: &Key,
+    params: ListParams,
+) -> Result<Vec<Change>, CallError>
+where
+    K: Watched + Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
+{
+    let api = Api::<K>::namespaced(client.clone(), &service.namespace);
+    Ok(call(api.list(&params)).await?.into_iter().map(K::told).collect())
+}
