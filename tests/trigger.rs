@@ -368,6 +368,31 @@ fn after_sigterm_what_is_under_way_is_finished_and_nothing_new_is_taken() {
 }
 
 #[test]
+fn during_the_shutdown_delay_everything_is_served_and_each_connection_ends_with_its_answer() {
+    let mut setting = setting("", "", &["--shutdown-delay", "1h"]);
+    let trigger = setting.head("Content-Length: 2\r\n") + "{}";
+    let mut open = connect(&setting.operator.url());
+    let mut ask = || {
+        open.write_all(trigger.as_bytes()).unwrap();
+        read_response(&mut open).unwrap()
+    };
+    let before = ask();
+    assert_eq!((before.status, before.header("connection")), (200, None));
+    setting.operator.terminate();
+    let readyz = format!("{}/readyz", setting.operator.admin);
+    support::operator::eventually("not to be ready", || {
+        (request("GET", &readyz, &[], b"").status == 503).then_some(())
+    });
+    let last = ask();
+    assert_eq!((last.status, last.header("connection")), (200, Some("close")));
+    is_closed(&mut open);
+    assert_eq!(post(&setting.operator.url(), "{}").status, 200, "the port is open");
+    // A second signal insists.
+    setting.operator.terminate();
+    assert_eq!(setting.operator.wait().code(), Some(143));
+}
+
+#[test]
 fn after_the_drain_timeout_what_is_under_way_is_cut_off() {
     let mut setting = setting("    timeout: 60s", "", &["--drain-timeout", "300ms"]);
     setting.listener.behave(Behaviour::Hang);

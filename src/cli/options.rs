@@ -36,6 +36,10 @@ pub struct ServeArgs {
     /// PEM file of certificate authorities to trust for https listeners, besides the system's
     #[arg(long, env = "WEBHOOK_OPERATOR_LISTENER_CA_FILE", value_name = "FILE")]
     pub listener_ca_file: Option<PathBuf>,
+    /// After SIGTERM, how long everything is served on while others stop sending here: not ready at
+    /// once, each connection ends with its next answer, and only then the ports close
+    #[arg(long, env = "WEBHOOK_OPERATOR_SHUTDOWN_DELAY", default_value = "0s", value_parser = time_or_none, value_name = "TIME")]
+    pub shutdown_delay: Duration,
     /// Threads that take triggers, each with connections of its own [default: one a core]
     #[arg(long, env = "WEBHOOK_OPERATOR_TRIGGER_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub trigger_threads: Option<u16>,
@@ -77,7 +81,7 @@ pub struct LimitArgs {
     /// How long a connection may stay open between requests
     #[arg(long, env = "WEBHOOK_OPERATOR_KEEP_ALIVE_TIMEOUT", default_value = "75s", value_parser = time, value_name = "TIME")]
     keep_alive_timeout: Duration,
-    /// How long what is under way may take after SIGTERM
+    /// How long what is under way may take after the ports closed
     #[arg(long, env = "WEBHOOK_OPERATOR_DRAIN_TIMEOUT", default_value = "30s", value_parser = time, value_name = "TIME")]
     drain_timeout: Duration,
 }
@@ -159,6 +163,11 @@ pub fn base_url(text: &str) -> Result<String, String> {
 pub fn time(text: &str) -> Result<Duration, String> {
     let parsed = duration::parse(text).filter(|time| !time.is_zero());
     parsed.ok_or_else(|| "must be a duration such as 500ms, 10s or 5m".into())
+}
+
+/// A duration that may be zero.
+fn time_or_none(text: &str) -> Result<Duration, String> {
+    if text == "0s" { Ok(Duration::ZERO) } else { time(text) }
 }
 
 /// A positive number, with `Ki`, `Mi` or `Gi` after it if wanted.

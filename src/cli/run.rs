@@ -111,7 +111,7 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
         identity,
     };
     let brain = Arc::new(Brain::new(settings, Arc::default()));
-    let source = kubernetes.start(&brain, stop.clone());
+    let mut source = kubernetes.start(&brain, stop.clone());
     let parts = Parts {
         store: Arc::new(kubernetes.webhooks(&brain)),
         brain,
@@ -123,7 +123,8 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
     };
     let server = Running::start(bound, &args.serve, parts, stop)?;
     serve::print_ready(scheme, ports);
-    // A source that ended by itself must not leave a server behind that knows nothing new.
+    // A source that ended by itself must not leave a server behind that knows nothing new. One that
+    // was told to stop gives the lease back at once, and is followed until nothing is served.
     let serving = async {
         server.finished().await;
         Ok(())

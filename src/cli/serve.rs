@@ -25,7 +25,7 @@ use super::output;
 use crate::admin::{self, Health};
 use crate::app_api::{self, ApiFields, AppApi, Tokens};
 use crate::delivery::{Caller, Connector};
-use crate::http::{Acceptor, Drain, Limits};
+use crate::http::{Acceptor, Drain, Limits, Phase, phases};
 use crate::plan::address::AddressPolicy;
 use crate::source::{Brain, TokenReviewer, WebhookStore};
 use crate::trigger::{Budget, Pipeline, Shared};
@@ -134,11 +134,12 @@ impl Running {
         stop: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
         let limits = Arc::new(args.limits.limits());
+        let phase = phases(stop.clone(), args.shutdown_delay);
         let shared = Arc::new(Shared {
             routes: parts.brain.routes().clone(),
             limits: limits.clone(),
             budget: Budget::new(limits.buffered_bytes),
-            draining: draining(stop.clone()),
+            draining: draining(phase.clone()),
             max_body_bytes: args.limits.max_body_bytes,
         });
         let connector = Connector::new(parts.listener_addresses, args.listener_ca_file.clone())
@@ -152,7 +153,7 @@ impl Running {
         let mut trigger_threads = Vec::new();
         for (number, listener) in bound.trigger.into_iter().enumerate() {
             let (pipeline, caller) = pipeline();
-            let drain = Drain::new(stop.clone());
+            let drain = Drain::new(phase.clone());
             let serve =
                 serve_triggers(acceptor.clone(), listener, pipeline, caller, drain, limits.drain);
             trigger_threads.push(spawn_thread(number, serve)?);
@@ -164,7 +165,7 @@ impl Running {
             parts.reviewer,
             now,
         ));
-        let admin = admin::router(Health { synced: parts.synced, stopping: stop.clone() });
+        let admin = admin::router(Health { synced: parts.synced, stopping: stop });
         let (triggers, caller) = pipeline();
         tokio::spawn(caller.sweep());
         let ports = vec![
@@ -173,9 +174,9 @@ impl Running {
                 app_api,
                 Some(triggers),
                 limits.clone(),
-                stop.clone(),
+                phase.clone(),
             )),
-            tokio::spawn(serve_router(bound.admin, admin, None, limits, stop)),
+            tokio::spawn(serve_router(bound.admin, admin, None, limits, phase)),
         ];
         Ok(Self { trigger_threads, ports })
     }
@@ -199,11 +200,11 @@ pub fn print_ready(scheme: &str, addresses: Addresses) {
     ));
 }
 
-fn draining(mut stop: watch::Receiver<bool>) -> Arc<AtomicBool> {
+fn draining(mut phase: watch::Receiver<Phase>) -> Arc<AtomicBool> {
     let draining = Arc::new(AtomicBool::new(false));
     let flag = draining.clone();
     tokio::spawn(async move {
-        if stop.wait_for(|stop| *stop).await.is_ok() {
+        if phase.wait_for(|phase| *phase == Phase::Closing).await.is_ok() {
             flag.store(true, Ordering::Relaxed);
         }
     });
@@ -251,10 +252,10 @@ async fn serve_router(
     router: Router,
     triggers: Option<Pipeline>,
     limits: Arc<Limits>,
-    stop: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
 ) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
-    let drain = Drain::new(stop);
+    let drain = Drain::new(phase);
     let service = service_fn(move |request: Request<Incoming>| {
         let (router, triggers) = (router.clone(), triggers.clone());
         async move {

@@ -6,45 +6,18 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::connection;
+use super::drain::Drain;
 use super::limits::Limits;
 use super::service::{Answer, Serve};
 use super::sniff::{self, Protocol};
 
 /// How long to wait when the system has no file descriptor left for a connection.
 const OUT_OF_FILES: Duration = Duration::from_millis(100);
-
-/// The signal to stop, and the count of what is still open.
-#[derive(Clone, Debug)]
-pub struct Drain {
-    draining: watch::Receiver<bool>,
-    /// Each connection holds a clone; when the last is gone, all are done.
-    open: Arc<watch::Sender<()>>,
-}
-
-impl Drain {
-    /// A drain that begins when `draining` turns true.
-    pub fn new(draining: watch::Receiver<bool>) -> Self {
-        Self { draining, open: Arc::new(watch::channel(()).0) }
-    }
-
-    /// Resolves when the server begins to stop.
-    pub async fn begun(&mut self) {
-        // A signal that can no longer come is as good as one that came.
-        let _ = self.draining.wait_for(|draining| *draining).await;
-    }
-
-    /// Resolves when every connection that was accepted under this drain has ended.
-    pub async fn finished(self) {
-        let mut open = self.open.subscribe();
-        drop(self);
-        while open.changed().await.is_ok() {}
-    }
-}
 
 /// Accepts connections of one port and serves each in a task of its own.
 #[derive(Clone)]
@@ -106,10 +79,10 @@ impl Acceptor {
         drain: &Drain,
     ) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        let (limits, draining) = (&self.limits, drain.draining.clone());
+        let limits = &self.limits;
         let Some(tls) = &self.tls else {
             let protocol = timeout(limits.header_read, sniff::protocol(&stream)).await??;
-            connection::serve(stream, protocol, service, limits, draining).await;
+            connection::serve(stream, protocol, service, limits, drain).await;
             return Ok(());
         };
         let stream = timeout(limits.header_read, tls.accept(stream)).await??;
@@ -117,7 +90,7 @@ impl Acceptor {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
         };
-        connection::serve(stream, protocol, service, limits, draining).await;
+        connection::serve(stream, protocol, service, limits, drain).await;
         Ok(())
     }
 }

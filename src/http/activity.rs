@@ -54,10 +54,15 @@ impl Activity {
         InFlight(Arc::clone(self))
     }
 
+    /// Whether a request is under way.
+    pub fn is_busy(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0
+    }
+
     /// When this connection runs out of what.
     pub fn deadline(&self, header_read: Duration, keep_alive: Duration) -> Deadline {
         let at = |millis| self.began + Duration::from_millis(millis);
-        if self.in_flight.load(Ordering::Relaxed) > 0 {
+        if self.is_busy() {
             return Deadline::Busy;
         }
         match self.head_since.load(Ordering::Relaxed) {
@@ -67,9 +72,7 @@ impl Activity {
     }
 
     fn bytes_came(&self) {
-        if self.in_flight.load(Ordering::Relaxed) == 0
-            && self.head_since.load(Ordering::Relaxed) == NOT_READING
-        {
+        if !self.is_busy() && self.head_since.load(Ordering::Relaxed) == NOT_READING {
             self.head_since.store(self.now(), Ordering::Relaxed);
         }
     }

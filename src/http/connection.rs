@@ -13,10 +13,10 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use super::activity::{Activity, Deadline, Observed};
+use super::drain::{Drain, Phase};
 use super::limits::{HEADERS, Limits, STREAMS};
 use super::service::{Answer, Serve};
 use super::sniff::Protocol;
@@ -30,7 +30,7 @@ pub async fn serve<B: Answer>(
     protocol: Protocol,
     service: impl Serve<B>,
     limits: &Limits,
-    draining: watch::Receiver<bool>,
+    drain: &Drain,
 ) {
     let activity = Activity::begin();
     let io = TokioIo::new(Observed::new(stream, activity.clone()));
@@ -49,11 +49,11 @@ pub async fn serve<B: Answer>(
     match protocol {
         Protocol::Http1 => {
             let connection = http1(limits).serve_connection(io, counted);
-            drive(connection, &activity, limits, draining).await;
+            drive(connection, &activity, limits, drain).await;
         }
         Protocol::Http2 => {
             let connection = http2(limits).serve_connection(io, counted);
-            drive(connection, &activity, limits, draining).await;
+            drive(connection, &activity, limits, drain).await;
         }
     }
 }
@@ -118,27 +118,25 @@ async fn drive<C: Graceful>(
     connection: C,
     activity: &Arc<Activity>,
     limits: &Limits,
-    mut draining: watch::Receiver<bool>,
+    drain: &Drain,
 ) {
     let mut connection = pin!(connection);
     let mut timer = pin!(Timer::new(limits));
-    let signal = draining.clone();
-    let mut drain = pin!(async move {
-        // The sender lives as long as the server.
-        let _ = draining.wait_for(|draining| *draining).await;
-    });
-    let (mut finishing, mut listening) = (false, false);
+    let mut phase = drain.watch();
+    let mut finishing = false;
     poll_fn(|cx| {
-        // Polled once, it wakes this task when the drain begins: a task has the same waker all its
-        // life. Until then a look is enough.
-        let begun = !listening || signal.has_changed().unwrap_or(true);
-        listening = true;
-        if begun && !finishing && drain.as_mut().poll(cx).is_ready() {
+        if !finishing && phase.now(cx) == Phase::Closing {
             finishing = true;
             connection.as_mut().finish();
         }
         if connection.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
+        }
+        // While an answer is due, the end can be announced with it. An idle connection is left
+        // alone as long as that can be: its client may be sending at this very moment.
+        if !finishing && phase.now(cx) == Phase::Stopping && activity.is_busy() {
+            finishing = true;
+            connection.as_mut().finish();
         }
         loop {
             match timer.as_mut().poll(cx, activity) {

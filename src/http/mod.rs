@@ -3,13 +3,15 @@
 mod accept;
 mod activity;
 mod connection;
+mod drain;
 mod error;
 mod limits;
 mod service;
 mod sniff;
 mod tls;
 
-pub use accept::{Acceptor, Drain};
+pub use accept::Acceptor;
+pub use drain::{Drain, Phase, phases};
 pub use error::{HttpError, json_response};
 pub use limits::Limits;
 pub use tls::{CertificateFiles, TlsError};

@@ -109,7 +109,7 @@ impl Kubernetes {
         Tokens::new(self.client.clone())
     }
 
-    /// Begins to watch and to compete for the lease; `stop` turning true ends both.
+    /// Begins to watch, and to compete for the lease until `stop` turns true.
     pub fn start(&self, brain: &Arc<Brain>, stop: Receiver<bool>) -> Running {
         running::start(self, brain, stop)
     }

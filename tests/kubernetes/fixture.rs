@@ -226,7 +226,7 @@ impl Operator {
     }
 
     /// Ends it as SIGTERM does.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.stop.send_replace(true);
         tokio::time::timeout(DEADLINE, self.running.join())
             .await

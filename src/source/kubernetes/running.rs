@@ -23,7 +23,9 @@ use crate::source::Brain;
 pub struct Running {
     synced: Receiver<bool>,
     leading: Receiver<bool>,
-    tasks: JoinSet<()>,
+    /// One task each, which ends with this.
+    watching: JoinSet<()>,
+    competing: JoinSet<()>,
 }
 
 impl Running {
@@ -37,35 +39,37 @@ impl Running {
         self.leading.clone()
     }
 
-    /// Waits for the end after `stop` turned true: at most some seconds, for the lease.
+    /// Waits until the lease was given back after `stop` turned true: at most some seconds. What is
+    /// served then is watched on until this is dropped.
     ///
     /// # Errors
-    /// When a task panicked: the others are ended then, because a source in part is none.
-    pub async fn join(mut self) -> Result<(), JoinError> {
-        while let Some(ended) = self.tasks.join_next().await {
-            ended?;
+    /// When a task panicked: a source in part is none.
+    pub async fn join(&mut self) -> Result<(), JoinError> {
+        select! {
+            Some(ended) = self.watching.join_next() => ended,
+            Some(ended) = self.competing.join_next() => ended,
+            else => Ok(()),
         }
-        Ok(())
     }
 }
 
 /// Starts the watches and the competition for the lease.
 pub fn start(kubernetes: &Kubernetes, brain: &Arc<Brain>, stop: Receiver<bool>) -> Running {
     let client = &kubernetes.client;
-    let mut tasks = JoinSet::new();
+    let (mut watching, mut competing) = (JoinSet::new(), JoinSet::new());
     let (synced_sender, synced) = watch::channel(false);
-    let watching = Watching {
+    let watches = Watching {
         client: client.clone(),
         brain: Arc::clone(brain),
         scopes: scopes(&kubernetes.watch_namespaces),
     };
-    tasks.spawn(until(stop.clone(), watching.run(synced_sender)));
+    watching.spawn(watches.run(synced_sender));
     let (leading_sender, leading) = watch::channel(false);
     let identity = kubernetes.identity.clone();
     let lease = Lease::new(client.clone(), &kubernetes.namespace, NAME, identity);
     let statuses = Statuses::new(client.clone(), Arc::clone(brain));
-    tasks.spawn(leader::lead(lease, statuses, leading_sender, synced.clone(), stop));
-    Running { synced, leading, tasks }
+    competing.spawn(leader::lead(lease, statuses, leading_sender, synced.clone(), stop));
+    Running { synced, leading, watching, competing }
 }
 
 /// What every watch needs.
@@ -147,13 +151,6 @@ fn scopes(namespaces: &[String]) -> Vec<Option<String>> {
         return vec![None];
     }
     namespaces.iter().cloned().map(Some).collect()
-}
-
-async fn until(mut stop: Receiver<bool>, work: impl Future<Output = ()>) {
-    select! {
-        () = turns(&mut stop) => {}
-        () = work => {}
-    }
 }
 
 /// Waits until a flag is true, or until nobody can turn it any more.
