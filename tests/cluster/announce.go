@@ -24,11 +24,15 @@ func announce(ctx context.Context, dir, server string, credentials credentials) 
 	if err := waitReady(ctx, config); err != nil {
 		return err
 	}
-	if err := clientcmd.WriteToFile(*config, filepath.Join(dir, "kubeconfig")); err != nil {
+	if err := clientcmd.WriteToFile(*config, kubeconfigPath(dir)); err != nil {
 		return err
 	}
 	_, err = fmt.Printf("ready %s\n", server)
 	return err
+}
+
+func kubeconfigPath(dir string) string {
+	return filepath.Join(dir, "kubeconfig")
 }
 
 func adminKubeconfig(server string, credentials credentials) (*clientcmdapi.Config, error) {

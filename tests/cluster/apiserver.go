@@ -14,18 +14,20 @@ import (
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 )
 
+const loopback = "127.0.0.1"
+
 // listen opens the API server's port. A free port is looked for below the range
 // that Linux gives to outgoing connections: while the server is stopped, no
 // connection can take the port away, and no client that retries can connect to
 // itself.
-func listen(port int) (net.Listener, error) {
+func listen(address string, port int) (net.Listener, error) {
 	if port != 0 {
-		return net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		return net.Listen("tcp", fmt.Sprintf("%s:%d", address, port))
 	}
 	var listener net.Listener
 	var err error
 	for range 100 {
-		listener, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000)))
+		listener, err = net.Listen("tcp", fmt.Sprintf("%s:%d", address, 20000+rand.IntN(10000)))
 		if err == nil {
 			break
 		}
@@ -33,33 +35,44 @@ func listen(port int) (net.Listener, error) {
 	return listener, err
 }
 
-// apiServerOptions are those of kube-apiserver's command line. The command
-// itself is not used, because it opens the port by itself: it could not take a
-// free one without a race.
-func apiServerOptions(
-	ctx context.Context, credentials credentials, listener net.Listener, etcd url.URL,
-) (options.CompletedOptions, error) {
-	server := options.NewServerRunOptions()
-	flags := pflag.NewFlagSet("kube-apiserver", pflag.ContinueOnError)
-	for _, group := range server.Flags().FlagSets {
-		flags.AddFlagSet(group)
-	}
-	err := flags.Parse([]string{
+// apiServerFlags are those that every API server of the tests has.
+func apiServerFlags(credentials credentials, etcd url.URL) []string {
+	return []string{
 		"--etcd-servers=" + etcd.String(),
-		"--bind-address=127.0.0.1",
-		// No endpoint may hold a loopback address, and nobody here reaches
-		// the API server through the Service `kubernetes`.
-		"--advertise-address=127.0.0.1",
-		"--endpoint-reconciler-type=none",
 		"--cert-dir=" + credentials.certificates,
 		"--token-auth-file=" + credentials.tokens,
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file=" + credentials.serviceAccountKey,
 		"--service-account-signing-key-file=" + credentials.serviceAccountKey,
 		"--authorization-mode=RBAC",
-		"--service-cluster-ip-range=10.96.0.0/16",
-	})
-	if err != nil {
+		"--service-cluster-ip-range=" + serviceCIDR,
+	}
+}
+
+// addressFlags tell where the API server is reached.
+func addressFlags(address string) []string {
+	flags := []string{"--bind-address=" + address, "--advertise-address=" + address}
+	if address == loopback {
+		// No endpoint may hold a loopback address, and without a node nobody
+		// reaches the API server through the Service `kubernetes`.
+		return append(flags, "--endpoint-reconciler-type=none")
+	}
+	// The name of a node is in no DNS.
+	return append(flags, "--kubelet-preferred-address-types=InternalIP")
+}
+
+// apiServerOptions are those of kube-apiserver's command line. The command
+// itself is not used, because it opens the port by itself: it could not take a
+// free one without a race.
+func apiServerOptions(
+	ctx context.Context, listener net.Listener, commandLine []string,
+) (options.CompletedOptions, error) {
+	server := options.NewServerRunOptions()
+	flags := pflag.NewFlagSet("kube-apiserver", pflag.ContinueOnError)
+	for _, group := range server.Flags().FlagSets {
+		flags.AddFlagSet(group)
+	}
+	if err := flags.Parse(commandLine); err != nil {
 		return options.CompletedOptions{}, err
 	}
 	server.SecureServing.Listener = listener

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // controlPlane runs etcd and kube-apiserver until it is told to end. All that
@@ -15,7 +16,8 @@ import (
 func controlPlane() error {
 	flags := flag.NewFlagSet("control-plane", flag.ExitOnError)
 	dir := flags.String("dir", "", "where data, keys and the kubeconfig are kept (required)")
-	port := flags.Int("port", 0, "port of the API server on 127.0.0.1; 0 takes a free one")
+	address := flags.String("address", loopback, "address of the API server")
+	port := flags.Int("port", 0, "port of the API server; 0 takes a free one")
 	if err := flags.Parse(os.Args[1:]); err != nil {
 		return err
 	}
@@ -26,15 +28,15 @@ func controlPlane() error {
 	if err != nil {
 		return err
 	}
-	return serve(untilToldToEnd(), absolute, *port)
+	return serve(untilToldToEnd(), absolute, *address, *port)
 }
 
-func serve(ctx context.Context, dir string, port int) error {
+func serve(ctx context.Context, dir, address string, port int) error {
 	credentials, err := loadOrCreateCredentials(dir)
 	if err != nil {
 		return err
 	}
-	listener, err := listen(port)
+	listener, err := listen(address, port)
 	if err != nil {
 		return err
 	}
@@ -45,7 +47,13 @@ func serve(ctx context.Context, dir string, port int) error {
 	// Not etcd.Close: that waits seconds for clients that are in this process.
 	defer etcd.Server.Stop()
 
-	options, err := apiServerOptions(ctx, credentials, listener, etcdURL(dir))
+	audit, err := auditFlags(dir)
+	if err != nil {
+		return err
+	}
+	options, err := apiServerOptions(ctx, listener, slices.Concat(
+		apiServerFlags(credentials, etcdURL(dir)), addressFlags(address), audit,
+	))
 	if err != nil {
 		return err
 	}

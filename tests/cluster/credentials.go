@@ -18,12 +18,16 @@ type credentials struct {
 	certificates      string
 }
 
-func loadOrCreateCredentials(dir string) (credentials, error) {
-	files := credentials{
+func credentialsIn(dir string) credentials {
+	return credentials{
 		serviceAccountKey: filepath.Join(dir, "service-account.key"),
 		tokens:            filepath.Join(dir, "tokens.csv"),
 		certificates:      filepath.Join(dir, "certificates"),
 	}
+}
+
+func loadOrCreateCredentials(dir string) (credentials, error) {
+	files := credentialsIn(dir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return files, err
 	}

@@ -1,7 +1,8 @@
 // webhook-cluster is a real Kubernetes for the tests in one binary, built from
-// source: a test needs no container registry, no root and no installed tool.
+// source: a test needs no container registry and no installed tool, and without
+// a node no root either.
 //
-// Each subcommand is a whole program of Kubernetes.
+// Each subcommand is a whole program of Kubernetes, or starts several of them.
 package main
 
 import (
@@ -13,8 +14,16 @@ import (
 )
 
 var subcommands = map[string]func() error{
-	"control-plane": controlPlane,
-	"kubectl":       kubectl,
+	"control-plane":           controlPlane,
+	"coredns":                 coreDNS,
+	"kube-controller-manager": kubeControllerManager,
+	"kube-proxy":              kubeProxy,
+	"kube-scheduler":          kubeScheduler,
+	"kubectl":                 kubectl,
+	"kubelet":                 kubeKubelet,
+	"node":                    node,
+	"node-init":               nodeInit,
+	"node-programs":           nodePrograms,
 }
 
 func main() {
