@@ -1,5 +1,7 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: demo test build release crds check-generated cluster bench fuzz lint
+.PHONY: demo test e2e build release crds check-generated cluster bench fuzz lint
+
+target := $(or $(CARGO_TARGET_DIR),target)
 
 demo: ## build, and show one webhook end to end
 	cargo run --quiet --locked -- demo
@@ -7,13 +9,18 @@ demo: ## build, and show one webhook end to end
 test: cluster ## every test that needs no root, those against a real API server among them
 	cargo test --locked --workspace
 
+e2e: cluster build ## pods on a real node; as root, which it also needs to install Debian packages
+	tests/e2e/prerequisites.sh
+	tests/e2e/images.sh $(target)/debug/webhook-operator $(target)/e2e/images
+	cargo test --locked --test e2e -- --test-threads=1 --nocapture
+
 build:
 	cargo build --locked
 
 release:
 	cargo build --locked --release
 
-cluster: ## the API server of the tests, built from Go modules; about 8 minutes the first time
+cluster: ## the Kubernetes of the tests and Helm, built from Go modules; about 10 minutes the first time
 	tests/cluster/build.sh
 
 crds: build ## write crds/ anew
@@ -32,4 +39,4 @@ fuzz: ## each parser that strangers reach, a short while
 
 bench: release ## the whole program beside a bare forwarder and nginx
 	cargo build --locked --release --package bench
-	$(or $(CARGO_TARGET_DIR),target)/release/bench all
+	$(target)/release/bench all

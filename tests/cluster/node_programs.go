@@ -104,6 +104,8 @@ func startControllerManager(dir string, programs children) error {
 		"kube-controller-manager",
 		"--kubeconfig="+kubeconfigPath(dir),
 		"--leader-elect=false",
+		// Its own limit makes the start of so many controllers take seconds.
+		"--kube-api-qps=1000", "--kube-api-burst=1000",
 		"--service-account-private-key-file="+credentials.serviceAccountKey,
 		// What pods verify the API server with.
 		"--root-ca-file="+credentials.certificateAuthority(),

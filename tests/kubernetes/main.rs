@@ -1,8 +1,6 @@
 //! The Kubernetes source and the CRDs against a real API server, with the rights of
 //! `deploy/rbac.yaml` and no others.
 
-#[path = "../support/cluster.rs"]
-mod cluster;
 mod fixture;
 mod identity;
 mod leases;
@@ -10,6 +8,10 @@ mod outages;
 mod schema;
 mod services;
 mod statuses;
+#[path = "../support/mod.rs"]
+mod support;
 mod tokens;
 mod watches;
 mod webhooks;
+
+use support::cluster;

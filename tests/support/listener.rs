@@ -1,7 +1,7 @@
 //! An app's listener that records its calls and behaves as it is told.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -51,7 +51,7 @@ pub enum Behaviour {
     Wait(Arc<Mutex<Receiver<()>>>),
 }
 
-/// A listener on a free port of loopback. It lives as long as the test process.
+/// A listener on a free port. It lives as long as the test process.
 pub struct Listener {
     /// Its URL.
     pub url: String,
@@ -62,7 +62,12 @@ pub struct Listener {
 impl Listener {
     /// Starts one that answers 200.
     pub fn start() -> Self {
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// Starts one that answers 200 at an address of this machine.
+    pub fn start_at(ip: IpAddr) -> Self {
+        let socket = TcpListener::bind((ip, 0)).unwrap();
         let url = format!("http://{}/", socket.local_addr().unwrap());
         let behaviour = Arc::new(Mutex::new(Behaviour::Answer("200 OK")));
         let (sender, calls) = channel();

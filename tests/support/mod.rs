@@ -1,7 +1,10 @@
 //! What the tests of the whole program share.
 #![expect(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod admin;
 pub mod cluster;
 pub mod http;
 pub mod listener;
+pub mod node;
 pub mod operator;
+pub mod process;

@@ -1,0 +1,48 @@
+//! Pods on a real node: the images, the network of the cluster, and what the node leaves behind.
+
+mod image;
+mod machine;
+mod network;
+mod node;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::net::TcpStream;
+use std::path::PathBuf;
+
+use support::admin::Admin;
+use support::operator::eventually;
+use support::process::target;
+
+/// Where `make e2e` puts the archives.
+fn images() -> PathBuf {
+    let folder = target().join("e2e/images");
+    assert!(folder.is_dir(), "no images in {}: run `make e2e`", folder.display());
+    folder
+}
+
+/// Waits until a Deployment has all its replicas.
+fn await_rollout(admin: &Admin, namespace: &str, deployment: &str) {
+    let args = ["-n", namespace, "rollout", "status", "--timeout=60s"];
+    let output = admin.kubectl(&[&args[..], &[&format!("deployment/{deployment}")]].concat());
+    if !output.ok {
+        let pods = admin.kubectl(&["-n", namespace, "describe", "pods"]);
+        panic!("{}{}\n{}", output.stdout, output.stderr, pods.stdout);
+    }
+}
+
+/// Where a Service is reached, `IP:PORT`, once it leads to a pod: that follows the pod's readiness a
+/// little later.
+fn await_service(admin: &Admin, namespace: &str, service: &str) -> String {
+    let path = "-o=jsonpath={.spec.clusterIP}:{.spec.ports[0].port}";
+    let address = kubectl(admin, &["-n", namespace, "get", "service", service, path]);
+    eventually(&format!("the Service {service}"), || TcpStream::connect(&address).ok());
+    address
+}
+
+/// Runs kubectl, which must succeed; returns what it says.
+fn kubectl(admin: &Admin, args: &[&str]) -> String {
+    let output = admin.kubectl(args);
+    assert!(output.ok, "kubectl {args:?}: {}", output.stderr);
+    output.stdout
+}
