@@ -162,7 +162,7 @@ pub fn new_namespace(cluster: &Cluster) -> String {
 }
 
 /// `deploy/rbac.yaml`, installed in another namespace than it names.
-fn rbac(namespace: &str) -> String {
+pub fn rbac(namespace: &str) -> String {
     let mut objects: Vec<Value> =
         serde_saphyr::from_multiple(include_str!("../../deploy/rbac.yaml")).expect("YAML");
     // What has no namespace is named after it: tests that run at once share nothing.

@@ -5,6 +5,7 @@ mod fixture;
 mod identity;
 mod leases;
 mod outages;
+mod rights;
 mod schema;
 mod services;
 mod statuses;
