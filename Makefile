@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: demo test e2e build release crds check-generated cluster bench fuzz lint
+.PHONY: demo test e2e build release crds chart-docs check-generated cluster bench fuzz lint
 
 target := $(or $(CARGO_TARGET_DIR),target)
 
@@ -23,10 +23,13 @@ release:
 cluster: ## the Kubernetes of the tests and Helm, built from Go modules; about 10 minutes the first time
 	tests/cluster/build.sh
 
-crds: build ## write crds/ anew
-	hack/generate-crds.sh crds
+crds: build ## write the CRDs anew, in crds/ and in the chart
+	hack/generate-crds.sh crds charts/webhook-operator/files/crds
 
-check-generated: build ## fail when crds/ is not what the code says
+chart-docs: ## write the chart's README anew, from the comments of its values
+	hack/chart-docs.sh charts/webhook-operator/README.md
+
+check-generated: build ## fail when a generated file is not what it is made from
 	hack/check-generated.sh
 
 lint:

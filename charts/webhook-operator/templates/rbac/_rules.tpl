@@ -1,0 +1,24 @@
+{{/* What the operator does where it serves: exactly these requests. */}}
+{{- define "webhook-operator.servedRules" -}}
+- apiGroups: [lenra.io]
+  resources: [webhookapps]
+  verbs: [list, watch]
+- apiGroups: [lenra.io]
+  resources: [webhooks]
+  verbs: [list, watch, create, delete]
+- apiGroups: [lenra.io]
+  resources: [webhookapps/status, webhooks/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [list, watch]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list, watch]
+{{- end -}}
+
+{{- define "webhook-operator.subjects" -}}
+- kind: ServiceAccount
+  name: {{ include "webhook-operator.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end -}}
