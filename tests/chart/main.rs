@@ -1,0 +1,10 @@
+//! The Helm chart: what it renders, which values it refuses, and what becomes of a release on a
+//! real API server.
+
+mod helm;
+mod releases;
+mod snapshots;
+#[path = "../support/mod.rs"]
+mod support;
+mod urls;
+mod values;

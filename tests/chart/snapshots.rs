@@ -1,0 +1,163 @@
+//! What the chart renders, as files to read and to compare with, each valid for a real API server.
+//!
+//! `UPDATE_SNAPSHOTS=1 cargo test --test chart` writes them anew. They leave out the CRDs, which are
+//! long and generated: those are compared with `crds/`.
+
+use std::env;
+use std::fs;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition as Crd;
+use serde_json::{Value, json};
+
+use crate::helm::{NAME, chart, lint, object, objects, project, render, tool};
+use crate::support::cluster::Cluster;
+
+/// The snapshots, each with the values of its name; the defaults have none.
+const CASES: [&str; 6] =
+    ["defaults", "everything", "watch-namespaces", "persistence", "http-route", "ingress"];
+
+/// Kinds that no API server here knows.
+const FOREIGN: &str = "PrometheusRule";
+
+fn flags(case: &str) -> Vec<String> {
+    if case == "defaults" {
+        return Vec::new();
+    }
+    let path = project("tests/chart/values").join(format!("{case}.yaml"));
+    vec!["--values".into(), path.to_str().expect("UTF-8").into()]
+}
+
+fn rendering(case: &str) -> String {
+    let flags = flags(case);
+    render(&flags.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The documents of a rendering, CRDs apart.
+fn without_crds(rendered: &str) -> String {
+    let documents = rendered.split_inclusive("\n---\n");
+    documents.filter(|text| !text.contains("kind: CustomResourceDefinition\n")).collect()
+}
+
+#[test]
+fn the_chart_renders_what_the_snapshots_say() {
+    for case in CASES {
+        let path = project("tests/chart/snapshots").join(format!("{case}.yaml"));
+        let rendered = without_crds(&rendering(case));
+        if env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            fs::write(&path, &rendered).expect("write the snapshot");
+        }
+        let snapshot = fs::read_to_string(&path).unwrap_or_default();
+        if let Some((line, (is, was))) =
+            rendered.lines().zip(snapshot.lines()).enumerate().find(|(_, (is, was))| is != was)
+        {
+            panic!("{case}.yaml:{}: renders\n{is}\ninstead of\n{was}", line + 1);
+        }
+        assert_eq!(rendered, snapshot, "{case}.yaml");
+    }
+}
+
+#[test]
+fn every_case_passes_a_strict_lint() {
+    for case in CASES {
+        let flags = flags(case);
+        let linted = lint(&flags.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(linted.is_ok(), "{case}: {linted:?}");
+    }
+}
+
+#[test]
+fn no_persistence_is_the_default() {
+    assert_eq!(render(&["--set", "persistence.enabled=false"]), rendering("defaults"));
+}
+
+#[test]
+fn the_api_server_accepts_every_case_and_warns_of_none() {
+    let cluster = cluster();
+    for case in CASES {
+        let mut accepted = objects(&rendering(case));
+        accepted.retain(|object| object["kind"] != FOREIGN);
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": accepted}).to_string();
+        let args = ["apply", "--server-side", "--dry-run=server", "-f", "-"];
+        let output = cluster.kubectl_stdin(&args, &list);
+        // A warning would be of the Pod Security Standard, or of a field that is on its way out.
+        assert!(output.ok && output.stderr.is_empty(), "{case}: {}", output.stderr);
+    }
+}
+
+/// An API server with the chart's CRDs and the Gateway API's, and namespaces that hold pods to the
+/// standard `restricted`.
+fn cluster() -> Cluster {
+    let cluster = Cluster::start();
+    for folder in [chart().join("files/crds"), tool("gateway-api")] {
+        let folder = folder.to_str().expect("UTF-8");
+        let output = cluster.kubectl(&["apply", "--server-side", "-f", folder]);
+        assert!(output.ok, "{}", output.stderr);
+    }
+    let established = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"];
+    assert!(cluster.kubectl(&established).ok);
+    for namespace in [NAME, "team-a", "team-b"] {
+        cluster.apply(&restricted(namespace).to_string());
+    }
+    cluster
+}
+
+fn restricted(namespace: &str) -> Value {
+    let level = |mode: &str| format!("pod-security.kubernetes.io/{mode}");
+    json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": namespace,
+            "labels": {level("enforce"): "restricted", level("warn"): "restricted"},
+        },
+    })
+}
+
+#[test]
+fn the_chart_has_the_crds_of_the_program_and_keeps_them() {
+    let mut found = objects(&rendering("defaults"));
+    found.retain(|object| object["kind"] == "CustomResourceDefinition");
+    let mut found: Vec<Crd> =
+        found.into_iter().map(|object| serde_json::from_value(object).expect("a CRD")).collect();
+    for crd in &mut found {
+        let annotations = crd.metadata.annotations.take().expect("annotations");
+        assert_eq!(annotations["helm.sh/resource-policy"], "keep");
+        let labels = crd.metadata.labels.take().expect("labels");
+        assert_eq!(labels["app.kubernetes.io/name"], NAME);
+    }
+    let expected = ["webhookapps", "webhooks"].map(|plural| {
+        let path = project("crds").join(format!("lenra.io_{plural}.yaml"));
+        serde_saphyr::from_str::<Crd>(&fs::read_to_string(path).expect("a CRD")).expect("YAML")
+    });
+    assert_eq!(found, expected);
+    assert!(!render(&["--set", "crds.install=false"]).contains("CustomResourceDefinition"));
+    assert!(!render(&["--set", "crds.keep=false"]).contains("resource-policy"));
+}
+
+#[test]
+fn every_alert_has_what_a_rule_needs() {
+    let rule = object(&rendering("everything"), FOREIGN);
+    assert_eq!(rule["apiVersion"], "monitoring.coreos.com/v1");
+    let rules = rule.pointer("/spec/groups/0/rules").and_then(Value::as_array).expect("rules");
+    assert_eq!(rules.len(), 3);
+    for rule in rules {
+        for field in ["/alert", "/expr", "/labels/severity", "/annotations/summary"] {
+            assert!(rule.pointer(field).is_some_and(Value::is_string), "{field} of {rule}");
+        }
+        let expression = rule["expr"].as_str().unwrap_or_default();
+        assert!(expression.contains(r#"{namespace="webhook-operator", "#), "{expression}");
+    }
+}
+
+#[test]
+fn the_dashboard_is_json_with_a_query_in_every_panel() {
+    let dashboards = object(&rendering("everything"), "ConfigMap");
+    let text = dashboards["data"]["webhook-operator.json"].as_str().expect("a dashboard");
+    let dashboard: Value = serde_json::from_str(text).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    assert!(!panels.is_empty());
+    for panel in panels {
+        let query = panel.pointer("/targets/0/expr").and_then(Value::as_str).unwrap_or_default();
+        assert!(query.contains("$namespace"), "{panel}");
+    }
+}

@@ -1,0 +1,125 @@
+//! Values: which are refused and with what words, and that each is documented.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::helm::{chart, object, render, try_render, try_render_release};
+
+/// A value, and what the refusal names.
+const WRONG: [(&str, &str); 36] = [
+    ("replicas=2", "'replicas' not allowed"),
+    (r#"replicaCount="two""#, "/replicaCount"),
+    ("replicaCount=-1", "/replicaCount"),
+    ("image.tag=1.5", "/image/tag"),
+    (r#"image.repository="""#, "/image/repository"),
+    (r#"image.digest="sha256:abc""#, "/image/digest"),
+    (r#"image.pullPolicy="Sometimes""#, "/image/pullPolicy"),
+    (r#"imagePullSecrets=["registry"]"#, "/imagePullSecrets/0"),
+    (r#"externalUrl="hooks.example.com""#, "/externalUrl"),
+    (r#"externalUrl="https://hooks.example.com/?a""#, "/externalUrl"),
+    (r#"watchNamespaces="team-a""#, "/watchNamespaces"),
+    (r#"watchNamespaces=["Team_A"]"#, "/watchNamespaces/0"),
+    (r#"watchNamespaces=["team-a","team-a"]"#, "/watchNamespaces"),
+    (r#"logLevel="""#, "/logLevel"),
+    (r#"drainTimeout="30""#, "/drainTimeout"),
+    ("drainTimeout=30", "/drainTimeout"),
+    ("preStopSeconds=-1", "/preStopSeconds"),
+    ("terminationGracePeriodSeconds=44", "terminationGracePeriodSeconds: 44 is too short"),
+    (r#"extraArgs=["listener-allow-url"]"#, "/extraArgs/0"),
+    (r#"extraEnv={"A":"b"}"#, "/extraEnv"),
+    (r#"crds.install="yes""#, "/crds/install"),
+    ("rbac.enabled=true", "'enabled' not allowed"),
+    ("persistence.size=8", "/persistence/size"),
+    ("persistence.accessModes=[]", "/persistence/accessModes"),
+    (r#"service.type="ExternalName""#, "/service/type"),
+    ("service.port=70000", "/service/port"),
+    ("ingress.enabled=true", "/ingress/hosts"),
+    (r#"ingress.hosts=["hooks.example.com"]"#, "/ingress/hosts/0"),
+    (r#"ingress.hosts=[{"host":"a","paths":[{"path":"apps"}]}]"#, "/ingress/hosts/0/paths/0/path"),
+    ("httpRoute.enabled=true", "/httpRoute/parentRefs"),
+    (r#"podDisruptionBudget.maxUnavailable="one""#, "/podDisruptionBudget/maxUnavailable"),
+    ("metrics.serviceMonitor.enabled=true", "'metrics' not allowed"),
+    ("podAnnotations.a=1", "/podAnnotations/a"),
+    ("tolerations={}", "/tolerations"),
+    (r#"topologySpreadConstraints=[{"maxSkew":1}]"#, "/topologySpreadConstraints/0"),
+    (r#"fullnameOverride="Hooks""#, "/fullnameOverride"),
+];
+
+#[test]
+fn a_wrong_value_is_refused_by_its_name() {
+    for (value, named) in WRONG {
+        let said = try_render(&["--set-json", value]).expect_err(value);
+        assert!(said.contains(named), "{value}: {said}");
+    }
+}
+
+/// Each field of the schema, as a path; definitions that are used are gone into.
+fn fields(schema: &Value, definitions: &Value, path: &str, found: &mut Vec<String>) {
+    let named = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next());
+    let schema = named.map_or(schema, |name| &definitions[name]);
+    let Some(properties) = schema["properties"].as_object() else {
+        found.push(path.into());
+        return;
+    };
+    for (name, field) in properties {
+        fields(field, definitions, &format!("{path}/{name}"), found);
+    }
+}
+
+#[test]
+fn every_value_that_the_schema_knows_has_a_default_and_a_description() {
+    let read = |name: &str| fs::read_to_string(chart().join(name)).expect("a file of the chart");
+    let schema: Value = serde_json::from_str(&read("values.schema.json")).expect("JSON");
+    let values: Value = serde_saphyr::from_str(&read("values.yaml")).expect("YAML");
+    let readme = read("README.md");
+    let mut known = Vec::new();
+    fields(&schema, &schema["definitions"], "", &mut known);
+    // Helm's own, which it hands to each chart.
+    known.retain(|path| path != "/global");
+    assert!(known.iter().any(|path| path == "/networkPolicy/admin/from"), "{known:?}");
+    for path in known {
+        // A value whose fields Kubernetes defines is described as a whole.
+        let row = |path: &Path| path.to_str().unwrap_or_default()[1..].replace('/', ".");
+        let described = Path::new(&path)
+            .ancestors()
+            .filter(|path| path.parent().is_some())
+            .find(|path| readme.contains(&format!("\n| {} | ", row(path))));
+        let described =
+            described.and_then(Path::to_str).unwrap_or_else(|| panic!("{path}: no row"));
+        assert!(values.pointer(described).is_some(), "{described} has no default");
+    }
+    assert!(!readme.contains("|  |\n"), "a value without a description");
+}
+
+#[test]
+fn a_stopping_pod_has_the_time_of_its_pre_stop_hook_and_its_drain() {
+    let cases = [
+        (&[][..], 45),
+        (&["--set", "drainTimeout=5m"], 315),
+        (&["--set", "preStopSeconds=0"], 35),
+        (&["--set", "terminationGracePeriodSeconds=60"], 60),
+    ];
+    for (flags, seconds) in cases {
+        let pod = object(&render(flags), "StatefulSet")["spec"]["template"]["spec"].take();
+        assert_eq!(pod["terminationGracePeriodSeconds"], seconds, "{flags:?}");
+        let sleeps = pod.pointer("/containers/0/lifecycle/preStop/sleep/seconds").is_some();
+        assert_eq!(sleeps, !flags.contains(&"preStopSeconds=0"), "{flags:?}");
+    }
+}
+
+#[test]
+fn names_follow_the_release_and_fit_where_kubernetes_adds_to_them() {
+    let name = |release: &str, flags: &[&str]| {
+        let rendered = try_render_release(release, flags).expect("a rendering");
+        let set = object(&rendered, "StatefulSet");
+        set["metadata"]["name"].as_str().expect("a name").to_owned()
+    };
+    assert_eq!(name("webhook-operator", &[]), "webhook-operator");
+    assert_eq!(name("eu-webhook-operator", &[]), "eu-webhook-operator");
+    assert_eq!(name("hooks", &[]), "hooks-webhook-operator");
+    assert_eq!(name("hooks", &["--set", "fullnameOverride=in"]), "in");
+    let long = "a-release-of-a-name-as-long-as-helm-allows-them-to-be";
+    assert!(long.len() == 53 && name(long, &[]).len() <= 52);
+}
