@@ -167,7 +167,7 @@ pub fn time(text: &str) -> Result<Duration, String> {
 
 /// A duration that may be zero.
 fn time_or_none(text: &str) -> Result<Duration, String> {
-    if text == "0s" { Ok(Duration::ZERO) } else { time(text) }
+    if matches!(text, "0s" | "0m") { Ok(Duration::ZERO) } else { time(text) }
 }
 
 /// A positive number, with `Ki`, `Mi` or `Gi` after it if wanted.

@@ -25,7 +25,7 @@ const WRONG: [(&str, &str); 36] = [
     (r#"logLevel="""#, "/logLevel"),
     (r#"drainTimeout="30""#, "/drainTimeout"),
     ("drainTimeout=30", "/drainTimeout"),
-    ("preStopSeconds=-1", "/preStopSeconds"),
+    ("shutdownDelay=10", "/shutdownDelay"),
     ("terminationGracePeriodSeconds=44", "terminationGracePeriodSeconds: 44 is too short"),
     (r#"extraArgs=["listener-allow-url"]"#, "/extraArgs/0"),
     (r#"extraEnv={"A":"b"}"#, "/extraEnv"),
@@ -94,18 +94,16 @@ fn every_value_that_the_schema_knows_has_a_default_and_a_description() {
 }
 
 #[test]
-fn a_stopping_pod_has_the_time_of_its_pre_stop_hook_and_its_drain() {
+fn a_stopping_pod_has_the_time_of_its_delay_and_its_drain() {
     let cases = [
         (&[][..], 45),
         (&["--set", "drainTimeout=5m"], 315),
-        (&["--set", "preStopSeconds=0"], 35),
+        (&["--set", "shutdownDelay=0s"], 35),
         (&["--set", "terminationGracePeriodSeconds=60"], 60),
     ];
     for (flags, seconds) in cases {
         let pod = object(&render(flags), "StatefulSet")["spec"]["template"]["spec"].take();
         assert_eq!(pod["terminationGracePeriodSeconds"], seconds, "{flags:?}");
-        let sleeps = pod.pointer("/containers/0/lifecycle/preStop/sleep/seconds").is_some();
-        assert_eq!(sleeps, !flags.contains(&"preStopSeconds=0"), "{flags:?}");
     }
 }
 

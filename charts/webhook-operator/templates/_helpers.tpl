@@ -48,14 +48,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- ternary "https" "http" (not (empty .Values.tls.secretName)) -}}
 {{- end -}}
 
-{{/* The process may drain after the preStop hook, and then gives its lease back. */}}
+{{/* Whole seconds or minutes as a number of seconds. */}}
+{{- define "webhook-operator.seconds" -}}
+{{- $number := regexFind "^[0-9]+" . | int -}}
+{{- ternary (mul $number 60) $number (hasSuffix "m" .) -}}
+{{- end -}}
+
 {{- define "webhook-operator.terminationGracePeriodSeconds" -}}
-{{- $number := regexFind "^[0-9]+" .Values.drainTimeout | int -}}
-{{- $drain := ternary (mul $number 60) $number (hasSuffix "m" .Values.drainTimeout) -}}
-{{- $needed := add (int .Values.preStopSeconds) $drain 5 | int -}}
+{{- $delay := include "webhook-operator.seconds" .Values.shutdownDelay -}}
+{{- $drain := include "webhook-operator.seconds" .Values.drainTimeout -}}
+{{- $needed := add (int $delay) (int $drain) 5 | int -}}
 {{- $given := .Values.terminationGracePeriodSeconds -}}
 {{- if and (kindIs "invalid" $given | not) (lt (int $given) $needed) -}}
-{{- fail (printf "terminationGracePeriodSeconds: %d is too short: preStopSeconds and drainTimeout need %d" (int $given) $needed) -}}
+{{- fail (printf "terminationGracePeriodSeconds: %d is too short: shutdownDelay and drainTimeout need %d" (int $given) $needed) -}}
 {{- end -}}
 {{- default $needed $given | int -}}
 {{- end -}}
