@@ -1,5 +1,5 @@
 //! `run` against a real API server: what a platform team and its users do, with the whole program
-//! and the rights of `deploy/rbac.yaml`.
+//! and the rights that the chart gives.
 
 mod support;
 
@@ -12,6 +12,7 @@ use support::cluster::Cluster;
 use support::http::{as_app, post};
 use support::listener::Listener;
 use support::operator::{APP, Operator, WEBHOOK, eventually, manifest, output};
+use support::rbac;
 
 const OPERATOR_NAMESPACE: &str = "webhook-operator";
 
@@ -30,8 +31,7 @@ fn install(cluster: &Cluster) {
     }
     kubectl(cluster, &["create", "namespace", "team-a"]);
     kubectl(cluster, &["create", "namespace", OPERATOR_NAMESPACE]);
-    let rbac = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/rbac.yaml");
-    kubectl(cluster, &["apply", "-f", rbac.to_str().unwrap()]);
+    cluster.apply(&rbac::cluster_wide(OPERATOR_NAMESPACE));
 }
 
 fn kubectl(cluster: &Cluster, args: &[&str]) -> String {

@@ -16,6 +16,7 @@ use webhook_operator::source::Brain;
 use webhook_operator::source::kubernetes::{Kubernetes, KubernetesError, Options, Running};
 
 use crate::cluster::Cluster;
+use crate::support::rbac;
 
 /// Generous: the machine may be compiling beside the tests.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -79,7 +80,7 @@ impl<C: std::ops::Deref<Target = Cluster>> Site<C> {
     /// A fresh namespace of this API server.
     pub fn of(cluster: C) -> Self {
         let namespace = new_namespace(&cluster);
-        cluster.apply(&rbac(&namespace));
+        cluster.apply(&rbac::cluster_wide(&namespace));
         let kubeconfig = cluster.kubeconfig_as(&namespace, "webhook-operator");
         Self { cluster, namespace, kubeconfig }
     }
@@ -159,28 +160,6 @@ pub fn new_namespace(cluster: &Cluster) -> String {
     let output = cluster.kubectl(&["create", "namespace", &namespace]);
     assert!(output.ok, "{}", output.stderr);
     namespace
-}
-
-/// `deploy/rbac.yaml`, installed in another namespace than it names.
-pub fn rbac(namespace: &str) -> String {
-    let mut objects: Vec<Value> =
-        serde_saphyr::from_multiple(include_str!("../../deploy/rbac.yaml")).expect("YAML");
-    // What has no namespace is named after it: tests that run at once share nothing.
-    let cluster_wide = json!(format!("webhook-operator-{namespace}"));
-    for object in &mut objects {
-        match object["kind"].as_str() {
-            Some("ClusterRole") => object["metadata"]["name"] = cluster_wide.clone(),
-            Some("ClusterRoleBinding") => {
-                object["metadata"]["name"] = cluster_wide.clone();
-                object["roleRef"]["name"] = cluster_wide.clone();
-            }
-            _ => object["metadata"]["namespace"] = json!(namespace),
-        }
-        for subject in object["subjects"].as_array_mut().into_iter().flatten() {
-            subject["namespace"] = json!(namespace);
-        }
-    }
-    json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string()
 }
 
 /// An operator as `webhook-operator run` has it, without its ports. Dropped, it is a process that

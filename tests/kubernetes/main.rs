@@ -1,5 +1,5 @@
-//! The Kubernetes source and the CRDs against a real API server, with the rights of
-//! `deploy/rbac.yaml` and no others.
+//! The Kubernetes source and the CRDs against a real API server, with the rights that
+//! the chart gives and no others.
 
 mod fixture;
 mod identity;

@@ -6,29 +6,32 @@ use std::fmt;
 
 use serde_json::{Value, json};
 use webhook_operator::resources::Webhook;
+use webhook_operator::source::kubernetes::Options;
 use webhook_operator::source::{TokenReviewer, WebhookStore};
 
+use crate::cluster::Cluster;
 use crate::fixture::{
-    Operator, Site, app, app_of_service, eventually, fresh_cluster, rbac, service, webhook,
+    Operator, Site, app, app_of_service, eventually, fresh_cluster, new_namespace, service, webhook,
 };
+use crate::support::rbac;
 
-/// One right: a verb on a resource, on any object or on one of a name, everywhere or in the
-/// operator's own namespace.
+/// One right: a verb on a resource, on any object or on one of a name, everywhere or in one
+/// namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Right {
     group: String,
     resource: String,
     verb: String,
     name: Option<String>,
-    is_own_namespace: bool,
+    namespace: Option<String>,
 }
 
 impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { group, resource, verb, name, is_own_namespace } = self;
-        let name = name.as_deref().unwrap_or("*");
-        let place = if *is_own_namespace { "own namespace" } else { "everywhere" };
-        write!(f, "{verb} {resource}.{group} {name} ({place})")
+        let Self { group, resource, verb, name, namespace } = self;
+        let (name, namespace) = (name.as_deref(), namespace.as_deref());
+        let (name, namespace) = (name.unwrap_or("*"), namespace.unwrap_or("*"));
+        write!(f, "{verb} {resource}.{group} {namespace}/{name}")
     }
 }
 
@@ -40,34 +43,31 @@ fn texts(values: &Value) -> Vec<String> {
     values.as_array().into_iter().flatten().map(text).collect()
 }
 
-/// What the manifests grant.
-fn granted(namespace: &str) -> BTreeSet<Right> {
-    let manifests: Value = serde_json::from_str(&rbac(namespace)).expect("JSON");
+/// What manifests grant.
+fn granted(manifests: &str) -> BTreeSet<Right> {
+    let manifests: Value = serde_json::from_str(manifests).expect("JSON");
     let objects = manifests["items"].as_array().expect("items");
-    let rules = objects.iter().flat_map(|object| {
-        let is_own_namespace = object["kind"] == "Role";
-        let rules = object["rules"].as_array().into_iter().flatten();
-        rules.map(move |rule| (rule, is_own_namespace))
-    });
-    rules.flat_map(|(rule, is_own_namespace)| rights_of(rule, is_own_namespace)).collect()
+    objects.iter().flat_map(rights_of).collect()
 }
 
-fn rights_of(rule: &Value, is_own_namespace: bool) -> Vec<Right> {
-    let names: Vec<_> = match texts(&rule["resourceNames"]) {
-        names if names.is_empty() => vec![None],
-        names => names.into_iter().map(Some).collect(),
-    };
+fn rights_of(role: &Value) -> Vec<Right> {
     let mut rights = Vec::new();
-    for group in texts(&rule["apiGroups"]) {
-        for resource in texts(&rule["resources"]) {
-            for verb in texts(&rule["verbs"]) {
-                rights.extend(names.iter().cloned().map(|name| Right {
-                    group: group.clone(),
-                    resource: resource.clone(),
-                    verb: verb.clone(),
-                    name,
-                    is_own_namespace,
-                }));
+    for rule in role["rules"].as_array().into_iter().flatten() {
+        let names: Vec<_> = match texts(&rule["resourceNames"]) {
+            names if names.is_empty() => vec![None],
+            names => names.into_iter().map(Some).collect(),
+        };
+        for group in texts(&rule["apiGroups"]) {
+            for resource in texts(&rule["resources"]) {
+                for verb in texts(&rule["verbs"]) {
+                    rights.extend(names.iter().cloned().map(|name| Right {
+                        group: group.clone(),
+                        resource: resource.clone(),
+                        verb: verb.clone(),
+                        name,
+                        namespace: role["metadata"]["namespace"].as_str().map(str::to_owned),
+                    }));
+                }
             }
         }
     }
@@ -75,30 +75,22 @@ fn rights_of(rule: &Value, is_own_namespace: bool) -> Vec<Right> {
 }
 
 /// What the operator asked for, in the terms of what is granted, and what it was refused.
-fn used(site: &Site<Box<crate::cluster::Cluster>>, granted: &BTreeSet<Right>) -> Used {
-    let account = format!("system:serviceaccount:{}:webhook-operator", site.namespace);
-    let log = std::fs::read_to_string(site.cluster.audit_log()).expect("the audit log");
+fn used(cluster: &Cluster, operator: &str, granted: &BTreeSet<Right>) -> Used {
+    let account = format!("system:serviceaccount:{operator}:webhook-operator");
+    let log = std::fs::read_to_string(cluster.audit_log()).expect("the audit log");
     let mut used = Used::default();
     for line in log.lines() {
         // The last line may be half written.
         let Ok(event) = serde_json::from_str::<Value>(line) else { continue };
-        let object = &event["objectRef"];
         // What has no resource is discovery, which everybody may read.
-        if event["user"]["username"] != *account || object["resource"].is_null() {
+        if event["user"]["username"] != *account || event["objectRef"]["resource"].is_null() {
             continue;
         }
-        let asked = asked(object, &text(&event["verb"]));
+        let asked = asked(&event);
         if event["responseStatus"]["code"] == 403 {
-            used.refused.insert(format!("{asked} in {}", object["namespace"]));
+            used.refused.insert(asked.to_string());
         }
-        let is_own = object["namespace"] == *site.namespace;
-        let fits = |right: &&Right| {
-            let of = Right { name: None, is_own_namespace: false, ..(*right).clone() };
-            of == Right { name: None, ..asked.clone() }
-                && right.name.as_ref().is_none_or(|name| Some(name) == asked.name.as_ref())
-                && (is_own || !right.is_own_namespace)
-        };
-        used.rights.extend(granted.iter().filter(fits).cloned());
+        used.rights.extend(granted.iter().filter(|right| covers(right, &asked)).cloned());
     }
     used
 }
@@ -109,7 +101,8 @@ struct Used {
     refused: BTreeSet<String>,
 }
 
-fn asked(object: &Value, verb: &str) -> Right {
+fn asked(event: &Value) -> Right {
+    let object = &event["objectRef"];
     let resource = match text(&object["subresource"]) {
         subresource if subresource.is_empty() => text(&object["resource"]),
         subresource => format!("{}/{subresource}", text(&object["resource"])),
@@ -117,16 +110,24 @@ fn asked(object: &Value, verb: &str) -> Right {
     Right {
         group: text(&object["apiGroup"]),
         resource,
-        verb: verb.to_owned(),
+        verb: text(&event["verb"]),
         name: object["name"].as_str().map(str::to_owned),
-        is_own_namespace: false,
+        namespace: object["namespace"].as_str().map(str::to_owned),
     }
 }
 
+fn covers(right: &Right, asked: &Right) -> bool {
+    let what = |right: &Right| (right.group.clone(), right.resource.clone(), right.verb.clone());
+    let fits = |right: &Option<String>, asked: &Option<String>| right.is_none() || right == asked;
+    what(right) == what(asked)
+        && fits(&right.name, &asked.name)
+        && fits(&right.namespace, &asked.namespace)
+}
+
+type OwnSite = Site<Box<Cluster>>;
+
 /// Everything that an operator does, from its first start to its end.
-async fn live(site: &Site<Box<crate::cluster::Cluster>>) {
-    let mut options = site.options();
-    options.watch_namespaces = Vec::new();
+async fn live(site: &OwnSite, options: Options) {
     let operator = Operator::start(options).await;
     operator.leads().await;
     site.apply(&service("backend", 80, "http"));
@@ -149,18 +150,40 @@ async fn live(site: &Site<Box<crate::cluster::Cluster>>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_right_is_used_and_none_is_missing() {
+async fn every_right_of_an_operator_of_all_namespaces_is_used_and_none_is_missing() {
     let site = Site::of(Box::new(fresh_cluster()));
-    let granted = granted(&site.namespace);
-    live(&site).await;
+    let granted = granted(&rbac::cluster_wide(&site.namespace));
+    let options = Options { watch_namespaces: Vec::new(), ..site.options() };
+    are_exactly_used(&site, &site.namespace, &granted, options).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_right_of_an_operator_of_one_namespace_is_used_and_none_is_missing() {
+    let site = Site::of(Box::new(fresh_cluster()));
+    let operator = new_namespace(&site.cluster);
+    let rights = rbac::watching(&operator, &site.namespace);
+    site.cluster.apply(&rights);
+    let kubeconfig = site.cluster.kubeconfig_as(&operator, "webhook-operator");
+    let options = Options { kubeconfig: Some(kubeconfig), ..site.options() };
+    are_exactly_used(&site, &operator, &granted(&rights), options).await;
+}
+
+/// Lives through everything as the operator of a namespace, and looks at what that took.
+async fn are_exactly_used(
+    site: &OwnSite,
+    operator: &str,
+    granted: &BTreeSet<Right>,
+    options: Options,
+) {
+    live(site, options).await;
     // A watch is told of when it has ended, which it does after everything else here.
     let is_watch = |right: &&Right| right.verb == "watch";
     let watches = |rights: &BTreeSet<Right>| rights.iter().filter(is_watch).count();
     eventually("the end of all watches", || {
-        watches(&used(&site, &granted).rights) == watches(&granted)
+        watches(&used(&site.cluster, operator, granted).rights) == watches(granted)
     })
     .await;
-    let Used { rights, refused } = used(&site, &granted);
+    let Used { rights, refused } = used(&site.cluster, operator, granted);
     let unused: Vec<_> = granted.difference(&rights).map(Right::to_string).collect();
     assert!(unused.is_empty(), "never used: {unused:#?}");
     assert!(refused.is_empty(), "refused: {refused:#?}");

@@ -8,3 +8,4 @@ pub mod listener;
 pub mod node;
 pub mod operator;
 pub mod process;
+pub mod rbac;

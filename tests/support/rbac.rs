@@ -1,0 +1,44 @@
+//! The rights that the chart gives the operator, as its snapshots render them.
+
+use serde_json::{Value, json};
+
+const CLUSTER_WIDE: &str = include_str!("../chart/snapshots/defaults.yaml");
+const WATCHING: &str = include_str!("../chart/snapshots/watch-namespaces.yaml");
+
+/// The operator's ServiceAccount in a namespace, with rights in all.
+pub fn cluster_wide(namespace: &str) -> String {
+    list(objects(CLUSTER_WIDE, namespace, None))
+}
+
+/// The operator's ServiceAccount in a namespace, with rights in another one alone.
+pub fn watching(namespace: &str, watched: &str) -> String {
+    list(objects(WATCHING, namespace, Some(watched)))
+}
+
+fn list(items: Vec<Value>) -> String {
+    json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+}
+
+/// The snapshots are of the namespace `webhook-operator`, and watch `team-a` and `team-b`.
+fn objects(snapshot: &str, namespace: &str, watched: Option<&str>) -> Vec<Value> {
+    let all: Vec<Value> = serde_saphyr::from_multiple(snapshot).expect("YAML");
+    let kinds = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
+    let is_right = |object: &Value| {
+        kinds.contains(&object["kind"].as_str().unwrap_or_default())
+            && !object["metadata"]["labels"].to_string().contains("aggregate-to-")
+            && object["metadata"]["namespace"] != "team-b"
+    };
+    let place = |object: Value| {
+        let text = object.to_string();
+        let text = text
+            .replace(r#""namespace":"webhook-operator""#, &format!(r#""namespace":"{namespace}""#))
+            .replace(
+                r#""namespace":"team-a""#,
+                &format!(r#""namespace":"{}""#, watched.unwrap_or("team-a")),
+            )
+            // What has no namespace has it in its name.
+            .replace(":webhook-operator\"", &format!(":{namespace}\""));
+        serde_json::from_str(&text).expect("JSON")
+    };
+    all.into_iter().filter(is_right).map(place).collect()
+}
