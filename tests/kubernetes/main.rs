@@ -1,6 +1,7 @@
 //! The Kubernetes source and the CRDs against a real API server, with the rights that
 //! the chart gives and no others.
 
+mod audit;
 mod fixture;
 mod identity;
 mod leases;
