@@ -72,6 +72,20 @@ fn a_pod_reaches_the_machine() {
     assert_eq!(listener.call().text(), "{}");
 }
 
+#[test]
+fn a_pod_reaches_the_api_server_as_its_service_account() {
+    let node = Node::start(&images());
+    node.apply(LISTENERS);
+    await_rollout(&node, "default", "listener");
+    // The file has no newline at its end, at which `read` complains.
+    let script = "cd /var/run/secrets/kubernetes.io/serviceaccount
+        read -r token <token || true
+        curl -sS --cacert ca.crt -H \"Authorization: Bearer $token\" \
+            https://kubernetes.default.svc/api/v1/namespaces/default/pods";
+    let refusal = kubectl(&node, &["exec", "deployment/listener", "--", "sh", "-ec", script]);
+    assert!(refusal.contains("system:serviceaccount:default:default"), "{refusal}");
+}
+
 fn names_of_pods(admin: &Admin) -> BTreeSet<String> {
     let args = ["get", "pods", "-l=app=listener", "-o=jsonpath={.items[*].metadata.name}"];
     kubectl(admin, &args).split(' ').map(str::to_owned).collect()
