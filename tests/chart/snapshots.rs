@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::helm::{NAME, chart, lint, object, objects, project, render, tool};
 use crate::support::cluster::Cluster;
+use crate::support::operator::output;
 
 /// The snapshots, each with the values of its name; the defaults have none.
 const CASES: [&str; 6] =
@@ -62,6 +63,18 @@ fn every_case_passes_a_strict_lint() {
         let flags = flags(case);
         let linted = lint(&flags.iter().map(String::as_str).collect::<Vec<_>>());
         assert!(linted.is_ok(), "{case}: {linted:?}");
+    }
+}
+
+#[test]
+fn the_program_knows_every_argument_that_the_chart_gives_it() {
+    for case in CASES {
+        let set = object(&rendering(case), "StatefulSet");
+        let args = set.pointer("/spec/template/spec/containers/0/args").expect("arguments");
+        let args = args.as_array().expect("a list").iter().filter_map(Value::as_str);
+        // What comes before --help is read and checked.
+        let output = output(&args.chain(["--help"]).collect::<Vec<_>>());
+        assert!(output.status.success(), "{case}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

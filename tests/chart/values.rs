@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::helm::{chart, object, render, try_render, try_render_release};
+use crate::helm::{chart, object, project, render, try_render, try_render_release};
 
 /// A value, and what the refusal names.
 const WRONG: [(&str, &str); 36] = [
@@ -52,6 +52,20 @@ fn a_wrong_value_is_refused_by_its_name() {
     for (value, named) in WRONG {
         let said = try_render(&["--set-json", value]).expect_err(value);
         assert!(said.contains(named), "{value}: {said}");
+    }
+}
+
+#[test]
+fn every_example_of_values_in_the_docs_renders() {
+    let docs = fs::read_to_string(project("docs/install.md")).expect("the docs");
+    let blocks = docs.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    // One block is of a user's pod.
+    let examples: Vec<_> = blocks.filter(|block| !block.starts_with("volumes:")).collect();
+    assert!(!examples.is_empty());
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    for example in examples {
+        fs::write(file.path(), example).expect("write the values");
+        render(&["--values", file.path().to_str().expect("UTF-8")]);
     }
 }
 
