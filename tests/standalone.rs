@@ -72,6 +72,10 @@ fn probes_say_whether_it_lives_and_serves() {
     for probe in ["/livez", "/readyz"] {
         assert_eq!(request("GET", &format!("{}{probe}", operator.admin), &[], b"").status, 200);
     }
+    let metrics = request("GET", &format!("{}/metrics", operator.admin), &[], b"");
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    assert!(metrics.body.contains("\nwebhook_operator_routes 0\n"), "{}", metrics.body);
 }
 
 #[test]

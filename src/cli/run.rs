@@ -53,7 +53,7 @@ pub struct RunArgs {
         value_name = "ADDR"
     )]
     app_api_addr: SocketAddr,
-    /// The admin port: probes
+    /// The admin port: probes and metrics
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_ADMIN_ADDR",
@@ -120,6 +120,7 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
         app_api_url: app_api_url(&args, kubernetes.namespace(), ports.app_api),
         listener_addresses,
         synced: source.synced(),
+        leading: Some(source.leading()),
     };
     let server = Running::start(bound, &args.serve, parts, stop)?;
     serve::print_ready(scheme, ports);

@@ -22,7 +22,7 @@ use tower::ServiceExt;
 
 use super::options::{Addresses, ServeArgs};
 use super::output;
-use crate::admin::{self, Health};
+use crate::admin::{self, Health, Metrics};
 use crate::app_api::{self, ApiFields, AppApi, Tokens};
 use crate::delivery::{Caller, Connector};
 use crate::http::{Acceptor, Drain, Limits, Phase, phases};
@@ -61,6 +61,8 @@ pub struct Parts {
     pub listener_addresses: AddressPolicy,
     /// True once every route is known.
     pub synced: watch::Receiver<bool>,
+    /// Whether this replica holds the lease, in a cluster.
+    pub leading: Option<watch::Receiver<bool>>,
 }
 
 /// A server at work.
@@ -165,7 +167,12 @@ impl Running {
             parts.reviewer,
             now,
         ));
-        let admin = admin::router(Health { synced: parts.synced, stopping: stop });
+        let metrics = Metrics {
+            routes: parts.brain.routes().clone(),
+            synced: parts.synced,
+            leading: parts.leading,
+        };
+        let admin = admin::router(Health { metrics, stopping: stop });
         let (triggers, caller) = pipeline();
         tokio::spawn(caller.sweep());
         let ports = vec![

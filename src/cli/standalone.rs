@@ -50,7 +50,7 @@ pub struct StandaloneArgs {
         value_name = "ADDR"
     )]
     app_api_addr: SocketAddr,
-    /// The admin port: probes
+    /// The admin port: probes and metrics
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_ADMIN_ADDR",
@@ -186,6 +186,7 @@ impl Standalone {
             app_api_url,
             listener_addresses,
             synced: watch::channel(true).1,
+            leading: None,
         };
         let server = Running::start(bound, &args.serve, parts, stop.clone())?;
         let files = tokio::spawn(files.run(stop));

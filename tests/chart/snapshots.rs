@@ -18,7 +18,7 @@ const CASES: [&str; 6] =
     ["defaults", "everything", "watch-namespaces", "persistence", "http-route", "ingress"];
 
 /// Kinds that no API server here knows.
-const FOREIGN: &str = "PrometheusRule";
+const FOREIGN: [&str; 2] = ["PrometheusRule", "ServiceMonitor"];
 
 fn flags(case: &str) -> Vec<String> {
     if case == "defaults" {
@@ -88,7 +88,7 @@ fn the_api_server_accepts_every_case_and_warns_of_none() {
     let cluster = cluster();
     for case in CASES {
         let mut accepted = objects(&rendering(case));
-        accepted.retain(|object| object["kind"] != FOREIGN);
+        accepted.retain(|object| !FOREIGN.iter().any(|kind| object["kind"] == *kind));
         let list = json!({"apiVersion": "v1", "kind": "List", "items": accepted}).to_string();
         let args = ["apply", "--server-side", "--dry-run=server", "-f", "-"];
         let output = cluster.kubectl_stdin(&args, &list);
@@ -149,7 +149,7 @@ fn the_chart_has_the_crds_of_the_program_and_keeps_them() {
 
 #[test]
 fn every_alert_has_what_a_rule_needs() {
-    let rule = object(&rendering("everything"), FOREIGN);
+    let rule = object(&rendering("everything"), "PrometheusRule");
     assert_eq!(rule["apiVersion"], "monitoring.coreos.com/v1");
     let rules = rule.pointer("/spec/groups/0/rules").and_then(Value::as_array).expect("rules");
     assert_eq!(rules.len(), 3);
@@ -160,6 +160,23 @@ fn every_alert_has_what_a_rule_needs() {
         let expression = rule["expr"].as_str().unwrap_or_default();
         assert!(expression.contains(r#"{namespace="webhook-operator", "#), "{expression}");
     }
+}
+
+#[test]
+fn the_service_monitor_selects_the_admin_service_alone() {
+    let rendered = rendering("everything");
+    let monitor = object(&rendered, "ServiceMonitor");
+    let selector = monitor["spec"]["selector"]["matchLabels"].as_object().expect("labels");
+    let is_selected = |service: &&Value| {
+        let labels = &service["metadata"]["labels"];
+        service["kind"] == "Service" && selector.iter().all(|(name, value)| labels[name] == *value)
+    };
+    let all = objects(&rendered);
+    let selected: Vec<_> = all.iter().filter(is_selected).collect();
+    assert_eq!(selected.len(), 1);
+    assert_eq!(selected[0]["metadata"]["name"], "hooks-admin");
+    let port = &monitor["spec"]["endpoints"][0]["port"];
+    assert_eq!(selected[0]["spec"]["ports"][0]["name"], *port);
 }
 
 #[test]

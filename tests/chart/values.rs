@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::helm::{chart, object, project, render, try_render, try_render_release};
 
 /// A value, and what the refusal names.
-const WRONG: [(&str, &str); 36] = [
+const WRONG: [(&str, &str); 37] = [
     ("replicas=2", "'replicas' not allowed"),
     (r#"replicaCount="two""#, "/replicaCount"),
     ("replicaCount=-1", "/replicaCount"),
@@ -40,7 +40,8 @@ const WRONG: [(&str, &str); 36] = [
     (r#"ingress.hosts=[{"host":"a","paths":[{"path":"apps"}]}]"#, "/ingress/hosts/0/paths/0/path"),
     ("httpRoute.enabled=true", "/httpRoute/parentRefs"),
     (r#"podDisruptionBudget.maxUnavailable="one""#, "/podDisruptionBudget/maxUnavailable"),
-    ("metrics.serviceMonitor.enabled=true", "'metrics' not allowed"),
+    ("metrics.enabled=true", "'enabled' not allowed"),
+    (r#"metrics.serviceMonitor.interval="often""#, "/metrics/serviceMonitor/interval"),
     ("podAnnotations.a=1", "/podAnnotations/a"),
     ("tolerations={}", "/tolerations"),
     (r#"topologySpreadConstraints=[{"maxSkew":1}]"#, "/topologySpreadConstraints/0"),

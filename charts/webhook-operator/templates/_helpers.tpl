@@ -48,6 +48,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- ternary "https" "http" (not (empty .Values.tls.secretName)) -}}
 {{- end -}}
 
+{{/* Tells the Service of the admin port apart, for who scrapes it. */}}
+{{- define "webhook-operator.adminLabels" -}}
+app.kubernetes.io/component: admin
+{{- end -}}
+
 {{/* Whole seconds or minutes as a number of seconds. */}}
 {{- define "webhook-operator.seconds" -}}
 {{- $number := regexFind "^[0-9]+" . | int -}}
