@@ -1,11 +1,19 @@
-//! Pods on a real node: the images, the network of the cluster, and what the node leaves behind.
+//! The whole on a real node: the images, the chart and what it installs, rollouts under load, and what
+//! the node leaves behind.
 
+mod chart;
+mod helm;
 mod image;
+mod ingress;
+mod load;
 mod machine;
 mod network;
 mod node;
+mod processes;
+mod rollout;
 #[path = "../support/mod.rs"]
 mod support;
+mod team;
 
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -45,4 +53,10 @@ fn kubectl(admin: &Admin, args: &[&str]) -> String {
     let output = admin.kubectl(args);
     assert!(output.ok, "kubectl {args:?}: {}", output.stderr);
     output.stdout
+}
+
+/// An object, as kubectl reads it: `"webhook/name"`.
+fn object(admin: &Admin, namespace: &str, object: &str) -> serde_json::Value {
+    let read = kubectl(admin, &["-n", namespace, "get", object, "-o", "json"]);
+    serde_json::from_str(&read).expect("JSON of kubectl")
 }
