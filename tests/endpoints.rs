@@ -17,6 +17,7 @@ use support::listener::{Behaviour, Listener};
 use support::operator::{APP, WEBHOOK};
 use webhook_operator::app_api::{ApiFields, Tokens};
 use webhook_operator::delivery::{Caller, Connector};
+use webhook_operator::guard::Networks;
 use webhook_operator::http::Limits;
 use webhook_operator::plan::address::AddressPolicy;
 use webhook_operator::plan::decide::ListenerPolicy;
@@ -59,6 +60,7 @@ impl World {
             limits: Arc::new(limits),
             draining: Arc::default(),
             max_body_bytes: 1 << 20,
+            trusted_proxies: Networks::default(),
         };
         let api =
             ApiFields::new("http://api.example.com", Arc::new(Tokens::new(&identity())), || 0);
@@ -101,7 +103,9 @@ impl World {
 
     async fn trigger(&self) -> Response<Full<Bytes>> {
         let request = Request::post(format!("/apps/{APP}/webhooks/{WEBHOOK}"));
-        self.pipeline.handle(request.body(Full::new(Bytes::from_static(b"{}"))).unwrap()).await
+        self.pipeline
+            .handle(request.body(Full::new(Bytes::from_static(b"{}"))).unwrap(), None)
+            .await
     }
 
     /// Triggers so often; counts the answers by status.

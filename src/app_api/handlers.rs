@@ -124,6 +124,7 @@ fn resource(app: &Key, key: &Key, new: NewWebhook) -> Webhook {
         suspend: false,
         max_body_bytes: DEFAULT_MAX_BODY_BYTES,
         forward_headers: Vec::new(),
+        source_ranges: Vec::new(),
         delivery: None,
     };
     Webhook { metadata, spec, status: None }

@@ -10,6 +10,7 @@ use clap::Args;
 use ipnet::IpNet;
 use rustls::ServerConfig;
 
+use crate::guard::Networks;
 use crate::http::{CertificateFiles, Limits};
 use crate::plan::address::AddressPolicy;
 use crate::plan::duration;
@@ -33,6 +34,15 @@ pub struct ServeArgs {
     pub limits: LimitArgs,
     #[command(flatten)]
     pub tls: TlsArgs,
+    /// Networks of the proxies before the trigger port: their X-Forwarded-For says where a trigger
+    /// comes from
+    #[arg(
+        long,
+        env = "WEBHOOK_OPERATOR_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        value_name = "CIDR"
+    )]
+    trusted_proxies: Vec<IpNet>,
     /// PEM file of certificate authorities to trust for https listeners, besides the system's
     #[arg(long, env = "WEBHOOK_OPERATOR_LISTENER_CA_FILE", value_name = "FILE")]
     pub listener_ca_file: Option<PathBuf>,
@@ -50,6 +60,11 @@ impl ServeArgs {
     pub fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.trigger_threads.map_or_else(cores, usize::from)
+    }
+
+    /// The proxies that are believed.
+    pub fn trusted_proxies(&self) -> Networks {
+        self.trusted_proxies.iter().copied().collect()
     }
 }
 

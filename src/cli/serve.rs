@@ -1,6 +1,5 @@
 //! The server put together: trigger threads, the app API and the admin port over one brain.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +11,6 @@ use axum::Router;
 use axum::body::Body;
 use http::Request;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -25,7 +23,7 @@ use super::output;
 use crate::admin::{self, Health, Metrics};
 use crate::app_api::{self, ApiFields, AppApi, Tokens};
 use crate::delivery::{Caller, Connector};
-use crate::http::{Acceptor, Drain, Limits, Phase, phases};
+use crate::http::{Acceptor, Drain, Limits, Peer, Phase, phases};
 use crate::plan::address::AddressPolicy;
 use crate::source::{Brain, TokenReviewer, WebhookStore};
 use crate::trigger::{Budget, Pipeline, Shared};
@@ -143,6 +141,7 @@ impl Running {
             budget: Budget::new(limits.buffered_bytes),
             draining: draining(phase.clone()),
             max_body_bytes: args.limits.max_body_bytes,
+            trusted_proxies: args.trusted_proxies(),
         });
         let connector = Connector::new(parts.listener_addresses, args.listener_ca_file.clone())
             .context("--listener-ca-file")?;
@@ -243,10 +242,10 @@ async fn serve_triggers(
     deadline: Duration,
 ) -> io::Result<()> {
     tokio::spawn(caller.sweep());
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = move |request: Request<Incoming>, peer: Peer| {
         let pipeline = pipeline.clone();
-        async move { Ok::<_, Infallible>(pipeline.handle(request).await) }
-    });
+        async move { pipeline.handle(request, peer).await }
+    };
     acceptor.run(TcpListener::from_std(listener)?, service, drain.clone()).await;
     if timeout(deadline, drain.finished()).await.is_err() {
         tracing::warn!("triggers were cut off: they took longer than the drain timeout");
@@ -263,15 +262,18 @@ async fn serve_router(
 ) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     let drain = Drain::new(phase);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = move |request: Request<Incoming>, peer: Peer| {
         let (router, triggers) = (router.clone(), triggers.clone());
         async move {
             match triggers.filter(|_| request.uri().path().starts_with("/apps/")) {
-                Some(triggers) => Ok(triggers.handle(request).await.map(Body::new)),
-                None => router.oneshot(request.map(Body::new)).await,
+                Some(triggers) => triggers.handle(request, peer).await.map(Body::new),
+                None => {
+                    let Ok(response) = router.oneshot(request.map(Body::new)).await;
+                    response
+                }
             }
         }
-    });
+    };
     let deadline = limits.drain;
     Acceptor::new(limits, None).run(listener, service, drain.clone()).await;
     let _ = timeout(deadline, drain.finished()).await;

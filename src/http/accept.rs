@@ -1,6 +1,7 @@
 //! The accept loop: bounded, patient when the system is out of files, and able to drain.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,26 +44,26 @@ impl Acceptor {
     ) {
         let connections = drain.clone();
         loop {
-            let (stream, place) = tokio::select! {
+            let (stream, peer, place) = tokio::select! {
                 () = drain.begun() => return,
                 accepted = self.accept(&listener) => accepted,
             };
             let (this, service, drain) = (self.clone(), service.clone(), connections.clone());
             tokio::spawn(async move {
                 // A connection that breaks is its peer's business.
-                let _ = this.serve(stream, service, &drain).await;
+                let _ = this.serve(stream, peer, service, &drain).await;
                 drop((place, drain));
             });
         }
     }
 
-    async fn accept(&self, listener: &TcpListener) -> (TcpStream, OwnedSemaphorePermit) {
+    async fn accept(&self, listener: &TcpListener) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
         // First a place, then a connection: those that find none wait in the kernel's queue.
         let place = self.places.clone().acquire_owned().await;
         let place = place.expect("the semaphore is never closed");
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => return (stream, place),
+                Ok((stream, peer)) => return (stream, peer.ip(), place),
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept connections");
@@ -75,6 +76,7 @@ impl Acceptor {
     async fn serve<B: Answer>(
         &self,
         stream: TcpStream,
+        peer: IpAddr,
         service: impl Serve<B>,
         drain: &Drain,
     ) -> io::Result<()> {
@@ -82,7 +84,7 @@ impl Acceptor {
         let limits = &self.limits;
         let Some(tls) = &self.tls else {
             let protocol = timeout(limits.header_read, sniff::protocol(&stream)).await??;
-            connection::serve(stream, protocol, service, limits, drain).await;
+            connection::serve(stream, Some(peer), protocol, service, limits, drain).await;
             return Ok(());
         };
         let stream = timeout(limits.header_read, tls.accept(stream)).await??;
@@ -90,7 +92,7 @@ impl Acceptor {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
         };
-        connection::serve(stream, protocol, service, limits, drain).await;
+        connection::serve(stream, Some(peer), protocol, service, limits, drain).await;
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! One connection: serve it, end it when it idles or trickles, let it finish when the server drains.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -18,7 +19,7 @@ use tokio::time::Sleep;
 use super::activity::{Activity, Deadline, Observed};
 use super::drain::{Drain, Phase};
 use super::limits::{HEADERS, Limits, STREAMS};
-use super::service::{Answer, Serve};
+use super::service::{Answer, Peer, Serve};
 use super::sniff::Protocol;
 
 /// How long a connection that was asked to end may take to do so.
@@ -27,6 +28,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Serves one connection to its end.
 pub async fn serve<B: Answer>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
     protocol: Protocol,
     service: impl Serve<B>,
     limits: &Limits,
@@ -38,11 +40,11 @@ pub async fn serve<B: Answer>(
         let activity = activity.clone();
         service_fn(move |request| {
             let under_way = activity.request();
-            let response = service.call(request);
+            let response = service.serve(request, peer);
             async move {
                 let response = response.await;
                 drop(under_way);
-                response
+                Ok::<_, Infallible>(response)
             }
         })
     };

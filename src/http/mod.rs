@@ -14,4 +14,5 @@ pub use accept::Acceptor;
 pub use drain::{Drain, Phase, phases};
 pub use error::{HttpError, json_response};
 pub use limits::Limits;
+pub use service::Peer;
 pub use tls::{CertificateFiles, TlsError};

@@ -1,12 +1,14 @@
 //! What a port serves, as the accept loop and a connection need it.
 
-use std::convert::Infallible;
 use std::error::Error;
+use std::net::IpAddr;
 
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::service::Service;
+
+/// Where a connection comes from; `None` when that is not known.
+pub type Peer = Option<IpAddr>;
 
 /// The body of an answer.
 pub trait Answer:
@@ -20,24 +22,26 @@ impl<B> Answer for B where
 }
 
 /// Answers every request, and never fails: an error is an answer too.
-pub trait Serve<B: Answer>:
-    Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send + 'static>
-    + Clone
-    + Send
-    + Sync
-    + 'static
-{
+pub trait Serve<B: Answer>: Clone + Send + Sync + 'static {
+    /// The answer to one request of a connection.
+    fn serve(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<B>> + Send + 'static + use<Self, B>;
 }
 
-impl<S, B: Answer> Serve<B> for S where
-    S: Service<
-            Request<Incoming>,
-            Response = Response<B>,
-            Error = Infallible,
-            Future: Send + 'static,
-        > + Clone
-        + Send
-        + Sync
-        + 'static
+impl<F, R, B> Serve<B> for F
+where
+    F: Fn(Request<Incoming>, Peer) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Response<B>> + Send + 'static,
+    B: Answer,
 {
+    fn serve(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<B>> + Send + 'static + use<F, R, B> {
+        self(request, peer)
+    }
 }

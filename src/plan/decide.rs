@@ -220,6 +220,9 @@ pub fn webhook(
             format!("Webhook {keeper} of the same app is older and has this UUID"),
         );
     }
+    if let Some(fault) = &spec.fault {
+        return Verdict::stalled(fault.reason, &*fault.message);
+    }
     if spec.suspend {
         return Verdict::Suspended;
     }

@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use uuid::Uuid;
 
+use super::guards::{self, Fault};
 use super::{Observed, duration};
 use crate::resources::{Envelope, Listener, Scheme, Webhook, WebhookApp};
 use crate::routes::Binding;
@@ -203,6 +204,8 @@ pub struct WebhookSpec {
     pub suspend: bool,
     /// `spec.action`, `spec.props` and the rest that a trigger needs.
     pub binding: Arc<Binding>,
+    /// What is wrong with the rest of the spec: no trigger is taken then.
+    pub fault: Option<Arc<Fault>>,
 }
 
 /// What a listener's address depends on in a `Service`.
@@ -410,9 +413,14 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         suspend,
         max_body_bytes,
         forward_headers,
+        source_ranges,
         delivery: _, // Sync is the only mode
     } = &webhook.spec;
     let forward_headers = forward_headers.iter().map(|name| name.parse());
+    let (guards, fault) = match guards::guards(source_ranges) {
+        Ok(guards) => (guards, None),
+        Err(fault) => (None, Some(Arc::new(fault))),
+    };
     let binding = Binding {
         action: action.as_str().into(),
         props: props_text(props.as_ref()),
@@ -421,6 +429,7 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         forward_headers: forward_headers
             .collect::<Result<_, _>>()
             .map_err(|_| "spec.forwardHeaders has an invalid header name")?,
+        guards,
     };
     Ok(WebhookSpec {
         app: app.as_str().into(),
@@ -428,6 +437,7 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         user_id: *user_id,
         suspend: *suspend,
         binding: Arc::new(binding),
+        fault,
     })
 }
 

@@ -4,12 +4,14 @@ pub mod address;
 pub mod decide;
 pub mod duration;
 pub mod endpoints;
+mod guards;
 pub mod identity;
 pub mod input;
 pub mod planner;
 mod services;
 pub mod status;
 
+pub use guards::Fault;
 pub use input::{
     AppInput, Change, Key, Kind, ObjectRef, ServiceInput, ServicePort, SliceInput, WebhookInput,
 };

@@ -74,6 +74,22 @@ pub fn forward_headers(_: &mut SchemaGenerator) -> Schema {
 /// contradict what the operator itself says to the listener.
 const FORWARDABLE: &str = "!self.matches('(?i)^(connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|authorization|cookie|host|expect|content-length|content-type|content-encoding|traceparent|webhook-.*)$')";
 
+/// Networks in CIDR notation (RFC 4632, RFC 4291): more than any provider of webhooks publishes.
+pub fn source_ranges(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 256,
+        "x-kubernetes-list-type": "set",
+        "items": {
+            "type": "string", "minLength": 1, "maxLength": 49,
+            "x-kubernetes-validations": [{
+                "rule": "isCIDR(self)",
+                "message": "must be a network in CIDR notation, such as 192.0.2.0/24 or 2001:db8::/32",
+            }],
+        },
+    })
+}
+
 /// Conditions, one a type (the API conventions' list map).
 pub fn conditions(generator: &mut SchemaGenerator) -> Schema {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

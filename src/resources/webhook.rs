@@ -64,6 +64,11 @@ pub struct WebhookSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::forward_headers")]
     pub forward_headers: Vec<String>,
+    /// Networks that triggers have to come from; without any they may come from everywhere. They
+    /// are asked for in addition to all else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::source_ranges")]
+    pub source_ranges: Vec<String>,
     /// How events reach the listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<Delivery>")]

@@ -14,6 +14,8 @@ use bytes::Bytes;
 use http::HeaderName;
 use uuid::Uuid;
 
+use crate::guard::Networks;
+
 /// Whether a route takes triggers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -52,4 +54,13 @@ pub struct Binding {
     pub max_body_bytes: u32,
     /// Headers of the trigger that are passed on.
     pub forward_headers: Box<[HeaderName]>,
+    /// What else is asked of a trigger; nothing is, of most webhooks.
+    pub guards: Option<Box<Guards>>,
+}
+
+/// What a webhook asks of its triggers.
+#[derive(Debug, Default, PartialEq)]
+pub struct Guards {
+    /// Where they have to come from.
+    pub sources: Option<Networks>,
 }

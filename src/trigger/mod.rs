@@ -1,10 +1,11 @@
 //! The public pipeline: from a stranger's request to the listener's answer, in one fixed order.
 //!
-//! path -> route -> suspended -> bounded body -> event -> deliver. Nothing before the route costs
-//! memory or takes a lock.
+//! path -> route -> suspended -> source -> bounded body -> event -> deliver. Nothing before the route
+//! costs memory or takes a lock.
 
 mod body;
 mod budget;
+mod guards;
 pub mod path;
 
 use std::sync::Arc;
@@ -23,7 +24,8 @@ pub use budget::Budget;
 use crate::app_api::ApiFields;
 use crate::delivery::{self, Attempt, CallError, Caller};
 use crate::event::{self, Event, EventError};
-use crate::http::{HttpError, Limits, json_response};
+use crate::guard::Networks;
+use crate::http::{HttpError, Limits, Peer, json_response};
 use crate::routes::{Place, Route, Share, State, Table};
 use body::{BodyError, Bounds};
 use path::PathError;
@@ -44,6 +46,8 @@ pub struct Shared {
     pub draining: Arc<AtomicBool>,
     /// The operator's own ceiling of a body, in bytes.
     pub max_body_bytes: usize,
+    /// Proxies whose word on where a trigger comes from is taken.
+    pub trusted_proxies: Networks,
 }
 
 /// The pipeline of one runtime.
@@ -72,12 +76,12 @@ impl Pipeline {
         Self { shared, api, caller }
     }
 
-    /// Answers one request.
-    pub async fn handle<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    /// Answers one request of a connection from `peer`.
+    pub async fn handle<B>(&self, request: Request<B>, peer: Peer) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes>,
     {
-        let (mut response, event) = match self.trigger(request).await {
+        let (mut response, event) = match self.trigger(request, peer).await {
             Ok(event) => (json_response(StatusCode::OK, &b"\"ok\""[..]), Some(event)),
             Err(Refused { error, event }) => (error.into_response(), event),
         };
@@ -87,12 +91,13 @@ impl Pipeline {
         response
     }
 
-    async fn trigger<B>(&self, request: Request<B>) -> Result<Uuid, Refused>
+    async fn trigger<B>(&self, request: Request<B>, peer: Peer) -> Result<Uuid, Refused>
     where
         B: Body<Data = Bytes>,
     {
         let route = self.route(request.method(), request.uri().path())?;
         self.admit(&route)?;
+        guards::source(&route, peer, request.headers(), &self.shared.trusted_proxies)?;
         let mut place = self.enter(&route)?;
         let (head, body) = request.into_parts();
         let body = self.read(&route, &head.headers, body, &mut place).await?;

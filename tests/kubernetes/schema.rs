@@ -167,6 +167,17 @@ fn a_webhook_with_a_wrong_field_is_refused_with_the_reason() {
                 (0..65).map(|i| format!("X-{i}")).collect(),
                 "must have at most 64 items",
             ),
+            ("/spec/sourceRanges", json!(["192.0.2.1"]), "must be a network in CIDR notation"),
+            ("/spec/sourceRanges", json!(["192.0.2.0/33"]), "must be a network in CIDR notation"),
+            ("/spec/sourceRanges", json!(["everywhere"]), "must be a network in CIDR notation"),
+            ("/spec/sourceRanges", json!([""]), "should be at least 1 chars long"),
+            ("/spec/sourceRanges", json!([long(50)]), "may not be more than 49"),
+            ("/spec/sourceRanges", json!(["::/0", "::/0"]), "Duplicate value"),
+            (
+                "/spec/sourceRanges",
+                (0..257).map(|i| format!("192.0.{}.{}/32", i / 256, i % 256)).collect(),
+                "must have at most 256 items",
+            ),
             ("/spec/delivery", json!({"mode": "Pigeon"}), "supported values: \"Sync\""),
         ],
     );
@@ -235,6 +246,7 @@ fn the_bounds_themselves_are_accepted_and_the_defaults_filled_in() {
     wide["spec"]["props"] = json!({"nested": {"list": [1, 2.5, null, "é"]}});
     wide["spec"]["maxBodyBytes"] = json!(33_554_432);
     wide["spec"]["forwardHeaders"] = (0..64).map(|i| format!("X-{i}")).collect();
+    wide["spec"]["sourceRanges"] = (0..256).map(|i| format!("192.0.2.{i}/32")).collect();
     wide["spec"]["delivery"] = json!({"mode": "Sync"});
     site.apply(&wide);
     assert_eq!(site.get("webhook/wide")["spec"]["props"], wide["spec"]["props"]);

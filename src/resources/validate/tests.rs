@@ -51,6 +51,10 @@ fn forward(names: &[&str]) -> Value {
     webhook(json!({"forwardHeaders": names}))
 }
 
+fn ranges(ranges: &[&str]) -> Value {
+    webhook(json!({"sourceRanges": ranges}))
+}
+
 fn admit(object: &mut Value, before: Option<&Value>) -> Result<(), String> {
     let validator = match object["kind"].as_str() {
         Some("WebhookApp") => Validator::webhook_app(),
@@ -97,6 +101,8 @@ fn good_objects_pass() {
         webhook(json!({"maxBodyBytes": 33_554_432})),
         forward(&["X-GitHub-Event", "x_y", "X-Webhook-Id", "Webhooks"]),
         forward(&[]),
+        webhook(json!({"sourceRanges": ["192.0.2.0/24", "2001:db8::/32", "0.0.0.0/0", "::/0"]})),
+        webhook(json!({"sourceRanges": []})),
     ];
     for mut object in good {
         let shown = object.to_string();
@@ -209,6 +215,11 @@ fn each_rule_refuses_its_case_and_says_which_field_is_at_fault() {
         (forward(&["X-A", "Cookie"]), "spec.forwardHeaders[1]: Invalid value: is never passed on"),
         (forward(&["X Y"]), "spec.forwardHeaders[0]: Invalid value: must match"),
         (forward(&["X-A", "X-A"]), "spec.forwardHeaders: Duplicate value"),
+        (ranges(&["192.0.2.1"]), "spec.sourceRanges[0]: Invalid value: must be a network in CIDR"),
+        (ranges(&["192.0.2.0/33"]), "spec.sourceRanges[0]: Invalid value: must be a network"),
+        (ranges(&["::/0", "a/8"]), "spec.sourceRanges[1]: Invalid value: must be a network"),
+        (ranges(&[""]), "spec.sourceRanges[0]: Invalid value: must be at least 1 character"),
+        (ranges(&["::/0", "::/0"]), "spec.sourceRanges: Duplicate value"),
         (webhook(json!({"delivery": {"mode": "Later"}})), "spec.delivery.mode: Unsupported value"),
         (webhook(json!({"delivery": {"speed": 1}})), r#"unknown field "spec.delivery.speed""#),
         (webhook(json!({"colour": "red"})), r#"unknown field "spec.colour""#),
@@ -325,7 +336,7 @@ fn every_rule_of_the_definitions_compiles_and_can_be_evaluated() {
     }
     let rules = |validator: &Validator| compiled(&validator.rules);
     assert_eq!(rules(&Validator::webhook_app()), 4);
-    assert_eq!(rules(&Validator::webhook()), 3);
+    assert_eq!(rules(&Validator::webhook()), 4);
 }
 
 #[test]

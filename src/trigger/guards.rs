@@ -1,0 +1,33 @@
+//! What a webhook asks of its triggers, each with the answer to those that do not meet it.
+
+use http::{HeaderMap, StatusCode};
+
+use crate::guard::{Networks, client_address};
+use crate::http::{HttpError, Peer};
+use crate::routes::Route;
+
+/// Whether a trigger comes from where it has to. Decided before its body is read.
+pub fn source(
+    route: &Route,
+    peer: Peer,
+    headers: &HeaderMap,
+    trusted: &Networks,
+) -> Result<(), HttpError> {
+    let guards = route.binding.guards.as_deref();
+    let Some(sources) = guards.and_then(|guards| guards.sources.as_ref()) else { return Ok(()) };
+    let client = client_address(peer, headers, trusted);
+    if client.is_some_and(|client| sources.contains(client)) {
+        return Ok(());
+    }
+    tracing::debug!(
+        namespace = &*route.app.namespace,
+        webhook = &*route.name,
+        client = client.map(tracing::field::display),
+        "a trigger came from outside spec.sourceRanges"
+    );
+    Err(HttpError::new(
+        StatusCode::FORBIDDEN,
+        "source_not_allowed",
+        "Triggers are not taken from this address.",
+    ))
+}

@@ -1,0 +1,223 @@
+//! What a webhook asks of its triggers: who is let in, what passes, and in which order it is asked.
+
+mod support;
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Full};
+use ipnet::IpNet;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use support::http::{Response as Answer, request};
+use support::listener::Listener;
+use support::operator::{APP, Folders, Operator, WEBHOOK, manifest};
+use webhook_operator::app_api::{ApiFields, Tokens};
+use webhook_operator::delivery::{Caller, Connector};
+use webhook_operator::http::Limits;
+use webhook_operator::plan::address::AddressPolicy;
+use webhook_operator::plan::decide::ListenerPolicy;
+use webhook_operator::plan::identity::IdentityKey;
+use webhook_operator::plan::{AppInput, Change, Key, Reach, Settings, WebhookInput};
+use webhook_operator::routes::Table;
+use webhook_operator::source::Brain;
+use webhook_operator::trigger::{Budget, Pipeline, Shared};
+
+/// The pipeline in this process, with one webhook.
+struct World {
+    brain: Brain,
+    pipeline: Pipeline,
+    listener: Listener,
+}
+
+/// An answer, as far as these tests look at it.
+#[derive(Debug)]
+struct Said {
+    status: u16,
+    reason: Option<String>,
+    event_id: Option<String>,
+}
+
+impl World {
+    /// A webhook with these fields in its spec, behind proxies in 10.0.0.0/8.
+    fn new(webhook: Value) -> Self {
+        let listener = Listener::start();
+        let identity = || IdentityKey::new(&[1; 32]).unwrap();
+        let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] };
+        let listeners =
+            ListenerPolicy { allow_url: true, addresses: addresses.clone(), reach: Reach::Address };
+        let external_url = "https://hooks.example.com".into();
+        let settings = Settings { external_url, listeners, identity: identity() };
+        let brain = Brain::new(settings, Arc::new(Table::default()));
+        let limits = Limits::default();
+        let shared = Shared {
+            routes: brain.routes().clone(),
+            budget: Budget::new(limits.buffered_bytes),
+            limits: Arc::new(limits),
+            draining: Arc::default(),
+            max_body_bytes: 1 << 20,
+            trusted_proxies: ["10.0.0.0/8".parse::<IpNet>().unwrap()].into_iter().collect(),
+        };
+        let tokens = Arc::new(Tokens::new(&identity()));
+        let api = ApiFields::new("http://api.example.com", tokens, || 0);
+        let caller = Caller::new(Connector::new(addresses, None).unwrap());
+        let pipeline = Pipeline::new(Arc::new(shared), Arc::new(api), caller);
+        let app = json!({"apiVersion": "lenra.io/v1alpha1", "kind": "WebhookApp", "spec": {"uuid": APP, "listener": {"url": listener.url}}});
+        brain.apply([Change::App(AppInput::of(&object("shop", app)))]);
+        let world = Self { brain, pipeline, listener };
+        world.declare(webhook);
+        world
+    }
+
+    /// The webhook's spec is this from now on.
+    fn declare(&self, fields: Value) {
+        let mut spec = json!({"app": "shop", "action": "paid", "uuid": WEBHOOK});
+        for (name, value) in fields.as_object().unwrap() {
+            spec[name] = value.clone();
+        }
+        let webhook = json!({"apiVersion": "lenra.io/v1alpha1", "kind": "Webhook", "spec": spec});
+        self.brain.apply([Change::Webhook(WebhookInput::of(&object("payments", webhook)))]);
+    }
+
+    /// Reason and message of the webhook's `Ready` condition.
+    fn ready(&self) -> (String, String) {
+        let now = "2026-11-23T00:00:00Z".parse().unwrap();
+        let status = self.brain.planner().webhook_status(&Key::new("team-a", "payments"), now);
+        let condition = &status.unwrap().conditions[0];
+        (condition.reason.clone(), condition.message.clone())
+    }
+
+    async fn send<B: Body<Data = Bytes>>(
+        &self,
+        from: &str,
+        headers: &[(&str, &str)],
+        body: B,
+    ) -> Said {
+        let mut request = Request::post(format!("/apps/{APP}/webhooks/{WEBHOOK}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let peer: Option<IpAddr> = from.parse().ok();
+        said(self.pipeline.handle(request.body(body).unwrap(), peer).await).await
+    }
+
+    async fn status(&self, from: &str, headers: &[(&str, &str)]) -> u16 {
+        self.send(from, headers, Full::from("{}")).await.status
+    }
+}
+
+async fn said(answer: Response<Full<Bytes>>) -> Said {
+    let status = answer.status().as_u16();
+    let id = answer.headers().get("webhook-event-id");
+    let event_id = id.map(|id| id.to_str().unwrap().to_owned());
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    Said { status, reason: body["reason"].as_str().map(Into::into), event_id }
+}
+
+fn object<K: DeserializeOwned>(name: &str, mut rest: Value) -> K {
+    rest["metadata"] = json!({"name": name, "namespace": "team-a"});
+    serde_json::from_value(rest).unwrap()
+}
+
+/// A body that nobody may ask for.
+struct Untouched;
+
+impl Body for Untouched {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        panic!("the body was read");
+    }
+}
+
+#[tokio::test]
+async fn only_triggers_from_the_source_ranges_are_taken() {
+    let world = World::new(json!({"sourceRanges": ["192.0.2.0/24", "2001:db8::/32"]}));
+    for (from, forwarded, status) in [
+        ("192.0.2.7", None, 200),
+        ("::ffff:192.0.2.7", None, 200),
+        ("2001:db8::1", None, 200),
+        ("198.51.100.1", None, 403),
+        ("2001:db9::1", None, 403),
+        // The word of a stranger is worth nothing, that of a proxy counts.
+        ("198.51.100.1", Some("192.0.2.7"), 403),
+        ("10.0.0.1", Some("192.0.2.7"), 200),
+        ("10.0.0.1", Some("192.0.2.7, 198.51.100.1"), 403),
+        ("10.0.0.1", Some("192.0.2.7, rubbish"), 403),
+        ("10.0.0.1", None, 403),
+        ("unknown", None, 403),
+        ("unknown", Some("192.0.2.7"), 403),
+    ] {
+        let headers: Vec<_> = forwarded.map(|hops| ("X-Forwarded-For", hops)).into_iter().collect();
+        assert_eq!(world.status(from, &headers).await, status, "{from} {forwarded:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_source_ranges_triggers_come_from_everywhere() {
+    let world = World::new(json!({"sourceRanges": []}));
+    assert_eq!(world.status("unknown", &[]).await, 200);
+    assert_eq!(world.status("10.0.0.1", &[("X-Forwarded-For", "rubbish")]).await, 200);
+}
+
+#[tokio::test]
+async fn a_trigger_from_elsewhere_is_refused_before_its_body_is_read() {
+    let world = World::new(json!({"sourceRanges": ["192.0.2.0/24"]}));
+    let said = world.send("198.51.100.1", &[], Untouched).await;
+    assert_eq!((said.status, said.reason.as_deref()), (403, Some("source_not_allowed")));
+    assert_eq!(said.event_id, None);
+    world.listener.expect_no_call();
+}
+
+#[tokio::test]
+async fn a_suspended_webhook_says_so_wherever_a_trigger_comes_from() {
+    let world = World::new(json!({"sourceRanges": ["192.0.2.0/24"], "suspend": true}));
+    let said = world.send("198.51.100.1", &[], Untouched).await;
+    assert_eq!((said.status, said.reason.as_deref()), (503, Some("suspended")));
+}
+
+#[tokio::test]
+async fn a_malformed_source_range_stalls_the_webhook_and_nothing_is_taken() {
+    let world = World::new(json!({"sourceRanges": ["192.0.2.0/24", "192.0.2.0/33"]}));
+    let (reason, message) = world.ready();
+    assert_eq!(reason, "Invalid");
+    assert!(message.contains("spec.sourceRanges[1]"), "{message}");
+    let said = world.send("192.0.2.7", &[], Untouched).await;
+    assert_eq!((said.status, said.reason.as_deref()), (503, Some("not_ready")));
+    world.declare(json!({"sourceRanges": ["192.0.2.0/24"]}));
+    assert_eq!(world.status("192.0.2.7", &[]).await, 200);
+}
+
+/// The program, with one webhook.
+fn operator(webhook: &str, flags: &[&str]) -> (Operator, Listener, Folders) {
+    let (folders, listener) = (Folders::new(), Listener::start());
+    folders.write("shop.yaml", &manifest(&listener.url, "", webhook));
+    (Operator::standalone(&folders, flags), listener, folders)
+}
+
+fn forwarded(operator: &Operator, hops: &str) -> Answer {
+    request("POST", &operator.url(), &[("X-Forwarded-For", hops)], b"{}")
+}
+
+#[test]
+fn the_proxies_that_a_flag_names_are_believed_and_no_others() {
+    let ranges = "  sourceRanges: [192.0.2.0/24]";
+    let (plain, _listener, _folders) = operator(ranges, &[]);
+    let answer = forwarded(&plain, "192.0.2.7");
+    assert_eq!((answer.status, answer.reason().as_str()), (403, "source_not_allowed"));
+    let flags = ["--trusted-proxies", "10.0.0.0/8,127.0.0.0/8"];
+    let (behind_proxy, _listener, _folders) = operator(ranges, &flags);
+    assert_eq!(forwarded(&behind_proxy, "192.0.2.7").status, 200);
+    assert_eq!(forwarded(&behind_proxy, "192.0.2.7, 198.51.100.1").status, 403);
+}
