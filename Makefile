@@ -40,6 +40,7 @@ fuzz: ## each parser that strangers reach, a short while
 	fuzz/run.sh path 20
 	fuzz/run.sh body 40
 	fuzz/run.sh client 20
+	fuzz/run.sh proxy_header 20
 
 bench: release ## the whole program beside a bare forwarder and nginx
 	cargo build --locked --release --package bench

@@ -3,6 +3,7 @@
 mod support;
 
 use std::convert::Infallible;
+use std::io::Write;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use http_body_util::{BodyExt, Full};
 use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use support::http::{Response as Answer, request};
+use support::http::{Response as Answer, connect, read_response, request, split};
 use support::listener::Listener;
 use support::operator::{APP, Folders, Operator, WEBHOOK, manifest};
 use webhook_operator::app_api::{ApiFields, Tokens};
@@ -220,4 +221,50 @@ fn the_proxies_that_a_flag_names_are_believed_and_no_others() {
     let (behind_proxy, _listener, _folders) = operator(ranges, &flags);
     assert_eq!(forwarded(&behind_proxy, "192.0.2.7").status, 200);
     assert_eq!(forwarded(&behind_proxy, "192.0.2.7, 198.51.100.1").status, 403);
+}
+
+/// A trigger on a connection that begins with these bytes; `None` when it is closed unanswered.
+fn after(operator: &Operator, begins: &[u8]) -> Option<u16> {
+    let url = operator.url();
+    let (host, path) = split(&url);
+    let mut stream = connect(&url);
+    let trigger = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\n\r\n{{}}");
+    let _ = stream.write_all(&[begins, trigger.as_bytes()].concat());
+    read_response(&mut stream).ok().map(|answer| answer.status)
+}
+
+/// A header of version 2 for a TCP connection from 192.0.2.7.
+const FROM_192_0_2_7: &[u8] =
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\xc6\x33\x64\x01\xd4\x31\x00\x50";
+
+#[test]
+fn a_balancer_says_first_whom_a_connection_is_from() {
+    let ranges = "  sourceRanges: [192.0.2.0/24]";
+    let flags =
+        ["--proxy-protocol", "--trusted-proxies", "127.0.0.0/8", "--header-timeout", "500ms"];
+    let (operator, listener, _folders) = operator(ranges, &flags);
+    for (begins, status) in [
+        (FROM_192_0_2_7, Some(200)),
+        (b"PROXY TCP4 192.0.2.7 198.51.100.1 54321 80\r\n", Some(200)),
+        (b"PROXY TCP6 ::ffff:192.0.2.7 ::1 54321 80\r\n", Some(200)),
+        (b"PROXY TCP4 198.51.100.9 198.51.100.1 54321 80\r\n", Some(403)),
+        (b"PROXY UNKNOWN\r\n", Some(403)),
+        // None at all, a malformed one, one that does not end.
+        (b"", None),
+        (b"PROXY TCP4 192.0.2.7 198.51.100.1 54321\r\n", None),
+        (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x0f\xff", None),
+    ] {
+        assert_eq!(after(&operator, begins), status, "{begins:?}");
+    }
+    (0..3).for_each(|_| drop(listener.call()));
+    listener.expect_no_call();
+}
+
+#[test]
+fn a_connection_past_the_trusted_proxies_is_closed_whatever_it_begins_with() {
+    let flags = ["--proxy-protocol", "--trusted-proxies", "10.0.0.0/8"];
+    let (operator, listener, _folders) = operator("", &flags);
+    assert_eq!(after(&operator, FROM_192_0_2_7), None);
+    assert_eq!(after(&operator, b""), None);
+    listener.expect_no_call();
 }

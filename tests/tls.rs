@@ -34,6 +34,13 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 
 /// A POST over TLS; fails when the server's certificate is not `trusted`.
 fn post_tls(address: &str, trusted: &CertificateDer<'static>) -> std::io::Result<(u16, Vec<u8>)> {
+    post_tls_over(TcpStream::connect(address)?, trusted)
+}
+
+fn post_tls_over(
+    connection: TcpStream,
+    trusted: &CertificateDer<'static>,
+) -> std::io::Result<(u16, Vec<u8>)> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
     let mut config = ClientConfig::builder_with_provider(provider())
@@ -43,8 +50,8 @@ fn post_tls(address: &str, trusted: &CertificateDer<'static>) -> std::io::Result
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let name = ServerName::try_from("hooks.example.com").unwrap();
-    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut stream = StreamOwned::new(connection, TcpStream::connect(address)?);
+    let client = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut stream = StreamOwned::new(client, connection);
     let head = format!(
         "POST /apps/{APP}/webhooks/{WEBHOOK} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{{}}"
     );
@@ -79,6 +86,30 @@ fn the_trigger_port_speaks_tls_and_takes_a_renewed_certificate() {
     fs::write(&certificate_file, "rubbish").unwrap();
     operator.await_log(&["the TLS certificate stays as it was"]);
     assert_eq!(post_tls(address, &new).unwrap().0, 200);
+}
+
+#[test]
+fn tls_begins_after_what_a_balancer_says() {
+    let (folders, listener) = (Folders::new(), Listener::start());
+    folders.write("shop.yaml", &manifest(&listener.url, "", ""));
+    let files = tempfile::TempDir::new().unwrap();
+    let (pem, key, certificate) = certificate("hooks.example.com");
+    write_pair(files.path(), &pem, &key);
+    let (certificate_file, key_file) = (files.path().join("tls.crt"), files.path().join("tls.key"));
+    let flags = [
+        "--proxy-protocol",
+        "--tls-cert-file",
+        certificate_file.to_str().unwrap(),
+        "--tls-key-file",
+        key_file.to_str().unwrap(),
+    ];
+    let operator = Operator::standalone(&folders, &flags);
+    let address = operator.trigger.strip_prefix("https://").expect("https in the ready line");
+    let mut connection = TcpStream::connect(address).unwrap();
+    let header = b"PROXY TCP4 192.0.2.7 198.51.100.1 54321 443\r\n";
+    std::io::Write::write_all(&mut connection, header).unwrap();
+    assert_eq!(post_tls_over(connection, &certificate).unwrap().0, 200);
+    assert!(post_tls(address, &certificate).is_err(), "without it there is no TLS either");
 }
 
 #[test]

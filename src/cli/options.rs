@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use rustls::ServerConfig;
 
 use crate::guard::Networks;
-use crate::http::{CertificateFiles, Limits};
+use crate::http::{Acceptor, CertificateFiles, Limits};
 use crate::plan::address::AddressPolicy;
 use crate::plan::duration;
 use crate::resources::MAX_BODY_BYTES;
@@ -43,6 +43,10 @@ pub struct ServeArgs {
         value_name = "CIDR"
     )]
     trusted_proxies: Vec<IpNet>,
+    /// Each connection to the trigger port begins with a PROXY protocol header (version 1 or 2), which
+    /// says where it comes from; with --trusted-proxies it is taken from those alone
+    #[arg(long, env = "WEBHOOK_OPERATOR_PROXY_PROTOCOL")]
+    proxy_protocol: bool,
     /// PEM file of certificate authorities to trust for https listeners, besides the system's
     #[arg(long, env = "WEBHOOK_OPERATOR_LISTENER_CA_FILE", value_name = "FILE")]
     pub listener_ca_file: Option<PathBuf>,
@@ -60,6 +64,11 @@ impl ServeArgs {
     pub fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.trigger_threads.map_or_else(cores, usize::from)
+    }
+
+    /// Lets connections begin as the balancer before the trigger port makes them begin.
+    pub fn behind_balancer(&self, acceptor: Acceptor) -> Acceptor {
+        if self.proxy_protocol { acceptor.behind(self.trusted_proxies()) } else { acceptor }
     }
 
     /// The proxies that are believed.

@@ -150,7 +150,7 @@ impl Running {
             let caller = Caller::new(connector.clone());
             (Pipeline::new(shared.clone(), Arc::new(fields), caller.clone()), caller)
         };
-        let acceptor = Acceptor::new(limits.clone(), args.tls.config()?);
+        let acceptor = args.behind_balancer(Acceptor::new(limits.clone(), args.tls.config()?));
         let mut trigger_threads = Vec::new();
         for (number, listener) in bound.trigger.into_iter().enumerate() {
             let (pipeline, caller) = pipeline();

@@ -14,8 +14,10 @@ use tokio_rustls::TlsAcceptor;
 use super::connection;
 use super::drain::Drain;
 use super::limits::Limits;
-use super::service::{Answer, Serve};
+use super::proxy_protocol::{self, Source};
+use super::service::{Answer, Peer, Serve};
 use super::sniff::{self, Protocol};
+use crate::guard::Networks;
 
 /// How long to wait when the system has no file descriptor left for a connection.
 const OUT_OF_FILES: Duration = Duration::from_millis(100);
@@ -26,13 +28,20 @@ pub struct Acceptor {
     limits: Arc<Limits>,
     places: Arc<Semaphore>,
     tls: Option<TlsAcceptor>,
+    balancers: Option<Arc<Networks>>,
 }
 
 impl Acceptor {
     /// An acceptor; its clones share the number of connections.
     pub fn new(limits: Arc<Limits>, tls: Option<Arc<ServerConfig>>) -> Self {
         let places = Arc::new(Semaphore::new(limits.connections));
-        Self { limits, places, tls: tls.map(TlsAcceptor::from) }
+        Self { limits, places, tls: tls.map(TlsAcceptor::from), balancers: None }
+    }
+
+    /// From now on each connection has to begin with a PROXY protocol header; where `balancers` are
+    /// given, it has to come from them too.
+    pub fn behind(self, balancers: Networks) -> Self {
+        Self { balancers: Some(Arc::new(balancers)), ..self }
     }
 
     /// Accepts until the drain begins. Connections that are open then go on by themselves.
@@ -75,16 +84,22 @@ impl Acceptor {
 
     async fn serve<B: Answer>(
         &self,
-        stream: TcpStream,
+        mut stream: TcpStream,
         peer: IpAddr,
         service: impl Serve<B>,
         drain: &Drain,
     ) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let limits = &self.limits;
+        let peer = match &self.balancers {
+            None => Some(peer),
+            Some(balancers) => {
+                timeout(limits.header_read, client(&mut stream, peer, balancers)).await??
+            }
+        };
         let Some(tls) = &self.tls else {
             let protocol = timeout(limits.header_read, sniff::protocol(&stream)).await??;
-            connection::serve(stream, Some(peer), protocol, service, limits, drain).await;
+            connection::serve(stream, peer, protocol, service, limits, drain).await;
             return Ok(());
         };
         let stream = timeout(limits.header_read, tls.accept(stream)).await??;
@@ -92,8 +107,26 @@ impl Acceptor {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
         };
-        connection::serve(stream, Some(peer), protocol, service, limits, drain).await;
+        connection::serve(stream, peer, protocol, service, limits, drain).await;
         Ok(())
+    }
+}
+
+/// Whom a connection is from that a balancer passes on.
+async fn client(stream: &mut TcpStream, peer: IpAddr, balancers: &Networks) -> io::Result<Peer> {
+    let peer = peer.to_canonical();
+    if !(balancers.is_empty() || balancers.contains(peer)) {
+        tracing::debug!(%peer, "a connection came past the trusted proxies");
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    match proxy_protocol::read(stream).await {
+        Ok(Source::Address(client)) => Ok(Some(client.to_canonical())),
+        Ok(Source::Balancer) => Ok(Some(peer)),
+        Ok(Source::Unknown) => Ok(None),
+        Err(error) => {
+            tracing::debug!(%peer, %error, "a connection was refused");
+            Err(io::ErrorKind::InvalidData.into())
+        }
     }
 }
 

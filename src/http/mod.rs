@@ -6,6 +6,7 @@ mod connection;
 mod drain;
 mod error;
 mod limits;
+pub mod proxy_protocol;
 mod service;
 mod sniff;
 mod tls;
