@@ -27,7 +27,7 @@ use webhook_operator::plan::{
 };
 use webhook_operator::routes::Table;
 use webhook_operator::source::Brain;
-use webhook_operator::trigger::{Budget, Pipeline, Shared};
+use webhook_operator::trigger::{Budget, Failures, Pipeline, Shared};
 
 /// An app whose listener is a Service, and the pipeline in front of it.
 struct World {
@@ -61,6 +61,7 @@ impl World {
             draining: Arc::default(),
             max_body_bytes: 1 << 20,
             trusted_proxies: Networks::default(),
+            failures: Failures::new(Instant::now()),
         };
         let api =
             ApiFields::new("http://api.example.com", Arc::new(Tokens::new(&identity())), || 0);

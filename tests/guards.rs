@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -26,9 +27,9 @@ use webhook_operator::plan::address::AddressPolicy;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::plan::{AppInput, Change, Key, Reach, Settings, WebhookInput};
-use webhook_operator::routes::Table;
+use webhook_operator::routes::{Id, Route, Table};
 use webhook_operator::source::Brain;
-use webhook_operator::trigger::{Budget, Pipeline, Shared};
+use webhook_operator::trigger::{Budget, Failures, Pipeline, Shared};
 
 /// The pipeline in this process, with one webhook.
 struct World {
@@ -43,6 +44,7 @@ struct Said {
     status: u16,
     reason: Option<String>,
     event_id: Option<String>,
+    retry_after: Option<String>,
 }
 
 impl World {
@@ -64,6 +66,7 @@ impl World {
             draining: Arc::default(),
             max_body_bytes: 1 << 20,
             trusted_proxies: ["10.0.0.0/8".parse::<IpNet>().unwrap()].into_iter().collect(),
+            failures: Failures::new(Instant::now()),
         };
         let tokens = Arc::new(Tokens::new(&identity()));
         let api = ApiFields::new("http://api.example.com", tokens, || 0);
@@ -84,6 +87,11 @@ impl World {
         }
         let webhook = json!({"apiVersion": "lenra.io/v1alpha1", "kind": "Webhook", "spec": spec});
         self.brain.apply([Change::Webhook(WebhookInput::of(&object("payments", webhook)))]);
+    }
+
+    fn route(&self) -> Arc<Route> {
+        let id = Id { app: APP.parse().unwrap(), webhook: WEBHOOK.parse().unwrap() };
+        self.brain.routes().get(id).unwrap()
     }
 
     /// Reason and message of the webhook's `Ready` condition.
@@ -115,11 +123,11 @@ impl World {
 
 async fn said(answer: Response<Full<Bytes>>) -> Said {
     let status = answer.status().as_u16();
-    let id = answer.headers().get("webhook-event-id");
-    let event_id = id.map(|id| id.to_str().unwrap().to_owned());
+    let header = |name| Some(answer.headers().get(name)?.to_str().unwrap().to_owned());
+    let (event_id, retry_after) = (header("webhook-event-id"), header("retry-after"));
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     let body: Value = serde_json::from_slice(&body).unwrap();
-    Said { status, reason: body["reason"].as_str().map(Into::into), event_id }
+    Said { status, reason: body["reason"].as_str().map(Into::into), event_id, retry_after }
 }
 
 fn object<K: DeserializeOwned>(name: &str, mut rest: Value) -> K {
@@ -198,6 +206,57 @@ async fn a_malformed_source_range_stalls_the_webhook_and_nothing_is_taken() {
     assert_eq!((said.status, said.reason.as_deref()), (503, Some("not_ready")));
     world.declare(json!({"sourceRanges": ["192.0.2.0/24"]}));
     assert_eq!(world.status("192.0.2.7", &[]).await, 200);
+}
+
+#[tokio::test]
+async fn triggers_beyond_the_rate_are_told_when_to_come_back() {
+    let world = World::new(json!({"rateLimit": {"requestsPerSecond": 1, "burst": 5}}));
+    for _ in 0..5 {
+        assert_eq!(world.status("192.0.2.1", &[]).await, 200);
+    }
+    // Each second there is one more: an idle machine needs one of these.
+    for _ in 0..50 {
+        let said = world.send("192.0.2.1", &[], Full::from("{}")).await;
+        if said.status == 429 {
+            assert_eq!(said.reason.as_deref(), Some("rate_limited"));
+            assert_eq!(said.retry_after.as_deref(), Some("1"));
+            assert_eq!(said.event_id, None);
+            return;
+        }
+    }
+    panic!("none of 50 was beyond the rate");
+}
+
+#[tokio::test]
+async fn what_a_stranger_can_fail_uses_up_nothing_of_the_rate() {
+    let world = World::new(json!({
+        "rateLimit": {"requestsPerSecond": 1}, "sourceRanges": ["192.0.2.0/24"], "maxBodyBytes": 2,
+    }));
+    for _ in 0..10 {
+        assert_eq!(world.status("198.51.100.1", &[]).await, 403);
+        let said = world.send("192.0.2.1", &[], Full::from("{  }")).await;
+        assert_eq!(said.status, 413);
+    }
+    assert_eq!(world.status("192.0.2.1", &[]).await, 200);
+}
+
+#[tokio::test]
+async fn what_is_used_of_a_rate_outlives_changes_that_leave_the_rate_alone() {
+    const BURST: u32 = 1000;
+    let rate = json!({"requestsPerSecond": 1, "burst": BURST});
+    let world = World::new(json!({"rateLimit": rate}));
+    let take = |count: u32| {
+        let route = world.route();
+        let rate = route.binding.guards.as_ref().unwrap().rate.as_ref().unwrap();
+        (0..count).filter(|_| rate.take().is_ok()).count()
+    };
+    assert_eq!(take(BURST), BURST as usize);
+    for change in [json!({"rateLimit": rate, "action": "refund"}), json!({"rateLimit": rate})] {
+        world.declare(change);
+        assert!(take(BURST) < BURST as usize, "a rate of one a second needs 16 minutes");
+    }
+    world.declare(json!({"rateLimit": {"requestsPerSecond": 2, "burst": BURST}}));
+    assert_eq!(take(BURST), BURST as usize, "another rate begins anew");
 }
 
 /// The program, with one webhook.

@@ -125,6 +125,7 @@ fn resource(app: &Key, key: &Key, new: NewWebhook) -> Webhook {
         max_body_bytes: DEFAULT_MAX_BODY_BYTES,
         forward_headers: Vec::new(),
         source_ranges: Vec::new(),
+        rate_limit: None,
         delivery: None,
     };
     Webhook { metadata, spec, status: None }

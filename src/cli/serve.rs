@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use axum::Router;
@@ -26,7 +26,7 @@ use crate::delivery::{Caller, Connector};
 use crate::http::{Acceptor, Drain, Limits, Peer, Phase, phases};
 use crate::plan::address::AddressPolicy;
 use crate::source::{Brain, TokenReviewer, WebhookStore};
-use crate::trigger::{Budget, Pipeline, Shared};
+use crate::trigger::{Budget, Failures, Pipeline, Shared};
 
 /// Connections that wait to be accepted, on each listener.
 const BACKLOG: i32 = 1024;
@@ -142,6 +142,7 @@ impl Running {
             draining: draining(phase.clone()),
             max_body_bytes: args.limits.max_body_bytes,
             trusted_proxies: args.trusted_proxies(),
+            failures: Failures::new(Instant::now()),
         });
         let connector = Connector::new(parts.listener_addresses, args.listener_ca_file.clone())
             .context("--listener-ca-file")?;

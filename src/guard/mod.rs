@@ -1,7 +1,9 @@
-//! Which triggers are let in: by where they come from.
+//! Which triggers are let in: by where they come from, and by how many there are.
 
 mod client;
 mod networks;
+mod rate;
 
 pub use client::client_address;
 pub use networks::Networks;
+pub use rate::RateLimit;

@@ -68,6 +68,13 @@ impl HttpError {
         Self { retry_after: Some(retry), ..Self::new(status, reason, message) }
     }
 
+    /// 429: the sender should wait for so long.
+    pub fn rate_limited(wait: Duration) -> Self {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let error = Self::new(status, "rate_limited", "Too many triggers; try again later.");
+        Self { retry_after: Some(wait), ..error }
+    }
+
     /// The same error, after which the connection ends.
     pub fn closing(self) -> Self {
         Self { close: true, ..self }
@@ -84,7 +91,9 @@ impl HttpError {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
         if let Some(after) = self.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+            // Rounded up: who comes back too early is refused again.
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
         if self.close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -116,8 +125,10 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_at_least_one_second() {
-        let error = HttpError::unavailable("draining", "Try again.", Duration::from_millis(10));
-        assert_eq!(error.into_response().headers()[RETRY_AFTER], "1");
+    fn retry_after_is_rounded_up_and_at_least_one_second() {
+        for (millis, seconds) in [(0, "1"), (10, "1"), (1000, "1"), (1001, "2"), (5000, "5")] {
+            let error = HttpError::rate_limited(Duration::from_millis(millis));
+            assert_eq!(error.into_response().headers()[RETRY_AFTER], seconds);
+        }
     }
 }

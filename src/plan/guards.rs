@@ -1,8 +1,11 @@
 //! What a webhook's spec asks of its triggers, made ready to be asked.
 
+use std::num::NonZeroU32;
+
 use ipnet::IpNet;
 
-use crate::guard::Networks;
+use crate::guard::{Networks, RateLimit};
+use crate::resources;
 use crate::routes::Guards;
 
 /// A mistake in a webhook's spec that leaves it its UUID and its URL.
@@ -18,19 +21,36 @@ pub struct Fault {
 ///
 /// # Errors
 /// The first mistake.
-pub(super) fn guards(source_ranges: &[String]) -> Result<Option<Box<Guards>>, Fault> {
-    let sources = sources(source_ranges)?;
-    let guards = Guards { sources };
+pub(super) fn guards(
+    source_ranges: &[String],
+    rate_limit: Option<&resources::RateLimit>,
+) -> Result<Option<Box<Guards>>, Fault> {
+    let guards =
+        Guards { sources: sources(source_ranges)?, rate: rate_limit.map(rate).transpose()? };
     Ok((guards != Guards::default()).then(|| Box::new(guards)))
 }
 
 fn sources(ranges: &[String]) -> Result<Option<Networks>, Fault> {
     let network = |(index, range): (usize, &String)| {
-        range.parse::<IpNet>().map_err(|_| Fault {
-            reason: "Invalid",
-            message: format!("spec.sourceRanges[{index}] is not a network in CIDR notation"),
+        range.parse::<IpNet>().map_err(|_| {
+            invalid(format!("spec.sourceRanges[{index}] is not a network in CIDR notation"))
         })
     };
     let networks = ranges.iter().enumerate().map(network).collect::<Result<Networks, _>>()?;
     Ok(Some(networks).filter(|networks| !networks.is_empty()))
+}
+
+fn rate(limit: &resources::RateLimit) -> Result<RateLimit, Fault> {
+    let resources::RateLimit { requests_per_second, burst } = limit;
+    let positive = |field: &str, number: i32| {
+        let number = u32::try_from(number).ok().and_then(NonZeroU32::new);
+        number.ok_or_else(|| invalid(format!("spec.rateLimit.{field} is not a positive number")))
+    };
+    let per_second = positive("requestsPerSecond", *requests_per_second)?;
+    let burst = burst.map(|burst| positive("burst", burst)).transpose()?;
+    Ok(RateLimit::new(per_second, burst.unwrap_or(per_second)))
+}
+
+fn invalid(message: String) -> Fault {
+    Fault { reason: "Invalid", message }
 }

@@ -309,6 +309,19 @@ impl WebhookInput {
     }
 }
 
+impl WebhookSpec {
+    /// Counts on from where `before` is, of the same webhook, as long as the rate is the same.
+    pub fn count_on(&mut self, before: &Self) {
+        let rate = |binding: &Binding| binding.guards.as_ref()?.rate.clone();
+        let Some(used) = rate(&before.binding) else { return };
+        if rate(&self.binding).as_ref() == Some(&used)
+            && let Some(guards) = &mut Arc::make_mut(&mut self.binding).guards
+        {
+            guards.rate = Some(used);
+        }
+    }
+}
+
 impl ServiceInput {
     /// What the planner needs of a Service.
     pub fn of(service: &k8s_openapi::api::core::v1::Service) -> Self {
@@ -414,10 +427,11 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         max_body_bytes,
         forward_headers,
         source_ranges,
+        rate_limit,
         delivery: _, // Sync is the only mode
     } = &webhook.spec;
     let forward_headers = forward_headers.iter().map(|name| name.parse());
-    let (guards, fault) = match guards::guards(source_ranges) {
+    let (guards, fault) = match guards::guards(source_ranges, rate_limit.as_ref()) {
         Ok(guards) => (guards, None),
         Err(fault) => (None, Some(Arc::new(fault))),
     };

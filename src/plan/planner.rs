@@ -345,6 +345,11 @@ impl Planner {
         let key = input.meta.key.clone();
         let uuid = self.uuid_of_webhook(&input);
         let before = self.webhooks.remove(&key);
+        if let (Ok(spec), Some(Ok(before))) =
+            (&mut input.spec, before.as_ref().map(|before| &before.input.spec))
+        {
+            spec.count_on(before);
+        }
         let route = before.as_ref().and_then(|before| before.route.clone());
         let state = WebhookState { input, uuid, route };
         let (old, new) = (before.as_ref().and_then(|before| before.place()), state.place());

@@ -7,7 +7,7 @@ pub mod validate;
 pub mod webhook;
 pub mod webhook_app;
 
-pub use webhook::{Delivery, DeliveryMode, Webhook, WebhookSpec, WebhookStatus};
+pub use webhook::{Delivery, DeliveryMode, RateLimit, Webhook, WebhookSpec, WebhookStatus};
 pub use webhook_app::{
     Envelope, Listener, Scheme, ServiceReference, WebhookApp, WebhookAppSpec, WebhookAppStatus,
 };

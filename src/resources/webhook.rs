@@ -69,10 +69,28 @@ pub struct WebhookSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::source_ranges")]
     pub source_ranges: Vec<String>,
+    /// How many triggers are taken; each replica of the operator counts by itself. Triggers beyond
+    /// it are answered 429.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<RateLimit>")]
+    pub rate_limit: Option<RateLimit>,
     /// How events reach the listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<Delivery>")]
     pub delivery: Option<Delivery>,
+}
+
+/// How many triggers a webhook takes.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RateLimit {
+    /// Triggers a second, over time.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub requests_per_second: i32,
+    /// Triggers at once, after a time with few; as many as `requestsPerSecond` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<i32>", range(min = 1, max = 1_000_000))]
+    pub burst: Option<i32>,
 }
 
 /// How events reach the listener.

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::HeaderName;
 use uuid::Uuid;
 
-use crate::guard::Networks;
+use crate::guard::{Networks, RateLimit};
 
 /// Whether a route takes triggers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub struct Route {
 
 /// What a webhook's spec says about its triggers. The planner and the route share it: there may
 /// be many webhooks.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Binding {
     /// The action, as the user wrote it.
     pub action: Box<str>,
@@ -59,8 +59,10 @@ pub struct Binding {
 }
 
 /// What a webhook asks of its triggers.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Guards {
     /// Where they have to come from.
     pub sources: Option<Networks>,
+    /// How many are taken.
+    pub rate: Option<RateLimit>,
 }

@@ -31,3 +31,11 @@ pub fn source(
         "Triggers are not taken from this address.",
     ))
 }
+
+/// Whether this one is within the webhook's rate. Decided after all that a stranger could fail: who
+/// is not the sender uses up nothing of it.
+pub fn rate(route: &Route) -> Result<(), HttpError> {
+    let guards = route.binding.guards.as_deref();
+    let Some(rate) = guards.and_then(|guards| guards.rate.as_ref()) else { return Ok(()) };
+    rate.take().map_err(HttpError::rate_limited)
+}

@@ -1,10 +1,11 @@
 //! The public pipeline: from a stranger's request to the listener's answer, in one fixed order.
 //!
-//! path -> route -> suspended -> source -> bounded body -> event -> deliver. Nothing before the route
-//! costs memory or takes a lock.
+//! path -> route -> suspended -> source -> bounded body -> rate limit -> event -> deliver. Nothing before
+//! the route costs memory or takes a lock.
 
 mod body;
 mod budget;
+pub mod failures;
 mod guards;
 pub mod path;
 
@@ -20,6 +21,7 @@ use http_body_util::Full;
 use uuid::Uuid;
 
 pub use budget::Budget;
+pub use failures::Failures;
 
 use crate::app_api::ApiFields;
 use crate::delivery::{self, Attempt, CallError, Caller};
@@ -48,6 +50,8 @@ pub struct Shared {
     pub max_body_bytes: usize,
     /// Proxies whose word on where a trigger comes from is taken.
     pub trusted_proxies: Networks,
+    /// Who has failed to sign how often.
+    pub failures: Failures,
 }
 
 /// The pipeline of one runtime.
@@ -101,6 +105,7 @@ impl Pipeline {
         let mut place = self.enter(&route)?;
         let (head, body) = request.into_parts();
         let body = self.read(&route, &head.headers, body, &mut place).await?;
+        guards::rate(&route)?;
         let event = event(&head.headers, body)?;
         let id = Uuid::now_v7();
         self.deliver(&route, head.headers, &event, id)

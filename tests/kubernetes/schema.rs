@@ -178,6 +178,28 @@ fn a_webhook_with_a_wrong_field_is_refused_with_the_reason() {
                 (0..257).map(|i| format!("192.0.{}.{}/32", i / 256, i % 256)).collect(),
                 "must have at most 256 items",
             ),
+            ("/spec/rateLimit", json!({"burst": 1}), "requestsPerSecond: Required value"),
+            (
+                "/spec/rateLimit",
+                json!({"requestsPerSecond": 0}),
+                "should be greater than or equal to 1",
+            ),
+            (
+                "/spec/rateLimit",
+                json!({"requestsPerSecond": 1_000_001}),
+                "should be less than or equal to 1000000",
+            ),
+            (
+                "/spec/rateLimit",
+                json!({"requestsPerSecond": 1, "burst": 0}),
+                "should be greater than or equal to 1",
+            ),
+            (
+                "/spec/rateLimit",
+                json!({"requestsPerSecond": 1, "burst": 1_000_001}),
+                "should be less than or equal to 1000000",
+            ),
+            ("/spec/rateLimit", json!({"requestsPerSecond": 0.5}), "must be of type integer"),
             ("/spec/delivery", json!({"mode": "Pigeon"}), "supported values: \"Sync\""),
         ],
     );
@@ -247,6 +269,7 @@ fn the_bounds_themselves_are_accepted_and_the_defaults_filled_in() {
     wide["spec"]["maxBodyBytes"] = json!(33_554_432);
     wide["spec"]["forwardHeaders"] = (0..64).map(|i| format!("X-{i}")).collect();
     wide["spec"]["sourceRanges"] = (0..256).map(|i| format!("192.0.2.{i}/32")).collect();
+    wide["spec"]["rateLimit"] = json!({"requestsPerSecond": 1_000_000, "burst": 1_000_000});
     wide["spec"]["delivery"] = json!({"mode": "Sync"});
     site.apply(&wide);
     assert_eq!(site.get("webhook/wide")["spec"]["props"], wide["spec"]["props"]);

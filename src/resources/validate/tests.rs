@@ -51,6 +51,10 @@ fn forward(names: &[&str]) -> Value {
     webhook(json!({"forwardHeaders": names}))
 }
 
+fn rate(limit: Value) -> Value {
+    webhook(json!({"rateLimit": limit}))
+}
+
 fn ranges(ranges: &[&str]) -> Value {
     webhook(json!({"sourceRanges": ranges}))
 }
@@ -103,6 +107,9 @@ fn good_objects_pass() {
         forward(&[]),
         webhook(json!({"sourceRanges": ["192.0.2.0/24", "2001:db8::/32", "0.0.0.0/0", "::/0"]})),
         webhook(json!({"sourceRanges": []})),
+        webhook(json!({"rateLimit": {"requestsPerSecond": 1, "burst": 1_000_000}})),
+        webhook(json!({"rateLimit": {"requestsPerSecond": 50, "burst": null}})),
+        webhook(json!({"rateLimit": null})),
     ];
     for mut object in good {
         let shown = object.to_string();
@@ -220,6 +227,19 @@ fn each_rule_refuses_its_case_and_says_which_field_is_at_fault() {
         (ranges(&["::/0", "a/8"]), "spec.sourceRanges[1]: Invalid value: must be a network"),
         (ranges(&[""]), "spec.sourceRanges[0]: Invalid value: must be at least 1 character"),
         (ranges(&["::/0", "::/0"]), "spec.sourceRanges: Duplicate value"),
+        (rate(json!({})), "spec.rateLimit.requestsPerSecond: Required value"),
+        (
+            rate(json!({"requestsPerSecond": 0})),
+            "spec.rateLimit.requestsPerSecond: Invalid value: must be at least 1",
+        ),
+        (
+            rate(json!({"requestsPerSecond": 0.5})),
+            "spec.rateLimit.requestsPerSecond: Invalid value: must be of type integer",
+        ),
+        (
+            rate(json!({"requestsPerSecond": 1, "burst": 1_000_001})),
+            "spec.rateLimit.burst: Invalid value: must be at most 1000000",
+        ),
         (webhook(json!({"delivery": {"mode": "Later"}})), "spec.delivery.mode: Unsupported value"),
         (webhook(json!({"delivery": {"speed": 1}})), r#"unknown field "spec.delivery.speed""#),
         (webhook(json!({"colour": "red"})), r#"unknown field "spec.colour""#),
