@@ -13,3 +13,4 @@ pub mod resources;
 pub mod routes;
 pub mod source;
 pub mod trigger;
+pub mod verify;

@@ -2,7 +2,7 @@
 
 /// How a body with a content type is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MediaType {
+pub(crate) enum MediaType {
     Json,
     UrlEncoded,
     Multipart,
@@ -13,7 +13,7 @@ pub(super) enum MediaType {
 impl MediaType {
     /// Type and subtype are case-insensitive (RFC 9110, 8.3.1); parameters do not change how a body is read:
     /// JSON is UTF-8 by RFC 8259, 8.1, and the WHATWG URL form parser takes no other encoding either.
-    pub(super) fn of(content_type: &[u8]) -> Self {
+    pub(crate) fn of(content_type: &[u8]) -> Self {
         let essence = content_type
             .split(|&byte| byte == b';')
             .next()

@@ -35,7 +35,7 @@ pub use form::MAX_PAIRS;
 pub use multipart::MAX_PARTS;
 pub use validate::MAX_DEPTH;
 
-use media_type::MediaType;
+pub(crate) use media_type::MediaType;
 
 /// The JSON text of `event`: always one JSON object in UTF-8 once the three pieces are joined.
 ///

@@ -1,0 +1,54 @@
+//! Headers of a proof: each must be there, once.
+
+use http::{HeaderMap, HeaderName};
+
+use super::Denied;
+
+/// The value of a header that must be there exactly once, and not be empty.
+pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a [u8], Denied> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().ok_or(Denied::MissingHeader)?;
+    if values.next().is_some() {
+        return Err(Denied::DoubledHeader);
+    }
+    if value.is_empty() { Err(Denied::Malformed) } else { Ok(value.as_bytes()) }
+}
+
+/// The same of a value that must be printable ASCII.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, Denied> {
+    let value = single(headers, name)?;
+    let text = std::str::from_utf8(value).ok();
+    text.filter(|text| text.bytes().all(|byte| matches!(byte, b' '..=b'~')))
+        .ok_or(Denied::Malformed)
+}
+
+/// What follows the scheme in an `Authorization` header. The scheme's case does not matter
+/// (RFC 9110, section 11.1).
+pub(super) fn credentials<'a>(value: &'a [u8], scheme: &str) -> Result<&'a [u8], Denied> {
+    let (name, rest) = value.split_at_checked(scheme.len()).ok_or(Denied::OtherScheme)?;
+    if !name.eq_ignore_ascii_case(scheme.as_bytes()) {
+        return Err(Denied::OtherScheme);
+    }
+    let credentials = rest.trim_ascii_start();
+    if credentials.is_empty() || credentials.len() == rest.len() {
+        return Err(Denied::Malformed);
+    }
+    Ok(credentials)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scheme_is_told_from_its_credentials_by_a_space() {
+        let read = |value: &'static str| credentials(value.as_bytes(), "Bearer");
+        assert_eq!(read("Bearer a b"), Ok(&b"a b"[..]));
+        assert_eq!(read("bEARER   t"), Ok(&b"t"[..]));
+        assert_eq!(read("Bearer"), Err(Denied::Malformed));
+        assert_eq!(read("Bearer  "), Err(Denied::Malformed));
+        assert_eq!(read("Bearert"), Err(Denied::Malformed));
+        assert_eq!(read("Basic t"), Err(Denied::OtherScheme));
+        assert_eq!(read("B"), Err(Denied::OtherScheme));
+    }
+}

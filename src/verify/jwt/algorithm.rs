@@ -1,0 +1,94 @@
+//! The algorithms of tokens, and which keys each goes with.
+
+use ring::signature::{self, RsaParameters, UnparsedPublicKey, VerificationAlgorithm};
+
+/// An algorithm with a public key (RFC 7518, section 3.1; RFC 8037; RFC 9864). There are no others:
+/// `none` is not one, and an HMAC would take what everyone can read for its secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Algorithm {
+    Rs256,
+    Rs384,
+    Rs512,
+    Ps256,
+    Ps384,
+    Ps512,
+    Es256,
+    Es384,
+    EdDsa,
+}
+
+/// A public key. Its type decides which algorithms it goes with, whatever a token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PublicKey {
+    /// Modulus and exponent, big-endian.
+    Rsa {
+        modulus: Vec<u8>,
+        exponent: Vec<u8>,
+    },
+    /// An uncompressed point.
+    P256(Vec<u8>),
+    /// An uncompressed point.
+    P384(Vec<u8>),
+    Ed25519(Vec<u8>),
+}
+
+impl Algorithm {
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "RS256" => Self::Rs256,
+            "RS384" => Self::Rs384,
+            "RS512" => Self::Rs512,
+            "PS256" => Self::Ps256,
+            "PS384" => Self::Ps384,
+            "PS512" => Self::Ps512,
+            "ES256" => Self::Es256,
+            "ES384" => Self::Es384,
+            "EdDSA" | "Ed25519" => Self::EdDsa,
+            _ => return None,
+        })
+    }
+
+    /// How RSA is done by this algorithm, with at least 2048 bits (RFC 7518, section 3.3).
+    fn rsa(self) -> Option<&'static RsaParameters> {
+        Some(match self {
+            Self::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+            Self::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+            Self::Rs512 => &signature::RSA_PKCS1_2048_8192_SHA512,
+            Self::Ps256 => &signature::RSA_PSS_2048_8192_SHA256,
+            Self::Ps384 => &signature::RSA_PSS_2048_8192_SHA384,
+            Self::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
+            Self::Es256 | Self::Es384 | Self::EdDsa => return None,
+        })
+    }
+}
+
+impl PublicKey {
+    /// Whether the key is of the algorithm's type.
+    pub(super) fn fits(&self, algorithm: Algorithm) -> bool {
+        match self {
+            Self::Rsa { .. } => algorithm.rsa().is_some(),
+            Self::P256(_) => algorithm == Algorithm::Es256,
+            Self::P384(_) => algorithm == Algorithm::Es384,
+            Self::Ed25519(_) => algorithm == Algorithm::EdDsa,
+        }
+    }
+
+    /// Whether the signature is of this key, by an algorithm that it fits.
+    pub(super) fn verify(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
+        let by = |how: &'static dyn VerificationAlgorithm, key: &[u8]| {
+            UnparsedPublicKey::new(how, key).verify(signed, signature).is_ok()
+        };
+        if !self.fits(algorithm) {
+            return false;
+        }
+        match self {
+            Self::P256(point) => by(&signature::ECDSA_P256_SHA256_FIXED, point),
+            Self::P384(point) => by(&signature::ECDSA_P384_SHA384_FIXED, point),
+            Self::Ed25519(key) => by(&signature::ED25519, key),
+            Self::Rsa { modulus, exponent } => algorithm.rsa().is_some_and(|how| {
+                let key = signature::RsaPublicKeyComponents { n: modulus, e: exponent };
+                key.verify(how, signed, signature).is_ok()
+            }),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Tokens of an issuer (RFC 7519), signed with a key of the set that it publishes.
+//!
+//! Over ring rather than a library: those there are bring a second implementation of RSA and of the
+//! curves, or another provider of all cryptography. What is read here is three base64 parts.
+
+mod algorithm;
+mod claims;
+mod jwks;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::AUTHORIZATION;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::{Denied, EntryError, Input, header};
+use algorithm::Algorithm;
+use claims::Claims;
+pub use jwks::{Jwks, JwksError, MAX_KEYS};
+
+/// The longest token that is looked at, in bytes.
+const MAX_TOKEN: usize = 16 * 1024;
+
+/// The keys of an issuer, as they were fetched last: none before the first time. All copies are the
+/// same keys.
+#[derive(Clone, Debug, Default)]
+pub struct Keys(Arc<ArcSwapOption<Jwks>>);
+
+impl Keys {
+    /// Puts new keys in the place of those that were there.
+    pub fn set(&self, keys: Jwks) {
+        self.0.store(Some(Arc::new(keys)));
+    }
+}
+
+/// Which tokens are accepted: `spec.verify[].jwt`.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// What `iss` must be.
+    pub issuer: Box<str>,
+    /// Of these, `aud` must name one.
+    pub audiences: Box<[Box<str>]>,
+    /// What the token must be signed with.
+    pub keys: Keys,
+}
+
+/// The header of a token (RFC 7515, section 4.1), as far as it matters.
+#[derive(Deserialize)]
+struct JoseHeader {
+    alg: String,
+    kid: Option<String>,
+    /// Extensions that must be understood: none is.
+    crit: Option<IgnoredAny>,
+}
+
+impl Rules {
+    /// The same rules, if they bind a token to its issuer and to us.
+    pub(super) fn bound(self) -> Result<Self, EntryError> {
+        let is_named = |name: &str| !name.is_empty();
+        let has_audience =
+            !self.audiences.is_empty() && self.audiences.iter().all(|it| is_named(it));
+        if is_named(&self.issuer) && has_audience { Ok(self) } else { Err(EntryError::JwtUnbound) }
+    }
+
+    /// Whether the request carries a token that these rules accept. Claims are read after the
+    /// signature.
+    pub(super) fn check(&self, input: &Input<'_>) -> Result<(), Denied> {
+        let value = header::text(input.headers, &AUTHORIZATION)?;
+        let token = header::credentials(value.as_bytes(), "Bearer")?;
+        let claims = self.signed_claims(token)?;
+        claims.check(&self.issuer, &self.audiences, input.now)
+    }
+
+    fn signed_claims(&self, token: &[u8]) -> Result<Claims, Denied> {
+        if token.len() > MAX_TOKEN {
+            return Err(Denied::Malformed);
+        }
+        let token = std::str::from_utf8(token).map_err(|_| Denied::Malformed)?;
+        let (signed, signature) = token.rsplit_once('.').ok_or(Denied::Malformed)?;
+        let (head, payload) = signed.split_once('.').ok_or(Denied::Malformed)?;
+        let head: JoseHeader = json(head)?;
+        if head.crit.is_some() {
+            return Err(Denied::Malformed);
+        }
+        let algorithm = Algorithm::named(&head.alg).ok_or(Denied::OtherScheme)?;
+        let signature = decode(signature)?;
+        let keys = self.keys.0.load_full().ok_or(Denied::KeysUnavailable)?;
+        keys.verify(algorithm, head.kid.as_deref(), signed.as_bytes(), &signature)?;
+        json(payload)
+    }
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, Denied> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| Denied::Malformed)
+}
+
+fn json<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, Denied> {
+    serde_json::from_slice(&decode(part)?).map_err(|_| Denied::Malformed)
+}

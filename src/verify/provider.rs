@@ -1,0 +1,335 @@
+//! The providers, one row each: where a signature is, what it covers, what else the provider sends.
+//!
+//! A new provider is a row here, its vectors under `tests/`, and its part of `docs/providers.md`.
+
+use std::time::Duration;
+
+use super::encoding::Encoding;
+use super::handshake::{self, Handshake};
+use super::key::Algorithm;
+use super::layout::Layout;
+use super::scheme::{Scheme, Signature, Source, Timestamp, Token, TokenForm};
+use super::secret_form::SecretForm;
+use super::timestamp::DEFAULT_TOLERANCE;
+use super::url::UrlForm;
+
+/// All that is known of a provider.
+#[derive(Debug)]
+pub struct Provider {
+    /// The `type` of the entry in `spec.verify`.
+    pub name: &'static str,
+    /// What its requests prove themselves by; one is enough. A secret goes with each scheme whose
+    /// form it has.
+    pub schemes: &'static [Scheme<'static>],
+    /// Weaker schemes, accepted where the user asks for them.
+    pub legacy_schemes: &'static [Scheme<'static>],
+    /// Headers that tell about the event: passed on to the listener.
+    pub event_headers: &'static [&'static str],
+    /// What names a delivery, the same in every repetition of it. A signed id goes before.
+    pub delivery: Option<Delivery>,
+    /// What its requests may ask instead of bringing an event, after verification.
+    pub handshake: Option<Handshake>,
+    /// Whether it asks by `GET` with a verify token (`hub.challenge`) before it sends anything.
+    pub subscribes: bool,
+}
+
+/// Where the id of a delivery is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// The first of these headers that is there.
+    Header(&'static [&'static str]),
+    /// A member of the body, which is a JSON object.
+    Member(&'static str),
+}
+
+impl Provider {
+    const PLAIN: Self = Self {
+        name: "",
+        schemes: &[],
+        legacy_schemes: &[],
+        event_headers: &[],
+        delivery: None,
+        handshake: None,
+        subscribes: false,
+    };
+
+    /// The provider of a `type`, in the case of the contract.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        PROVIDERS.iter().find(|provider| provider.name == name)
+    }
+}
+
+/// Every provider, and the two generic types that have no options.
+pub static PROVIDERS: &[Provider] = &[
+    // GitHub Docs: "Validating webhook deliveries", "Webhook events and payloads".
+    Provider {
+        name: "GitHub",
+        schemes: &[prefixed("x-hub-signature-256", "sha256=", Algorithm::HmacSha256)],
+        legacy_schemes: &[prefixed("x-hub-signature", "sha1=", Algorithm::HmacSha1)],
+        event_headers: &["x-github-event", "x-github-delivery"],
+        delivery: Some(Delivery::Header(&["x-github-delivery"])),
+        ..Provider::PLAIN
+    },
+    // GitLab Docs: "Webhooks" (secret token, signing token, delivery headers). The signing token is
+    // Standard Webhooks.
+    Provider {
+        name: "GitLab",
+        schemes: &[
+            standard_webhooks(
+                "webhook-signature",
+                "webhook-timestamp",
+                "webhook-id",
+                SIGNING_TOKEN,
+            ),
+            Scheme::Token(Token { header: "x-gitlab-token", form: TokenForm::Whole }),
+        ],
+        event_headers: &[
+            "x-gitlab-event",
+            "x-gitlab-event-uuid",
+            "x-gitlab-webhook-uuid",
+            "x-gitlab-instance",
+            "idempotency-key",
+        ],
+        delivery: Some(Delivery::Header(&["x-gitlab-event-uuid"])),
+        ..Provider::PLAIN
+    },
+    // Bitbucket Cloud: "Manage webhooks", "Event payloads"; Bitbucket Data Center: "Manage
+    // webhooks". SHA-256 under the header that elsewhere has SHA-1.
+    Provider {
+        name: "Bitbucket",
+        schemes: &[prefixed("x-hub-signature", "sha256=", Algorithm::HmacSha256)],
+        event_headers: &["x-event-key", "x-hook-uuid", "x-request-uuid", "x-attempt-number"],
+        delivery: Some(Delivery::Header(&["x-request-uuid"])),
+        ..Provider::PLAIN
+    },
+    // Gitea Documentation: "Webhooks"; Forgejo: "Webhooks"; Gogs: "Webhooks". The forks kept the
+    // scheme and renamed the header.
+    Provider {
+        name: "Gitea",
+        schemes: &[
+            prefixed("x-gitea-signature", "", Algorithm::HmacSha256),
+            prefixed("x-forgejo-signature", "", Algorithm::HmacSha256),
+            prefixed("x-gogs-signature", "", Algorithm::HmacSha256),
+        ],
+        event_headers: &[
+            "x-gitea-event",
+            "x-gitea-event-type",
+            "x-gitea-delivery",
+            "x-forgejo-event",
+            "x-forgejo-event-type",
+            "x-forgejo-delivery",
+            "x-gogs-event",
+            "x-gogs-event-type",
+            "x-gogs-delivery",
+        ],
+        delivery: Some(Delivery::Header(&[
+            "x-gitea-delivery",
+            "x-forgejo-delivery",
+            "x-gogs-delivery",
+        ])),
+        ..Provider::PLAIN
+    },
+    // Stripe Docs: "Receive Stripe events in your webhook endpoint", "Verify webhook signatures
+    // manually". Its secrets begin with `whsec_` too, and are used as they are.
+    Provider {
+        name: "Stripe",
+        schemes: &[Scheme::Signature(Signature {
+            header: "stripe-signature",
+            layout: Layout::Items { separator: ',', assign: '=', name: "v1" },
+            signed: "{timestamp}.{body}",
+            timestamp: within_default(Source::Item("t")),
+            ..Signature::HMAC
+        })],
+        delivery: Some(Delivery::Member("id")),
+        ..Provider::PLAIN
+    },
+    // Slack API: "Verifying requests from Slack", "url_verification event", "Using the Events API".
+    Provider {
+        name: "Slack",
+        schemes: &[v0("x-slack-signature", "x-slack-request-timestamp")],
+        event_headers: &["x-slack-retry-num", "x-slack-retry-reason"],
+        delivery: Some(Delivery::Member("event_id")),
+        handshake: Some(handshake::slack),
+        ..Provider::PLAIN
+    },
+    // Shopify Dev Docs: "Deliver webhooks through HTTPS", "About webhooks" (headers).
+    Provider {
+        name: "Shopify",
+        schemes: &[Scheme::Signature(Signature {
+            header: "x-shopify-hmac-sha256",
+            encoding: Encoding::Base64,
+            ..Signature::HMAC
+        })],
+        event_headers: &[
+            "x-shopify-topic",
+            "x-shopify-shop-domain",
+            "x-shopify-api-version",
+            "x-shopify-webhook-id",
+            "x-shopify-event-id",
+            "x-shopify-triggered-at",
+        ],
+        delivery: Some(Delivery::Header(&["x-shopify-webhook-id"])),
+        ..Provider::PLAIN
+    },
+    // Twilio Docs: "Security" (validating requests, bodySHA256), "Webhooks (HTTP callbacks)".
+    Provider {
+        name: "Twilio",
+        schemes: &[Scheme::Signature(Signature {
+            header: "x-twilio-signature",
+            encoding: Encoding::Base64,
+            algorithm: Algorithm::HmacSha1,
+            signed: "{url}{form}",
+            url: UrlForm::EitherPort,
+            body_digest: Some("bodySHA256"),
+            ..Signature::HMAC
+        })],
+        event_headers: &["i-twilio-idempotency-token"],
+        delivery: Some(Delivery::Header(&["i-twilio-idempotency-token"])),
+        ..Provider::PLAIN
+    },
+    // Zoom Developer Docs: "Using webhooks" (verify webhook events, validate your endpoint).
+    Provider {
+        name: "Zoom",
+        schemes: &[v0("x-zm-signature", "x-zm-request-timestamp")],
+        handshake: Some(handshake::zoom),
+        ..Provider::PLAIN
+    },
+    // Linear Developers: "Webhooks" (securing webhooks). It asks for a minute, not five.
+    Provider {
+        name: "Linear",
+        schemes: &[Scheme::Signature(Signature {
+            header: "linear-signature",
+            timestamp: Some(Timestamp {
+                source: Source::Member("webhookTimestamp"),
+                tolerance: Duration::from_secs(60),
+            }),
+            ..Signature::HMAC
+        })],
+        event_headers: &["linear-event", "linear-delivery"],
+        delivery: Some(Delivery::Header(&["linear-delivery"])),
+        ..Provider::PLAIN
+    },
+    // Discord Developer Docs: "Interactions Overview" (setting up an endpoint), "Webhook Events".
+    Provider {
+        name: "Discord",
+        schemes: &[Scheme::Signature(Signature {
+            header: "x-signature-ed25519",
+            algorithm: Algorithm::Ed25519,
+            secret: SecretForm::Hex,
+            signed: "{timestamp}{body}",
+            timestamp: within_default(Source::Header("x-signature-timestamp")),
+            ..Signature::HMAC
+        })],
+        handshake: Some(handshake::discord),
+        ..Provider::PLAIN
+    },
+    // Standard Webhooks specification: "Signature scheme", "Webhook headers"; Svix Docs: "Verifying
+    // webhooks manually", where the headers have the older names.
+    Provider {
+        name: "StandardWebhooks",
+        schemes: &[
+            standard_webhooks("webhook-signature", "webhook-timestamp", "webhook-id", SYMMETRIC),
+            standard_webhooks("webhook-signature", "webhook-timestamp", "webhook-id", ASYMMETRIC),
+            standard_webhooks("svix-signature", "svix-timestamp", "svix-id", SYMMETRIC),
+            standard_webhooks("svix-signature", "svix-timestamp", "svix-id", ASYMMETRIC),
+        ],
+        event_headers: &["webhook-id", "webhook-timestamp", "svix-id", "svix-timestamp"],
+        ..Provider::PLAIN
+    },
+    // Meta for Developers: "Webhooks", "Getting started" (verification requests, validating
+    // payloads). It signs the very bytes that it sends, with non-ASCII escaped.
+    Provider {
+        name: "Meta",
+        schemes: &[prefixed("x-hub-signature-256", "sha256=", Algorithm::HmacSha256)],
+        subscribes: true,
+        ..Provider::PLAIN
+    },
+    // RFC 6750: "The OAuth 2.0 Authorization Framework: Bearer Token Usage".
+    Provider {
+        name: "Bearer",
+        schemes: &[Scheme::Token(Token { header: "authorization", form: TokenForm::Bearer })],
+        ..Provider::PLAIN
+    },
+    // RFC 7617: "The 'Basic' HTTP Authentication Scheme".
+    Provider {
+        name: "Basic",
+        schemes: &[Scheme::Token(Token { header: "authorization", form: TokenForm::Basic })],
+        ..Provider::PLAIN
+    },
+];
+
+/// The two kinds of keys of Standard Webhooks: the name of the signature, the algorithm, the secret.
+type StandardKey = (&'static str, Algorithm, SecretForm);
+
+const SYMMETRIC: StandardKey =
+    ("v1", Algorithm::HmacSha256, SecretForm::Base64 { prefix: "whsec_", bare: true });
+
+const ASYMMETRIC: StandardKey =
+    ("v1a", Algorithm::Ed25519, SecretForm::Base64 { prefix: "whpk_", bare: false });
+
+/// A secret of GitLab without the prefix is a secret token.
+const SIGNING_TOKEN: StandardKey =
+    ("v1", Algorithm::HmacSha256, SecretForm::Base64 { prefix: "whsec_", bare: false });
+
+/// A signature of the body alone, in hexadecimal digits after a prefix.
+const fn prefixed(
+    header: &'static str,
+    prefix: &'static str,
+    algorithm: Algorithm,
+) -> Scheme<'static> {
+    let layout = Layout::Prefixed(prefix);
+    Scheme::Signature(Signature { header, layout, algorithm, ..Signature::HMAC })
+}
+
+/// The scheme that Slack made and Zoom took over.
+const fn v0(header: &'static str, timestamp: &'static str) -> Scheme<'static> {
+    Scheme::Signature(Signature {
+        header,
+        layout: Layout::Prefixed("v0="),
+        signed: "v0:{timestamp}:{body}",
+        timestamp: within_default(Source::Header(timestamp)),
+        ..Signature::HMAC
+    })
+}
+
+const fn standard_webhooks(
+    header: &'static str,
+    timestamp: &'static str,
+    id: &'static str,
+    (name, algorithm, secret): StandardKey,
+) -> Scheme<'static> {
+    Scheme::Signature(Signature {
+        header,
+        layout: Layout::Items { separator: ' ', assign: ',', name },
+        encoding: Encoding::Base64,
+        algorithm,
+        secret,
+        signed: "{id}.{timestamp}.{body}",
+        timestamp: within_default(Source::Header(timestamp)),
+        id: Some(id),
+        ..Signature::HMAC
+    })
+}
+
+const fn within_default(source: Source<'static>) -> Option<Timestamp<'static>> {
+    Some(Timestamp { source, tolerance: DEFAULT_TOLERANCE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_is_found_by_the_name_of_the_contract() {
+        let names: Vec<_> = PROVIDERS.iter().map(|provider| provider.name).collect();
+        assert_eq!(
+            names.join(" "),
+            "GitHub GitLab Bitbucket Gitea Stripe Slack Shopify Twilio Zoom Linear Discord \
+             StandardWebhooks Meta Bearer Basic"
+        );
+        for name in names {
+            assert_eq!(Provider::named(name).unwrap().name, name);
+        }
+        assert!(Provider::named("github").is_none());
+    }
+}

@@ -1,0 +1,107 @@
+//! How the text of a secret spells a key.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use zeroize::Zeroizing;
+
+use super::Secret;
+use super::encoding::hex;
+
+/// Standard base64, with or without padding: people copy secrets by hand.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// How the text of a secret spells a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretForm {
+    /// The bytes of the text are the key, whatever it looks like.
+    Verbatim,
+    /// Base64 after a prefix.
+    Base64 {
+        /// What tells the kind of the key.
+        prefix: &'static str,
+        /// Whether the prefix may be left out.
+        bare: bool,
+    },
+    /// Hexadecimal digits.
+    Hex,
+}
+
+impl SecretForm {
+    /// The key; `None` when the secret is not of this form.
+    pub(super) fn key(self, secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
+        let text = secret.bytes();
+        match self {
+            Self::Verbatim => Some(Zeroizing::new(text.to_vec())),
+            Self::Base64 { prefix, bare } => {
+                // A line break at the end is no part of an encoding.
+                let text = text.trim_ascii();
+                let without = text.strip_prefix(prefix.as_bytes());
+                base64(without.or(bare.then_some(text))?)
+            }
+            Self::Hex => {
+                let text = text.trim_ascii();
+                let mut key = Zeroizing::new(vec![0; text.len() / 2]);
+                hex(text, &mut key).map(|()| key)
+            }
+        }
+    }
+
+    /// What a person is told to write.
+    pub(super) fn description(self) -> &'static str {
+        match self {
+            Self::Verbatim => "any text",
+            Self::Base64 { prefix: "whsec_", .. } => "base64 after whsec_",
+            Self::Base64 { prefix: "whpk_", .. } => "the base64 of 32 bytes after whpk_",
+            Self::Base64 { .. } => "base64",
+            Self::Hex => "the 64 hexadecimal digits of a public key",
+        }
+    }
+}
+
+/// Decodes into memory that is overwritten on every way out.
+fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut key = Zeroizing::new(vec![0; base64::decoded_len_estimate(text.len())]);
+    let len = BASE64.decode_slice(text, &mut key).ok().filter(|len| *len > 0)?;
+    key.truncate(len);
+    Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SYMMETRIC: SecretForm = SecretForm::Base64 { prefix: "whsec_", bare: true };
+    const PUBLIC: SecretForm = SecretForm::Base64 { prefix: "whpk_", bare: false };
+
+    fn key(form: SecretForm, text: &str) -> Option<Vec<u8>> {
+        form.key(&Secret::new(text.into()).unwrap()).map(|key| key.to_vec())
+    }
+
+    #[test]
+    fn a_verbatim_secret_is_not_decoded_however_it_looks() {
+        assert_eq!(key(SecretForm::Verbatim, "whsec_AQID\n"), Some(b"whsec_AQID\n".to_vec()));
+    }
+
+    #[test]
+    fn base64_is_decoded_after_its_prefix() {
+        for text in ["whsec_AQIDBA==", "whsec_AQIDBA", "AQIDBA==", " whsec_AQIDBA==\n"] {
+            assert_eq!(key(SYMMETRIC, text), Some(vec![1, 2, 3, 4]), "{text}");
+        }
+        for text in ["whsec_", "whpk_AQIDBA==", "whsk_AQIDBA==", "whsec_AQI DBA", "not base64!"] {
+            assert_eq!(key(SYMMETRIC, text), None, "{text}");
+        }
+        assert_eq!(key(PUBLIC, "whpk_AQIDBA=="), Some(vec![1, 2, 3, 4]));
+        assert_eq!(key(PUBLIC, "AQIDBA=="), None);
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_decoded() {
+        assert_eq!(key(SecretForm::Hex, "01fF\n"), Some(vec![1, 255]));
+        assert_eq!(key(SecretForm::Hex, "01f"), None);
+        assert_eq!(key(SecretForm::Hex, "01fg"), None);
+    }
+}

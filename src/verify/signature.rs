@@ -1,0 +1,241 @@
+//! A signature, checked: the one machine that the rows of the table and users' entries are data for.
+
+use std::time::Duration;
+
+use http::HeaderName;
+
+use super::encoding::{Encoding, ROOM};
+use super::form::{self, Parameters};
+use super::json::{self, Scalar};
+use super::key::Key;
+use super::layout::{Layout, Signatures};
+use super::message::Message;
+use super::scheme::{Signature, Source};
+use super::template::{self, Part, TemplateError};
+use super::url::UrlForm;
+use super::{Denied, EntryError, Input, Secret, entry, header, timestamp};
+
+/// A [`Signature`] with its names resolved and its secrets made into keys.
+#[derive(Debug)]
+pub(super) struct SignatureCheck {
+    header: HeaderName,
+    layout: OwnedLayout,
+    encoding: Encoding,
+    signature_len: usize,
+    parts: Box<[Part]>,
+    moment: Option<Moment>,
+    id: Option<Id>,
+    url: UrlForm,
+    body_digest: Option<&'static str>,
+    keys: Box<[Key]>,
+}
+
+#[derive(Debug)]
+enum OwnedLayout {
+    Prefixed(Box<str>),
+    Items(Layout<'static>),
+}
+
+/// When a request was signed.
+#[derive(Debug)]
+struct Moment {
+    source: MomentSource,
+    tolerance: Duration,
+}
+
+#[derive(Debug)]
+enum MomentSource {
+    Header(HeaderName),
+    Item(&'static str),
+    Member(&'static str),
+}
+
+#[derive(Debug)]
+struct Id {
+    header: HeaderName,
+    /// What follows the id in what is signed, and so must not be in it: else what is signed could be
+    /// cut into other pieces (Standard Webhooks specification, "Signature scheme").
+    end: Option<char>,
+}
+
+impl SignatureCheck {
+    /// Prepares a scheme for the secrets that have the form of its keys; `None` when none has.
+    ///
+    /// # Errors
+    /// When the scheme is not complete.
+    pub(super) fn new(
+        scheme: &Signature<'_>,
+        secrets: &[Secret],
+    ) -> Result<Option<Self>, EntryError> {
+        let Signature {
+            header,
+            layout,
+            encoding,
+            algorithm,
+            secret,
+            signed,
+            timestamp,
+            id,
+            url,
+            body_digest,
+        } = *scheme;
+        let parts = template::parse(signed)?;
+        if parts.contains(&Part::Form) && body_digest.is_none() {
+            return Err(TemplateError::UnknownPlaceholder("form".into()).into());
+        }
+        let keys = secrets.iter().filter_map(|given| Key::new(algorithm, &secret.key(given)?));
+        let keys: Box<[_]> = keys.collect();
+        let check = Self {
+            header: entry::header_name(header)?,
+            layout: OwnedLayout::of(layout),
+            encoding,
+            signature_len: algorithm.signature_len(),
+            moment: moment(timestamp.as_ref(), &parts)?,
+            id: id_header(id, &parts)?,
+            parts,
+            url,
+            body_digest,
+            keys,
+        };
+        Ok((!check.keys.is_empty()).then_some(check))
+    }
+
+    /// The key that the request is signed with.
+    ///
+    /// What costs little and turns most away comes first; a moment that only the body tells is
+    /// believed after the signature.
+    pub(super) fn check(&self, input: &Input<'_>) -> Result<&Key, Denied> {
+        let value = header::text(input.headers, &self.header)?;
+        let layout = self.layout.borrow();
+        let signatures = layout.read(value)?;
+        if self.decoded(signatures).next().is_none() {
+            return Err(Denied::Malformed);
+        }
+        let timestamp = self.timestamp(input, signatures)?;
+        let id = self.id(input)?.unwrap_or_default();
+        let form = self.form(input)?;
+        let message = |url| Message {
+            parts: &self.parts,
+            id,
+            timestamp,
+            url,
+            path_and_query: input.path_and_query,
+            body: input.body,
+            form: &form,
+        };
+        let key = self.signer(signatures, input.external_url, message).ok_or(Denied::Mismatch)?;
+        self.check_body_moment(input)?;
+        Ok(key)
+    }
+
+    /// The id that is signed, if one is; `input` is that of an accepted request.
+    pub(super) fn id<'a>(&self, input: &Input<'a>) -> Result<Option<&'a str>, Denied> {
+        let Some(Id { header, end }) = &self.id else { return Ok(None) };
+        let id = header::text(input.headers, header)?;
+        if end.is_some_and(|end| id.contains(end)) { Err(Denied::Malformed) } else { Ok(Some(id)) }
+    }
+
+    /// The signatures that have the length and the letters of one.
+    fn decoded(&self, signatures: Signatures<'_>) -> impl Iterator<Item = [u8; ROOM]> {
+        signatures.iter().filter_map(|text| {
+            let mut room = [0; ROOM];
+            self.encoding.decode(text, self.signature_len, &mut room).map(|()| room)
+        })
+    }
+
+    /// The text of the timestamp that is signed, which is not too far from the present.
+    fn timestamp<'a>(
+        &self,
+        input: &Input<'a>,
+        signatures: Signatures<'a>,
+    ) -> Result<&'a str, Denied> {
+        let Some(Moment { source, tolerance }) = &self.moment else { return Ok("") };
+        let text = match source {
+            MomentSource::Header(name) => header::text(input.headers, name)?,
+            MomentSource::Item(name) => signatures.single(name)?,
+            MomentSource::Member(_) => return Ok(""),
+        };
+        timestamp::check(timestamp::parse(text)?, input.now, *tolerance)?;
+        Ok(text)
+    }
+
+    fn form<'a>(&self, input: &Input<'a>) -> Result<Parameters<'a>, Denied> {
+        self.body_digest.map_or(Ok(Vec::new()), |digest| form::parameters(input, digest))
+    }
+
+    /// The key that made any of the signatures. What is signed is hashed once a key.
+    fn signer<'m>(
+        &self,
+        signatures: Signatures<'_>,
+        external_url: &'m str,
+        message: impl Fn([&'m str; 3]) -> Message<'m>,
+    ) -> Option<&Key> {
+        self.keys.iter().find(|key| {
+            self.url.spellings(external_url).any(|url| {
+                let expected = key.expect(|take| message(url).pieces(take));
+                self.decoded(signatures).any(|given| expected.is(&given[..self.signature_len]))
+            })
+        })
+    }
+
+    fn check_body_moment(&self, input: &Input<'_>) -> Result<(), Denied> {
+        let Some(Moment { source: MomentSource::Member(name), tolerance }) = self.moment else {
+            return Ok(());
+        };
+        let Some(Scalar::Number(signed)) = json::member(input.body, name) else {
+            return Err(Denied::Malformed);
+        };
+        timestamp::check(timestamp::seconds(signed), input.now, tolerance)
+    }
+}
+
+impl OwnedLayout {
+    fn of(layout: Layout<'_>) -> Self {
+        match layout {
+            Layout::Prefixed(prefix) => Self::Prefixed(prefix.into()),
+            Layout::Items { separator, assign, name } => {
+                Self::Items(Layout::Items { separator, assign, name })
+            }
+        }
+    }
+
+    fn borrow(&self) -> Layout<'_> {
+        match self {
+            Self::Prefixed(prefix) => Layout::Prefixed(prefix),
+            Self::Items(items) => *items,
+        }
+    }
+}
+
+/// A timestamp is of use when it is signed: beside the signature anyone can write one.
+fn moment(
+    timestamp: Option<&super::Timestamp<'_>>,
+    parts: &[Part],
+) -> Result<Option<Moment>, EntryError> {
+    let is_signed = parts.contains(&Part::Timestamp);
+    let Some(super::Timestamp { source, tolerance }) = timestamp else {
+        return if is_signed { Err(EntryError::TimestampHeaderMissing) } else { Ok(None) };
+    };
+    let source = match source {
+        Source::Member(name) => MomentSource::Member(name),
+        _ if !is_signed => return Err(EntryError::TimestampNotSigned),
+        Source::Header(name) => MomentSource::Header(entry::header_name(name)?),
+        Source::Item(name) => MomentSource::Item(name),
+    };
+    Ok(Some(Moment { source, tolerance: *tolerance }))
+}
+
+fn id_header(header: Option<&str>, parts: &[Part]) -> Result<Option<Id>, EntryError> {
+    let place = parts.iter().position(|part| *part == Part::Id);
+    let (header, place) = match (header, place) {
+        (None, None) => return Ok(None),
+        (Some(_), None) => return Err(EntryError::IdNotSigned),
+        (None, Some(_)) => return Err(EntryError::IdHeaderMissing),
+        (Some(header), Some(place)) => (entry::header_name(header)?, place),
+    };
+    let end = match parts.get(place + 1) {
+        Some(Part::Literal(text)) => text.chars().next(),
+        _ => None,
+    };
+    Ok(Some(Id { header, end }))
+}

@@ -1,0 +1,102 @@
+//! What is signed, written as a template: `{timestamp}.{body}`.
+
+/// A piece of what is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The same bytes for every request.
+    Literal(Box<str>),
+    /// The text of the id header.
+    Id,
+    /// The text of the timestamp, as it was sent.
+    Timestamp,
+    /// The external URL of the request, query included.
+    Url,
+    /// The raw body.
+    Body,
+    /// The parameters of a form, sorted; nothing for another body, which is signed by its digest.
+    Form,
+}
+
+/// What is wrong with a template.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// A name that is not known.
+    #[error("{{{0}}} is not one of {{id}}, {{timestamp}}, {{url}} and {{body}}")]
+    UnknownPlaceholder(String),
+    /// A brace without its other half.
+    #[error("a brace is not closed")]
+    UnbalancedBrace,
+    /// A signature over something else proves nothing about the body.
+    #[error("{{body}} must be a part of what is signed")]
+    WithoutBody,
+}
+
+/// Reads a template. There is no escape: no provider signs a brace.
+pub(super) fn parse(template: &str) -> Result<Box<[Part]>, TemplateError> {
+    let mut parts = Vec::new();
+    let mut rest = template;
+    while !rest.is_empty() {
+        let (literal, placeholder) = rest.split_at(rest.find('{').unwrap_or(rest.len()));
+        if literal.contains('}') {
+            return Err(TemplateError::UnbalancedBrace);
+        }
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal.into()));
+        }
+        let Some(placeholder) = placeholder.strip_prefix('{') else { break };
+        let (name, after) = placeholder.split_once('}').ok_or(TemplateError::UnbalancedBrace)?;
+        parts.push(placeholder_named(name)?);
+        rest = after;
+    }
+    if !parts.iter().any(|part| matches!(part, Part::Body | Part::Form)) {
+        return Err(TemplateError::WithoutBody);
+    }
+    Ok(parts.into())
+}
+
+fn placeholder_named(name: &str) -> Result<Part, TemplateError> {
+    match name {
+        "id" => Ok(Part::Id),
+        "timestamp" => Ok(Part::Timestamp),
+        "url" => Ok(Part::Url),
+        "body" => Ok(Part::Body),
+        "form" => Ok(Part::Form),
+        _ => Err(TemplateError::UnknownPlaceholder(name.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_its_pieces_in_order() {
+        let literal = |text: &str| Part::Literal(text.into());
+        for (template, parts) in [
+            ("{body}", vec![Part::Body]),
+            (
+                "v0:{timestamp}:{body}",
+                vec![literal("v0:"), Part::Timestamp, literal(":"), Part::Body],
+            ),
+            ("{id}{url}{body}é", vec![Part::Id, Part::Url, Part::Body, literal("é")]),
+        ] {
+            assert_eq!(&*parse(template).unwrap(), parts);
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_told() {
+        for (template, error) in [
+            ("", TemplateError::WithoutBody),
+            ("{timestamp}", TemplateError::WithoutBody),
+            ("{bod}", TemplateError::UnknownPlaceholder("bod".into())),
+            ("{}{body}", TemplateError::UnknownPlaceholder("".into())),
+            ("{body", TemplateError::UnbalancedBrace),
+            ("body}", TemplateError::UnbalancedBrace),
+            ("{body}}", TemplateError::UnbalancedBrace),
+            ("{{body}}", TemplateError::UnknownPlaceholder("{body".into())),
+        ] {
+            assert_eq!(parse(template), Err(error), "{template}");
+        }
+    }
+}

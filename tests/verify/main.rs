@@ -1,0 +1,13 @@
+//! Signatures as providers make them: every vector, what a forger would try, and the details.
+
+mod accepted;
+mod adversities;
+mod details;
+mod entries;
+mod handshakes;
+mod jwt;
+mod properties;
+mod request;
+mod sign;
+mod tokens;
+mod vectors;
