@@ -22,23 +22,36 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a 
         .ok_or(Denied::Malformed)
 }
 
-/// What follows the scheme in an `Authorization` header. The scheme's case does not matter
-/// (RFC 9110, section 11.1).
+/// What follows the scheme and one or more spaces in an `Authorization` header (RFC 9110, section
+/// 11.4). The scheme's case does not matter.
 pub(super) fn credentials<'a>(value: &'a [u8], scheme: &str) -> Result<&'a [u8], Denied> {
     let (name, rest) = value.split_at_checked(scheme.len()).ok_or(Denied::OtherScheme)?;
     if !name.eq_ignore_ascii_case(scheme.as_bytes()) {
         return Err(Denied::OtherScheme);
     }
-    let credentials = rest.trim_ascii_start();
-    if credentials.is_empty() || credentials.len() == rest.len() {
-        return Err(Denied::Malformed);
-    }
-    Ok(credentials)
+    let start = rest.iter().position(|byte| *byte != b' ').filter(|spaces| *spaces > 0);
+    start.map(|start| &rest[start..]).ok_or(Denied::Malformed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
+    use http::header::AUTHORIZATION;
+
+    #[test]
+    fn a_text_is_printable_ascii() {
+        for (value, expected) in [
+            (&b"a b~"[..], Ok("a b~")),
+            (b"a\tb", Err(Denied::Malformed)),
+            ("é".as_bytes(), Err(Denied::Malformed)),
+            (b"\xff", Err(Denied::Malformed)),
+        ] {
+            let value = HeaderValue::from_bytes(value).unwrap();
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+            assert_eq!(text(&headers, &AUTHORIZATION), expected);
+        }
+    }
 
     #[test]
     fn a_scheme_is_told_from_its_credentials_by_a_space() {
@@ -48,6 +61,7 @@ mod tests {
         assert_eq!(read("Bearer"), Err(Denied::Malformed));
         assert_eq!(read("Bearer  "), Err(Denied::Malformed));
         assert_eq!(read("Bearert"), Err(Denied::Malformed));
+        assert_eq!(read("Bearer\tt"), Err(Denied::Malformed));
         assert_eq!(read("Basic t"), Err(Denied::OtherScheme));
         assert_eq!(read("B"), Err(Denied::OtherScheme));
     }

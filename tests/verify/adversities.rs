@@ -122,6 +122,25 @@ fn a_truncated_header_is_refused_at_every_length() {
 }
 
 #[test]
+fn a_header_with_any_one_letter_changed_is_refused() {
+    for vector in Vector::small() {
+        let verifier = vector.verifier();
+        let request = vector.request();
+        for name in proof_headers(&request) {
+            let mut value = request.headers[&name].as_bytes().to_vec();
+            for at in 0..value.len() {
+                let letter = value[at];
+                value[at] = if letter == b'0' { b'1' } else { b'0' };
+                let mut changed = request.clone();
+                changed.headers.insert(&name, HeaderValue::from_bytes(&value).unwrap());
+                assert!(changed.denied(&verifier).is_some(), "{name} {at}: {}", vector.name());
+                value[at] = letter;
+            }
+        }
+    }
+}
+
+#[test]
 fn a_header_that_goes_on_is_refused() {
     for more in [&b"0"[..], b"00", b"=", b"==", b",", b" x", b"\t", b"A==="] {
         refused_header("a longer", |value| vec![[value, more].concat()]);

@@ -141,7 +141,9 @@ proptest! {
         let accepted: Vec<_> = tokens.accepted.values().collect();
         let token = at.get(&accepted).as_bytes();
         let mutated = mutation.apply(token);
-        prop_assume!(mutated != token);
+        // One or more spaces stand before a token.
+        let start = mutated.iter().position(|byte| *byte != b' ').unwrap_or(mutated.len());
+        prop_assume!(mutated[start..] != *token);
         let value = [b"Bearer ", &*mutated].concat();
         let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
         let mut request = tokens.request("x");
