@@ -23,7 +23,7 @@ use webhook_operator::plan::address::AddressPolicy;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::plan::{
-    AppInput, Change, Key, ServiceInput, Settings, SliceInput, WebhookInput,
+    AppInput, Change, IssuerKeys, Key, ServiceInput, Settings, SliceInput, WebhookInput,
 };
 use webhook_operator::routes::Table;
 use webhook_operator::source::Brain;
@@ -51,7 +51,8 @@ impl World {
         let listeners =
             ListenerPolicy { addresses: addresses.clone(), ..ListenerPolicy::default() };
         let external_url = "http://hooks.example.com".into();
-        let settings = Settings { external_url, listeners, identity: identity() };
+        let settings =
+            Settings { external_url, listeners, identity: identity(), keys: IssuerKeys::default() };
         let brain = Brain::new(settings, Arc::new(Table::default()));
         let limits = Limits::default();
         let shared = Shared {
@@ -60,6 +61,8 @@ impl World {
             limits: Arc::new(limits),
             draining: Arc::default(),
             max_body_bytes: 1 << 20,
+            external_url: "http://hooks.example.com".into(),
+            clock: || 0,
             trusted_proxies: Networks::default(),
             failures: Failures::new(Instant::now()),
         };

@@ -26,7 +26,7 @@ use webhook_operator::http::Limits;
 use webhook_operator::plan::address::AddressPolicy;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::identity::IdentityKey;
-use webhook_operator::plan::{AppInput, Change, Key, Reach, Settings, WebhookInput};
+use webhook_operator::plan::{AppInput, Change, IssuerKeys, Key, Reach, Settings, WebhookInput};
 use webhook_operator::routes::{Id, Route, Table};
 use webhook_operator::source::Brain;
 use webhook_operator::trigger::{Budget, Failures, Pipeline, Shared};
@@ -56,7 +56,8 @@ impl World {
         let listeners =
             ListenerPolicy { allow_url: true, addresses: addresses.clone(), reach: Reach::Address };
         let external_url = "https://hooks.example.com".into();
-        let settings = Settings { external_url, listeners, identity: identity() };
+        let settings =
+            Settings { external_url, listeners, identity: identity(), keys: IssuerKeys::default() };
         let brain = Brain::new(settings, Arc::new(Table::default()));
         let limits = Limits::default();
         let shared = Shared {
@@ -65,6 +66,8 @@ impl World {
             limits: Arc::new(limits),
             draining: Arc::default(),
             max_body_bytes: 1 << 20,
+            external_url: "http://hooks.example.com".into(),
+            clock: || 0,
             trusted_proxies: ["10.0.0.0/8".parse::<IpNet>().unwrap()].into_iter().collect(),
             failures: Failures::new(Instant::now()),
         };

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::plan::{
-    AppInput, Change, Key, Kind, ObjectRef, Planner, ServiceInput, Settings, SliceInput, Step,
-    WebhookInput,
+    AppInput, Change, IssuerKeys, Key, Kind, ObjectRef, Planner, ServiceInput, Settings,
+    SliceInput, Step, WebhookInput,
 };
 use webhook_operator::resources::{Webhook, WebhookApp};
 use webhook_operator::routes::{self, Host, Id, Route, Table, Upstream};
@@ -22,6 +22,7 @@ fn planner() -> Planner {
         external_url: "https://hooks.example.com".into(),
         listeners: ListenerPolicy { allow_url: true, ..ListenerPolicy::default() },
         identity: IdentityKey::new(&[1; 32]).unwrap(),
+        keys: IssuerKeys::default(),
     })
 }
 
@@ -181,7 +182,9 @@ fn survivors(changes: &[Change]) -> Vec<Change> {
             Change::ServiceGone(key) => (2, key.clone()),
             Change::Slice(slice) => (3, slice.key.clone()),
             Change::SliceGone(key) => (3, key.clone()),
-            Change::ServiceSettled(_) => unreachable!("no change of the cluster"),
+            Change::ServiceSettled(_) | Change::Secret(_) | Change::SecretGone(_) => {
+                unreachable!("no such change is made here")
+            }
         };
         last.insert(place, change.clone());
     }

@@ -116,6 +116,8 @@ fn resource(app: &Key, key: &Key, new: NewWebhook) -> Webhook {
     };
     // Without `..`, so that a new field cannot be forgotten here.
     let spec = WebhookSpec {
+        verify: Vec::new(),
+        cloud_events_origins: Vec::new(),
         app: app.name.to_string(),
         action,
         props,

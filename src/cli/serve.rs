@@ -141,6 +141,8 @@ impl Running {
             budget: Budget::new(limits.buffered_bytes),
             draining: draining(phase.clone()),
             max_body_bytes: args.limits.max_body_bytes,
+            external_url: parts.brain.planner().external_url().to_owned(),
+            clock: now,
             trusted_proxies: args.trusted_proxies(),
             failures: Failures::new(Instant::now()),
         });

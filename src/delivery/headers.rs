@@ -24,15 +24,16 @@ pub struct Attempt {
 }
 
 /// The headers of one attempt; `sent` are those of the trigger, of which only what the webhook
-/// names is passed on. The map itself is used again: it has the room that ours need.
+/// names is passed on, and what its provider tells about the event in (`told`). The map itself is used again: it has the room that ours need.
 pub fn listener_headers(
     route: &Route,
     target: &Target,
     attempt: Attempt,
     sent: HeaderMap,
+    told: &[HeaderName],
 ) -> HeaderMap {
     let trace = TraceParent::continue_from(sent.get(TRACEPARENT));
-    let mut headers = passed_on(&route.binding.forward_headers, sent);
+    let mut headers = passed_on(&route.binding.forward_headers, told, sent);
     // Ours come last, and replace: nothing that is passed on can stand in for them.
     headers.insert(HOST, target.authority.clone());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -49,14 +50,14 @@ pub fn listener_headers(
     headers
 }
 
-/// Of what was sent, what the webhook names.
-fn passed_on(names: &[HeaderName], mut sent: HeaderMap) -> HeaderMap {
-    if names.is_empty() {
+/// Of what was sent, what the webhook or its provider names.
+fn passed_on(names: &[HeaderName], told: &[HeaderName], mut sent: HeaderMap) -> HeaderMap {
+    if names.is_empty() && told.is_empty() {
         sent.clear();
         return sent;
     }
     let mut passed = HeaderMap::with_capacity(16);
-    for name in names {
+    for name in told.iter().chain(names.iter().filter(|name| !told.contains(name))) {
         for value in sent.get_all(name) {
             passed.append(name.clone(), value.clone());
         }

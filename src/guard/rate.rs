@@ -32,6 +32,12 @@ impl<C: Clock> RateLimit<C> {
         Self { quota, limiter: Arc::new(RateLimiter::direct_with_clock(quota, clock)) }
     }
 
+    /// How many a minute, over time.
+    pub fn per_minute(&self) -> u32 {
+        let interval = self.quota.replenish_interval().as_nanos().max(1);
+        u32::try_from(60_000_000_000 / interval).unwrap_or(u32::MAX)
+    }
+
     /// Takes one.
     ///
     /// # Errors

@@ -197,10 +197,11 @@ pub enum AppStanding<'a> {
     Present(&'a Verdict),
 }
 
-/// Decides about a webhook. `keeper` is the older webhook of the same app and UUID, if any.
+/// Decides about a webhook. `unproven` says why it cannot be told who sent its triggers; `keeper` is the older webhook of the same app and UUID, if any.
 pub fn webhook(
     namespace: &str,
     spec: &Result<WebhookSpec, Arc<str>>,
+    unproven: Option<&Verdict>,
     app: AppStanding<'_>,
     keeper: Option<&str>,
 ) -> Verdict {
@@ -222,6 +223,9 @@ pub fn webhook(
     }
     if let Some(fault) = &spec.fault {
         return Verdict::stalled(fault.reason, &*fault.message);
+    }
+    if let Some(verdict) = unproven {
+        return verdict.clone();
     }
     if spec.suspend {
         return Verdict::Suspended;

@@ -24,9 +24,13 @@ pub struct Fault {
 pub(super) fn guards(
     source_ranges: &[String],
     rate_limit: Option<&resources::RateLimit>,
+    cloud_events_origins: &[String],
 ) -> Result<Option<Box<Guards>>, Fault> {
-    let guards =
-        Guards { sources: sources(source_ranges)?, rate: rate_limit.map(rate).transpose()? };
+    let guards = Guards {
+        sources: sources(source_ranges)?,
+        rate: rate_limit.map(rate).transpose()?,
+        origins: cloud_events_origins.iter().map(|origin| origin.as_str().into()).collect(),
+    };
     Ok((guards != Guards::default()).then(|| Box::new(guards)))
 }
 

@@ -12,7 +12,9 @@ use kube::ResourceExt;
 use uuid::Uuid;
 
 use super::guards::{self, Fault};
+use super::secrets::SecretInput;
 use super::{Observed, duration};
+use crate::resources::verify::VerifyEntry;
 use crate::resources::{Envelope, Listener, Scheme, Webhook, WebhookApp};
 use crate::routes::Binding;
 
@@ -84,6 +86,10 @@ pub enum Change {
     WebhookGone(Key),
     /// A `Service` is new or changed.
     Service(ServiceInput),
+    /// A `Secret` is new or changed.
+    Secret(SecretInput),
+    /// A `Secret` is gone, or must not be read.
+    SecretGone(Key),
     /// A `Service` is gone.
     ServiceGone(Key),
     /// An `EndpointSlice` is new or changed.
@@ -102,9 +108,11 @@ impl Change {
             Self::Webhook(input) => &input.meta.key,
             Self::Service(input) => &input.key,
             Self::Slice(input) => &input.key,
+            Self::Secret(input) => &input.key,
             Self::AppGone(key)
             | Self::WebhookGone(key)
             | Self::ServiceGone(key)
+            | Self::SecretGone(key)
             | Self::SliceGone(key)
             | Self::ServiceSettled(key) => key,
         }
@@ -204,6 +212,8 @@ pub struct WebhookSpec {
     pub suspend: bool,
     /// `spec.action`, `spec.props` and the rest that a trigger needs.
     pub binding: Arc<Binding>,
+    /// `spec.verify`; `None` when it has no entry.
+    pub verify: Option<Arc<[VerifyEntry]>>,
     /// What is wrong with the rest of the spec: no trigger is taken then.
     pub fault: Option<Arc<Fault>>,
 }
@@ -426,15 +436,18 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         suspend,
         max_body_bytes,
         forward_headers,
+        verify,
+        cloud_events_origins,
         source_ranges,
         rate_limit,
         delivery: _, // Sync is the only mode
     } = &webhook.spec;
     let forward_headers = forward_headers.iter().map(|name| name.parse());
-    let (guards, fault) = match guards::guards(source_ranges, rate_limit.as_ref()) {
-        Ok(guards) => (guards, None),
-        Err(fault) => (None, Some(Arc::new(fault))),
-    };
+    let (guards, fault) =
+        match guards::guards(source_ranges, rate_limit.as_ref(), cloud_events_origins) {
+            Ok(guards) => (guards, None),
+            Err(fault) => (None, Some(Arc::new(fault))),
+        };
     let binding = Binding {
         action: action.as_str().into(),
         props: props_text(props.as_ref()),
@@ -451,6 +464,7 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         user_id: *user_id,
         suspend: *suspend,
         binding: Arc::new(binding),
+        verify: (!verify.is_empty()).then(|| verify.as_slice().into()),
         fault,
     })
 }

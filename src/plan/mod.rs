@@ -8,13 +8,16 @@ mod guards;
 pub mod identity;
 pub mod input;
 pub mod planner;
+pub mod secrets;
 mod services;
 pub mod status;
+pub mod verify;
 
 pub use guards::Fault;
 pub use input::{
     AppInput, Change, Key, Kind, ObjectRef, ServiceInput, ServicePort, SliceInput, WebhookInput,
 };
-pub use planner::{Planner, Settings, Step};
+pub use planner::{IssuerKeys, Planner, Settings, Step};
+pub use secrets::SecretInput;
 pub use services::{Reach, Version};
 pub use status::Observed;

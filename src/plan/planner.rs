@@ -8,6 +8,7 @@ mod queries;
 pub use queries::WebhookView;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +17,15 @@ use uuid::Uuid;
 use super::decide::{self, AppStanding, Found, ListenerPolicy};
 use super::identity::IdentityKey;
 use super::input::{AppInput, Change, Endpoint, Key, Kind, ObjectRef, WebhookInput};
+use super::secrets::Secrets;
 use super::services::{Known, Services};
 use super::status::Observed;
+use super::verify::{self, KeySource};
 use crate::resources::Envelope;
 use crate::resources::conditions::Verdict;
-use crate::routes::{self, App, Endpoints, Load, Origin, Route, State};
+use crate::resources::verify::VerifyEntry;
+use crate::routes::{self, App, Endpoints, Load, Origin, Proof, Route, State};
+use crate::verify::jwt;
 
 /// What decisions depend on besides the resources.
 #[derive(Debug)]
@@ -31,6 +36,24 @@ pub struct Settings {
     pub listeners: ListenerPolicy,
     /// What UUIDs are derived from.
     pub identity: IdentityKey,
+    /// Where the keys of issuers come from.
+    pub keys: IssuerKeys,
+}
+
+/// Where the keys of issuers come from. By default there are none.
+#[derive(Clone)]
+pub struct IssuerKeys(pub Arc<KeySource>);
+
+impl Default for IssuerKeys {
+    fn default() -> Self {
+        Self(Arc::new(|_| jwt::Keys::default()))
+    }
+}
+
+impl fmt::Debug for IssuerKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IssuerKeys(..)")
+    }
 }
 
 /// What follows from a change.
@@ -46,6 +69,8 @@ pub struct Step {
     pub endpoints: Vec<(Arc<Endpoints>, Vec<Origin>)>,
     /// Services that apps began to name: [`Change::ServiceSettled`] is due for each.
     pub look_ups: Vec<Key>,
+    /// Secrets that webhooks began or ceased to name.
+    pub secrets: Vec<Key>,
 }
 
 /// See the module.
@@ -56,6 +81,7 @@ pub struct Planner {
     /// Boxed: the slots of a map that are free take as much as those that are not.
     webhooks: HashMap<Key, Box<WebhookState>>,
     services: Services,
+    secrets: Secrets,
     /// Who claims a UUID; the first is the oldest, and keeps it.
     claims: BTreeSet<(Uuid, i64, Key)>,
     /// The webhooks that name an app, be it there or not.
@@ -97,12 +123,24 @@ struct WebhookState {
     input: WebhookInput,
     uuid: Uuid,
     route: Option<Arc<Route>>,
+    /// What its triggers have to prove, or why that cannot be told.
+    proof: Result<Option<Proof>, Box<Verdict>>,
 }
 
 impl WebhookState {
     fn app_key(&self) -> Option<Key> {
         let spec = self.input.spec.as_ref().ok()?;
         Some(Key { namespace: self.input.meta.key.namespace.clone(), name: spec.app.clone() })
+    }
+
+    fn verify(&self) -> Option<&Arc<[VerifyEntry]>> {
+        self.input.spec.as_ref().ok()?.verify.as_ref()
+    }
+
+    /// The Secrets that it names.
+    fn secrets(&self) -> BTreeSet<Key> {
+        let entries = self.verify().map_or(&[][..], |entries| entries);
+        verify::secrets_of(&self.input.meta.key.namespace, entries)
     }
 
     /// Where it stands among the webhooks of its app.
@@ -117,6 +155,7 @@ impl Planner {
     pub fn new(settings: Settings) -> Self {
         Self {
             services: Services::new(settings.listeners.reach),
+            secrets: Secrets::new(settings.listeners.reach),
             settings,
             apps: HashMap::new(),
             webhooks: HashMap::new(),
@@ -150,6 +189,15 @@ impl Planner {
                 let news = self.services.remove_slice(&key);
                 self.redecide_users(news, &mut step);
             }
+            Change::Secret(input) => {
+                let key = input.key.clone();
+                let is_news = self.secrets.put(input);
+                self.redecide_signed(is_news.then_some(key), &mut step);
+            }
+            Change::SecretGone(key) => {
+                let is_news = self.secrets.remove(&key);
+                self.redecide_signed(is_news.then_some(key), &mut step);
+            }
             Change::ServiceSettled(key) => {
                 let is_news = self.services.settle(&key);
                 self.redecide_users(is_news.then_some(key), &mut step);
@@ -179,6 +227,11 @@ impl Planner {
     /// The Services that apps name.
     pub fn services(&self) -> &Services {
         &self.services
+    }
+
+    /// The Secrets that webhooks name.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Every object that has a status: what a new lease holder looks through.
@@ -351,7 +404,14 @@ impl Planner {
             spec.count_on(before);
         }
         let route = before.as_ref().and_then(|before| before.route.clone());
-        let state = WebhookState { input, uuid, route };
+        let named = before.as_ref().map(|before| before.secrets()).unwrap_or_default();
+        let mut state = WebhookState { input, uuid, route, proof: Ok(None) };
+        step.secrets.extend(self.secrets.rename(&key, &named, &state.secrets()));
+        state.proof = match before.as_deref() {
+            // Made anew only when it has to be: it costs, and the route is another one then.
+            Some(before) if before.verify() == state.verify() => before.proof.clone(),
+            _ => self.proof_of(&state),
+        };
         let (old, new) = (before.as_ref().and_then(|before| before.place()), state.place());
         if old != new {
             old.iter().for_each(|place| self.unlink_webhook(place, step));
@@ -380,6 +440,7 @@ impl Planner {
         if let Some(route) = &state.route {
             step.routes.push(routes::Change::Delete(id_of(route)));
         }
+        step.secrets.extend(self.secrets.rename(key, &state.secrets(), &BTreeSet::new()));
         if let Some(place) = state.place() {
             self.unlink_webhook(&place, step);
             self.redecide_namesakes(&place.0, state.uuid, step);
@@ -471,7 +532,29 @@ impl Planner {
                 Verdict::Reconciling { .. } | Verdict::Stalled { .. } => State::NotReady,
             },
             binding: spec.binding.clone(),
+            proof: state.proof.clone().ok().flatten(),
         })
+    }
+
+    fn proof_of(&self, state: &WebhookState) -> Result<Option<Proof>, Box<Verdict>> {
+        let Some(entries) = state.verify() else { return Ok(None) };
+        let namespace = &state.input.meta.key.namespace;
+        let made = verify::verifiers(namespace, entries, &self.secrets, &*self.settings.keys.0);
+        made.map(|verifiers| Some(Proof(verifiers))).map_err(Box::new)
+    }
+
+    /// Decides anew about the webhooks that name a Secret.
+    fn redecide_signed(&mut self, secret: Option<Key>, step: &mut Step) {
+        let webhooks = secret.map(|secret| self.secrets.webhooks(&secret)).unwrap_or_default();
+        for key in webhooks {
+            let Some(proof) = self.webhooks.get(&key).map(|state| self.proof_of(state)) else {
+                continue;
+            };
+            if let Some(state) = self.webhooks.get_mut(&key) {
+                state.proof = proof;
+            }
+            self.redecide_webhook(&key, step);
+        }
     }
 
     fn decide_webhook(&self, state: &WebhookState) -> Verdict {
@@ -483,6 +566,7 @@ impl Planner {
         decide::webhook(
             &state.input.meta.key.namespace,
             &state.input.spec,
+            state.proof.as_ref().err().map(|verdict| &**verdict),
             standing,
             keeper.as_deref(),
         )

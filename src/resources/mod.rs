@@ -4,6 +4,7 @@ pub mod conditions;
 pub mod crds;
 mod schema;
 pub mod validate;
+pub mod verify;
 pub mod webhook;
 pub mod webhook_app;
 

@@ -90,6 +90,34 @@ pub fn source_ranges(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// The name of a header.
+pub fn header_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": 128, "pattern": HEADER_NAME_PATTERN,
+    })
+}
+
+/// Audiences of a token.
+pub fn audiences(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 16,
+        "x-kubernetes-list-type": "set",
+        "items": {"type": "string", "minLength": 1, "maxLength": 1024},
+    })
+}
+
+/// Origins of CloudEvents senders that may send: host names, or `*`.
+pub fn origins(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 64,
+        "x-kubernetes-list-type": "set",
+        "items": {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^(\\*|[!-~]+)$"},
+    })
+}
+
 /// Conditions, one a type (the API conventions' list map).
 pub fn conditions(generator: &mut SchemaGenerator) -> Schema {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::verify::VerifyEntry;
 use super::{DEFAULT_MAX_BODY_BYTES, schema};
 
 /// One inbound webhook: the action it triggers in its app, and the props it is bound to.
@@ -69,6 +70,15 @@ pub struct WebhookSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::source_ranges")]
     pub source_ranges: Vec<String>,
+    /// How a trigger may prove who sent it; one entry that accepts is enough. Without entries
+    /// whoever knows the URL may send.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub verify: Vec<VerifyEntry>,
+    /// Origins of CloudEvents senders that are told by `OPTIONS` that they may send; `*` is any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::origins")]
+    pub cloud_events_origins: Vec<String>,
     /// How many triggers are taken; each replica of the operator counts by itself. Triggers beyond
     /// it are answered 429.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -15,6 +15,7 @@ use http::HeaderName;
 use uuid::Uuid;
 
 use crate::guard::{Networks, RateLimit};
+use crate::verify::Verifiers;
 
 /// Whether a route takes triggers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,19 @@ pub struct Route {
     pub state: State,
     /// What the webhook's spec says about its triggers.
     pub binding: Arc<Binding>,
+    /// What its triggers have to prove; nothing where there is none.
+    pub proof: Option<Proof>,
+}
+
+/// What triggers have to prove.
+#[derive(Clone, Debug)]
+pub struct Proof(pub Arc<Verifiers>);
+
+/// Two are the same when they are the very same: there is no telling from outside.
+impl PartialEq for Proof {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// What a webhook's spec says about its triggers. The planner and the route share it: there may
@@ -65,4 +79,6 @@ pub struct Guards {
     pub sources: Option<Networks>,
     /// How many are taken.
     pub rate: Option<RateLimit>,
+    /// Origins of CloudEvents senders that are told that they may send.
+    pub origins: Box<[Box<str>]>,
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::{LookUps, Pending};
+use super::{Due, Pending};
 use crate::plan::{Change, Key, Planner, Settings, Step, Version};
 use crate::routes::Table;
 
@@ -16,7 +16,8 @@ pub struct Brain {
     planner: Mutex<Planner>,
     routes: Arc<Table>,
     pending: Arc<Pending>,
-    look_ups: Arc<LookUps>,
+    look_ups: Arc<Due>,
+    secrets: Arc<Due>,
     version: watch::Sender<u64>,
 }
 
@@ -28,6 +29,7 @@ impl Brain {
             routes,
             pending: Arc::default(),
             look_ups: Arc::default(),
+            secrets: Arc::default(),
             version: watch::channel(0).0,
         }
     }
@@ -50,8 +52,13 @@ impl Brain {
     }
 
     /// The Services that are to be looked up.
-    pub fn look_ups(&self) -> &Arc<LookUps> {
+    pub fn look_ups(&self) -> &Arc<Due> {
         &self.look_ups
+    }
+
+    /// The Secrets that webhooks began or ceased to name.
+    pub fn secrets(&self) -> &Arc<Due> {
+        &self.secrets
     }
 
     /// Takes changes in if, since `version`, nothing else was told of a Service; says whether.
@@ -77,16 +84,19 @@ impl Brain {
     fn take(&self, planner: &mut Planner, changes: impl IntoIterator<Item = Change>) {
         let mut all = Step::default();
         for change in changes {
-            let Step { routes, statuses, counts, endpoints, look_ups } = planner.apply(change);
+            let Step { routes, statuses, counts, endpoints, look_ups, secrets } =
+                planner.apply(change);
             all.routes.extend(routes);
             all.statuses.extend(statuses);
             all.counts.extend(counts);
             all.look_ups.extend(look_ups);
+            all.secrets.extend(secrets);
             endpoints.into_iter().for_each(|(cell, ready)| cell.set(ready));
         }
         self.routes.apply(all.routes);
         self.pending.add(all.statuses, all.counts);
         self.look_ups.add(all.look_ups);
+        self.secrets.add(all.secrets);
         self.version.send_modify(|version| *version += 1);
     }
 }

@@ -14,6 +14,7 @@ mod leader;
 mod lease;
 mod raw;
 mod running;
+mod secrets;
 mod services;
 mod statuses;
 mod tokens;

@@ -1,23 +1,29 @@
 //! What a webhook asks of its triggers, each with the answer to those that do not meet it.
 
+use std::net::IpAddr;
+
 use http::{HeaderMap, StatusCode};
 
 use crate::guard::{Networks, client_address};
 use crate::http::{HttpError, Peer};
 use crate::routes::Route;
 
-/// Whether a trigger comes from where it has to. Decided before its body is read.
+/// The client's address, where the webhook cares about it; whether it may send is decided before
+/// its body is read.
 pub fn source(
     route: &Route,
     peer: Peer,
     headers: &HeaderMap,
     trusted: &Networks,
-) -> Result<(), HttpError> {
+) -> Result<Option<IpAddr>, HttpError> {
     let guards = route.binding.guards.as_deref();
-    let Some(sources) = guards.and_then(|guards| guards.sources.as_ref()) else { return Ok(()) };
+    let sources = guards.and_then(|guards| guards.sources.as_ref());
+    if sources.is_none() && route.proof.is_none() {
+        return Ok(None);
+    }
     let client = client_address(peer, headers, trusted);
-    if client.is_some_and(|client| sources.contains(client)) {
-        return Ok(());
+    if sources.is_none_or(|sources| client.is_some_and(|client| sources.contains(client))) {
+        return Ok(client);
     }
     tracing::debug!(
         namespace = &*route.app.namespace,

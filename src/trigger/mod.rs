@@ -1,13 +1,14 @@
 //! The public pipeline: from a stranger's request to the listener's answer, in one fixed order.
 //!
-//! path -> route -> suspended -> source -> bounded body -> rate limit -> event -> deliver. Nothing before
-//! the route costs memory or takes a lock.
+//! path -> route -> suspended -> source -> budget of failed signatures -> bounded body -> signature ->
+//! rate limit -> handshake -> event -> deliver. Nothing before the route costs memory or takes a lock.
 
 mod body;
 mod budget;
 pub mod failures;
 mod guards;
 pub mod path;
+mod proof;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, EXPECT};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::Full;
 use uuid::Uuid;
@@ -29,6 +31,7 @@ use crate::event::{self, Event, EventError};
 use crate::guard::Networks;
 use crate::http::{HttpError, Limits, Peer, json_response};
 use crate::routes::{Place, Route, Share, State, Table};
+use crate::verify::Input;
 use body::{BodyError, Bounds};
 use path::PathError;
 
@@ -52,6 +55,10 @@ pub struct Shared {
     pub trusted_proxies: Networks,
     /// Who has failed to sign how often.
     pub failures: Failures,
+    /// What external URLs begin with: some senders sign them.
+    pub external_url: String,
+    /// Seconds since 1970.
+    pub clock: fn() -> u64,
 }
 
 /// The pipeline of one runtime.
@@ -60,6 +67,14 @@ pub struct Pipeline {
     shared: Arc<Shared>,
     api: Arc<ApiFields>,
     caller: Caller,
+}
+
+/// What became of a request that was not refused.
+enum Outcome {
+    /// The listener has the event.
+    Delivered(Uuid),
+    /// It was no event: the sender asked something, and this is the answer.
+    Answered(Response<Bytes>),
 }
 
 /// An answer that may already have an event's id.
@@ -86,7 +101,10 @@ impl Pipeline {
         B: Body<Data = Bytes>,
     {
         let (mut response, event) = match self.trigger(request, peer).await {
-            Ok(event) => (json_response(StatusCode::OK, &b"\"ok\""[..]), Some(event)),
+            Ok(Outcome::Delivered(event)) => {
+                (json_response(StatusCode::OK, &b"\"ok\""[..]), Some(event))
+            }
+            Ok(Outcome::Answered(answer)) => (answer.map(Full::new), None),
             Err(Refused { error, event }) => (error.into_response(), event),
         };
         if let Some(event) = event {
@@ -95,38 +113,77 @@ impl Pipeline {
         response
     }
 
-    async fn trigger<B>(&self, request: Request<B>, peer: Peer) -> Result<Uuid, Refused>
+    async fn trigger<B>(&self, request: Request<B>, peer: Peer) -> Result<Outcome, Refused>
     where
         B: Body<Data = Bytes>,
     {
-        let route = self.route(request.method(), request.uri().path())?;
-        self.admit(&route)?;
-        guards::source(&route, peer, request.headers(), &self.shared.trusted_proxies)?;
-        let mut place = self.enter(&route)?;
         let (head, body) = request.into_parts();
+        let route = self.route(&head.method, head.uri.path())?;
+        self.admit(&route)?;
+        let client = guards::source(&route, peer, &head.headers, &self.shared.trusted_proxies)?;
+        let failures = &self.shared.failures;
+        proof::budget(&route, failures, client)?;
+        if head.method != Method::POST {
+            let input = self.input(&head, &[]);
+            let answer = proof::introduction(&route, &input, failures, client)?;
+            return Ok(Outcome::Answered(answer));
+        }
+        let mut place = self.enter(&route)?;
         let body = self.read(&route, &head.headers, body, &mut place).await?;
+        let input = self.input(&head, &body.bytes);
+        let verified = proof::check(&route, &input, failures, client)?;
         guards::rate(&route)?;
+        if let Some(answer) = verified.and_then(|verified| verified.handshake(&input)) {
+            return Ok(Outcome::Answered(answer));
+        }
+        let told = verified.map_or(&[][..], |verified| verified.event_headers());
         let event = event(&head.headers, body)?;
         let id = Uuid::now_v7();
-        self.deliver(&route, head.headers, &event, id)
+        self.deliver(&route, head.headers, told, &event, id)
             .await
             .map_err(|error| Refused { error, event: Some(id) })?;
-        Ok(id)
+        Ok(Outcome::Delivered(id))
     }
 
     fn route(&self, method: &Method, path: &str) -> Result<Arc<Route>, HttpError> {
+        let not_allowed = || HttpError::method_not_allowed("POST");
+        let is_trigger = method == Method::POST;
         let id = match path::parse(path) {
             Err(PathError::NotFound) => return Err(HttpError::not_found()),
-            _ if method != Method::POST => return Err(HttpError::method_not_allowed("POST")),
-            Err(PathError::InvalidUuid) => {
+            Err(PathError::InvalidUuid) if is_trigger => {
                 return Err(HttpError::bad_request(
                     "invalid_uuid",
                     "The path has a malformed UUID.",
                 ));
             }
+            Err(PathError::InvalidUuid) => return Err(not_allowed()),
             Ok(id) => id,
         };
-        self.shared.routes.get(id).ok_or_else(HttpError::not_found)
+        let route = self.shared.routes.get(id);
+        if is_trigger {
+            return route.ok_or_else(HttpError::not_found);
+        }
+        // Some senders ask before they send; no other webhook tells whether it is there.
+        let is_asked = |route: &Arc<Route>| {
+            let guards = route.binding.guards.as_deref();
+            match *method {
+                Method::GET => route.proof.is_some(),
+                Method::OPTIONS => guards.is_some_and(|guards| !guards.origins.is_empty()),
+                _ => false,
+            }
+        };
+        route.filter(is_asked).ok_or_else(not_allowed)
+    }
+
+    fn input<'a>(&'a self, head: &'a Parts, body: &'a [u8]) -> Input<'a> {
+        Input {
+            method: &head.method,
+            headers: &head.headers,
+            external_url: &self.shared.external_url,
+            path_and_query: head.uri.path_and_query().map_or("/", |path| path.as_str()),
+            body,
+            now: (self.shared.clock)(),
+        }
     }
 
     fn admit(&self, route: &Route) -> Result<(), HttpError> {
@@ -174,6 +231,7 @@ impl Pipeline {
         &self,
         route: &Route,
         sent: HeaderMap,
+        told: &[HeaderName],
         event: &Buffered<Event>,
         id: Uuid,
     ) -> Result<(), HttpError> {
@@ -182,7 +240,7 @@ impl Pipeline {
             return Err(HttpError::unavailable("not_ready", "The webhook is not ready.", RETRY));
         };
         let attempt = Attempt { event: id, number: 1 };
-        let headers = delivery::listener_headers(route, target, attempt, sent);
+        let headers = delivery::listener_headers(route, target, attempt, sent, told);
         let body = delivery::body(route, &event.bytes, &self.api.of(&route.app));
         let called = self.caller.call(target, headers, body, route.app.timeout).await;
         called.map_err(|error| call_error(route, id, &error))

@@ -8,6 +8,7 @@ mod leases;
 mod outages;
 mod rights;
 mod schema;
+mod secrets;
 mod services;
 mod statuses;
 #[path = "../support/mod.rs"]

@@ -11,7 +11,8 @@ use webhook_operator::source::{TokenReviewer, WebhookStore};
 
 use crate::cluster::Cluster;
 use crate::fixture::{
-    Operator, Site, app, app_of_service, eventually, fresh_cluster, new_namespace, service, webhook,
+    Operator, Site, app, app_of_service, eventually, fresh_cluster, new_namespace, service,
+    webhook, with,
 };
 use crate::support::rbac;
 
@@ -133,7 +134,13 @@ async fn live(site: &OwnSite, options: Options) {
     site.apply(&service("backend", 80, "http"));
     site.apply(&app_of_service("named-later", "backend", json!("http")));
     site.apply(&app("shop"));
-    site.apply(&webhook("payments", "shop"));
+    let refs = json!([{"name": "gh", "key": "secret"}]);
+    let verify = json!([{"type": "GitHub", "secretRefs": refs}]);
+    site.apply(&with(webhook("payments", "shop"), "/spec/verify", verify));
+    site.apply(&json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "gh"},
+        "stringData": {"secret": "s3cret"},
+    }));
     for object in ["webhookapp/named-later", "webhook/payments"] {
         site.wait(object, "Ready");
     }

@@ -139,6 +139,20 @@ fn a_listener_service_with_a_wrong_field_is_refused_with_the_reason() {
     );
 }
 
+/// One entry of `spec.verify` with a secret, and with these fields besides.
+fn entry(type_: &str, fields: Value) -> Value {
+    let mut entry = json!({"type": type_, "secretRefs": [{"name": "secret", "key": "key"}]});
+    entry.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    json!([entry])
+}
+
+/// One that describes a signature.
+fn hmac(fields: Value) -> Value {
+    let mut hmac = json!({"header": "X-Signature"});
+    hmac.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    entry("Hmac", json!({"hmac": hmac}))
+}
+
 #[test]
 fn a_webhook_with_a_wrong_field_is_refused_with_the_reason() {
     refuses(
@@ -177,6 +191,52 @@ fn a_webhook_with_a_wrong_field_is_refused_with_the_reason() {
                 "/spec/sourceRanges",
                 (0..257).map(|i| format!("192.0.{}.{}/32", i / 256, i % 256)).collect(),
                 "must have at most 256 items",
+            ),
+            ("/spec/cloudEventsOrigins", json!(["two words"]), "should match"),
+            ("/spec/verify", json!([{"type": "Github"}]), "Unsupported value"),
+            ("/spec/verify", json!([{"type": "GitHub"}]), "secretRefs must name a secret"),
+            ("/spec/verify", entry("Jwt", json!({})), "jwt must be set with type Jwt"),
+            ("/spec/verify", entry("Hmac", json!({})), "hmac must be set with type Hmac"),
+            (
+                "/spec/verify",
+                entry("GitHub", json!({"hmac": {"header": "X-A"}})),
+                "hmac must be set",
+            ),
+            ("/spec/verify", entry("ApiKey", json!({})), "apiKey must be set with type ApiKey"),
+            (
+                "/spec/verify",
+                entry("GitHub", json!({"verifyToken": {"name": "a", "key": "b"}})),
+                "verifyToken is of type Meta alone",
+            ),
+            (
+                "/spec/verify",
+                entry("Gitea", json!({"allowSha1": true})),
+                "allowSha1 is of type GitHub",
+            ),
+            ("/spec/verify", entry("Hmac", json!({"hmac": {"header": "X A"}})), "should match"),
+            (
+                "/spec/verify",
+                hmac(json!({"signed": "{timestamp}.{body}"})),
+                "timestampHeader must be set",
+            ),
+            (
+                "/spec/verify",
+                hmac(json!({"timestampHeader": "X-T"})),
+                "timestampHeader must be set",
+            ),
+            ("/spec/verify", hmac(json!({"signed": "{id}.{body}"})), "idHeader must be set"),
+            ("/spec/verify", hmac(json!({"signed": "a fixed text"})), "must have {body} in it"),
+            ("/spec/verify", hmac(json!({"tolerance": "25h"})), "must be from 1s to 24h"),
+            ("/spec/verify", hmac(json!({"algorithm": "md5"})), "Unsupported value"),
+            (
+                "/spec/verify",
+                json!([{"type": "Jwt", "jwt": {"issuer": "i", "audiences": ["a"], "jwksUrl": "http://a/"}}]),
+                "must be an absolute https URL",
+            ),
+            (
+                "/spec/verify",
+                json!([{"type": "Jwt", "jwt": {"issuer": "i", "audiences": [], "jwksUrl": "https://a/"}}]),
+                "should have at least 1 items",
             ),
             ("/spec/rateLimit", json!({"burst": 1}), "requestsPerSecond: Required value"),
             (
@@ -271,6 +331,12 @@ fn the_bounds_themselves_are_accepted_and_the_defaults_filled_in() {
     wide["spec"]["sourceRanges"] = (0..256).map(|i| format!("192.0.2.{i}/32")).collect();
     wide["spec"]["rateLimit"] = json!({"requestsPerSecond": 1_000_000, "burst": 1_000_000});
     wide["spec"]["delivery"] = json!({"mode": "Sync"});
+    let signed = hmac(json!({
+        "algorithm": "sha512", "encoding": "base64", "prefix": "v0=", "tolerance": "24h",
+        "signed": "{id}.{timestamp}.{url}.{body}", "timestampHeader": "X-T", "idHeader": "X-Id",
+    }));
+    wide["spec"]["verify"] = (0..16).map(|_| signed[0].clone()).collect();
+    wide["spec"]["cloudEventsOrigins"] = json!(["*", "events.example.com"]);
     site.apply(&wide);
     assert_eq!(site.get("webhook/wide")["spec"]["props"], wide["spec"]["props"]);
 

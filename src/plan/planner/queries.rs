@@ -63,6 +63,11 @@ impl Planner {
         format!("{}/apps/{uuid}/webhooks", self.settings.external_url)
     }
 
+    /// What trigger URLs begin with.
+    pub fn external_url(&self) -> &str {
+        &self.settings.external_url
+    }
+
     /// An app, if it is there.
     pub fn app(&self, key: &Key) -> Option<&AppInput> {
         self.apps.get(key).map(|state| &state.input)

@@ -19,6 +19,8 @@ pub enum Declared {
     Ours(Kind),
     /// `Service`, which says where a listener is.
     Service,
+    /// `Secret`, which holds what triggers are verified with.
+    Secret,
 }
 
 impl Declared {
@@ -27,6 +29,7 @@ impl Declared {
         match self {
             Self::Ours(kind) => kind.as_str(),
             Self::Service => "Service",
+            Self::Secret => "Secret",
         }
     }
 }
@@ -109,7 +112,7 @@ pub fn from_yaml<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Mist
 fn collect(value: Value, line: u32, items: &mut Vec<Result<Item, Problem>>) {
     match into_list(value) {
         Ok(list) => list.into_iter().for_each(|item| collect(item, line, items)),
-        Err(value) => items.extend(identify(value, line).transpose()),
+        Err(value) => items.push(identify(value, line)),
     }
 }
 
@@ -129,31 +132,28 @@ fn into_list(mut value: Value) -> Result<Vec<Value>, Value> {
     Ok(list)
 }
 
-/// Finds out what an object is; `None` for a kind that is accepted and not needed.
-fn identify(mut value: Value, line: u32) -> Result<Option<Item>, Problem> {
+/// Finds out what an object is.
+fn identify(mut value: Value, line: u32) -> Result<Item, Problem> {
     let Some(object) = value.as_object_mut() else {
         return Err(Problem::of_text(line, "this is not an object".into()));
     };
-    let kind = match declared(object).map_err(|why| Problem::of_text(line, why))? {
-        Some(kind) => kind,
-        None => return Ok(None),
-    };
+    let kind = declared(object).map_err(|why| Problem::of_text(line, why))?;
     match key(object) {
-        Ok(key) => Ok(Some(Item { id: Id { kind, key }, value })),
+        Ok(key) => Ok(Item { id: Id { kind, key }, value }),
         Err(why) => Err(Problem::new(line, kind.as_str().into(), why.to_string())),
     }
 }
 
-fn declared(object: &Map<String, Value>) -> Result<Option<Declared>, String> {
+fn declared(object: &Map<String, Value>) -> Result<Declared, String> {
     let text = |field: &str| object.get(field).and_then(Value::as_str);
     let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
         return Err("this is not a Kubernetes object: apiVersion or kind is missing".into());
     };
     match (version, kind) {
-        ("lenra.io/v1alpha1", "WebhookApp") => Ok(Some(Declared::Ours(Kind::WebhookApp))),
-        ("lenra.io/v1alpha1", "Webhook") => Ok(Some(Declared::Ours(Kind::Webhook))),
-        ("v1", "Service") => Ok(Some(Declared::Service)),
-        ("v1", "Secret") => Ok(None),
+        ("lenra.io/v1alpha1", "WebhookApp") => Ok(Declared::Ours(Kind::WebhookApp)),
+        ("lenra.io/v1alpha1", "Webhook") => Ok(Declared::Ours(Kind::Webhook)),
+        ("v1", "Service") => Ok(Declared::Service),
+        ("v1", "Secret") => Ok(Declared::Secret),
         _ => Err(format!(
             "kind {kind:?} of apiVersion {version:?} is not read here: only WebhookApp and Webhook \
              of lenra.io/v1alpha1, and Service and Secret of v1"
@@ -227,11 +227,11 @@ mod tests {
                 "WebhookApp default/a",
             ),
             ("{apiVersion: v1, kind: Service, metadata: {name: a}}".into(), "Service default/a"),
+            ("{apiVersion: v1, kind: Secret, metadata: {name: a}}".into(), "Secret default/a"),
         ];
         for (text, subject) in cases {
             assert_eq!(told("a.yaml", &text), [subject], "{text}");
         }
-        assert!(told("a.yaml", "{apiVersion: v1, kind: Secret, metadata: {name: a}}").is_empty());
         let json = r#"{"apiVersion":"v1","kind":"Service","metadata":{"name":"a"}}"#;
         assert_eq!(told("a.json", json), ["Service default/a"]);
     }

@@ -232,7 +232,11 @@ impl<'a> Pass<'a> {
             Said::Webhook(webhook) => {
                 self.take_candidate(state, &id, &self.core.reader.webhooks, webhook)
             }
-            Said::Service(Err(why)) => Some(why),
+            Said::Service(Err(why)) | Said::Secret(Err(why)) => Some(why),
+            Said::Secret(Ok(secret)) => {
+                self.changes.push(Change::Secret(secret));
+                None
+            }
             Said::Service(Ok(service)) => {
                 self.changes.push(Change::Service(service));
                 None
@@ -329,5 +333,6 @@ pub fn gone(id: &Id) -> Change {
         Declared::Ours(Kind::WebhookApp) => Change::AppGone(id.key.clone()),
         Declared::Ours(Kind::Webhook) => Change::WebhookGone(id.key.clone()),
         Declared::Service => Change::ServiceGone(id.key.clone()),
+        Declared::Secret => Change::SecretGone(id.key.clone()),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use serde_json::Value;
 
 use super::documents::Document;
@@ -12,7 +12,7 @@ use super::parallel;
 use super::problems::Problem;
 use super::settle::{Candidate, Kept};
 use super::status_files::StatusFiles;
-use crate::plan::{Kind, ServiceInput};
+use crate::plan::{Kind, SecretInput, ServiceInput};
 use crate::resources::validate::{Invalid, Validator};
 use crate::resources::{Webhook, WebhookApp};
 
@@ -48,6 +48,8 @@ pub enum Said {
     Webhook(Candidate<Webhook>),
     /// It is a Service.
     Service(Result<ServiceInput, Invalid>),
+    /// It is a Secret.
+    Secret(Result<SecretInput, Invalid>),
 }
 
 impl Reader {
@@ -68,6 +70,7 @@ impl Reader {
                 Said::Webhook(self.candidate(&self.webhooks, &id, value))
             }
             Declared::Service => Said::Service(service(value)),
+            Declared::Secret => Said::Secret(secret(value)),
         };
         Found { id, said }
     }
@@ -82,4 +85,12 @@ fn service(value: Value) -> Result<ServiceInput, Invalid> {
     let service: Service =
         serde_json::from_value(value).map_err(|error| Invalid::unreadable(&error))?;
     Ok(ServiceInput::of(&service))
+}
+
+/// What is wrong is not told in the parser's words: they repeat what they could not read.
+fn secret(value: Value) -> Result<SecretInput, Invalid> {
+    let secret: Result<Secret, _> = serde_json::from_value(value);
+    let secret = secret
+        .map_err(|_| Invalid::field("data", "must be base64, and the values of stringData text"))?;
+    Ok(SecretInput::of(secret))
 }

@@ -4,14 +4,15 @@ use std::collections::HashSet;
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Resource;
 use serde::de::DeserializeOwned;
 
 use super::raw::Raw;
 use crate::plan::{
-    AppInput, Change, Key, Kind, Observed, Planner, ServiceInput, SliceInput, WebhookInput,
+    AppInput, Change, Key, Kind, Observed, Planner, SecretInput, ServiceInput, SliceInput,
+    WebhookInput,
 };
 use crate::resources::{Webhook, WebhookApp};
 
@@ -100,6 +101,20 @@ impl Watched for Service {
 
     fn missing(planner: &Planner, listed: &HashSet<Key>) -> Vec<Change> {
         planner.services().missing(listed).into_iter().map(Change::ServiceGone).collect()
+    }
+}
+
+impl Watched for Secret {
+    fn change(self) -> Change {
+        Change::Secret(SecretInput::of(self))
+    }
+
+    fn gone(key: Key) -> Change {
+        Change::SecretGone(key)
+    }
+
+    fn missing(planner: &Planner, listed: &HashSet<Key>) -> Vec<Change> {
+        planner.secrets().missing(listed).into_iter().map(Change::SecretGone).collect()
     }
 }
 

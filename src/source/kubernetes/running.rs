@@ -12,8 +12,9 @@ use tokio::task::{JoinError, JoinSet};
 use super::kinds::Watched;
 use super::lease::Lease;
 use super::raw::Raw;
+use super::secrets::Secrets;
 use super::statuses::Statuses;
-use super::watch::watch;
+use super::watch::{Scope, watch};
 use super::{Kubernetes, NAME, leader, services};
 use crate::plan::Change;
 use crate::resources::{Webhook, WebhookApp};
@@ -76,7 +77,7 @@ pub fn start(kubernetes: &Kubernetes, brain: &Arc<Brain>, stop: Receiver<bool>) 
 struct Watching {
     client: Client,
     brain: Arc<Brain>,
-    scopes: Vec<Option<String>>,
+    scopes: Vec<Scope>,
 }
 
 impl Watching {
@@ -96,9 +97,11 @@ impl Watching {
         let named = self.brain.look_ups().take_all();
         self.add::<Service>(&mut services);
         self.add::<EndpointSlice>(&mut services);
-        let listed = services.listed();
+        let mut secrets = Secrets::new(self.client.clone(), Arc::clone(&self.brain));
+        let (listed, answered) = (services.listed(), none_left(&secrets.unanswered));
         let then = async {
             listed.await;
+            answered.await;
             self.brain.apply(named.into_iter().map(Change::ServiceSettled));
             tracing::info!("all resources are known");
             synced.send_replace(true);
@@ -107,15 +110,16 @@ impl Watching {
         select! {
             () = resources.run() => {}
             () = services.run() => {}
+            () = secrets.run() => {}
             () = then => {}
         }
     }
 
     fn add<K: Watched>(&self, group: &mut Group) {
-        for namespace in &self.scopes {
+        for scope in &self.scopes {
             group.unlisted.send_modify(|left| *left += 1);
             let (client, brain) = (self.client.clone(), Arc::clone(&self.brain));
-            let watch = watch::<K>(client, namespace.clone(), brain, group.unlisted.clone());
+            let watch = watch::<K>(client, scope.clone(), brain, group.unlisted.clone());
             group.watches.spawn(watch);
         }
     }
@@ -132,25 +136,35 @@ struct Group {
 impl Group {
     /// Resolves when each has listed once.
     fn listed(&self) -> impl Future<Output = ()> + use<> {
-        let mut unlisted = self.unlisted.subscribe();
-        async move { drop(unlisted.wait_for(|left| *left == 0).await) }
+        none_left(&self.unlisted)
     }
 
     /// Never resolves, because no watch ends; a panic of one goes on here.
     async fn run(&mut self) {
         while let Some(ended) = self.watches.join_next().await {
-            if let Err(Ok(panic)) = ended.map_err(JoinError::try_into_panic) {
-                std::panic::resume_unwind(panic);
-            }
+            end_of(ended);
         }
     }
 }
 
-fn scopes(namespaces: &[String]) -> Vec<Option<String>> {
-    if namespaces.is_empty() {
-        return vec![None];
+/// Resolves when a count has come down to nothing.
+fn none_left(count: &Sender<usize>) -> impl Future<Output = ()> + use<> {
+    let mut count = count.subscribe();
+    async move { drop(count.wait_for(|left| *left == 0).await) }
+}
+
+/// The end of a task; a panic of it goes on here.
+pub fn end_of(ended: Result<(), JoinError>) {
+    if let Err(Ok(panic)) = ended.map_err(JoinError::try_into_panic) {
+        std::panic::resume_unwind(panic);
     }
-    namespaces.iter().cloned().map(Some).collect()
+}
+
+fn scopes(namespaces: &[String]) -> Vec<Scope> {
+    if namespaces.is_empty() {
+        return vec![Scope::All];
+    }
+    namespaces.iter().cloned().map(Scope::Namespace).collect()
 }
 
 /// Waits until a flag is true, or until nobody can turn it any more.

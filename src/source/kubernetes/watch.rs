@@ -14,7 +14,7 @@ use tokio::sync::watch::Sender;
 use tokio::time::Instant;
 
 use super::backoff::{Outage, WatchBackoff};
-use super::call::describe;
+use super::call::{code, describe};
 use super::kinds::{Watched, is_going};
 use crate::plan::{Change, Key};
 use crate::source::Brain;
@@ -26,25 +26,50 @@ pub const LIFETIME: Duration = Duration::from_secs(60);
 /// How many events that are there already are taken in at once.
 const BATCH: usize = 256;
 
-/// Watches a kind in one namespace (`None`: in all), for ever. Takes one off `unsynced` when the
-/// first list is complete.
+/// What a watch is about.
+#[derive(Clone, Debug)]
+pub enum Scope {
+    /// All objects of the kind.
+    All,
+    /// Those of a namespace.
+    Namespace(String),
+    /// One object, which need not be there.
+    Object(Key),
+}
+
+impl Scope {
+    fn covers(&self, key: &Key) -> bool {
+        match self {
+            Self::All => true,
+            Self::Namespace(namespace) => *key.namespace == **namespace,
+            Self::Object(object) => key == object,
+        }
+    }
+}
+
+/// Watches a kind for ever. Takes one off `unsynced` when the first list is complete; of one object
+/// alone, also when it is refused.
 ///
 /// What was told stays told while the API server is away.
 pub async fn watch<K: Watched>(
     client: Client,
-    namespace: Option<String>,
+    scope: Scope,
     brain: Arc<Brain>,
     unsynced: Sender<usize>,
 ) {
-    let api = match &namespace {
-        Some(namespace) => Api::<K>::namespaced(client, namespace),
-        None => Api::all(client),
+    let mut config = watcher::Config::default().timeout(LIFETIME.as_secs() as u32);
+    let api = match &scope {
+        Scope::All => Api::<K>::all(client),
+        Scope::Namespace(namespace) => Api::namespaced(client, namespace),
+        Scope::Object(Key { namespace, name }) => {
+            config = config.fields(&format!("metadata.name={name}"));
+            Api::namespaced(client, namespace)
+        }
     };
-    let config = watcher::Config::default().timeout(LIFETIME.as_secs() as u32);
     let events = start(api, config).backoff(WatchBackoff::default()).ready_chunks(BATCH);
     let mut events = pin!(events);
     let mut feed = Feed {
-        namespace,
+        scope,
         brain,
         unsynced: Some(unsynced),
         listed: HashSet::new(),
@@ -57,7 +82,7 @@ pub async fn watch<K: Watched>(
 
 /// What is remembered between the events of one watch.
 struct Feed {
-    namespace: Option<String>,
+    scope: Scope,
     brain: Arc<Brain>,
     /// Until the first list is complete.
     unsynced: Option<Sender<usize>>,
@@ -72,7 +97,10 @@ impl Feed {
         for event in batch {
             match event {
                 Ok(event) => self.take_event(event, &mut changes),
-                Err(error) => self.report::<K>(&error),
+                Err(error) => {
+                    self.report::<K>(&error);
+                    self.give_up_waiting::<K>(&error);
+                }
             }
         }
         if !changes.is_empty() {
@@ -103,15 +131,23 @@ impl Feed {
         }
     }
 
-    /// Forgets what the list did not have: of this watch's own namespace, because the others'
-    /// objects are not in it. Nobody else tells of this kind in this namespace.
+    /// Forgets what the list did not have: within this watch's own scope, because others are not
+    /// in it. Nobody else tells of this kind there.
     fn forget_missing<K: Watched>(&mut self) {
         let listed = std::mem::take(&mut self.listed);
         let mut missing = K::missing(&self.brain.planner(), &listed);
-        if let Some(namespace) = self.namespace.as_deref() {
-            missing.retain(|change| &*change.key().namespace == namespace);
-        }
+        missing.retain(|change| self.scope.covers(change.key()));
         self.brain.apply(missing);
+    }
+
+    /// One object that a tenant names must not hold up all others: what must not be read counts as
+    /// not there, and what cannot be read now is waited for by nobody.
+    fn give_up_waiting<K: Watched>(&mut self, error: &watcher::Error) {
+        let Scope::Object(key) = &self.scope else { return };
+        if is_refusal(error) {
+            self.brain.apply([K::gone(key.clone())]);
+        }
+        self.count_synced();
     }
 
     fn count_synced(&mut self) {
@@ -128,6 +164,24 @@ impl Feed {
             1 => tracing::warn!(%kind, why, "the watch is interrupted, what is known stays served"),
             _ => tracing::debug!(%kind, why, "the watch is still interrupted"),
         }
+    }
+}
+
+/// One that is ended is waited for no more.
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.count_synced();
+    }
+}
+
+fn is_refusal(error: &watcher::Error) -> bool {
+    use watcher::Error;
+    match error {
+        Error::InitialListFailed(error)
+        | Error::WatchStartFailed(error)
+        | Error::WatchFailed(error) => code(error) == Some(403),
+        Error::WatchError(status) => status.code == 403,
+        Error::NoResourceVersion => false,
     }
 }
 

@@ -15,6 +15,12 @@
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [list, watch]
+{{- if .Values.rbac.secrets.all }}
+# Each by the name that a webhook gives it; which names that will be is not known here.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [list, watch]
+{{- end }}
 {{- end -}}
 
 {{- define "webhook-operator.subjects" -}}

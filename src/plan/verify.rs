@@ -1,0 +1,172 @@
+//! From `spec.verify` and its Secrets to what checks triggers, or to what is wrong.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::duration;
+use super::input::Key;
+use super::secrets::{KnownSecret, Secrets};
+use crate::resources::conditions::Verdict;
+use crate::resources::verify::{
+    HashFunction, Hmac, Jwt, SecretKeyRef, SignatureEncoding, VerifyEntry, VerifyType,
+};
+use crate::verify::{
+    Algorithm, Encoding, Entry, Layout, Provider, Secret, Signature, Source, Timestamp, Verifier,
+    Verifiers, jwt,
+};
+
+/// Gives the keys that are published at a URL, now or later.
+pub type KeySource = dyn Fn(&str) -> jwt::Keys + Send + Sync;
+
+/// The Secrets that entries name.
+pub fn secrets_of(namespace: &Arc<str>, entries: &[VerifyEntry]) -> BTreeSet<Key> {
+    let refs = entries.iter().flat_map(|entry| entry.secret_refs.iter().chain(&entry.verify_token));
+    refs.map(|secret| Key::new(namespace.clone(), secret.name.as_str())).collect()
+}
+
+/// What checks the triggers of a webhook.
+///
+/// # Errors
+/// The first thing that is missing or wrong, with its place in the spec.
+pub fn verifiers(
+    namespace: &Arc<str>,
+    entries: &[VerifyEntry],
+    secrets: &Secrets,
+    keys: &KeySource,
+) -> Result<Arc<Verifiers>, Verdict> {
+    let made = entries.iter().enumerate().map(|(index, entry)| {
+        let place = format!("spec.verify[{index}]");
+        Finder { namespace, secrets, place }.verifier(entry, keys)
+    });
+    Ok(Arc::new(Verifiers::new(made.collect::<Result<_, _>>()?)))
+}
+
+/// Finds the secrets of one entry.
+struct Finder<'a> {
+    namespace: &'a Arc<str>,
+    secrets: &'a Secrets,
+    /// Where the entry stands in the spec.
+    place: String,
+}
+
+impl Finder<'_> {
+    fn verifier(&self, entry: &VerifyEntry, keys: &KeySource) -> Result<Verifier, Verdict> {
+        let secrets = entry.secret_refs.iter().enumerate().map(|(index, secret)| {
+            self.secret(secret, &format!("{}.secretRefs[{index}]", self.place))
+        });
+        let secrets = secrets.collect::<Result<Vec<_>, _>>()?;
+        let token = entry.verify_token.as_ref();
+        let verify_token =
+            token.map(|token| self.secret(token, &format!("{}.verifyToken", self.place)));
+        let made = Verifier::new(self.entry(entry, verify_token.transpose()?, keys)?, &secrets);
+        made.map_err(|error| self.invalid(&error.to_string()))
+    }
+
+    fn secret(&self, secret: &SecretKeyRef, place: &str) -> Result<Secret, Verdict> {
+        let SecretKeyRef { name, key } = secret;
+        let found = Key::new(self.namespace.clone(), name.as_str());
+        let input = match self.secrets.known(&found) {
+            KnownSecret::There(input) => input,
+            KnownSecret::NotYet => {
+                return Err(Verdict::Reconciling {
+                    message: format!("Secret {name} ({place}) is being looked up"),
+                });
+            }
+            KnownSecret::Missing => {
+                return Err(Verdict::stalled(
+                    "SecretNotFound",
+                    format!(
+                        "Secret {name} ({place}) does not exist, or the operator may not read it"
+                    ),
+                ));
+            }
+        };
+        let Some(bytes) = input.entry(key) else {
+            return Err(Verdict::stalled(
+                "SecretKeyNotFound",
+                format!("Secret {name} has no key {key} ({place})"),
+            ));
+        };
+        Secret::new(bytes.to_vec()).map_err(|_| {
+            Verdict::stalled(
+                "SecretEmpty",
+                format!("key {key} of Secret {name} ({place}) is empty"),
+            )
+        })
+    }
+
+    fn entry<'e>(
+        &self,
+        entry: &'e VerifyEntry,
+        verify_token: Option<Secret>,
+        keys: &KeySource,
+    ) -> Result<Entry<'e>, Verdict> {
+        let missing = |field: &str| self.invalid(&format!("{field} is missing"));
+        Ok(match entry.type_ {
+            VerifyType::Hmac => {
+                let hmac = entry.hmac.as_ref().ok_or_else(|| missing("hmac"))?;
+                Entry::Hmac(self.signature(hmac)?)
+            }
+            VerifyType::ApiKey => {
+                let key = entry.api_key.as_ref().ok_or_else(|| missing("apiKey"))?;
+                Entry::ApiKey { header: &key.header }
+            }
+            VerifyType::Jwt => {
+                let jwt = entry.jwt.as_ref().ok_or_else(|| missing("jwt"))?;
+                Entry::Jwt(rules(jwt, keys))
+            }
+            provider => {
+                let name = provider.as_str();
+                let found = Provider::named(name);
+                let provider = found.ok_or_else(|| self.invalid("type is unknown"))?;
+                Entry::Provider { provider, legacy: entry.allow_sha1, verify_token }
+            }
+        })
+    }
+
+    fn signature<'e>(&self, hmac: &'e Hmac) -> Result<Signature<'e>, Verdict> {
+        let Hmac {
+            header,
+            algorithm,
+            encoding,
+            prefix,
+            signed,
+            timestamp_header,
+            id_header,
+            tolerance,
+        } = hmac;
+        let tolerance = duration::parse(tolerance)
+            .ok_or_else(|| self.invalid("tolerance is not a duration"))?;
+        let timestamp = timestamp_header.as_deref();
+        Ok(Signature {
+            header,
+            layout: Layout::Prefixed(prefix),
+            encoding: match encoding {
+                SignatureEncoding::Hex => Encoding::Hex,
+                SignatureEncoding::Base64 => Encoding::Base64,
+            },
+            algorithm: match algorithm {
+                HashFunction::Sha1 => Algorithm::HmacSha1,
+                HashFunction::Sha256 => Algorithm::HmacSha256,
+                HashFunction::Sha512 => Algorithm::HmacSha512,
+            },
+            signed,
+            timestamp: timestamp.map(|name| Timestamp { source: Source::Header(name), tolerance }),
+            id: id_header.as_deref(),
+            ..Signature::HMAC
+        })
+    }
+
+    fn invalid(&self, why: &str) -> Verdict {
+        Verdict::stalled("InvalidVerify", format!("{}: {why}", self.place))
+    }
+}
+
+fn rules(jwt: &Jwt, keys: &KeySource) -> jwt::Rules {
+    let Jwt { issuer, audiences, jwks_url } = jwt;
+    jwt::Rules {
+        issuer: issuer.as_str().into(),
+        audiences: audiences.iter().map(|audience| audience.as_str().into()).collect(),
+        keys: keys(jwks_url),
+    }
+}
