@@ -41,6 +41,10 @@ fuzz: ## each parser that strangers reach, a short while
 	fuzz/run.sh body 40
 	fuzz/run.sh client 20
 	fuzz/run.sh proxy_header 20
+	fuzz/run.sh verify_signature 30
+	fuzz/run.sh verify_form 15
+	fuzz/run.sh verify_jwt 15
+	fuzz/run.sh verify_handshake 15
 
 bench: release ## the whole program beside a bare forwarder and nginx
 	cargo build --locked --release --package bench
