@@ -39,3 +39,16 @@ fn every_row_that_signs_has_vectors() {
     // Those two show a secret and sign nothing: `tokens.rs`.
     assert_eq!(without, ["bearer", "basic"]);
 }
+
+#[test]
+fn every_row_stands_in_the_documentation_with_the_headers_that_it_passes_on() {
+    let page = include_str!("../../docs/providers.md").to_lowercase();
+    for row in PROVIDERS {
+        assert!(page.contains(&format!("type: {}", row.name.to_lowercase())), "{}", row.name);
+        // Forgejo's and Gogs' headers are those of Gitea under another name.
+        let renamed = |name: &&&str| name.starts_with("x-forgejo") || name.starts_with("x-gogs");
+        for name in row.event_headers.iter().filter(|name| !renamed(name)) {
+            assert!(page.contains(name), "{}: {name}", row.name);
+        }
+    }
+}
