@@ -6,9 +6,13 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use serde_json::json;
 use support::cluster::Cluster;
+use support::github;
 use support::http::{as_app, post};
 use support::listener::Listener;
 use support::operator::{APP, Operator, WEBHOOK, eventually, manifest, output};
@@ -203,6 +207,63 @@ fn a_listener_by_url_needs_the_operators_leave() {
     kubectl(&cluster, &["wait", wait, "whapp/shop", "-n", "team-a", "--timeout=60s"]);
     assert_eq!(post(&operator.url(), "{}").status, 503);
     listener.expect_no_call();
+}
+
+#[test]
+fn while_secrets_are_rotated_nothing_that_a_live_one_signed_is_refused() {
+    let (cluster, listener) = (cluster(), Listener::start());
+    let secret = |name: &str, value: &str| {
+        cluster.apply(
+            &json!({
+                "apiVersion": "v1", "kind": "Secret",
+                "metadata": {"name": name, "namespace": "team-a"}, "stringData": {"secret": value},
+            })
+            .to_string(),
+        );
+    };
+    secret("gh", "0");
+    secret("gh-old", "-1");
+    let refs = "[{name: gh, key: secret}, {name: gh-old, key: secret}]";
+    let verify = format!("  verify: [{{type: GitHub, secretRefs: {refs}}}]");
+    cluster.apply(&manifest(&listener.url, "", &verify));
+    let operator = start(&cluster, "one");
+    let url = operator.url();
+    // What the sender signs with; it changes when the new one is in force.
+    let live = Mutex::new("0".to_owned());
+    let stop = AtomicBool::new(false);
+    let (sent, refused) = thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let (mut sent, mut refused) = (0, Vec::new());
+            while !stop.load(Ordering::Relaxed) {
+                let secret = live.lock().unwrap().clone();
+                let answer = github::post(&url, &secret, "{}");
+                sent += 1;
+                if answer.status != 200 {
+                    refused.push((secret, answer));
+                }
+            }
+            (sent, refused)
+        });
+        for number in 1..=5_i32 {
+            let before = (number - 2).to_string();
+            let (old, new) = ((number - 1).to_string(), number.to_string());
+            // As docs/providers.md has it: the new one comes beside the old one.
+            secret("gh-old", &old);
+            eventually("the old one in its new place, where the one before it was", || {
+                (github::post(&url, &before, "{}").status == 401).then_some(())
+            });
+            secret("gh", &new);
+            eventually("the new one", || {
+                (github::post(&url, &new, "{}").status == 200).then_some(())
+            });
+            *live.lock().unwrap() = new;
+        }
+        stop.store(true, Ordering::Relaxed);
+        sender.join().unwrap()
+    });
+    assert!(refused.is_empty(), "of {sent}: {refused:?}");
+    assert!(sent > 20, "{sent}");
+    assert_eq!(github::post(&url, "3", "{}").status, 401, "no longer live");
 }
 
 #[test]

@@ -3,9 +3,7 @@
 
 mod support;
 
-use std::fmt::Write;
-
-use ring::hmac;
+use support::github::{self, hmac_sha256};
 use support::http::{Response, post, request};
 use support::listener::Listener;
 use support::operator::{APP, Folders, Operator, WEBHOOK, eventually, manifest};
@@ -39,22 +37,9 @@ fn write_secret(folders: &Folders, name: &str, key: &str, value: &str) {
 const GITHUB: &str = "  verify: [{type: GitHub, secretRefs: [{name: gh, key: secret}, {name: gh-old, key: secret}]}]";
 const SECRETS: [(&str, &str, &str); 2] = [("gh", "secret", "new"), ("gh-old", "secret", "old")];
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
-}
-
-fn hmac_sha256(secret: &str, signed: &str) -> String {
-    hex(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), signed.as_bytes())
-        .as_ref())
-}
-
 impl Setting {
     fn signed(&self, secret: &str) -> Response {
-        let signature = format!("sha256={}", hmac_sha256(secret, BODY));
-        self.sent(&[("X-Hub-Signature-256", &signature), ("X-GitHub-Event", "issues")], BODY)
+        github::post(&self.operator.url(), secret, BODY)
     }
 
     fn sent(&self, headers: &[(&str, &str)], body: &str) -> Response {
