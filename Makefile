@@ -45,6 +45,7 @@ fuzz: ## each parser that strangers reach, a short while
 	fuzz/run.sh verify_form 15
 	fuzz/run.sh verify_jwt 15
 	fuzz/run.sh verify_handshake 15
+	fuzz/run.sh filter 40
 
 bench: release ## the whole program beside a bare forwarder and nginx
 	cargo build --locked --release --package bench

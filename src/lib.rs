@@ -6,6 +6,7 @@ pub mod app_api;
 pub mod cli;
 pub mod delivery;
 pub mod event;
+pub mod expression;
 pub mod guard;
 pub mod http;
 pub mod plan;

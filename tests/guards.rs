@@ -43,6 +43,7 @@ struct World {
 struct Said {
     status: u16,
     reason: Option<String>,
+    body: Value,
     event_id: Option<String>,
     retry_after: Option<String>,
 }
@@ -111,7 +112,18 @@ impl World {
         headers: &[(&str, &str)],
         body: B,
     ) -> Said {
-        let mut request = Request::post(format!("/apps/{APP}/webhooks/{WEBHOOK}"));
+        self.send_to("", from, headers, body).await
+    }
+
+    /// With this after the path of the URL.
+    async fn send_to<B: Body<Data = Bytes>>(
+        &self,
+        query: &str,
+        from: &str,
+        headers: &[(&str, &str)],
+        body: B,
+    ) -> Said {
+        let mut request = Request::post(format!("/apps/{APP}/webhooks/{WEBHOOK}{query}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -130,7 +142,7 @@ async fn said(answer: Response<Full<Bytes>>) -> Said {
     let (event_id, retry_after) = (header("webhook-event-id"), header("retry-after"));
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     let body: Value = serde_json::from_slice(&body).unwrap();
-    Said { status, reason: body["reason"].as_str().map(Into::into), event_id, retry_after }
+    Said { status, reason: body["reason"].as_str().map(Into::into), body, event_id, retry_after }
 }
 
 fn object<K: DeserializeOwned>(name: &str, mut rest: Value) -> K {
@@ -262,6 +274,107 @@ async fn what_is_used_of_a_rate_outlives_changes_that_leave_the_rate_alone() {
     assert_eq!(take(BURST), BURST as usize, "another rate begins anew");
 }
 
+#[tokio::test]
+async fn events_that_a_filter_does_not_hold_of_are_let_go() {
+    let world = World::new(json!({"filter": "event.type == 'paid' && event.amount > 100"}));
+    let send = |body: &'static str| world.send("192.0.2.1", &[], Full::from(body));
+    let passed = send(r#"{"type":"paid","amount":100.5}"#).await;
+    assert_eq!((passed.status, passed.body), (200, json!("ok")));
+    assert!(world.listener.call().text().contains(r#""event":{"type":"paid","amount":100.5}"#));
+    let filtered = send(r#"{"type":"paid","amount":100}"#).await;
+    let id = filtered.event_id.expect("an id");
+    assert_eq!((filtered.status, filtered.body), (200, json!({"id": id, "filtered": true})));
+    world.listener.expect_no_call();
+}
+
+#[tokio::test]
+async fn a_filter_that_cannot_be_evaluated_is_a_422_that_tells_nothing_of_the_event() {
+    let world = World::new(json!({"filter": "event.amount > 100"}));
+    for body in [
+        "{}",
+        "[1]",
+        "",
+        "null",
+        r#"{"amount":"secret"}"#,
+        r#"{"amount":null}"#,
+        r#"{"amount":1e999}"#,
+        r#"{"amount":"\ud800"}"#,
+        r#"{"amount":{"secret":1}}"#,
+    ] {
+        let headers = [("Content-Type", "application/json")];
+        let said = world.send("192.0.2.1", &headers, Full::from(body)).await;
+        assert_eq!((said.status, said.reason.as_deref()), (422, Some("filter_error")), "{body}");
+        assert!(said.event_id.is_some() && !said.body.to_string().contains("secret"), "{body}");
+    }
+    world.declare(json!({"filter": "event.amount"}));
+    assert_eq!(world.send("192.0.2.1", &[], Full::from(r#"{"amount":1}"#)).await.status, 422);
+    world.listener.expect_no_call();
+}
+
+#[tokio::test]
+async fn a_filter_sees_the_event_the_headers_the_props_and_the_query() {
+    let world = World::new(json!({"props": {"tenant": "a"}}));
+    let json = ("Content-Type", "application/json");
+    for (filter, query, headers, body, passes) in [
+        ("headers['x-github-event'] == 'push'", "", &[("X-GitHub-Event", "push")][..], "{}", true),
+        ("headers['x-github-event'] == 'push'", "", &[("X-GitHub-Event", "ping")], "{}", false),
+        ("headers.accept == 'a, b'", "", &[("Accept", "a"), ("accept", "b")], "{}", true),
+        ("has(headers.cookie)", "", &[], "{}", false),
+        ("query.tenant == props.tenant", "?tenant=a", &[], "{}", true),
+        ("query.tenant == props.tenant", "?tenant=b", &[], "{}", false),
+        ("query.tag == ['x y', 'z']", "?tag=x+y&tag=%7A", &[], "{}", true),
+        ("size(query) == 0", "", &[], "{}", true),
+        ("event == {}", "", &[], "", true),
+        ("event._json == [1, 2]", "", &[json], " [1, 2] ", true),
+        ("event._text.startsWith('hello')", "", &[("Content-Type", "text/plain")], "hello", true),
+        (
+            "event.a == '1'",
+            "",
+            &[("Content-Type", "application/x-www-form-urlencoded")],
+            "a=1",
+            true,
+        ),
+        // Deep, and not looked at.
+        (
+            "event.b == 1",
+            "",
+            &[json],
+            &format!("{{\"a\":{}{},\"b\":1}}", "[".repeat(500), "]".repeat(500)),
+            true,
+        ),
+    ] {
+        world.declare(json!({"props": {"tenant": "a"}, "filter": filter}));
+        let said = world.send_to(query, "192.0.2.1", headers, Full::from(body.to_owned())).await;
+        let filtered = said.body["filtered"] == json!(true);
+        assert_eq!((said.status, filtered), (200, !passes), "{filter}: {said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_filter_that_does_not_compile_stalls_the_webhook_and_says_where() {
+    let world = World::new(json!({"filter": "event.ok &&\n  evnt.type == 'paid'"}));
+    let (reason, message) = world.ready();
+    assert_eq!(reason, "InvalidFilter");
+    assert!(message.contains("2:3: there is no variable \"evnt\""), "{message}");
+    let said = world.send("192.0.2.1", &[], Untouched).await;
+    assert_eq!((said.status, said.reason.as_deref()), (503, Some("not_ready")));
+    world.declare(json!({"filter": "true"}));
+    assert_eq!(world.ready().0, "Succeeded");
+    assert_eq!(world.status("192.0.2.1", &[]).await, 200);
+}
+
+#[tokio::test]
+async fn an_event_that_is_let_go_uses_up_the_rate_and_one_beyond_it_is_not_looked_at() {
+    let rate = json!({"requestsPerSecond": 1, "burst": 3});
+    let world = World::new(json!({"filter": "event.missing == 1", "rateLimit": rate}));
+    let mut statuses = Vec::new();
+    for _ in 0..50 {
+        statuses.push(world.status("192.0.2.1", &[]).await);
+    }
+    assert_eq!(statuses[..3], [422; 3]);
+    assert!(statuses.contains(&429), "{statuses:?}");
+}
+
 /// The program, with one webhook.
 fn operator(webhook: &str, flags: &[&str]) -> (Operator, Listener, Folders) {
     let (folders, listener) = (Folders::new(), Listener::start());
@@ -283,6 +396,15 @@ fn the_proxies_that_a_flag_names_are_believed_and_no_others() {
     let (behind_proxy, _listener, _folders) = operator(ranges, &flags);
     assert_eq!(forwarded(&behind_proxy, "192.0.2.7").status, 200);
     assert_eq!(forwarded(&behind_proxy, "192.0.2.7, 198.51.100.1").status, 403);
+}
+
+#[test]
+fn standalone_says_what_is_wrong_with_a_filter_and_where() {
+    let (operator, _listener, folders) = operator("  filter: event.type = 'paid'", &[]);
+    let says = |status: &str| status.contains("InvalidFilter");
+    let status = folders.await_status("webhook", "team-a/payments", says);
+    assert!(status.contains("1:12: '=' means nothing here"), "{status}");
+    assert_eq!(request("POST", &operator.url(), &[], b"{}").status, 503);
 }
 
 /// A trigger on a connection that begins with these bytes; `None` when it is closed unanswered.

@@ -17,6 +17,7 @@
 //! Base64 grows by a third; escaped text and form fields grow by six at most (a control character becomes
 //! `\u0001`), plus a few bytes for each of a bounded number of fields.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -57,6 +58,15 @@ impl Event {
     /// The whole JSON text in one piece; a copy, for those who cannot take pieces.
     pub fn to_vec(&self) -> Vec<u8> {
         [self.before, &self.body, self.after].concat()
+    }
+
+    /// The whole JSON text; a copy only where it comes in pieces.
+    pub fn text(&self) -> Cow<'_, [u8]> {
+        if self.before.is_empty() && self.after.is_empty() {
+            Cow::Borrowed(&self.body)
+        } else {
+            Cow::Owned(self.to_vec())
+        }
     }
 
     /// An event whose text is the body alone.

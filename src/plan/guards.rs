@@ -1,9 +1,11 @@
 //! What a webhook's spec asks of its triggers, made ready to be asked.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::expression::Expression;
 use crate::guard::{Networks, RateLimit};
 use crate::resources;
 use crate::routes::Guards;
@@ -25,11 +27,13 @@ pub(super) fn guards(
     source_ranges: &[String],
     rate_limit: Option<&resources::RateLimit>,
     cloud_events_origins: &[String],
+    filter: Option<&str>,
 ) -> Result<Option<Box<Guards>>, Fault> {
     let guards = Guards {
         sources: sources(source_ranges)?,
         rate: rate_limit.map(rate).transpose()?,
         origins: cloud_events_origins.iter().map(|origin| origin.as_str().into()).collect(),
+        filter: filter.map(compiled).transpose()?,
     };
     Ok((guards != Guards::default()).then(|| Box::new(guards)))
 }
@@ -53,6 +57,14 @@ fn rate(limit: &resources::RateLimit) -> Result<RateLimit, Fault> {
     let per_second = positive("requestsPerSecond", *requests_per_second)?;
     let burst = burst.map(|burst| positive("burst", burst)).transpose()?;
     Ok(RateLimit::new(per_second, burst.unwrap_or(per_second)))
+}
+
+fn compiled(filter: &str) -> Result<Arc<Expression>, Fault> {
+    let compiled = Expression::compile(filter).map_err(|error| Fault {
+        reason: "InvalidFilter",
+        message: format!("spec.filter does not compile: {error}"),
+    })?;
+    Ok(Arc::new(compiled))
 }
 
 fn invalid(message: String) -> Fault {

@@ -440,14 +440,16 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         cloud_events_origins,
         source_ranges,
         rate_limit,
+        filter,
         delivery: _, // Sync is the only mode
     } = &webhook.spec;
     let forward_headers = forward_headers.iter().map(|name| name.parse());
-    let (guards, fault) =
-        match guards::guards(source_ranges, rate_limit.as_ref(), cloud_events_origins) {
-            Ok(guards) => (guards, None),
-            Err(fault) => (None, Some(Arc::new(fault))),
-        };
+    let guards =
+        guards::guards(source_ranges, rate_limit.as_ref(), cloud_events_origins, filter.as_deref());
+    let (guards, fault) = match guards {
+        Ok(guards) => (guards, None),
+        Err(fault) => (None, Some(Arc::new(fault))),
+    };
     let binding = Binding {
         action: action.as_str().into(),
         props: props_text(props.as_ref()),

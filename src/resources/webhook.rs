@@ -65,6 +65,11 @@ pub struct WebhookSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::forward_headers")]
     pub forward_headers: Vec<String>,
+    /// A CEL expression over `event`, `headers`, `props` and `query`, true of the events that are
+    /// passed on: `event.type == "paid"`. The others are answered 200 and let go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<String>", length(min = 1, max = 4096))]
+    pub filter: Option<String>,
     /// Networks that triggers have to come from; without any they may come from everywhere. They
     /// are asked for in addition to all else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

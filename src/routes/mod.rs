@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::HeaderName;
 use uuid::Uuid;
 
+use crate::expression::Expression;
 use crate::guard::{Networks, RateLimit};
 use crate::verify::Verifiers;
 
@@ -81,4 +82,6 @@ pub struct Guards {
     pub rate: Option<RateLimit>,
     /// Origins of CloudEvents senders that are told that they may send.
     pub origins: Box<[Box<str>]>,
+    /// What has to hold of their events, or they are not passed on.
+    pub filter: Option<Arc<Expression>>,
 }

@@ -1,11 +1,13 @@
 //! The public pipeline: from a stranger's request to the listener's answer, in one fixed order.
 //!
 //! path -> route -> suspended -> source -> budget of failed signatures -> bounded body -> signature ->
-//! rate limit -> handshake -> event -> deliver. Nothing before the route costs memory or takes a lock.
+//! rate limit -> handshake -> event -> filter -> deliver. Nothing before the route costs memory or takes
+//! a lock.
 
 mod body;
 mod budget;
 pub mod failures;
+mod filter;
 mod guards;
 pub mod path;
 mod proof;
@@ -71,8 +73,10 @@ pub struct Pipeline {
 
 /// What became of a request that was not refused.
 enum Outcome {
-    /// The listener has the event.
+    /// The listener took the event.
     Delivered(Uuid),
+    /// The webhook's filter lets events like this one go.
+    FilteredOut(Uuid),
     /// It was no event: the sender asked something, and this is the answer.
     Answered(Response<Bytes>),
 }
@@ -89,6 +93,20 @@ impl From<HttpError> for Refused {
     }
 }
 
+impl Outcome {
+    /// The response, and the event if there was one.
+    fn into_response(self) -> (Response<Full<Bytes>>, Option<Uuid>) {
+        match self {
+            Self::Delivered(event) => (json_response(StatusCode::OK, &b"\"ok\""[..]), Some(event)),
+            Self::FilteredOut(event) => {
+                let body = format!(r#"{{"id":"{event}","filtered":true}}"#);
+                (json_response(StatusCode::OK, body), Some(event))
+            }
+            Self::Answered(answer) => (answer.map(Full::new), None),
+        }
+    }
+}
+
 impl Pipeline {
     /// A pipeline with connections of its own.
     pub fn new(shared: Arc<Shared>, api: Arc<ApiFields>, caller: Caller) -> Self {
@@ -101,10 +119,7 @@ impl Pipeline {
         B: Body<Data = Bytes>,
     {
         let (mut response, event) = match self.trigger(request, peer).await {
-            Ok(Outcome::Delivered(event)) => {
-                (json_response(StatusCode::OK, &b"\"ok\""[..]), Some(event))
-            }
-            Ok(Outcome::Answered(answer)) => (answer.map(Full::new), None),
+            Ok(outcome) => outcome.into_response(),
             Err(Refused { error, event }) => (error.into_response(), event),
         };
         if let Some(event) = event {
@@ -139,9 +154,11 @@ impl Pipeline {
         let told = verified.map_or(&[][..], |verified| verified.event_headers());
         let event = event(&head.headers, body)?;
         let id = Uuid::now_v7();
-        self.deliver(&route, head.headers, told, &event, id)
-            .await
-            .map_err(|error| Refused { error, event: Some(id) })?;
+        let refused = |error| Refused { error, event: Some(id) };
+        if !filter::passes(&route, &head, &event.bytes, id).map_err(refused)? {
+            return Ok(Outcome::FilteredOut(id));
+        }
+        self.deliver(&route, head.headers, told, &event, id).await.map_err(refused)?;
         Ok(Outcome::Delivered(id))
     }
 

@@ -238,6 +238,8 @@ fn a_webhook_with_a_wrong_field_is_refused_with_the_reason() {
                 json!([{"type": "Jwt", "jwt": {"issuer": "i", "audiences": [], "jwksUrl": "https://a/"}}]),
                 "should have at least 1 items",
             ),
+            ("/spec/filter", json!(""), "should be at least 1 chars long"),
+            ("/spec/filter", long(4097), "may not be more than 4096"),
             ("/spec/rateLimit", json!({"burst": 1}), "requestsPerSecond: Required value"),
             (
                 "/spec/rateLimit",
@@ -329,6 +331,7 @@ fn the_bounds_themselves_are_accepted_and_the_defaults_filled_in() {
     wide["spec"]["maxBodyBytes"] = json!(33_554_432);
     wide["spec"]["forwardHeaders"] = (0..64).map(|i| format!("X-{i}")).collect();
     wide["spec"]["sourceRanges"] = (0..256).map(|i| format!("192.0.2.{i}/32")).collect();
+    wide["spec"]["filter"] = long(4096);
     wide["spec"]["rateLimit"] = json!({"requestsPerSecond": 1_000_000, "burst": 1_000_000});
     wide["spec"]["delivery"] = json!({"mode": "Sync"});
     let signed = hmac(json!({

@@ -107,6 +107,8 @@ fn good_objects_pass() {
         forward(&[]),
         webhook(json!({"sourceRanges": ["192.0.2.0/24", "2001:db8::/32", "0.0.0.0/0", "::/0"]})),
         webhook(json!({"sourceRanges": []})),
+        webhook(json!({"filter": "é".repeat(4096)})),
+        webhook(json!({"filter": null})),
         webhook(json!({"rateLimit": {"requestsPerSecond": 1, "burst": 1_000_000}})),
         webhook(json!({"rateLimit": {"requestsPerSecond": 50, "burst": null}})),
         webhook(json!({"rateLimit": null})),
@@ -227,6 +229,15 @@ fn each_rule_refuses_its_case_and_says_which_field_is_at_fault() {
         (ranges(&["::/0", "a/8"]), "spec.sourceRanges[1]: Invalid value: must be a network"),
         (ranges(&[""]), "spec.sourceRanges[0]: Invalid value: must be at least 1 character"),
         (ranges(&["::/0", "::/0"]), "spec.sourceRanges: Duplicate value"),
+        (
+            webhook(json!({"filter": ""})),
+            "spec.filter: Invalid value: must be at least 1 character",
+        ),
+        (
+            webhook(json!({"filter": "é".repeat(4097)})),
+            "spec.filter: Invalid value: must be at most 4096 characters",
+        ),
+        (webhook(json!({"filter": true})), "spec.filter: Invalid value: must be of type string"),
         (rate(json!({})), "spec.rateLimit.requestsPerSecond: Required value"),
         (
             rate(json!({"requestsPerSecond": 0})),

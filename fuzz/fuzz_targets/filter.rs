@@ -1,0 +1,43 @@
+//! Any expression over any event: it does not compile, or has a value or an error, in bounded time, and never
+//! panics.
+#![no_main]
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use webhook_operator::event::from_body;
+use webhook_operator::expression::{EvaluationError, Expression, Inputs};
+
+/// An input is an expression, a zero byte, and the body of a trigger.
+fuzz_target!(|input: &[u8]| {
+    let end = input.iter().position(|byte| *byte == 0).unwrap_or(input.len());
+    let Ok(source) = std::str::from_utf8(&input[..end]) else { return };
+    let body = input.get(end + 1..).unwrap_or_default();
+    let Ok(event) = from_body(Some(b"application/json"), Bytes::copy_from_slice(body)) else {
+        return;
+    };
+    let event = event.text();
+    let inputs = Inputs {
+        event: &event,
+        headers: b"{\"a\":\"b\"}",
+        props: b"null",
+        query: b"{\"q\":[\"1\",\"2\"]}",
+    };
+
+    let itself = Expression::compile("event == event").expect("an expression").holds(inputs);
+    assert_ne!(itself, Ok(false), "an event is what it is");
+    match Expression::compile(source) {
+        Ok(expression) => {
+            let once = expression.holds(inputs);
+            assert_eq!(expression.holds(inputs), once);
+            // However it is written: in brackets it is the same.
+            if let Ok(bracketed) = Expression::compile(&format!("true && (\n{source}\n)")) {
+                assert!(bracketed.holds(inputs) == once || once == Err(EvaluationError::NotBool));
+            }
+        }
+        Err(error) => {
+            let lines: Vec<_> = source.split('\n').collect();
+            assert!((1..=lines.len()).contains(&error.line), "{error}");
+            assert!(error.column <= lines[error.line - 1].chars().count() + 1, "{error}");
+        }
+    }
+});

@@ -1,0 +1,315 @@
+//! The evaluation of an expression.
+
+use std::rc::Rc;
+
+use super::budget::{Budget, STEP};
+use super::node::{Constant, Macro, MacroKind, Node, Operator, Variable};
+use super::pattern::Pattern;
+use super::value::{Elements, Text, Value, equal, in_range, order};
+use super::{EvaluationError, Inputs, json};
+
+type Result<T> = std::result::Result<T, EvaluationError>;
+
+/// The value of an expression.
+pub fn evaluate<'a>(node: &'a Node, inputs: Inputs<'a>) -> Result<Value<'a>> {
+    Evaluation { inputs, budget: Budget::new(), bound: Vec::new() }.value(node)
+}
+
+struct Evaluation<'a> {
+    inputs: Inputs<'a>,
+    budget: Budget,
+    /// The variables of the macros that are at work.
+    bound: Vec<Value<'a>>,
+}
+
+impl<'a> Evaluation<'a> {
+    fn value(&mut self, node: &'a Node) -> Result<Value<'a>> {
+        self.budget.spend(STEP)?;
+        match node {
+            Node::Constant(constant) => Ok(constant_value(constant)),
+            Node::Variable(variable) => self.variable(*variable),
+            // The parser counts what is bound as it is done here.
+            Node::Bound(index) => Ok(self.bound.get(*index).cloned().unwrap_or(Value::Null)),
+            Node::Select(of, name) => {
+                let found = self.map_value(of)?.get(&text(name), &mut self.budget)?;
+                found.ok_or_else(|| EvaluationError::NoSuchField(name.clone()))
+            }
+            Node::Has(of, name) => {
+                self.map_value(of)?.has(&text(name), &mut self.budget).map(Value::Bool)
+            }
+            Node::Index(parts) => {
+                let [of, at] = self.both(parts)?;
+                of.get(&at, &mut self.budget)?.ok_or(EvaluationError::NoSuchIndex)
+            }
+            Node::List(items) => self.list(items),
+            Node::Map(entries) => self.map(entries),
+            Node::Not(of) => self.bool(of).map(|holds| Value::Bool(!holds)),
+            Node::Negate(of) => negated(&self.value(of)?),
+            Node::And(parts) => self.decided_by(false, parts),
+            Node::Or(parts) => self.decided_by(true, parts),
+            Node::Conditional(parts) => {
+                let [condition, then, otherwise] = &**parts;
+                if self.bool(condition)? { self.value(then) } else { self.value(otherwise) }
+            }
+            Node::Binary(operator, parts) => {
+                let [a, b] = self.both(parts)?;
+                self.binary(*operator, &a, &b)
+            }
+            Node::Call(function, arguments) => {
+                let arguments = self.values(arguments)?;
+                function.call(&arguments, &mut self.budget)
+            }
+            Node::Matches(of, pattern) => self.matches(of, pattern),
+            Node::Macro(of) => self.run(of),
+        }
+    }
+
+    fn variable(&mut self, variable: Variable) -> Result<Value<'a>> {
+        let text = match variable {
+            Variable::Event => self.inputs.event,
+            Variable::Headers => self.inputs.headers,
+            Variable::Props => self.inputs.props,
+            Variable::Query => self.inputs.query,
+        };
+        json::value(text, &mut self.budget)
+    }
+
+    fn map_value(&mut self, of: &'a Node) -> Result<Value<'a>> {
+        match self.value(of)? {
+            of @ (Value::Map(_) | Value::JsonMap(_)) => Ok(of),
+            _ => Err(EvaluationError::WrongType("a field is selected from what is no map")),
+        }
+    }
+
+    fn bool(&mut self, node: &'a Node) -> Result<bool> {
+        match self.value(node)? {
+            Value::Bool(holds) => Ok(holds),
+            _ => Err(EvaluationError::WrongType("a condition is neither true nor false")),
+        }
+    }
+
+    fn both(&mut self, parts: &'a [Node; 2]) -> Result<[Value<'a>; 2]> {
+        Ok([self.value(&parts[0])?, self.value(&parts[1])?])
+    }
+
+    fn values(&mut self, nodes: &'a [Node]) -> Result<Vec<Value<'a>>> {
+        self.budget.keep(nodes.len() * size_of::<Value<'_>>())?;
+        nodes.iter().map(|node| self.value(node)).collect()
+    }
+
+    fn list(&mut self, items: &'a [Node]) -> Result<Value<'a>> {
+        Ok(Value::List(self.values(items)?.into()))
+    }
+
+    fn map(&mut self, entries: &'a [[Node; 2]]) -> Result<Value<'a>> {
+        let mut map: Vec<(Value<'a>, Value<'a>)> = Vec::new();
+        for entry in entries {
+            let [key, value] = self.both(entry)?;
+            self.budget.keep(size_of::<(Value<'_>, Value<'_>)>())?;
+            if !matches!(key, Value::Text(_) | Value::Int(_) | Value::Bool(_)) {
+                return Err(EvaluationError::WrongType(
+                    "the key of a map is no text, integer or bool",
+                ));
+            }
+            for (known, _) in &map {
+                if equal(known, &key, &mut self.budget)? {
+                    return Err(EvaluationError::WrongType("a map has a key twice"));
+                }
+            }
+            map.push((key, value));
+        }
+        Ok(Value::Map(map.into()))
+    }
+
+    /// `&&` and `||`: what decides decides, whatever is wrong with the other parts, and wherever it
+    /// stands (cel-spec, "Logical Operators").
+    fn decided_by(&mut self, decides: bool, parts: &'a [Node]) -> Result<Value<'a>> {
+        let mut undecided = Ok(Value::Bool(!decides));
+        for part in parts {
+            match self.bool(part) {
+                Ok(holds) if holds == decides => return Ok(Value::Bool(decides)),
+                Ok(_) => {}
+                Err(error) if error.is_final() => return Err(error),
+                Err(error) => undecided = undecided.and(Err(error)),
+            }
+        }
+        undecided
+    }
+
+    fn binary(&mut self, operator: Operator, a: &Value<'a>, b: &Value<'a>) -> Result<Value<'a>> {
+        let budget = &mut self.budget;
+        let bool = match operator {
+            Operator::Equal => equal(a, b, budget)?,
+            Operator::NotEqual => !equal(a, b, budget)?,
+            Operator::Less => order(a, b, budget)?.is_some_and(|order| order.is_lt()),
+            Operator::LessOrEqual => order(a, b, budget)?.is_some_and(|order| order.is_le()),
+            Operator::Greater => order(a, b, budget)?.is_some_and(|order| order.is_gt()),
+            Operator::GreaterOrEqual => order(a, b, budget)?.is_some_and(|order| order.is_ge()),
+            Operator::In => is_in(a, b, budget)?,
+            Operator::Add
+            | Operator::Subtract
+            | Operator::Multiply
+            | Operator::Divide
+            | Operator::Remainder => return arithmetic(operator, a, b, budget),
+        };
+        Ok(Value::Bool(bool))
+    }
+
+    fn matches(&mut self, of: &'a Node, pattern: &Pattern) -> Result<Value<'a>> {
+        match self.value(of)? {
+            Value::Text(text) => pattern.matches(&text, &mut self.budget).map(Value::Bool),
+            _ => Err(EvaluationError::WrongType("matches() of what is no text")),
+        }
+    }
+
+    fn run(&mut self, of: &'a Macro) -> Result<Value<'a>> {
+        let mut elements = Elements::of(&self.value(&of.over)?)?;
+        let mut state = State { holding: 0, kept: Vec::new(), undecided: None };
+        while let Some(element) = elements.next(&mut self.budget)? {
+            self.bound.push(element.clone());
+            let decided = self.step(of, element, &mut state);
+            self.bound.pop();
+            if let Some(decided) = decided? {
+                return Ok(decided);
+            }
+        }
+        if let Some(error) = state.undecided {
+            return Err(error);
+        }
+        Ok(match of.kind {
+            MacroKind::All => Value::Bool(true),
+            MacroKind::Exists => Value::Bool(false),
+            MacroKind::ExistsOne => Value::Bool(state.holding == 1),
+            MacroKind::Filter | MacroKind::Map => Value::List(state.kept.into()),
+        })
+    }
+
+    /// One element of a macro; its value, if that decides all.
+    fn step(
+        &mut self,
+        of: &'a Macro,
+        element: Value<'a>,
+        state: &mut State<'a>,
+    ) -> Result<Option<Value<'a>>> {
+        let holds = of.condition.as_ref().map_or(Ok(true), |condition| self.bool(condition));
+        match (of.kind, holds) {
+            (MacroKind::All, Ok(false)) => return Ok(Some(Value::Bool(false))),
+            (MacroKind::Exists, Ok(true)) => return Ok(Some(Value::Bool(true))),
+            (MacroKind::All | MacroKind::Exists, Ok(_)) => {}
+            // As with && and ||, a later element may decide.
+            (MacroKind::All | MacroKind::Exists, Err(error)) if !error.is_final() => {
+                state.undecided.get_or_insert(error);
+            }
+            (_, Err(error)) => return Err(error),
+            (_, Ok(false)) => {}
+            (MacroKind::ExistsOne, Ok(true)) => state.holding += 1,
+            (MacroKind::Filter | MacroKind::Map, Ok(true)) => {
+                // As much again for the growth of the list.
+                self.budget.keep(2 * size_of::<Value<'_>>())?;
+                let kept = of.result.as_ref().map_or(Ok(element), |result| self.value(result))?;
+                state.kept.push(kept);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// How far a macro has come.
+struct State<'a> {
+    holding: usize,
+    kept: Vec<Value<'a>>,
+    undecided: Option<EvaluationError>,
+}
+
+fn constant_value(constant: &Constant) -> Value<'_> {
+    match constant {
+        Constant::Null => Value::Null,
+        Constant::Bool(bool) => Value::Bool(*bool),
+        Constant::Int(number) => Value::Int(*number),
+        Constant::Double(number) => Value::Double(*number),
+        Constant::Text(constant) => text(constant),
+    }
+}
+
+fn text(text: &str) -> Value<'_> {
+    Value::Text(Text::Borrowed(text))
+}
+
+fn negated<'a>(of: &Value<'a>) -> Result<Value<'a>> {
+    match of {
+        Value::Int(number) => in_range(-number).map(Value::Int),
+        Value::Double(number) => Ok(Value::Double(-number)),
+        _ => Err(EvaluationError::WrongType("what is negated is no number")),
+    }
+}
+
+fn is_in<'a>(element: &Value<'a>, of: &Value<'a>, budget: &mut Budget) -> Result<bool> {
+    if let Value::Map(_) | Value::JsonMap(_) = of {
+        return of.has(element, budget);
+    }
+    let mut elements = Elements::of(of)?;
+    while let Some(known) = elements.next(budget)? {
+        if equal(&known, element, budget)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn arithmetic<'a>(
+    operator: Operator,
+    a: &Value<'a>,
+    b: &Value<'a>,
+    budget: &mut Budget,
+) -> Result<Value<'a>> {
+    match (a, b) {
+        (Value::Int(a), Value::Int(b)) => integers(operator, *a, *b).map(Value::Int),
+        (Value::Int(a), Value::Double(b)) => doubles(operator, *a as f64, *b),
+        (Value::Double(a), Value::Int(b)) => doubles(operator, *a, *b as f64),
+        (Value::Double(a), Value::Double(b)) => doubles(operator, *a, *b),
+        (Value::Text(a), Value::Text(b)) if operator == Operator::Add => {
+            budget.keep(2 * (a.len() + b.len()))?;
+            Ok(Value::Text(Text::Shared([&**a, &**b].concat().into())))
+        }
+        (Value::List(_) | Value::JsonList(_), Value::List(_) | Value::JsonList(_))
+            if operator == Operator::Add =>
+        {
+            joined(a, b, budget)
+        }
+        _ => Err(EvaluationError::WrongType("an operator has operands that it is not made for")),
+    }
+}
+
+fn integers(operator: Operator, a: i128, b: i128) -> Result<i128> {
+    let number = match operator {
+        Operator::Add => a.checked_add(b),
+        Operator::Subtract => a.checked_sub(b),
+        Operator::Multiply => a.checked_mul(b),
+        _ if b == 0 => return Err(EvaluationError::DivisionByZero),
+        Operator::Divide => a.checked_div(b),
+        _ => a.checked_rem(b),
+    };
+    in_range(number.ok_or(EvaluationError::OutOfRange)?)
+}
+
+fn doubles<'a>(operator: Operator, a: f64, b: f64) -> Result<Value<'a>> {
+    Ok(Value::Double(match operator {
+        Operator::Add => a + b,
+        Operator::Subtract => a - b,
+        Operator::Multiply => a * b,
+        Operator::Divide => a / b,
+        _ => return Err(EvaluationError::WrongType("the remainder of what are no integers")),
+    }))
+}
+
+fn joined<'a>(a: &Value<'a>, b: &Value<'a>, budget: &mut Budget) -> Result<Value<'a>> {
+    let mut all = Vec::new();
+    for list in [a, b] {
+        let mut elements = Elements::of(list)?;
+        while let Some(element) = elements.next(budget)? {
+            budget.keep(2 * size_of::<Value<'_>>())?;
+            all.push(element);
+        }
+    }
+    Ok(Value::List(Rc::from(all)))
+}

@@ -1,0 +1,150 @@
+//! The functions that an expression may call.
+
+use super::EvaluationError;
+use super::budget::Budget;
+use super::value::{self, Text, Value};
+
+/// A function. Its receiver counts as its first argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    Size,
+    Contains,
+    StartsWith,
+    EndsWith,
+    LowerAscii,
+    UpperAscii,
+    Int,
+    Uint,
+    Double,
+    String,
+}
+
+/// How a function is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// `f(x)`.
+    Global,
+    /// `x.f()`.
+    Method,
+    /// Both.
+    Either,
+}
+
+/// Name, function, number of arguments, style.
+const FUNCTIONS: [(&str, Function, usize, Style); 10] = [
+    ("size", Function::Size, 1, Style::Either),
+    ("contains", Function::Contains, 2, Style::Method),
+    ("startsWith", Function::StartsWith, 2, Style::Method),
+    ("endsWith", Function::EndsWith, 2, Style::Method),
+    ("lowerAscii", Function::LowerAscii, 1, Style::Method),
+    ("upperAscii", Function::UpperAscii, 1, Style::Method),
+    ("int", Function::Int, 1, Style::Global),
+    ("uint", Function::Uint, 1, Style::Global),
+    ("double", Function::Double, 1, Style::Global),
+    ("string", Function::String, 1, Style::Global),
+];
+
+impl Function {
+    /// The function of a name that is called so, and how many arguments it takes.
+    pub fn named(name: &str, style: Style) -> Option<(Self, usize)> {
+        let found = FUNCTIONS
+            .iter()
+            .find(|(known, _, _, how)| *known == name && (*how == style || *how == Style::Either));
+        found.map(|(_, function, arguments, _)| (*function, *arguments))
+    }
+
+    /// Calls it.
+    pub fn call<'a>(
+        self,
+        arguments: &[Value<'a>],
+        budget: &mut Budget,
+    ) -> Result<Value<'a>, EvaluationError> {
+        match (self, arguments) {
+            (Self::Size, [of]) => size(of, budget),
+            (Self::Int | Self::Uint, [of]) => {
+                let number = int(of)?;
+                let is_right = self == Self::Int || number >= 0;
+                is_right.then_some(Value::Int(number)).ok_or(EvaluationError::OutOfRange)
+            }
+            (Self::Double, [of]) => double(of).map(Value::Double),
+            (Self::String, [of]) => string(of, budget),
+            (_, [Value::Text(text), Value::Text(part)]) => {
+                budget.spend(text.len() + part.len())?;
+                Ok(Value::Bool(self.of_two_texts(text, part)))
+            }
+            (_, [Value::Text(text)]) => {
+                budget.keep(text.len())?;
+                let upper = self == Self::UpperAscii;
+                let changed =
+                    if upper { text.to_ascii_uppercase() } else { text.to_ascii_lowercase() };
+                Ok(Value::Text(Text::Shared(changed.into())))
+            }
+            _ => {
+                Err(EvaluationError::WrongType("a function of texts is called with another value"))
+            }
+        }
+    }
+
+    fn of_two_texts(self, text: &str, part: &str) -> bool {
+        match self {
+            Self::StartsWith => text.starts_with(part),
+            Self::EndsWith => text.ends_with(part),
+            _ => text.contains(part),
+        }
+    }
+}
+
+/// Characters of a text, elements of a list, members of a map.
+fn size<'a>(of: &Value<'a>, budget: &mut Budget) -> Result<Value<'a>, EvaluationError> {
+    let size = match of {
+        Value::Text(text) => {
+            budget.spend(text.len())?;
+            text.chars().count()
+        }
+        Value::List(list) => list.len(),
+        Value::Map(map) => map.len(),
+        Value::JsonList(_) | Value::JsonMap(_) => {
+            let mut elements = value::Elements::of(of)?;
+            let mut size = 0;
+            while elements.next(budget)?.is_some() {
+                size += 1;
+            }
+            size
+        }
+        _ => return Err(EvaluationError::WrongType("size() of what has none")),
+    };
+    Ok(Value::Int(size as i128))
+}
+
+fn int(of: &Value<'_>) -> Result<i128, EvaluationError> {
+    let number = match of {
+        Value::Int(number) => *number,
+        // Beyond what an i128 holds this is its largest, which is out of range.
+        Value::Double(number) if number.is_finite() => *number as i128,
+        Value::Double(_) => return Err(EvaluationError::OutOfRange),
+        Value::Text(text) => text.parse().map_err(|_| EvaluationError::NotANumber)?,
+        _ => return Err(EvaluationError::WrongType("what is converted to a number is none")),
+    };
+    value::in_range(number)
+}
+
+fn double(of: &Value<'_>) -> Result<f64, EvaluationError> {
+    match of {
+        Value::Int(number) => Ok(*number as f64),
+        Value::Double(number) => Ok(*number),
+        Value::Text(text) => text.parse().map_err(|_| EvaluationError::NotANumber),
+        _ => Err(EvaluationError::WrongType("what is converted to a number is none")),
+    }
+}
+
+fn string<'a>(of: &Value<'a>, budget: &mut Budget) -> Result<Value<'a>, EvaluationError> {
+    let text = match of {
+        Value::Text(_) => return Ok(of.clone()),
+        Value::Bool(bool) => bool.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Double(number) => number.to_string(),
+        _ => return Err(EvaluationError::WrongType("string() of a list, a map or null")),
+    };
+    budget.keep(text.len())?;
+    Ok(Value::Text(Text::Shared(text.into())))
+}

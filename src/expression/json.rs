@@ -1,0 +1,158 @@
+//! Looks things up in a JSON text without making it a tree.
+//!
+//! The text is known to be well-formed. Of one that is not, nothing is promised but that it is read to
+//! its end at most.
+
+use super::EvaluationError;
+use super::budget::{Budget, STEP};
+use super::value::{Text, Value};
+
+/// The value of a text. Lists and objects are not looked into.
+pub fn value<'a>(text: &'a [u8], budget: &mut Budget) -> Result<Value<'a>, EvaluationError> {
+    let text = text.trim_ascii();
+    Ok(match text.first() {
+        Some(b'{') => Value::JsonMap(text),
+        Some(b'[') => Value::JsonList(text),
+        Some(b'"') => Value::Text(string(text, budget)?),
+        Some(b't') => Value::Bool(true),
+        Some(b'f') => Value::Bool(false),
+        Some(b'n') | None => Value::Null,
+        Some(_) => number(text, budget)?,
+    })
+}
+
+/// The text of the last member of an object that has this name.
+pub fn member<'a>(
+    object: &'a [u8],
+    name: &str,
+    budget: &mut Budget,
+) -> Result<Option<&'a [u8]>, EvaluationError> {
+    let mut found = None;
+    let mut members = Parts::of(object);
+    while let Some((known, text)) = members.next_member(budget)? {
+        if is_named(known, name) {
+            found = Some(text);
+        }
+    }
+    Ok(found)
+}
+
+/// A string with its quotation marks.
+pub fn string<'a>(text: &'a [u8], budget: &mut Budget) -> Result<Text<'a>, EvaluationError> {
+    budget.spend(text.len())?;
+    let inside = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
+    if !inside.contains(&b'\\') {
+        let inside = std::str::from_utf8(inside).map_err(|_| EvaluationError::InvalidText)?;
+        return Ok(Text::Borrowed(inside));
+    }
+    budget.keep(text.len())?;
+    let read: String = serde_json::from_slice(text).map_err(|_| EvaluationError::InvalidText)?;
+    Ok(Text::Shared(read.into()))
+}
+
+fn is_named(quoted: &[u8], name: &str) -> bool {
+    let inside = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+    if !inside.contains(&b'\\') {
+        return inside == name.as_bytes();
+    }
+    // What is no text is not named by one.
+    serde_json::from_slice::<String>(quoted).is_ok_and(|known| known == name)
+}
+
+fn number<'a>(text: &'a [u8], budget: &mut Budget) -> Result<Value<'a>, EvaluationError> {
+    budget.spend(text.len())?;
+    let text = std::str::from_utf8(text).map_err(|_| EvaluationError::InvalidText)?;
+    let int = text.parse().ok().filter(|number| super::value::in_range(*number).is_ok());
+    if let Some(int) = int {
+        return Ok(Value::Int(int));
+    }
+    let double = text.parse().ok().filter(|number: &f64| number.is_finite());
+    double.map(Value::Double).ok_or(EvaluationError::OutOfRange)
+}
+
+/// A name with its quotation marks, and a value.
+type Member<'a> = (&'a [u8], &'a [u8]);
+
+/// The members of an object, or the items of a list, one after the other.
+#[derive(Clone, Debug)]
+pub struct Parts<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Parts<'a> {
+    /// Those of an object or a list, which begins with its bracket.
+    pub fn of(text: &'a [u8]) -> Self {
+        Self { text, at: 1 }
+    }
+
+    /// The next member.
+    pub fn next_member(
+        &mut self,
+        budget: &mut Budget,
+    ) -> Result<Option<Member<'a>>, EvaluationError> {
+        let Some(name) = self.next_item(budget)? else { return Ok(None) };
+        Ok(self.next_item(budget)?.map(|value| (name, value)))
+    }
+
+    /// The next item. Of an object, names and values in turn.
+    pub fn next_item(&mut self, budget: &mut Budget) -> Result<Option<&'a [u8]>, EvaluationError> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let before = rest.iter().take_while(|byte| is_between(**byte)).count();
+        let rest = &rest[before..];
+        let len = match rest.first() {
+            None | Some(b'}' | b']') => 0,
+            Some(b'"') => string_len(rest),
+            Some(b'{' | b'[') => nested_len(rest),
+            Some(_) => rest.iter().take_while(|byte| !is_after(**byte)).count(),
+        };
+        // Paid for when it was looked at: no more than the text's length at a time.
+        budget.spend(STEP + before + len)?;
+        self.at += before + len;
+        Ok((len > 0).then(|| &rest[..len]))
+    }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+fn is_between(byte: u8) -> bool {
+    is_space(byte) || matches!(byte, b',' | b':')
+}
+
+fn is_after(byte: u8) -> bool {
+    is_between(byte) || matches!(byte, b'}' | b']')
+}
+
+/// The length of the string that a text begins with, with its quotation marks.
+fn string_len(text: &[u8]) -> usize {
+    let mut at = 1;
+    loop {
+        at += text[at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\')).count();
+        match text.get(at) {
+            Some(b'"') => return at + 1,
+            // Whatever is escaped is no end.
+            Some(_) if at + 2 <= text.len() => at += 2,
+            _ => return text.len(),
+        }
+    }
+}
+
+/// The length of the object or list that a text begins with.
+fn nested_len(text: &[u8]) -> usize {
+    let (mut at, mut open) = (0, 0_usize);
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => at += string_len(&text[at..]) - 1,
+            b'{' | b'[' => open += 1,
+            b'}' | b']' => open -= 1,
+            _ => {}
+        }
+        at += 1;
+        if open == 0 {
+            break;
+        }
+    }
+    at
+}

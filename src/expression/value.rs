@@ -1,0 +1,267 @@
+//! Values, and how they are compared.
+
+use std::cmp::Ordering;
+use std::ops::Deref;
+use std::rc::Rc;
+
+use super::budget::{Budget, STEP};
+use super::json::{self, Parts};
+use super::{EvaluationError, MAX_DEPTH};
+
+/// A value; cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Value<'a> {
+    Null,
+    Bool(bool),
+    /// From -2^63 to 2^64-1: CEL's `int` and `uint` in one.
+    Int(i128),
+    Double(f64),
+    Text(Text<'a>),
+    List(Rc<[Value<'a>]>),
+    Map(Rc<[(Value<'a>, Value<'a>)]>),
+    /// A list that is still text.
+    JsonList(&'a [u8]),
+    /// An object that is still text.
+    JsonMap(&'a [u8]),
+}
+
+/// A text.
+#[derive(Clone, Debug)]
+pub enum Text<'a> {
+    /// As it stands in an input.
+    Borrowed(&'a str),
+    /// One that was made.
+    Shared(Rc<str>),
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Borrowed(text) => text,
+            Self::Shared(text) => text,
+        }
+    }
+}
+
+/// The number, if it is one of ours.
+pub fn in_range(number: i128) -> Result<i128, EvaluationError> {
+    let is_ours = (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&number);
+    is_ours.then_some(number).ok_or(EvaluationError::OutOfRange)
+}
+
+impl<'a> Value<'a> {
+    /// What a map has under a key, or a list at an index.
+    pub fn get(
+        &self,
+        key: &Value<'a>,
+        budget: &mut Budget,
+    ) -> Result<Option<Value<'a>>, EvaluationError> {
+        match (self, key) {
+            (Self::JsonMap(object), Self::Text(name)) => {
+                let member = json::member(object, name, budget)?;
+                member.map(|text| json::value(text, budget)).transpose()
+            }
+            (
+                Self::Map(_) | Self::JsonMap(_),
+                Self::Null | Self::List(_) | Self::Map(_) | Self::JsonList(_) | Self::JsonMap(_),
+            ) => Err(EvaluationError::WrongType("the key of a map is no text, number or bool")),
+            (Self::JsonMap(_), _) => Ok(None),
+            (Self::Map(map), _) => {
+                for (known, value) in map.iter() {
+                    if equal(known, key, budget)? {
+                        return Ok(Some(value.clone()));
+                    }
+                }
+                Ok(None)
+            }
+            (Self::List(list), Self::Int(index)) => {
+                Ok(usize::try_from(*index).ok().and_then(|index| list.get(index).cloned()))
+            }
+            (Self::JsonList(list), Self::Int(index)) => item(list, *index, budget),
+            (Self::List(_) | Self::JsonList(_), _) => {
+                Err(EvaluationError::WrongType("the index of a list is no integer"))
+            }
+            _ => Err(EvaluationError::WrongType("what is looked into is neither a map nor a list")),
+        }
+    }
+
+    /// Whether a map has a key. What it has there is not looked at.
+    pub fn has(&self, key: &Value<'a>, budget: &mut Budget) -> Result<bool, EvaluationError> {
+        match (self, key) {
+            (Self::JsonMap(object), Self::Text(name)) => {
+                Ok(json::member(object, name, budget)?.is_some())
+            }
+            _ => Ok(self.get(key, budget)?.is_some()),
+        }
+    }
+}
+
+fn item<'a>(
+    list: &'a [u8],
+    index: i128,
+    budget: &mut Budget,
+) -> Result<Option<Value<'a>>, EvaluationError> {
+    let Ok(index) = usize::try_from(index) else { return Ok(None) };
+    let mut items = Parts::of(list);
+    for _ in 0..index {
+        if items.next_item(budget)?.is_none() {
+            return Ok(None);
+        }
+    }
+    items.next_item(budget)?.map(|text| json::value(text, budget)).transpose()
+}
+
+/// The elements of a list, or the keys of a map, one after the other.
+pub enum Elements<'a> {
+    List(Rc<[Value<'a>]>, usize),
+    Keys(Rc<[(Value<'a>, Value<'a>)]>, usize),
+    Items(Parts<'a>),
+    Names(Parts<'a>),
+}
+
+impl<'a> Elements<'a> {
+    /// Those of a value that has some.
+    pub fn of(value: &Value<'a>) -> Result<Self, EvaluationError> {
+        match value {
+            Value::List(list) => Ok(Self::List(list.clone(), 0)),
+            Value::Map(map) => Ok(Self::Keys(map.clone(), 0)),
+            Value::JsonList(text) => Ok(Self::Items(Parts::of(text))),
+            Value::JsonMap(text) => Ok(Self::Names(Parts::of(text))),
+            _ => Err(EvaluationError::WrongType("a macro is used on neither a list nor a map")),
+        }
+    }
+
+    /// The next one.
+    pub fn next(&mut self, budget: &mut Budget) -> Result<Option<Value<'a>>, EvaluationError> {
+        budget.spend(STEP)?;
+        match self {
+            Self::List(list, at) => {
+                *at += 1;
+                Ok(list.get(*at - 1).cloned())
+            }
+            Self::Keys(map, at) => {
+                *at += 1;
+                Ok(map.get(*at - 1).map(|(key, _)| key.clone()))
+            }
+            Self::Items(items) => {
+                items.next_item(budget)?.map(|text| json::value(text, budget)).transpose()
+            }
+            Self::Names(members) => {
+                let name = members.next_member(budget)?;
+                name.map(|(name, _)| json::string(name, budget).map(Value::Text)).transpose()
+            }
+        }
+    }
+}
+
+/// Whether two values are equal. Values of different kinds are not, but numbers are numbers.
+pub fn equal<'a>(
+    a: &Value<'a>,
+    b: &Value<'a>,
+    budget: &mut Budget,
+) -> Result<bool, EvaluationError> {
+    equal_within(a, b, MAX_DEPTH, budget)
+}
+
+fn equal_within<'a>(
+    a: &Value<'a>,
+    b: &Value<'a>,
+    depth: usize,
+    budget: &mut Budget,
+) -> Result<bool, EvaluationError> {
+    use Value::{Bool, Double, Int, JsonList, JsonMap, List, Map, Null, Text};
+    budget.spend(STEP)?;
+    let below = || depth.checked_sub(1).ok_or(EvaluationError::TooDeep);
+    match (a, b) {
+        (Null, Null) => Ok(true),
+        (Bool(a), Bool(b)) => Ok(a == b),
+        (Text(a), Text(b)) => {
+            budget.spend(a.len().min(b.len()))?;
+            Ok(**a == **b)
+        }
+        (Int(_) | Double(_), Int(_) | Double(_)) => Ok(numbers(a, b) == Some(Ordering::Equal)),
+        (List(_) | JsonList(_), List(_) | JsonList(_)) => equal_lists(a, b, below()?, budget),
+        (Map(_) | JsonMap(_), Map(_) | JsonMap(_)) => {
+            Ok(is_within(a, b, below()?, budget)? && is_within(b, a, below()?, budget)?)
+        }
+        _ => Ok(false),
+    }
+}
+
+fn equal_lists<'a>(
+    a: &Value<'a>,
+    b: &Value<'a>,
+    depth: usize,
+    budget: &mut Budget,
+) -> Result<bool, EvaluationError> {
+    let (mut a, mut b) = (Elements::of(a)?, Elements::of(b)?);
+    loop {
+        match (a.next(budget)?, b.next(budget)?) {
+            (None, None) => return Ok(true),
+            (Some(a), Some(b)) if equal_within(&a, &b, depth, budget)? => {}
+            _ => return Ok(false),
+        }
+    }
+}
+
+/// Whether all that one map has, another has too.
+fn is_within<'a>(
+    a: &Value<'a>,
+    b: &Value<'a>,
+    depth: usize,
+    budget: &mut Budget,
+) -> Result<bool, EvaluationError> {
+    let mut keys = Elements::of(a)?;
+    while let Some(key) = keys.next(budget)? {
+        let (Some(a), Some(b)) = (a.get(&key, budget)?, b.get(&key, budget)?) else {
+            return Ok(false);
+        };
+        if !equal_within(&a, &b, depth, budget)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Which of two values comes first; `None` where one is no number (NaN), which comes nowhere.
+pub fn order(
+    a: &Value<'_>,
+    b: &Value<'_>,
+    budget: &mut Budget,
+) -> Result<Option<Ordering>, EvaluationError> {
+    use Value::{Bool, Double, Int, Text};
+    match (a, b) {
+        (Bool(a), Bool(b)) => Ok(Some(a.cmp(b))),
+        (Text(a), Text(b)) => {
+            budget.spend(a.len().min(b.len()))?;
+            Ok(Some((**a).cmp(&**b)))
+        }
+        (Int(_) | Double(_), Int(_) | Double(_)) => Ok(numbers(a, b)),
+        _ => Err(EvaluationError::WrongType(
+            "what is compared are neither two numbers nor two texts",
+        )),
+    }
+}
+
+fn numbers(a: &Value<'_>, b: &Value<'_>) -> Option<Ordering> {
+    use Value::{Double, Int};
+    match (a, b) {
+        (Int(a), Int(b)) => Some(a.cmp(b)),
+        (Double(a), Double(b)) => a.partial_cmp(b),
+        (Int(a), Double(b)) => exact(*a, *b),
+        (Double(a), Int(b)) => exact(*b, *a).map(Ordering::reverse),
+        _ => None,
+    }
+}
+
+/// Without making the integer a double, which would take digits away from it.
+fn exact(int: i128, double: f64) -> Option<Ordering> {
+    if double.is_nan() {
+        return None;
+    }
+    // A double beyond an i128 becomes the largest or the smallest one: beyond our integers as well.
+    let whole = int.cmp(&(double.trunc() as i128));
+    Some(whole.then_with(|| 0.0_f64.total_cmp(&(double.fract() + 0.0))))
+}
