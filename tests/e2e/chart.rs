@@ -30,6 +30,7 @@ fn the_chart_is_installed_serves_scales_is_upgraded_and_goes() {
     assert!(url.starts_with("http://hooks.example.com/apps/"), "{url}");
 
     triggers_reach_the_listener(&node, &url);
+    view_reads_webhooks_and_edit_writes_them(&node);
     the_app_makes_a_webhook_with_its_own_token(&node);
     three_replicas_serve(&node, &mut helm, &url);
     a_budget_lets_one_replica_go_at_a_time(&node);
@@ -56,6 +57,20 @@ fn triggers_reach_the_listener(node: &Node, url: &str) {
         let log = logs_of_shop(node);
         (log.contains("through the Service") && log.contains("through nginx")).then_some(())
     });
+}
+
+/// Through the cluster's own roles, which the chart's are added to.
+fn view_reads_webhooks_and_edit_writes_them(node: &Node) {
+    for (role, may) in [("view", [true, false]), ("edit", [true, true])] {
+        let user = format!("{role}@example.com");
+        let (role, as_user) = (format!("--clusterrole={role}"), format!("--user={user}"));
+        kubectl(node, &["-n", TEAM, "create", "rolebinding", &user, &role, &as_user]);
+        let can = |verb: &str| {
+            let args = ["-n", TEAM, "auth", "can-i", verb, "webhooks.lenra.io", "--as", &user];
+            node.kubectl(&args).ok
+        };
+        eventually(&user, || (["get", "create"].map(can) == may).then_some(()));
+    }
 }
 
 fn logs_of_shop(node: &Node) -> String {
