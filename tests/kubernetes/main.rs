@@ -2,6 +2,7 @@
 //! the chart gives and no others.
 
 mod audit;
+mod examples;
 mod fixture;
 mod identity;
 mod leases;
