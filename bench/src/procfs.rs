@@ -35,6 +35,15 @@ pub fn busy_seconds() -> Result<f64> {
     Ok(seconds(ticks))
 }
 
+/// The cores of the whole machine, of which [`busy_seconds`] is the sum; a process may be allowed
+/// fewer.
+///
+/// # Errors
+/// When `/proc/stat` cannot be read.
+pub fn cores() -> Result<f64> {
+    Ok(f64::from(core_lines(&fs::read_to_string("/proc/stat")?)))
+}
+
 /// Resident memory of a process, in bytes.
 ///
 /// # Errors
@@ -86,6 +95,12 @@ fn busy_ticks(stat: &str) -> Option<u64> {
     Some(user + nice + system + irq + softirq + steal)
 }
 
+/// Each core has a line of its own behind the first one: `cpu0`, `cpu1` and so on.
+fn core_lines(stat: &str) -> u32 {
+    let is_core = |line: &&str| line.starts_with("cpu") && !line.starts_with("cpu ");
+    stat.lines().filter(is_core).map(|_| 1).sum()
+}
+
 /// The number after `name` in a `status` file.
 fn field<N: std::str::FromStr>(status: &str, name: &str) -> Option<N> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -100,7 +115,7 @@ fn seconds(ticks: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{busy_ticks, cpu_ticks, field};
+    use super::{busy_ticks, core_lines, cpu_ticks, field};
 
     #[test]
     fn cpu_time_is_found_behind_a_command_with_spaces_and_brackets() {
@@ -109,9 +124,10 @@ mod tests {
     }
 
     #[test]
-    fn waiting_is_not_busy() {
+    fn waiting_is_not_busy_and_the_line_of_all_cores_is_none() {
         let stat = "cpu  1 2 3 1000 1000 4 5 6 0 0\ncpu0 9 9 9 9 9 9 9 9 0 0\n";
         assert_eq!(busy_ticks(stat), Some(21));
+        assert_eq!(core_lines(stat), 1);
     }
 
     #[test]

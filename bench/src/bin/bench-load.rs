@@ -17,8 +17,8 @@ use clap::Parser;
 use hdrhistogram::Histogram;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
@@ -49,6 +49,9 @@ struct Args {
     /// Bytes of the JSON body, at least 64.
     #[arg(long, default_value_t = 1024)]
     size: usize,
+    /// A header of every request, as `Name: value`; may be given several times.
+    #[arg(long = "header", value_parser = header)]
+    headers: Vec<(HeaderName, HeaderValue)>,
     /// Threads that share the clients.
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -68,6 +71,11 @@ fn main() -> Result<()> {
     let report = Report::new(&all.latencies, all.non_200, all.errors, seconds, cpu_seconds);
     println!("{}", serde_json::to_string(&report)?);
     Ok(())
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue)> {
+    let (name, value) = text.split_once(':').context("a header is written `Name: value`")?;
+    Ok((name.parse()?, value.trim().parse()?))
 }
 
 /// The clients and requests of each thread.
@@ -144,7 +152,7 @@ impl Run {
 
 fn run_thread(args: &Args) -> Result<Tally> {
     let run = Rc::new(Run {
-        target: Target::new(&args.url, args.size)?,
+        target: Target::new(args)?,
         until: Instant::now() + Duration::from_secs_f64(args.seconds),
         left: Cell::new(args.requests),
         tally: RefCell::new(Tally::new()),
@@ -189,22 +197,23 @@ async fn send_all(run: &Run, mut sender: SendRequest<Full<Bytes>>) {
     }
 }
 
-/// The URL and body of every request.
+/// The URL, headers and body of every request.
 struct Target {
     authority: String,
     path: Uri,
+    headers: HeaderMap,
     body: Bytes,
 }
 
 impl Target {
-    fn new(url: &Uri, size: usize) -> Result<Self> {
-        let authority = url.authority().context("the URL has no host")?;
-        let path = url.path_and_query().map_or("/", |path| path.as_str());
-        Ok(Self {
-            authority: authority.to_string(),
-            path: path.parse()?,
-            body: json_of(size).into(),
-        })
+    fn new(args: &Args) -> Result<Self> {
+        let authority = args.url.authority().context("the URL has no host")?.to_string();
+        let path = args.url.path_and_query().map_or("/", |path| path.as_str());
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, authority.parse()?);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.extend(args.headers.iter().cloned());
+        Ok(Self { path: path.parse()?, authority, headers, body: json_of(args.size).into() })
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
@@ -216,12 +225,10 @@ impl Target {
     }
 
     async fn send(&self, sender: &mut SendRequest<Full<Bytes>>) -> Result<StatusCode> {
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(self.path.clone())
-            .header(HOST, self.authority.as_str())
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(self.body.clone()))?;
+        let mut request = Request::new(Full::new(self.body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.path.clone();
+        *request.headers_mut() = self.headers.clone();
         sender.ready().await?;
         let response = sender.send_request(request).await?;
         let status = response.status();

@@ -15,6 +15,9 @@ use tokio::time::timeout;
 /// A request that takes longer fails.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Names and values, of one request or of all that a load sends.
+pub type Headers = Vec<(&'static str, String)>;
+
 /// A client with one connection, made when first needed and anew after it was closed.
 pub struct Client {
     authority: String,
@@ -33,12 +36,25 @@ impl Client {
         path: &str,
         json: impl Into<Bytes>,
     ) -> Result<(StatusCode, Bytes)> {
-        let request = Request::builder()
+        self.post_with(path, &Headers::new(), json).await
+    }
+
+    /// The same with headers beside those that every request has.
+    pub async fn post_with(
+        &mut self,
+        path: &str,
+        headers: &Headers,
+        json: impl Into<Bytes>,
+    ) -> Result<(StatusCode, Bytes)> {
+        let mut request = Request::builder()
             .method(Method::POST)
             .uri(path)
             .header(HOST, self.authority.as_str())
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(json.into()))?;
+            .header(CONTENT_TYPE, "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let request = request.body(Full::new(json.into()))?;
         timeout(REQUEST_DEADLINE, self.send(request))
             .await
             .with_context(|| format!("no answer from {} in {REQUEST_DEADLINE:?}", self.authority))?

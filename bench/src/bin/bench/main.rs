@@ -2,7 +2,9 @@
 //! each costs, side by side.
 #![forbid(unsafe_code)]
 
+mod aim;
 mod http;
+mod measure;
 mod memory;
 mod nginx;
 mod operator;

@@ -8,10 +8,10 @@ use clap::Args;
 use hyper::StatusCode;
 use tokio::time::sleep;
 
-use crate::Programs;
 use crate::http::{self, Client};
 use crate::operator::{self, Operator};
 use crate::subject::Listener;
+use crate::{Programs, aim};
 
 /// For the ready line: so many files are read, checked and written.
 const START_DEADLINE: Duration = Duration::from_secs(600);
@@ -101,7 +101,7 @@ fn print(webhooks: usize, empty: &Resident, full: &Resident) {
     println!(
         "  0 webhooks: {:.1} MiB; the aim, under {AIM_EMPTY_MIB} MiB, is {}",
         mib(empty.bytes),
-        met(mib(empty.bytes) < AIM_EMPTY_MIB)
+        aim::word(mib(empty.bytes) < AIM_EMPTY_MIB)
     );
     println!(
         "  {webhooks} webhooks: {:.1} MiB, ready {:.1?} after the start",
@@ -111,14 +111,10 @@ fn print(webhooks: usize, empty: &Resident, full: &Resident) {
     println!(
         "  each webhook: {each:.0} bytes beside its {props:.0} bytes of props; \
          the aim, under {AIM_BYTES_PER_WEBHOOK} bytes, is {}",
-        met(each < AIM_BYTES_PER_WEBHOOK)
+        aim::word(each < AIM_BYTES_PER_WEBHOOK)
     );
 }
 
 fn mib(bytes: f64) -> f64 {
     bytes / (1024.0 * 1024.0)
-}
-
-fn met(met: bool) -> &'static str {
-    if met { "met" } else { "missed" }
 }

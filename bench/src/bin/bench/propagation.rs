@@ -14,11 +14,11 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
-use crate::Programs;
 use crate::http::{self, Client};
 use crate::operator::{self, Operator};
 use crate::subject::Listener;
 use crate::table::{self, row};
+use crate::{Programs, aim};
 
 const CLUSTER_DEADLINE: Duration = Duration::from_secs(120);
 const OPERATOR_DEADLINE: Duration = Duration::from_secs(60);
@@ -214,10 +214,7 @@ fn print(samples: &[Sample]) {
         quantiles("since it was answered", &since_answered),
     ]);
     let reached = quantile(&since_sent, 0.99).is_some_and(|p99| p99 < AIM_MS);
-    println!(
-        "  the aim, p99 under {AIM_MS} ms since it was sent, is {}",
-        if reached { "met" } else { "missed" }
-    );
+    println!("  the aim, p99 under {AIM_MS} ms since it was sent, is {}", aim::word(reached));
 }
 
 fn quantiles(name: &str, figures: &[f64]) -> Vec<String> {

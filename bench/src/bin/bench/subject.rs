@@ -12,6 +12,7 @@ use tokio::process::Command;
 
 use crate::Programs;
 use crate::http::{self, Client};
+use crate::measure::Target;
 use crate::nginx::Nginx;
 use crate::operator::{self, Operator};
 
@@ -75,6 +76,11 @@ impl Subject {
         };
         subject.see_it_answer().await?;
         Ok(subject)
+    }
+
+    /// It as the load sees it.
+    pub fn target(&self) -> Target<'_> {
+        Target { name: self.kind.name(), url: &self.url, pids: &self.pids }
     }
 
     async fn operator(listener: &Listener, programs: &Programs) -> Result<Self> {
