@@ -3,15 +3,19 @@
 #![forbid(unsafe_code)]
 
 mod aim;
+mod github;
+mod hmac;
 mod http;
 mod measure;
 mod memory;
 mod nginx;
 mod operator;
+mod pair;
 mod propagation;
 mod subject;
 mod table;
 mod trigger;
+mod verification;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,7 +62,9 @@ enum Command {
     Memory(memory::Options),
     /// From a webhook's creation in the API server to the first 200 of its URL.
     Propagation(propagation::Options),
-    /// All three.
+    /// CPU of a trigger that is verified beside one that is not, and HMAC-SHA256 alone.
+    Verification(verification::Options),
+    /// All four; `verification` with its defaults.
     All {
         #[command(flatten)]
         trigger: trigger::Options,
@@ -97,10 +103,12 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Trigger(options) => trigger::run(&options, programs).await,
         Command::Memory(options) => memory::run(&options, programs).await,
         Command::Propagation(options) => propagation::run(&options, programs).await,
+        Command::Verification(options) => verification::run(&options, programs).await,
         Command::All { trigger, memory, propagation } => {
             trigger::run(&trigger, programs).await?;
             memory::run(&memory, programs).await?;
-            propagation::run(&propagation, programs).await
+            propagation::run(&propagation, programs).await?;
+            verification::run(&verification::Options::default(), programs).await
         }
     }
 }

@@ -120,7 +120,12 @@ pub fn app(listener_url: &str) -> String {
 
 /// The `index`th webhook as a manifest, in JSON.
 pub fn webhook(index: usize) -> String {
-    let webhook = serde_json::json!({
+    webhook_with(index, serde_json::Map::new())
+}
+
+/// The same with more in its `spec`.
+pub fn webhook_with(index: usize, spec: serde_json::Map<String, serde_json::Value>) -> String {
+    let mut webhook = serde_json::json!({
         "apiVersion": "lenra.io/v1alpha1",
         "kind": "Webhook",
         "metadata": {"name": format!("bench-{index}"), "namespace": NAMESPACE},
@@ -132,6 +137,7 @@ pub fn webhook(index: usize) -> String {
             "delivery": {"mode": "Sync"},
         },
     });
+    webhook["spec"].as_object_mut().expect("it is one").extend(spec);
     format!("{webhook}\n")
 }
 
