@@ -3,33 +3,21 @@
 mod support;
 
 use std::fs;
+use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
-};
-use support::http::{post, read_head, read_response};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use support::http::{post, read_response};
+use support::https::{self, Certificate, provider};
 use support::listener::Listener;
 use support::operator::{APP, Folders, Operator, WEBHOOK, eventually, manifest};
-
-fn certificate(name: &str) -> (String, String, CertificateDer<'static>) {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed([name.to_owned()]).unwrap();
-    (cert.pem(), signing_key.serialize_pem(), cert.der().clone())
-}
 
 fn write_pair(folder: &Path, certificate: &str, key: &str) {
     fs::write(folder.join("tls.key"), key).unwrap();
     fs::write(folder.join("tls.crt"), certificate).unwrap();
-}
-
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 /// A POST over TLS; fails when the server's certificate is not `trusted`.
@@ -55,7 +43,7 @@ fn post_tls_over(
     let head = format!(
         "POST /apps/{APP}/webhooks/{WEBHOOK} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{{}}"
     );
-    std::io::Write::write_all(&mut stream, head.as_bytes())?;
+    stream.write_all(head.as_bytes())?;
     let status = read_response(&mut stream)?.status;
     Ok((status, stream.conn.alpn_protocol().unwrap_or_default().to_vec()))
 }
@@ -65,8 +53,8 @@ fn the_trigger_port_speaks_tls_and_takes_a_renewed_certificate() {
     let (folders, listener) = (Folders::new(), Listener::start());
     folders.write("shop.yaml", &manifest(&listener.url, "", ""));
     let files = tempfile::TempDir::new().unwrap();
-    let (pem, key, old) = certificate("hooks.example.com");
-    write_pair(files.path(), &pem, &key);
+    let old = Certificate::of("hooks.example.com");
+    write_pair(files.path(), &old.pem, &old.key);
     let (certificate_file, key_file) = (files.path().join("tls.crt"), files.path().join("tls.key"));
     let flags = [
         "--tls-cert-file",
@@ -77,15 +65,15 @@ fn the_trigger_port_speaks_tls_and_takes_a_renewed_certificate() {
     let operator = Operator::standalone(&folders, &flags);
     let address = operator.trigger.strip_prefix("https://").expect("https in the ready line");
     assert!(operator.line().contains("https://"), "URLs say https too");
-    assert_eq!(post_tls(address, &old).unwrap(), (200, b"http/1.1".to_vec()));
-    let (pem, key, new) = certificate("hooks.example.com");
-    assert!(post_tls(address, &new).is_err(), "it is not in force yet");
-    write_pair(files.path(), &pem, &key);
-    eventually("the new certificate", || post_tls(address, &new).ok());
+    assert_eq!(post_tls(address, &old.der).unwrap(), (200, b"http/1.1".to_vec()));
+    let new = Certificate::of("hooks.example.com");
+    assert!(post_tls(address, &new.der).is_err(), "it is not in force yet");
+    write_pair(files.path(), &new.pem, &new.key);
+    eventually("the new certificate", || post_tls(address, &new.der).ok());
     // Rubbish leaves the good one in force.
     fs::write(&certificate_file, "rubbish").unwrap();
     operator.await_log(&["the TLS certificate stays as it was"]);
-    assert_eq!(post_tls(address, &new).unwrap().0, 200);
+    assert_eq!(post_tls(address, &new.der).unwrap().0, 200);
 }
 
 #[test]
@@ -93,8 +81,8 @@ fn tls_begins_after_what_a_balancer_says() {
     let (folders, listener) = (Folders::new(), Listener::start());
     folders.write("shop.yaml", &manifest(&listener.url, "", ""));
     let files = tempfile::TempDir::new().unwrap();
-    let (pem, key, certificate) = certificate("hooks.example.com");
-    write_pair(files.path(), &pem, &key);
+    let certificate = Certificate::of("hooks.example.com");
+    write_pair(files.path(), &certificate.pem, &certificate.key);
     let (certificate_file, key_file) = (files.path().join("tls.crt"), files.path().join("tls.key"));
     let flags = [
         "--proxy-protocol",
@@ -107,17 +95,17 @@ fn tls_begins_after_what_a_balancer_says() {
     let address = operator.trigger.strip_prefix("https://").expect("https in the ready line");
     let mut connection = TcpStream::connect(address).unwrap();
     let header = b"PROXY TCP4 192.0.2.7 198.51.100.1 54321 443\r\n";
-    std::io::Write::write_all(&mut connection, header).unwrap();
-    assert_eq!(post_tls_over(connection, &certificate).unwrap().0, 200);
-    assert!(post_tls(address, &certificate).is_err(), "without it there is no TLS either");
+    connection.write_all(header).unwrap();
+    assert_eq!(post_tls_over(connection, &certificate.der).unwrap().0, 200);
+    assert!(post_tls(address, &certificate.der).is_err(), "without it there is no TLS either");
 }
 
 #[test]
 fn a_certificate_that_cannot_be_used_is_one_line_and_exit_code_2() {
     let (folders, files) = (Folders::new(), tempfile::TempDir::new().unwrap());
-    let (pem, _, _) = certificate("hooks.example.com");
-    let (_, other_key, _) = certificate("hooks.example.com");
-    write_pair(files.path(), &pem, &other_key);
+    let one = Certificate::of("hooks.example.com");
+    let other = Certificate::of("hooks.example.com");
+    write_pair(files.path(), &one.pem, &other.key);
     let (manifests, data) = (folders.manifests(), folders.data());
     let (certificate_file, key_file) = (files.path().join("tls.crt"), files.path().join("tls.key"));
     let ended = support::operator::output(&[
@@ -142,37 +130,12 @@ fn a_certificate_that_cannot_be_used_is_one_line_and_exit_code_2() {
     assert!(said.starts_with("error: TLS of the trigger port"), "{said}");
 }
 
-/// An https listener that answers every call 200.
-fn https_listener(certificate: CertificateDer<'static>, key: &str) -> u16 {
-    let key = rustls::pki_types::pem::PemObject::from_pem_slice(key.as_bytes()).unwrap();
-    let config = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], PrivateKeyDer::Pkcs8(key))
-        .unwrap();
-    let config = Arc::new(config);
-    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = socket.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for stream in socket.incoming().flatten() {
-            let connection = ServerConnection::new(config.clone()).unwrap();
-            let mut stream = StreamOwned::new(connection, stream);
-            if read_head(&mut stream).is_ok() {
-                let _ = std::io::Write::write_all(
-                    &mut stream,
-                    b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-                );
-            }
-        }
-    });
-    port
-}
-
 #[test]
 fn an_https_listener_must_show_a_certificate_of_a_trusted_authority() {
-    let (pem, key, der) = certificate("localhost");
-    let port = https_listener(der, &key);
+    let certificate = Certificate::of("localhost");
+    let port = https::serve(&certificate, |_, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    });
     let url = format!("https://localhost:{port}/");
     let folders = Folders::new();
     folders.write("shop.yaml", &manifest(&url, "", ""));
@@ -181,7 +144,7 @@ fn an_https_listener_must_show_a_certificate_of_a_trusted_authority() {
     stranger.await_log(&["TLS with the listener failed"]);
     drop(stranger);
     let authority = folders.manifests().join("../ca.pem");
-    fs::write(&authority, pem).unwrap();
+    fs::write(&authority, certificate.pem).unwrap();
     let trusting =
         Operator::standalone(&folders, &["--listener-ca-file", authority.to_str().unwrap()]);
     assert_eq!(post(&trusting.url(), "{}").status, 200);

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod cluster;
 pub mod github;
 pub mod http;
+pub mod https;
 pub mod listener;
 pub mod node;
 pub mod operator;
