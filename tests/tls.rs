@@ -141,7 +141,7 @@ fn an_https_listener_must_show_a_certificate_of_a_trusted_authority() {
     folders.write("shop.yaml", &manifest(&url, "", ""));
     let stranger = Operator::standalone(&folders, &[]);
     assert_eq!(post(&stranger.url(), "{}").status, 502);
-    stranger.await_log(&["TLS with the listener failed"]);
+    stranger.await_log(&["no connection to the listener: TLS failed"]);
     drop(stranger);
     let authority = folders.manifests().join("../ca.pem");
     fs::write(&authority, certificate.pem).unwrap();

@@ -1,4 +1,4 @@
-//! Connecting to a listener: the address policy holds for what a name resolves to, at each connect.
+//! Connecting to what tenants name: the address policy holds for what a name resolves to, at each connect.
 
 use std::fmt;
 use std::io;
@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::{CallError, Pieces};
+use super::{ConnectError, Pieces};
 use crate::plan::address::AddressPolicy;
 use crate::resources::Scheme;
 use crate::routes::{Host, Origin};
@@ -30,7 +30,7 @@ pub const ONE_OF_SEVERAL: Duration = Duration::from_secs(3);
 /// Status line and headers of a listener's answer, in bytes.
 const ANSWER_HEADER_BYTES: usize = 32 * 1024;
 
-/// Makes connections to listeners.
+/// Makes connections to listeners, and to the issuers of key sets.
 pub struct Connector {
     addresses: AddressPolicy,
     /// Certificates to trust besides the system's.
@@ -57,34 +57,34 @@ impl Connector {
     /// Connects, and shakes hands as far as HTTP.
     ///
     /// # Errors
-    /// See [`CallError`].
-    pub async fn connect(&self, origin: &Origin) -> Result<SendRequest<Pieces>, CallError> {
+    /// See [`ConnectError`].
+    pub async fn connect(&self, origin: &Origin) -> Result<SendRequest<Pieces>, ConnectError> {
         let stream = self.connect_tcp(origin).await?;
         match origin.scheme {
             Scheme::Http => handshake(stream).await,
             Scheme::Https => {
                 let name = ServerName::try_from(origin.server_name.to_string());
-                let name = name.map_err(|error| CallError::Tls(io::Error::other(error)))?;
-                let stream = self.tls().connect(name, stream).await.map_err(CallError::Tls)?;
+                let name = name.map_err(|error| ConnectError::Tls(io::Error::other(error)))?;
+                let stream = self.tls().connect(name, stream).await.map_err(ConnectError::Tls)?;
                 handshake(stream).await
             }
         }
     }
 
-    async fn connect_tcp(&self, origin: &Origin) -> Result<TcpStream, CallError> {
-        let found = resolve(origin).await.map_err(CallError::Resolve)?;
+    async fn connect_tcp(&self, origin: &Origin) -> Result<TcpStream, ConnectError> {
+        let found = resolve(origin).await.map_err(ConnectError::Resolve)?;
         let permitted = |address: &SocketAddr| self.addresses.permits(address.ip());
         let addresses: Vec<_> = found.into_iter().filter(permitted).collect();
-        let mut last = CallError::AddressRefused;
+        let mut last = ConnectError::AddressRefused;
         for address in &addresses {
             let limit = if addresses.len() > 1 { ONE_OF_SEVERAL } else { Duration::MAX };
             match timeout(limit, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
-                    stream.set_nodelay(true).map_err(CallError::Connect)?;
+                    stream.set_nodelay(true).map_err(ConnectError::Tcp)?;
                     return Ok(stream);
                 }
-                Ok(Err(error)) => last = CallError::Connect(error),
-                Err(_) => last = CallError::Connect(io::ErrorKind::TimedOut.into()),
+                Ok(Err(error)) => last = ConnectError::Tcp(error),
+                Err(_) => last = ConnectError::Tcp(io::ErrorKind::TimedOut.into()),
             }
         }
         Err(last)
@@ -106,7 +106,7 @@ async fn resolve(origin: &Origin) -> io::Result<Vec<SocketAddr>> {
     }
 }
 
-async fn handshake<T>(stream: T) -> Result<SendRequest<Pieces>, CallError>
+async fn handshake<T>(stream: T) -> Result<SendRequest<Pieces>, ConnectError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -8,6 +8,9 @@ use crate::routes::{Route, Target};
 
 /// Names an event, in listener calls as in the answers of the trigger port.
 pub const EVENT_ID: HeaderName = HeaderName::from_static("webhook-event-id");
+/// The `User-Agent` of everything that is called.
+pub const OPERATOR: HeaderValue =
+    HeaderValue::from_static(concat!("webhook-operator/", env!("CARGO_PKG_VERSION")));
 const APP_UUID: HeaderName = HeaderName::from_static("webhook-app-uuid");
 const UUID: HeaderName = HeaderName::from_static("webhook-uuid");
 const ACTION: HeaderName = HeaderName::from_static("webhook-action");
@@ -37,10 +40,7 @@ pub fn listener_headers(
     // Ours come last, and replace: nothing that is passed on can stand in for them.
     headers.insert(HOST, target.authority.clone());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(
-        USER_AGENT,
-        HeaderValue::from_static(concat!("webhook-operator/", env!("CARGO_PKG_VERSION"))),
-    );
+    headers.insert(USER_AGENT, OPERATOR);
     headers.insert(EVENT_ID, uuid_value(attempt.event));
     headers.insert(APP_UUID, uuid_value(route.app.uuid));
     headers.insert(UUID, uuid_value(route.webhook));

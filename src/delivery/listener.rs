@@ -16,7 +16,7 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use super::connect::ONE_OF_SEVERAL;
 use super::pool::Pool;
-use super::{CallError, Connector, Pieces, balance};
+use super::{CallError, ConnectError, Connector, Pieces, balance};
 use crate::routes::{Busy, Endpoint, Endpoints, Origin, Target, Upstream};
 
 /// How much of an answer's body is read so that its connection can be used again.
@@ -130,7 +130,10 @@ impl Caller {
                 Some(sender) => sender,
                 None => match self.connect(origin, patience).await {
                     Ok(sender) => sender,
-                    Err(error) => return Err(Failed { error, unsent: Some(Box::new(request)) }),
+                    Err(error) => {
+                        let unsent = Some(Box::new(request));
+                        return Err(Failed { error: error.into(), unsent });
+                    }
                 },
             };
             if sender.ready().await.is_err() && !is_fresh {
@@ -154,10 +157,10 @@ impl Caller {
         &self,
         origin: &Origin,
         patience: Option<Duration>,
-    ) -> Result<SendRequest<Pieces>, CallError> {
+    ) -> Result<SendRequest<Pieces>, ConnectError> {
         let connecting = self.connector.connect(origin);
         let Some(patience) = patience else { return connecting.await };
-        let timed_out = |_| Err(CallError::Connect(io::ErrorKind::TimedOut.into()));
+        let timed_out = |_| Err(ConnectError::Tcp(io::ErrorKind::TimedOut.into()));
         timeout(patience, connecting).await.unwrap_or_else(timed_out)
     }
 }

@@ -12,8 +12,8 @@ mod trace;
 
 pub use connect::Connector;
 pub use envelope::{ApiField, body};
-pub use headers::{Attempt, EVENT_ID, listener_headers, uuid_value};
+pub use headers::{Attempt, EVENT_ID, OPERATOR, listener_headers, uuid_value};
 pub use listener::Caller;
-pub use outcome::CallError;
+pub use outcome::{CallError, ConnectError};
 pub use pieces::Pieces;
 pub use trace::TraceParent;

@@ -1,30 +1,41 @@
-//! How an attempt failed.
+//! How a connection or an attempt failed.
 
 use std::io;
 use std::time::Duration;
 
 use http::StatusCode;
 
+/// Why no connection came about, to whomever it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The name has no address.
+    #[error("its name could not be resolved: {0}")]
+    Resolve(io::Error),
+    /// Every address belongs to a class that is not connected to.
+    #[error(
+        "it resolves to a loopback, link-local, multicast or metadata address, which is refused"
+    )]
+    AddressRefused,
+    /// TCP failed.
+    #[error("cannot connect: {0}")]
+    Tcp(io::Error),
+    /// TLS failed.
+    #[error("TLS failed: {0}")]
+    Tls(io::Error),
+    /// HTTP did not begin.
+    #[error("HTTP did not begin: {0}")]
+    Http(#[from] hyper::Error),
+}
+
 /// Why the listener did not take the event. For logs and conditions, not for the sender.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// The name has no address.
-    #[error("the listener's name could not be resolved: {0}")]
-    Resolve(io::Error),
-    /// Every address of the listener belongs to a class that is not connected to.
-    #[error(
-        "the listener resolves to a loopback, link-local, multicast or metadata address, which is refused"
-    )]
-    AddressRefused,
     /// The listener's Service has no endpoint that is ready.
     #[error("the listener's Service has no ready endpoint")]
     NoEndpoints,
     /// No connection came about.
-    #[error("cannot connect to the listener: {0}")]
-    Connect(io::Error),
-    /// TLS failed.
-    #[error("TLS with the listener failed: {0}")]
-    Tls(io::Error),
+    #[error("no connection to the listener: {0}")]
+    Connect(#[from] ConnectError),
     /// The connection broke before the answer was there, or the answer is not HTTP.
     #[error("the listener gave no valid answer: {0}")]
     Http(#[from] hyper::Error),
