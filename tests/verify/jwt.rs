@@ -14,9 +14,9 @@ pub struct Tokens {
     pub now: u64,
     issuer: String,
     audience: String,
-    jwks: Value,
+    pub jwks: Value,
     pub accepted: BTreeMap<String, String>,
-    denied: Vec<(String, String, String)>,
+    pub denied: Vec<(String, String, String)>,
 }
 
 pub fn tokens() -> Tokens {
@@ -26,14 +26,22 @@ pub fn tokens() -> Tokens {
 impl Tokens {
     pub fn verifier(&self) -> Verifier {
         let keys = Keys::default();
-        keys.set(Jwks::parse(self.jwks.to_string().as_bytes()).unwrap());
+        keys.set(self.parsed());
         self.verifier_with(keys)
     }
 
-    fn verifier_with(&self, keys: Keys) -> Verifier {
+    pub fn verifier_with(&self, keys: Keys) -> Verifier {
+        self.verifier_of(&self.issuer, keys)
+    }
+
+    pub fn verifier_of(&self, issuer: &str, keys: Keys) -> Verifier {
         let audiences = ["https://second.example", &*self.audience].map(Box::from).into();
-        let rules = Rules { issuer: self.issuer.as_str().into(), audiences, keys };
+        let rules = Rules { issuer: issuer.into(), audiences, keys };
         Verifier::new(Entry::Jwt(rules), &[]).unwrap()
+    }
+
+    pub fn parsed(&self) -> Jwks {
+        Jwks::parse(self.jwks.to_string().as_bytes()).unwrap()
     }
 
     pub fn request(&self, token: &str) -> Request {
@@ -93,7 +101,7 @@ fn keys_that_come_later_and_change_are_those_that_count() {
     let verifier = tokens.verifier_with(keys.clone());
     let request = tokens.request(&tokens.accepted["EdDSA by ed"]);
     assert_eq!(request.denied(&verifier), Some(Denied::KeysUnavailable));
-    keys.set(Jwks::parse(tokens.jwks.to_string().as_bytes()).unwrap());
+    keys.set(tokens.parsed());
     assert_eq!(request.denied(&verifier), None);
     let without: Vec<_> =
         tokens.jwks["keys"].as_array().unwrap().iter().filter(|key| key["kid"] != "ed").collect();

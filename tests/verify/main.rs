@@ -6,6 +6,7 @@ mod details;
 mod entries;
 mod handshakes;
 mod jwt;
+mod key_sets;
 mod properties;
 mod request;
 mod sign;

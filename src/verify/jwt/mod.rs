@@ -6,10 +6,9 @@
 mod algorithm;
 mod claims;
 mod jwks;
+mod key_sets;
+mod keys;
 
-use std::sync::Arc;
-
-use arc_swap::ArcSwapOption;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::AUTHORIZATION;
@@ -20,21 +19,11 @@ use super::{Denied, EntryError, Input, header};
 use algorithm::Algorithm;
 use claims::Claims;
 pub use jwks::{Jwks, JwksError, MAX_KEYS};
+pub use key_sets::{KeySet, KeySetError, KeySets, MAX_SETS, MAX_URL};
+pub use keys::{Keys, WeakKeys};
 
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN: usize = 16 * 1024;
-
-/// The keys of an issuer, as they were fetched last: none before the first time. All copies are the
-/// same keys.
-#[derive(Clone, Debug, Default)]
-pub struct Keys(Arc<ArcSwapOption<Jwks>>);
-
-impl Keys {
-    /// Puts new keys in the place of those that were there.
-    pub fn set(&self, keys: Jwks) {
-        self.0.store(Some(Arc::new(keys)));
-    }
-}
 
 /// Which tokens are accepted: `spec.verify[].jwt`.
 #[derive(Clone, Debug)]
@@ -54,6 +43,12 @@ struct JoseHeader {
     kid: Option<String>,
     /// Extensions that must be understood: none is.
     crit: Option<IgnoredAny>,
+}
+
+/// What a token says of its origin, before it is known to be true.
+#[derive(Deserialize)]
+struct ClaimedIssuer {
+    iss: Box<str>,
 }
 
 impl Rules {
@@ -87,9 +82,32 @@ impl Rules {
         }
         let algorithm = Algorithm::named(&head.alg).ok_or(Denied::OtherScheme)?;
         let signature = decode(signature)?;
-        let keys = self.keys.0.load_full().ok_or(Denied::KeysUnavailable)?;
-        keys.verify(algorithm, head.kid.as_deref(), signed.as_bytes(), &signature)?;
+        self.verify(algorithm, head.kid.as_deref(), signed, &signature).inspect_err(|why| {
+            // A token that names no key may be signed with a new one as well.
+            let is_key_unknown =
+                matches!(why, Denied::KeysUnavailable | Denied::UnknownKey) || head.kid.is_none();
+            if is_key_unknown && self.claims_issuer(payload) {
+                self.keys.miss();
+            }
+        })?;
         json(payload)
+    }
+
+    fn verify(
+        &self,
+        algorithm: Algorithm,
+        id: Option<&str>,
+        signed: &str,
+        signature: &[u8],
+    ) -> Result<(), Denied> {
+        let keys = self.keys.current().ok_or(Denied::KeysUnavailable)?;
+        keys.verify(algorithm, id, signed.as_bytes(), signature)
+    }
+
+    /// Whether a token says that it is of the issuer. It decides nothing but whether the issuer is
+    /// asked for newer keys: another entry's tokens are no reason to.
+    fn claims_issuer(&self, payload: &str) -> bool {
+        json(payload).is_ok_and(|claimed: ClaimedIssuer| *claimed.iss == *self.issuer)
     }
 }
 
