@@ -9,6 +9,7 @@ pub mod event;
 pub mod expression;
 pub mod guard;
 pub mod http;
+pub mod key_sets;
 pub mod plan;
 pub mod resources;
 pub mod routes;

@@ -1,5 +1,6 @@
 //! What all routes of one app share: the listener, and how much of the server the app uses.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,6 +72,25 @@ pub enum Host {
     Address(IpAddr),
     /// A DNS name, resolved at each connect.
     Name(Arc<str>),
+}
+
+impl From<url::Host<&str>> for Host {
+    fn from(host: url::Host<&str>) -> Self {
+        match host {
+            url::Host::Domain(name) => Self::Name(name.into()),
+            url::Host::Ipv4(address) => Self::Address(address.into()),
+            url::Host::Ipv6(address) => Self::Address(address.into()),
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
 }
 
 /// Counters that keep one app from taking what all share.

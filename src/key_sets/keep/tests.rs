@@ -1,0 +1,305 @@
+//! When sets are fetched, by a clock that jumps and an issuer that notes when it is asked.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, Write};
+use std::sync::Mutex;
+
+use http::StatusCode;
+use tokio::time::sleep;
+
+use super::*;
+use crate::key_sets::LIMIT;
+use crate::verify::jwt::{Jwks, KeySetError, MAX_SETS};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// An issuer, and a registry whose sets are kept fresh for as long as a story takes.
+struct World {
+    sets: KeySets,
+    began: Instant,
+    /// Path, and seconds since the beginning.
+    calls: RefCell<Vec<(String, f64)>>,
+    is_down: Cell<bool>,
+}
+
+impl World {
+    fn new() -> Self {
+        let (sets, calls, is_down) = Default::default();
+        Self { sets, began: Instant::now(), calls, is_down }
+    }
+
+    async fn during<T>(&self, story: impl Future<Output = T>) -> T {
+        tokio::select! {
+            biased;
+            () = keep_all(&self.sets, |url| self.answer(url)) => unreachable!("it never ends"),
+            told = story => told,
+        }
+    }
+
+    async fn answer(&self, url: Arc<Url>) -> Result<Fetched, FetchError> {
+        self.calls.borrow_mut().push((url.path().to_owned(), self.now()));
+        if url.path().starts_with("/hangs") {
+            sleep(LIMIT).await;
+            return Err(FetchError::Timeout);
+        }
+        if url.path().starts_with("/slow") {
+            sleep(LIMIT / 2).await;
+        }
+        if self.is_down.get() {
+            return Err(FetchError::Status(StatusCode::SERVICE_UNAVAILABLE));
+        }
+        Ok(Fetched { keys: jwks(), lifetime: HOUR })
+    }
+
+    fn now(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    fn keys(&self, path: &str) -> Keys {
+        self.sets.keys(&format!("https://issuer.example{path}")).unwrap()
+    }
+
+    /// When a path was asked for, in seconds since the beginning.
+    fn calls(&self, path: &str) -> Vec<f64> {
+        let calls = self.calls.borrow();
+        calls.iter().filter(|(called, _)| called.starts_with(path)).map(|(_, when)| *when).collect()
+    }
+}
+
+fn jwks() -> Jwks {
+    let key = r#"{"kty":"OKP","crv":"Ed25519","x":"P6QsY60W6EiH1_px7xQUUodqRopF8Jxiq-sKXfzpI8g"}"#;
+    Jwks::parse(format!(r#"{{"keys":[{key}]}}"#).as_bytes()).unwrap()
+}
+
+fn gaps(calls: &[f64]) -> Vec<f64> {
+    calls.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+fn same(one: &Keys, other: &Arc<Jwks>) -> bool {
+    Arc::ptr_eq(&one.current().unwrap(), other)
+}
+
+/// Timers are exact to a millisecond.
+#[track_caller]
+fn assert_times(calls: &[f64], expected: &[f64]) {
+    let is_near = |(call, expected): (&f64, &f64)| (call - expected).abs() < 0.1;
+    let are_near = calls.iter().zip(expected).all(is_near);
+    assert!(calls.len() == expected.len() && are_near, "{calls:?} and not {expected:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_url_is_fetched_at_once_and_the_next_holder_gets_the_same_keys() {
+    let world = World::new();
+    let story = async {
+        sleep(5 * SECOND).await;
+        let keys = world.keys("/a");
+        assert!(keys.current().is_none());
+        sleep(SECOND).await;
+        let fetched = keys.current().expect("they are there");
+        assert!(same(&world.keys("/a"), &fetched));
+        assert!(same(&world.keys("/a#part"), &fetched), "a fragment is not asked for");
+        sleep(SECOND).await;
+        let _other = world.keys("/b");
+        sleep(SECOND).await;
+    };
+    world.during(story).await;
+    assert_times(&world.calls("/a"), &[5.0]);
+    assert_times(&world.calls("/b"), &[7.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_fetched_anew_before_they_age() {
+    let world = World::new();
+    let keys = world.keys("/a");
+    world.during(sleep(10 * HOUR)).await;
+    let gaps = gaps(&world.calls("/a"));
+    assert!(gaps.len() >= 10, "{gaps:?}");
+    assert!(gaps.iter().all(|gap| (2900.0..3250.0).contains(gap)), "{gaps:?}");
+    assert!(keys.current().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_stay_in_force_while_their_issuer_is_down() {
+    let world = World::new();
+    let keys = world.keys("/a");
+    let story = async {
+        sleep(SECOND).await;
+        let fetched = keys.current().unwrap();
+        world.is_down.set(true);
+        sleep(48 * HOUR).await;
+        assert!(same(&keys, &fetched));
+        world.is_down.set(false);
+        sleep(300 * SECOND).await;
+        assert!(!same(&keys, &fetched), "it is up again");
+    };
+    world.during(story).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_is_down_is_asked_at_growing_waits() {
+    let world = World::new();
+    let _keys = world.keys("/a");
+    world.is_down.set(true);
+    world.during(sleep(HOUR)).await;
+    let gaps = gaps(&world.calls("/a"));
+    for (gap, most) in gaps.iter().zip([10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]) {
+        assert!((most * 0.49..most * 1.01).contains(gap), "{gaps:?}");
+    }
+    assert!(gaps.len() >= 10, "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missed_key_is_asked_for_at_once_and_then_once_in_a_minute() {
+    let world = World::new();
+    let keys = world.keys("/a");
+    let story = async {
+        sleep(100 * SECOND).await;
+        for _ in 0..200 {
+            (0..1000).for_each(|_| keys.miss());
+            sleep(SECOND).await;
+        }
+    };
+    world.during(story).await;
+    assert_times(&world.calls("/a"), &[0.0, 100.0, 160.0, 220.0, 280.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missed_key_shortens_the_wait_for_an_issuer_that_is_down() {
+    let world = World::new();
+    let keys = world.keys("/a");
+    world.is_down.set(true);
+    let story = async {
+        sleep(HOUR).await;
+        let before = world.calls("/a").len();
+        while world.calls("/a").len() == before {
+            sleep(SECOND).await;
+        }
+        keys.miss();
+        sleep(62 * SECOND).await;
+    };
+    world.during(story).await;
+    let gaps = gaps(&world.calls("/a"));
+    assert_times(&gaps[gaps.len() - 1..], &[60.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_missed_while_the_issuer_is_asked_is_no_reason_to_ask_again() {
+    let world = World::new();
+    let keys = world.keys("/slow");
+    let story = async {
+        sleep(SECOND).await;
+        keys.miss();
+        sleep(HOUR / 2).await;
+        assert!(keys.current().is_some());
+    };
+    world.during(story).await;
+    assert_times(&world.calls("/slow"), &[0.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn issuers_that_hang_hold_up_no_other() {
+    let world = World::new();
+    let _hanging: Vec<_> = (1..AT_ONCE).map(|n| world.keys(&format!("/hangs/{n}"))).collect();
+    let story = async {
+        sleep(SECOND).await;
+        let keys = world.keys("/a");
+        sleep(SECOND).await;
+        assert!(keys.current().is_some());
+    };
+    world.during(story).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_issuers_are_asked_at_once_than_may_be() {
+    let world = World::new();
+    let _hanging: Vec<_> = (0..=AT_ONCE).map(|n| world.keys(&format!("/hangs/{n}"))).collect();
+    world.during(sleep(LIMIT - SECOND)).await;
+    assert_eq!(world.calls("/hangs").len(), AT_ONCE);
+    let world = World::new();
+    let _hanging: Vec<_> = (0..=AT_ONCE).map(|n| world.keys(&format!("/hangs/{n}"))).collect();
+    world.during(sleep(LIMIT + SECOND)).await;
+    assert_eq!(world.calls("/hangs").len(), AT_ONCE + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_dropped_before_their_turn_are_not_fetched() {
+    let world = World::new();
+    let _hanging: Vec<_> = (0..AT_ONCE).map(|n| world.keys(&format!("/hangs/{n}"))).collect();
+    let story = async {
+        sleep(SECOND).await;
+        let keys = world.keys("/a");
+        sleep(SECOND).await;
+        drop(keys);
+        sleep(LIMIT).await;
+    };
+    world.during(story).await;
+    assert_times(&world.calls("/a"), &[]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_nobody_holds_are_not_fetched_any_more() {
+    let world = World::new();
+    let (kept, dropped) = (world.keys("/kept"), world.keys("/dropped"));
+    let story = async {
+        sleep(SECOND).await;
+        drop(dropped);
+        sleep(3 * HOUR).await;
+        assert_times(&world.calls("/dropped"), &[0.0]);
+        assert!(world.calls("/kept").len() > 2);
+        assert!(world.keys("/dropped").current().is_none(), "they were forgotten");
+    };
+    world.during(story).await;
+    drop(kept);
+}
+
+#[test]
+fn as_many_sets_as_there_can_be_make_room_once_they_are_dropped() {
+    let sets = KeySets::default();
+    let url = |n: usize| format!("https://issuer.example/{n}");
+    let mut held: Vec<_> = (0..MAX_SETS).map(|n| sets.keys(&url(n)).unwrap()).collect();
+    assert_eq!(sets.keys(&url(MAX_SETS)).unwrap_err(), KeySetError::TooMany);
+    assert!(sets.keys(&url(0)).is_ok(), "one of those that are there");
+    held.pop();
+    assert!(sets.keys(&url(MAX_SETS)).is_ok());
+}
+
+/// What is logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_one_warning_and_says_nothing_of_the_query() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let world = World::new();
+    let _keys = world.keys("/a?key=of-nobody's-concern");
+    let story = async {
+        for is_down in [true, false, true] {
+            world.is_down.set(is_down);
+            sleep(3 * HOUR).await;
+        }
+    };
+    world.during(story).await;
+    let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(said.matches("WARN").count(), 2, "{said}");
+    assert_eq!(said.matches("is fetched again").count(), 1, "{said}");
+    assert!(said.contains("https://issuer.example/a\""), "{said}");
+    assert!(said.contains("503") && !said.contains("concern"), "{said}");
+}

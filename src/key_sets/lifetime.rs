@@ -1,0 +1,99 @@
+//! How long the answer of an issuer may be used.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::{AGE, CACHE_CONTROL, HeaderName};
+
+const MINUTE: u64 = 60;
+
+/// When the issuer says nothing.
+const DEFAULT: Duration = Duration::from_secs(60 * MINUTE);
+
+/// Whatever the issuer says: nobody is asked all the time.
+const SHORTEST: Duration = Duration::from_secs(5 * MINUTE);
+
+/// Whatever the issuer says: a key that it takes back is not accepted for longer.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * MINUTE);
+
+/// How long an answer with these headers is fresh (RFC 9111, section 4.2), within our bounds.
+pub fn lifetime(headers: &HeaderMap) -> Duration {
+    let told = max_age(headers).map(|max_age| max_age.saturating_sub(age(headers)));
+    told.map_or(DEFAULT, Duration::from_secs).clamp(SHORTEST, LONGEST)
+}
+
+/// What `Cache-Control` says, in seconds; of several ages the first.
+fn max_age(headers: &HeaderMap) -> Option<u64> {
+    let mut told = None;
+    for directive in texts(headers, &CACHE_CONTROL).flat_map(|value| value.split(',')) {
+        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+        match name.trim().to_ascii_lowercase().as_str() {
+            "no-store" | "no-cache" => return Some(0),
+            "max-age" => told = told.or_else(|| value.trim().trim_matches('"').parse().ok()),
+            _ => {}
+        }
+    }
+    told
+}
+
+/// How long the answer has been in caches on its way, in seconds.
+fn age(headers: &HeaderMap) -> u64 {
+    texts(headers, &AGE).next().and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+}
+
+fn texts<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn of(headers: &[(HeaderName, &str)]) -> u64 {
+        let value = |text| HeaderValue::from_str(text).unwrap();
+        let mut map = HeaderMap::new();
+        for (name, text) in headers {
+            map.append(name, value(text));
+        }
+        lifetime(&map).as_secs()
+    }
+
+    #[test]
+    fn an_answer_is_fresh_for_as_long_as_it_says_within_bounds() {
+        for (said, seconds) in [
+            ("max-age=1800", 1800),
+            ("public, Max-Age=1800, must-revalidate", 1800),
+            ("max-age=\"1800\"", 1800),
+            ("max-age = 1800", 1800),
+            ("max-age=1800, max-age=900", 1800),
+            ("s-maxage=900", 3600),
+            ("max-age=1", 300),
+            ("max-age=0", 300),
+            ("max-age=31536000", 86_400),
+            ("max-age=1800, no-cache", 300),
+            ("no-store", 300),
+            ("max-age=", 3600),
+            ("max-age=-5", 3600),
+            ("max-age=99999999999999999999999", 3600),
+            ("public", 3600),
+            ("", 3600),
+        ] {
+            assert_eq!(of(&[(CACHE_CONTROL, said)]), seconds, "{said}");
+        }
+        assert_eq!(of(&[]), 3600);
+    }
+
+    #[test]
+    fn what_is_said_in_several_headers_counts_together() {
+        assert_eq!(of(&[(CACHE_CONTROL, "public"), (CACHE_CONTROL, "max-age=1800")]), 1800);
+    }
+
+    #[test]
+    fn the_time_that_an_answer_spent_in_caches_is_not_left() {
+        let of = |age| of(&[(CACHE_CONTROL, "max-age=7200"), (AGE, age)]);
+        assert_eq!(of("3600"), 3600);
+        assert_eq!(of("9999"), 300);
+        assert_eq!(of("old"), 7200);
+    }
+}
