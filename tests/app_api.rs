@@ -17,7 +17,7 @@ use webhook_operator::app_api::Tokens;
 use webhook_operator::app_api::{AppApi, router};
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::identity::IdentityKey;
-use webhook_operator::plan::{AppInput, Change, IssuerKeys, Key, Settings, WebhookInput};
+use webhook_operator::plan::{AppInput, Change, Key, Settings, WebhookInput};
 use webhook_operator::resources::{Webhook, WebhookApp};
 use webhook_operator::routes::{Id, Table};
 use webhook_operator::source::{Account, Brain, StoreError, TokenReviewer, WebhookStore};
@@ -171,7 +171,7 @@ impl World {
             external_url: "http://hooks.example.com".into(),
             listeners: ListenerPolicy::default(),
             identity: IdentityKey::new(&[7; 32]).unwrap(),
-            keys: IssuerKeys::default(),
+            key_sets: Arc::default(),
         };
         let brain = Arc::new(Brain::new(settings, Arc::new(Table::default())));
         let listener = json!({"service": {"name": "shop", "port": 80}});

@@ -23,7 +23,7 @@ use webhook_operator::plan::address::AddressPolicy;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::plan::{
-    AppInput, Change, IssuerKeys, Key, ServiceInput, Settings, SliceInput, WebhookInput,
+    AppInput, Change, Key, ServiceInput, Settings, SliceInput, WebhookInput,
 };
 use webhook_operator::routes::Table;
 use webhook_operator::source::Brain;
@@ -52,7 +52,7 @@ impl World {
             ListenerPolicy { addresses: addresses.clone(), ..ListenerPolicy::default() };
         let external_url = "http://hooks.example.com".into();
         let settings =
-            Settings { external_url, listeners, identity: identity(), keys: IssuerKeys::default() };
+            Settings { external_url, listeners, identity: identity(), key_sets: Arc::default() };
         let brain = Brain::new(settings, Arc::new(Table::default()));
         let limits = Limits::default();
         let shared = Shared {

@@ -26,7 +26,7 @@ use webhook_operator::http::Limits;
 use webhook_operator::plan::address::AddressPolicy;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::identity::IdentityKey;
-use webhook_operator::plan::{AppInput, Change, IssuerKeys, Key, Reach, Settings, WebhookInput};
+use webhook_operator::plan::{AppInput, Change, Key, Reach, Settings, WebhookInput};
 use webhook_operator::routes::{Id, Route, Table};
 use webhook_operator::source::Brain;
 use webhook_operator::trigger::{Budget, Failures, Pipeline, Shared};
@@ -58,7 +58,7 @@ impl World {
             ListenerPolicy { allow_url: true, addresses: addresses.clone(), reach: Reach::Address };
         let external_url = "https://hooks.example.com".into();
         let settings =
-            Settings { external_url, listeners, identity: identity(), keys: IssuerKeys::default() };
+            Settings { external_url, listeners, identity: identity(), key_sets: Arc::default() };
         let brain = Brain::new(settings, Arc::new(Table::default()));
         let limits = Limits::default();
         let shared = Shared {

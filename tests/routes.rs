@@ -9,8 +9,8 @@ use uuid::Uuid;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::plan::{
-    AppInput, Change, IssuerKeys, Key, Kind, ObjectRef, Planner, ServiceInput, Settings,
-    SliceInput, Step, WebhookInput,
+    AppInput, Change, Key, Kind, ObjectRef, Planner, ServiceInput, Settings, SliceInput, Step,
+    WebhookInput,
 };
 use webhook_operator::resources::{Webhook, WebhookApp};
 use webhook_operator::routes::{self, Host, Id, Route, Table, Upstream};
@@ -22,7 +22,7 @@ fn planner() -> Planner {
         external_url: "https://hooks.example.com".into(),
         listeners: ListenerPolicy { allow_url: true, ..ListenerPolicy::default() },
         identity: IdentityKey::new(&[1; 32]).unwrap(),
-        keys: IssuerKeys::default(),
+        key_sets: Arc::default(),
     })
 }
 

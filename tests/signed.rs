@@ -3,8 +3,17 @@
 
 mod support;
 
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::SystemRandom;
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use serde_json::{Value, json};
 use support::github::{self, hmac_sha256};
 use support::http::{Response, post, request};
+use support::https::{Certificate, serve};
 use support::listener::Listener;
 use support::operator::{APP, Folders, Operator, WEBHOOK, eventually, manifest};
 
@@ -52,6 +61,10 @@ impl Setting {
         let says = |status: &str| status.contains(&format!("reason: {reason}"));
         self.folders.await_status("webhook", "team-a/payments", says)
     }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 fn is_refused(answer: &Response) {
@@ -145,8 +158,7 @@ fn handshakes_are_answered_after_verification_and_never_reach_the_listener() {
     let spec = "  verify: [{type: Slack, secretRefs: [{name: slack, key: secret}]}]";
     let setting = setting(spec, &[("slack", "secret", "s3cret")], &[]);
     let body = r#"{"type":"url_verification","challenge":"3eZbrw1aB"}"#;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let timestamp = now.as_secs().to_string();
+    let timestamp = now().to_string();
     let signature = format!("v0={}", hmac_sha256("s3cret", &format!("v0:{timestamp}:{body}")));
     let headers = [("X-Slack-Signature", &*signature), ("X-Slack-Request-Timestamp", &*timestamp)];
     let answer = setting.sent(&headers, body);
@@ -195,4 +207,54 @@ fn an_entry_that_can_never_accept_is_told_with_its_place() {
     let status = setting.await_reason("InvalidVerify");
     assert!(status.contains("spec.verify[0]: secret 1 does not have the form"), "{status}");
     assert!(!status.contains("not hexadecimal"), "{status}");
+}
+
+/// An issuer's key, and the tokens that it signs.
+struct Issuer(Ed25519KeyPair);
+
+impl Issuer {
+    fn new() -> Self {
+        let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+        Self(Ed25519KeyPair::from_pkcs8(key.as_ref()).unwrap())
+    }
+
+    fn key_set(&self) -> String {
+        let x = URL_SAFE_NO_PAD.encode(self.0.public_key());
+        json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": x}]}).to_string()
+    }
+
+    /// A bearer token for an audience, of a minute.
+    fn token(&self, audience: &str) -> String {
+        let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let claims = json!({"iss": "https://issuer.example", "aud": audience, "exp": now() + 60});
+        let signed = format!("{}.{}", part(json!({"alg": "EdDSA", "kid": "1"})), part(claims));
+        let signature = URL_SAFE_NO_PAD.encode(self.0.sign(signed.as_bytes()));
+        format!("Bearer {signed}.{signature}")
+    }
+}
+
+#[test]
+fn a_token_is_held_against_the_keys_that_its_issuer_publishes() {
+    let (issuer, certificate) = (Issuer::new(), Certificate::of("localhost"));
+    let keys = issuer.key_set();
+    let port = serve(&certificate, move |_, stream| {
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{keys}", keys.len())
+    });
+    let authority = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(authority.path(), &certificate.pem).unwrap();
+    let jwt = format!(
+        "{{issuer: https://issuer.example, audiences: [us], jwksUrl: \"https://localhost:{port}/keys\"}}"
+    );
+    let flags = ["--listener-ca-file", authority.path().to_str().unwrap()];
+    let setting = setting(&format!("  verify: [{{type: Jwt, jwt: {jwt}}}]"), &[], &flags);
+    let send = |token: &str| setting.sent(&[("Authorization", token)], BODY);
+    let token = issuer.token("us");
+    // Until its keys are there, nobody can tell.
+    let first = eventually("the keys", || Some(send(&token)).filter(|it| it.status != 503));
+    assert_eq!(first.status, 200);
+    let call = setting.listener.call();
+    assert_eq!(call.header("authorization"), None);
+    is_refused(&send(&issuer.token("them")));
+    is_refused(&send(&Issuer::new().token("us")));
+    is_refused(&post(&setting.operator.url(), BODY));
 }

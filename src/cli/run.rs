@@ -13,7 +13,7 @@ use super::serve::{self, Parts, Running, control_runtime};
 use super::signals;
 use crate::app_api::Tokens;
 use crate::plan::decide::ListenerPolicy;
-use crate::plan::{IssuerKeys, Reach, Settings};
+use crate::plan::{Reach, Settings};
 use crate::source::Brain;
 use crate::source::kubernetes::{Kubernetes, Options};
 
@@ -109,7 +109,7 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
             reach: Reach::Endpoints,
         },
         identity,
-        keys: IssuerKeys::default(),
+        key_sets: Arc::default(),
     };
     let brain = Arc::new(Brain::new(settings, Arc::default()));
     let mut source = kubernetes.start(&brain, stop.clone());

@@ -24,6 +24,7 @@ use crate::admin::{self, Health, Metrics};
 use crate::app_api::{self, ApiFields, AppApi, Tokens};
 use crate::delivery::{Caller, Connector};
 use crate::http::{Acceptor, Drain, Limits, Peer, Phase, phases};
+use crate::key_sets;
 use crate::plan::address::AddressPolicy;
 use crate::source::{Brain, TokenReviewer, WebhookStore};
 use crate::trigger::{Budget, Failures, Pipeline, Shared};
@@ -148,6 +149,8 @@ impl Running {
         });
         let connector = Connector::new(parts.listener_addresses, args.listener_ca_file.clone())
             .context("--listener-ca-file")?;
+        let key_sets = parts.brain.planner().key_sets().clone();
+        tokio::spawn(key_sets::keep_fresh(key_sets, connector.clone()));
         let pipeline = || {
             let fields = ApiFields::new(&parts.app_api_url, parts.tokens.clone(), now);
             let caller = Caller::new(connector.clone());

@@ -15,7 +15,7 @@ use super::serve::{self, Parts, Running, control_runtime};
 use super::{output, signals};
 use crate::app_api::Tokens;
 use crate::plan::decide::ListenerPolicy;
-use crate::plan::{IssuerKeys, Key, Kind, Reach, Settings};
+use crate::plan::{Key, Kind, Reach, Settings};
 use crate::source::Brain;
 use crate::source::files::{self, Files};
 
@@ -172,7 +172,7 @@ impl Standalone {
         };
         let identity = files::identity_key(&args.data_dir)?;
         let tokens = Arc::new(Tokens::new(&identity));
-        let settings = Settings { external_url, listeners, identity, keys: IssuerKeys::default() };
+        let settings = Settings { external_url, listeners, identity, key_sets: Arc::default() };
         let brain = Arc::new(Brain::new(settings, Arc::default()));
         let files = Arc::new(Files::open(manifests, args.data_dir.clone(), brain.clone())?);
         let loading = files.clone();

@@ -17,7 +17,7 @@ pub use guards::Fault;
 pub use input::{
     AppInput, Change, Key, Kind, ObjectRef, ServiceInput, ServicePort, SliceInput, WebhookInput,
 };
-pub use planner::{IssuerKeys, Planner, Settings, Step};
+pub use planner::{Planner, Settings, Step};
 pub use secrets::SecretInput;
 pub use services::{Reach, Version};
 pub use status::Observed;

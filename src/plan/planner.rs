@@ -8,7 +8,6 @@ mod queries;
 pub use queries::WebhookView;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +19,12 @@ use super::input::{AppInput, Change, Endpoint, Key, Kind, ObjectRef, WebhookInpu
 use super::secrets::Secrets;
 use super::services::{Known, Services};
 use super::status::Observed;
-use super::verify::{self, KeySource};
+use super::verify;
 use crate::resources::Envelope;
 use crate::resources::conditions::Verdict;
 use crate::resources::verify::VerifyEntry;
 use crate::routes::{self, App, Endpoints, Load, Origin, Proof, Route, State};
-use crate::verify::jwt;
+use crate::verify::jwt::KeySets;
 
 /// What decisions depend on besides the resources.
 #[derive(Debug)]
@@ -36,24 +35,8 @@ pub struct Settings {
     pub listeners: ListenerPolicy,
     /// What UUIDs are derived from.
     pub identity: IdentityKey,
-    /// Where the keys of issuers come from.
-    pub keys: IssuerKeys,
-}
-
-/// Where the keys of issuers come from. By default there are none.
-#[derive(Clone)]
-pub struct IssuerKeys(pub Arc<KeySource>);
-
-impl Default for IssuerKeys {
-    fn default() -> Self {
-        Self(Arc::new(|_| jwt::Keys::default()))
-    }
-}
-
-impl fmt::Debug for IssuerKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("IssuerKeys(..)")
-    }
+    /// The key sets of issuers that are asked for.
+    pub key_sets: Arc<KeySets>,
 }
 
 /// What follows from a change.
@@ -539,7 +522,7 @@ impl Planner {
     fn proof_of(&self, state: &WebhookState) -> Result<Option<Proof>, Box<Verdict>> {
         let Some(entries) = state.verify() else { return Ok(None) };
         let namespace = &state.input.meta.key.namespace;
-        let made = verify::verifiers(namespace, entries, &self.secrets, &*self.settings.keys.0);
+        let made = verify::verifiers(namespace, entries, &self.secrets, &self.settings.key_sets);
         made.map(|verifiers| Some(Proof(verifiers))).map_err(Box::new)
     }
 

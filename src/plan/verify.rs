@@ -10,13 +10,11 @@ use crate::resources::conditions::Verdict;
 use crate::resources::verify::{
     HashFunction, Hmac, Jwt, SecretKeyRef, SignatureEncoding, VerifyEntry, VerifyType,
 };
+use crate::verify::jwt::{KeySets, Rules};
 use crate::verify::{
     Algorithm, Encoding, Entry, Layout, Provider, Secret, Signature, Source, Timestamp, Verifier,
-    Verifiers, jwt,
+    Verifiers,
 };
-
-/// Gives the keys that are published at a URL, now or later.
-pub type KeySource = dyn Fn(&str) -> jwt::Keys + Send + Sync;
 
 /// The Secrets that entries name.
 pub fn secrets_of(namespace: &Arc<str>, entries: &[VerifyEntry]) -> BTreeSet<Key> {
@@ -32,11 +30,11 @@ pub fn verifiers(
     namespace: &Arc<str>,
     entries: &[VerifyEntry],
     secrets: &Secrets,
-    keys: &KeySource,
+    key_sets: &KeySets,
 ) -> Result<Arc<Verifiers>, Verdict> {
     let made = entries.iter().enumerate().map(|(index, entry)| {
         let place = format!("spec.verify[{index}]");
-        Finder { namespace, secrets, place }.verifier(entry, keys)
+        Finder { namespace, secrets, place }.verifier(entry, key_sets)
     });
     Ok(Arc::new(Verifiers::new(made.collect::<Result<_, _>>()?)))
 }
@@ -50,7 +48,7 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
-    fn verifier(&self, entry: &VerifyEntry, keys: &KeySource) -> Result<Verifier, Verdict> {
+    fn verifier(&self, entry: &VerifyEntry, key_sets: &KeySets) -> Result<Verifier, Verdict> {
         let secrets = entry.secret_refs.iter().enumerate().map(|(index, secret)| {
             self.secret(secret, &format!("{}.secretRefs[{index}]", self.place))
         });
@@ -58,7 +56,7 @@ impl Finder<'_> {
         let token = entry.verify_token.as_ref();
         let verify_token =
             token.map(|token| self.secret(token, &format!("{}.verifyToken", self.place)));
-        let made = Verifier::new(self.entry(entry, verify_token.transpose()?, keys)?, &secrets);
+        let made = Verifier::new(self.entry(entry, verify_token.transpose()?, key_sets)?, &secrets);
         made.map_err(|error| self.invalid(&error.to_string()))
     }
 
@@ -99,7 +97,7 @@ impl Finder<'_> {
         &self,
         entry: &'e VerifyEntry,
         verify_token: Option<Secret>,
-        keys: &KeySource,
+        key_sets: &KeySets,
     ) -> Result<Entry<'e>, Verdict> {
         let missing = |field: &str| self.invalid(&format!("{field} is missing"));
         Ok(match entry.type_ {
@@ -113,7 +111,7 @@ impl Finder<'_> {
             }
             VerifyType::Jwt => {
                 let jwt = entry.jwt.as_ref().ok_or_else(|| missing("jwt"))?;
-                Entry::Jwt(rules(jwt, keys))
+                Entry::Jwt(self.rules(jwt, key_sets)?)
             }
             provider => {
                 let name = provider.as_str();
@@ -157,16 +155,17 @@ impl Finder<'_> {
         })
     }
 
+    fn rules(&self, jwt: &Jwt, key_sets: &KeySets) -> Result<Rules, Verdict> {
+        let Jwt { issuer, audiences, jwks_url } = jwt;
+        let keys = key_sets.keys(jwks_url);
+        Ok(Rules {
+            issuer: issuer.as_str().into(),
+            audiences: audiences.iter().map(|audience| audience.as_str().into()).collect(),
+            keys: keys.map_err(|error| self.invalid(&format!("jwt.jwksUrl: {error}")))?,
+        })
+    }
+
     fn invalid(&self, why: &str) -> Verdict {
         Verdict::stalled("InvalidVerify", format!("{}: {why}", self.place))
-    }
-}
-
-fn rules(jwt: &Jwt, keys: &KeySource) -> jwt::Rules {
-    let Jwt { issuer, audiences, jwks_url } = jwt;
-    jwt::Rules {
-        issuer: issuer.as_str().into(),
-        audiences: audiences.iter().map(|audience| audience.as_str().into()).collect(),
-        keys: keys(jwks_url),
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 use webhook_operator::plan::decide::ListenerPolicy;
-use webhook_operator::plan::{IssuerKeys, Key, Settings};
+use webhook_operator::plan::{Key, Settings};
 use webhook_operator::resources::crds;
 use webhook_operator::routes::Table;
 use webhook_operator::source::Brain;
@@ -186,7 +186,7 @@ impl Operator {
             external_url: "https://hooks.example.com".into(),
             listeners: ListenerPolicy { allow_url: true, ..ListenerPolicy::default() },
             identity: kubernetes.identity_key().await?,
-            keys: IssuerKeys::default(),
+            key_sets: Arc::default(),
         };
         let brain = Arc::new(Brain::new(settings, Arc::new(Table::default())));
         let (stop, stopped) = watch::channel(false);

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::Planner;
 use crate::plan::{AppInput, Key, Observed, WebhookInput};
 use crate::resources::{WebhookAppStatus, WebhookStatus};
+use crate::verify::jwt::KeySets;
 
 /// A webhook as the app API shows it.
 #[derive(Clone, Debug)]
@@ -66,6 +67,11 @@ impl Planner {
     /// What trigger URLs begin with.
     pub fn external_url(&self) -> &str {
         &self.settings.external_url
+    }
+
+    /// The key sets of issuers that are asked for.
+    pub fn key_sets(&self) -> &Arc<KeySets> {
+        &self.settings.key_sets
     }
 
     /// An app, if it is there.

@@ -15,7 +15,7 @@ use super::{Files, FilesError};
 use crate::plan::address::AddressPolicy;
 use crate::plan::decide::ListenerPolicy;
 use crate::plan::identity::IdentityKey;
-use crate::plan::{IssuerKeys, Key, Reach, Settings};
+use crate::plan::{Key, Reach, Settings};
 use crate::resources::Webhook;
 use crate::routes::{State, Table};
 use crate::source::{Brain, StoreError, WebhookStore};
@@ -99,7 +99,7 @@ impl Place {
                     reach: Reach::Address,
                 },
                 identity: IdentityKey::new(&[7; 32]).unwrap(),
-                keys: IssuerKeys::default(),
+                key_sets: Arc::default(),
             },
             Arc::new(Table::default()),
         ));
