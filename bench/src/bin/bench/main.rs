@@ -121,3 +121,14 @@ async fn told_to_end() -> Result<&'static str> {
         _ = terminate.recv() => Ok("SIGTERM"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_parts_and_all_of_them_have_a_command_line_without_contradictions() {
+        Cli::command().debug_assert();
+    }
+}

@@ -25,6 +25,7 @@ const AIM_EMPTY_MIB: f64 = 20.0;
 const AIM_BYTES_PER_WEBHOOK: f64 = 1024.0;
 
 #[derive(Args, Clone)]
+#[group(skip)]
 pub struct Options {
     /// Webhooks of the full operator.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]

@@ -35,6 +35,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const AIM_MS: f64 = 100.0;
 
 #[derive(Args, Clone)]
+#[group(skip)]
 pub struct Options {
     /// Webhooks to create, one after the other.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]

@@ -15,6 +15,7 @@ const WARM_UP_SECONDS: f64 = 1.0;
 const AIM: f64 = 1.0;
 
 #[derive(Args, Clone)]
+#[group(skip)]
 pub struct Options {
     /// How often each subject is loaded.
     #[arg(long, default_value_t = 5)]

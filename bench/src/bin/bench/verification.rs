@@ -20,6 +20,7 @@ const WARM_UP_SECONDS: f64 = 1.0;
 const AIM: f64 = 1.1;
 
 #[derive(Args, Clone)]
+#[group(skip)]
 pub struct Options {
     /// How often each is measured.
     #[arg(long, default_value_t = Options::default().rounds)]
