@@ -1,6 +1,5 @@
 //! The decisions: ordered lists of small checks, each an input and a reason a person can act on.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -157,15 +156,11 @@ fn url_target(url: &Url) -> Result<Target, Verdict> {
         "https" => Scheme::Https,
         _ => return Err(invalid_url("its scheme is neither http nor https")),
     };
-    let host = match url.host() {
-        Some(url::Host::Domain(name)) => Host::Name(name.into()),
-        Some(url::Host::Ipv4(address)) => Host::Address(IpAddr::V4(address)),
-        Some(url::Host::Ipv6(address)) => Host::Address(IpAddr::V6(address)),
-        None => return Err(invalid_url("it has no host")),
-    };
+    let host = url.host().map(Host::from).ok_or_else(|| invalid_url("it has no host"))?;
     let port = url.port_or_known_default().unwrap_or(80);
-    let origin =
-        Origin { scheme, host, port, server_name: url.host_str().unwrap_or_default().into() };
+    // Without the brackets that an IPv6 address has in a URL: no certificate has them.
+    let server_name = host.to_string().into();
+    let origin = Origin { scheme, host, port, server_name };
     let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
     let upstream = Upstream::Origin(Arc::new(origin));
     new_target(upstream, authority, &url[url::Position::BeforePath..url::Position::AfterQuery])
@@ -256,4 +251,42 @@ pub fn app_uuid_conflict(app: &Key, keeper: &Key) -> Verdict {
         "a WebhookApp of another namespace".into()
     };
     Verdict::stalled("UUIDConflict", format!("{who} is older and has this UUID"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_connected_to_by_its_host_and_certified_without_brackets() {
+        for (url, host, port, server_name, authority) in [
+            (
+                "https://example.com/a?b",
+                Host::Name("example.com".into()),
+                443,
+                "example.com",
+                "example.com",
+            ),
+            (
+                "http://192.0.2.1:81/",
+                Host::Address([192, 0, 2, 1].into()),
+                81,
+                "192.0.2.1",
+                "192.0.2.1:81",
+            ),
+            (
+                "https://[2001:db8::1]:8443/",
+                Host::Address("2001:db8::1".parse().unwrap()),
+                8443,
+                "2001:db8::1",
+                "[2001:db8::1]:8443",
+            ),
+        ] {
+            let target = url_target(&Url::parse(url).unwrap()).unwrap();
+            let Upstream::Origin(origin) = &target.upstream else { panic!("{target:?}") };
+            assert_eq!((&origin.host, origin.port), (&host, port), "{url}");
+            assert_eq!(&*origin.server_name, server_name);
+            assert_eq!(target.authority, authority);
+        }
+    }
 }
