@@ -3,6 +3,7 @@
 //! Only what a change can touch is decided anew: an app, those that claim the same UUID, and the
 //! webhooks of an app whose decision changed.
 
+mod named;
 mod queries;
 
 pub use queries::WebhookView;
@@ -17,7 +18,7 @@ use super::decide::{self, AppStanding, Found, ListenerPolicy};
 use super::identity::IdentityKey;
 use super::input::{AppInput, Change, Endpoint, Key, Kind, ObjectRef, WebhookInput};
 use super::secrets::Secrets;
-use super::services::{Known, Services};
+use super::services::Services;
 use super::status::Observed;
 use super::verify;
 use crate::resources::Envelope;
@@ -284,25 +285,6 @@ impl Planner {
         self.claims.remove(&(state.uuid, meta.created, meta.key.clone()));
     }
 
-    /// An app names another Service than before, or none.
-    fn rename_service(
-        &mut self,
-        app: &Key,
-        before: Option<Key>,
-        after: Option<Key>,
-        step: &mut Step,
-    ) {
-        if before == after {
-            return;
-        }
-        if let Some(before) = before {
-            self.services.unname(&before, app);
-        }
-        if let Some(after) = after.filter(|after| self.services.name(after, app)) {
-            step.look_ups.push(after);
-        }
-    }
-
     fn uuid_of_app(&self, input: &AppInput) -> Uuid {
         let chosen = input.spec.as_ref().ok().and_then(|spec| spec.uuid);
         chosen
@@ -363,15 +345,6 @@ impl Planner {
             load: state.load.clone(),
         };
         (verdict, Some(Arc::new(app)), ready)
-    }
-
-    fn find_listener(&self, state: &AppState) -> Result<Found, Verdict> {
-        let spec = state.input.spec.as_ref().map_err(|why| decide::invalid(why))?;
-        let service = service_key(&state.input);
-        let known = service.as_ref().map_or(Known::Missing, |key| self.services.known(key));
-        let slices = service.iter().flat_map(|key| self.services.slices(key));
-        let (key, policy) = (&state.input.meta.key, &self.settings.listeners);
-        decide::target(key, spec, known, slices, &state.endpoints, policy)
     }
 
     // ---- webhooks ----
@@ -519,27 +492,6 @@ impl Planner {
         })
     }
 
-    fn proof_of(&self, state: &WebhookState) -> Result<Option<Proof>, Box<Verdict>> {
-        let Some(entries) = state.verify() else { return Ok(None) };
-        let namespace = &state.input.meta.key.namespace;
-        let made = verify::verifiers(namespace, entries, &self.secrets, &self.settings.key_sets);
-        made.map(|verifiers| Some(Proof(verifiers))).map_err(Box::new)
-    }
-
-    /// Decides anew about the webhooks that name a Secret.
-    fn redecide_signed(&mut self, secret: Option<Key>, step: &mut Step) {
-        let webhooks = secret.map(|secret| self.secrets.webhooks(&secret)).unwrap_or_default();
-        for key in webhooks {
-            let Some(proof) = self.webhooks.get(&key).map(|state| self.proof_of(state)) else {
-                continue;
-            };
-            if let Some(state) = self.webhooks.get_mut(&key) {
-                state.proof = proof;
-            }
-            self.redecide_webhook(&key, step);
-        }
-    }
-
     fn decide_webhook(&self, state: &WebhookState) -> Verdict {
         let app_key = state.app_key();
         let app = app_key.as_ref().and_then(|key| self.apps.get(key));
@@ -553,16 +505,6 @@ impl Planner {
             standing,
             keeper.as_deref(),
         )
-    }
-
-    // ---- Services ----
-
-    fn redecide_users(&mut self, services: impl IntoIterator<Item = Key>, step: &mut Step) {
-        for service in services {
-            for app in self.services.apps(&service) {
-                self.redecide_app(&app, step);
-            }
-        }
     }
 }
 
