@@ -158,7 +158,8 @@ impl Caller {
         origin: &Origin,
         patience: Option<Duration>,
     ) -> Result<SendRequest<Pieces>, ConnectError> {
-        let connecting = self.connector.connect(origin);
+        // Boxed: a call that needs no new connection is not to carry the room for making one.
+        let connecting = Box::pin(self.connector.connect(origin));
         let Some(patience) = patience else { return connecting.await };
         let timed_out = |_| Err(ConnectError::Tcp(io::ErrorKind::TimedOut.into()));
         timeout(patience, connecting).await.unwrap_or_else(timed_out)
