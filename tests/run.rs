@@ -13,7 +13,7 @@ use std::thread;
 use serde_json::json;
 use support::cluster::Cluster;
 use support::github;
-use support::http::{as_app, post};
+use support::http::{as_app, post, request};
 use support::listener::Listener;
 use support::operator::{APP, Operator, WEBHOOK, eventually, manifest, output};
 use support::rbac;
@@ -123,6 +123,20 @@ fn every_replica_serves_one_writes_and_another_takes_over() {
     two.terminate();
     assert!(two.wait().success());
     assert_eq!(holder(&cluster), "");
+}
+
+#[test]
+fn a_replica_that_has_just_started_answers_no_trigger_before_it_knows_its_webhooks() {
+    let (cluster, listener) = (cluster(), Listener::start());
+    cluster.apply(&manifest(&listener.url, "", ""));
+    let flags = ["run", "--namespace", OPERATOR_NAMESPACE, "--listener-allow-url"];
+    let flags = [&flags[..], &["--listener-allow-cidr", "127.0.0.0/8"]].concat();
+    for _ in 0..5 {
+        // Its ports are open when it says so; nobody waits until it is ready.
+        let operator = Operator::start(&flags, Some(&operator_kubeconfig(&cluster)));
+        assert_eq!(post(&operator.url(), "{}").status, 200);
+        assert_eq!(request("GET", &operator.app_api, &[], b"").status, 404);
+    }
 }
 
 #[test]

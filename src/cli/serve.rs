@@ -161,8 +161,13 @@ impl Running {
         for (number, listener) in bound.trigger.into_iter().enumerate() {
             let (pipeline, caller) = pipeline();
             let drain = Drain::new(phase.clone());
+            let known = once_known(parts.synced.clone(), phase.clone());
             let serve =
                 serve_triggers(acceptor.clone(), listener, pipeline, caller, drain, limits.drain);
+            let serve = async {
+                known.await;
+                serve.await
+            };
             trigger_threads.push(spawn_thread(number, serve)?);
         }
         let app_api = app_api::router(AppApi::new(
@@ -172,6 +177,7 @@ impl Running {
             parts.reviewer,
             now,
         ));
+        let known = once_known(parts.synced.clone(), phase.clone());
         let metrics = Metrics {
             routes: parts.brain.routes().clone(),
             synced: parts.synced,
@@ -180,14 +186,14 @@ impl Running {
         let admin = admin::router(Health { metrics, stopping: stop });
         let (triggers, caller) = pipeline();
         tokio::spawn(caller.sweep());
+        let app_api =
+            serve_router(bound.app_api, app_api, Some(triggers), limits.clone(), phase.clone());
+        let app_api = async {
+            known.await;
+            app_api.await;
+        };
         let ports = vec![
-            tokio::spawn(serve_router(
-                bound.app_api,
-                app_api,
-                Some(triggers),
-                limits.clone(),
-                phase.clone(),
-            )),
+            tokio::spawn(app_api),
             tokio::spawn(serve_router(bound.admin, admin, None, limits, phase)),
         ];
         Ok(Self { trigger_threads, ports })
@@ -237,6 +243,17 @@ fn spawn_thread(
         let _ = done.send(());
     })?;
     Ok(finished)
+}
+
+/// Resolves when every route is known, or the ports are to close. Until then connections wait in the
+/// kernel's queue: a replica that has just started, in the place of one that was killed say, is sent
+/// triggers before anybody asks whether it is ready, and what it does not know yet is not what is not
+/// there.
+async fn once_known(mut synced: watch::Receiver<bool>, mut phase: watch::Receiver<Phase>) {
+    tokio::select! {
+        _ = synced.wait_for(|synced| *synced) => {}
+        _ = phase.wait_for(|phase| *phase == Phase::Closing) => {}
+    }
 }
 
 async fn serve_triggers(
