@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod app_api;
+mod backoff;
 pub mod cli;
 pub mod delivery;
 pub mod event;

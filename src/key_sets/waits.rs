@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::backoff;
+
 /// The wait after the first failure is drawn from the upper half of this.
 const FIRST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(5 * 60);
@@ -9,18 +11,12 @@ const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// The wait after a number of failures in a row (1 or more): 5 to 10 s, then twice that, and so on
 /// up to 5 min.
 pub fn after_failures(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    drawn(FIRST.saturating_mul(1 << doublings).min(LONGEST), 0.5)
+    backoff::delay(FIRST, failures, LONGEST)
 }
 
 /// The wait before an answer is fetched anew: a part of its lifetime, so that it is there in time.
 pub fn before_end_of(lifetime: Duration) -> Duration {
-    drawn(lifetime.mul_f64(0.9), 0.9)
-}
-
-/// Between a fraction of a time and all of it.
-fn drawn(most: Duration, least: f64) -> Duration {
-    most.mul_f64(least + (1.0 - least) * fastrand::f64())
+    backoff::spread(lifetime.mul_f64(0.9), 0.9)
 }
 
 #[cfg(test)]

@@ -5,14 +5,13 @@ use std::time::Duration;
 use kube::runtime::utils::Backoff;
 use tokio::time::Instant;
 
+use crate::backoff;
+
 const FIRST: Duration = Duration::from_millis(500);
 
-/// The wait after a number of failures in a row (1 or more): doubling, up to `cap`, and spread
-/// over its upper half so that replicas do not come at once.
+/// The wait after a number of failures in a row (1 or more): doubling, up to `cap`.
 pub fn delay(failures: u32, cap: Duration) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    let full = FIRST.saturating_mul(1 << doublings).min(cap);
-    full.mul_f64(0.5 + 0.5 * fastrand::f64())
+    backoff::delay(FIRST, failures, cap)
 }
 
 /// Failures that belong together: an outage ends when there was none for a while.
