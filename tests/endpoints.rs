@@ -15,28 +15,17 @@ use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 use support::listener::{Behaviour, Listener};
 use support::operator::{APP, WEBHOOK};
-use webhook_operator::app_api::{ApiFields, Tokens};
-use webhook_operator::delivery::{Caller, Connector};
+use support::pipeline;
 use webhook_operator::guard::Networks;
-use webhook_operator::http::Limits;
-use webhook_operator::plan::address::AddressPolicy;
 use webhook_operator::plan::decide::ListenerPolicy;
-use webhook_operator::plan::identity::IdentityKey;
-use webhook_operator::plan::{
-    AppInput, Change, Key, ServiceInput, Settings, SliceInput, WebhookInput,
-};
-use webhook_operator::routes::Table;
+use webhook_operator::plan::{AppInput, Change, Key, ServiceInput, SliceInput, WebhookInput};
 use webhook_operator::source::Brain;
-use webhook_operator::trigger::{Budget, Failures, Pipeline, Shared};
+use webhook_operator::trigger::Pipeline;
 
 /// An app whose listener is a Service, and the pipeline in front of it.
 struct World {
     brain: Brain,
     pipeline: Pipeline,
-}
-
-fn identity() -> IdentityKey {
-    IdentityKey::new(&[7; 32]).unwrap()
 }
 
 fn object<T: serde::de::DeserializeOwned>(name: &str, rest: Value) -> T {
@@ -47,29 +36,9 @@ fn object<T: serde::de::DeserializeOwned>(name: &str, rest: Value) -> T {
 
 impl World {
     fn new(timeout: &str) -> Self {
-        let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] };
         let listeners =
-            ListenerPolicy { addresses: addresses.clone(), ..ListenerPolicy::default() };
-        let external_url = "http://hooks.example.com".into();
-        let settings =
-            Settings { external_url, listeners, identity: identity(), key_sets: Arc::default() };
-        let brain = Brain::new(settings, Arc::new(Table::default()));
-        let limits = Limits::default();
-        let shared = Shared {
-            routes: brain.routes().clone(),
-            budget: Budget::new(limits.buffered_bytes),
-            limits: Arc::new(limits),
-            draining: Arc::default(),
-            max_body_bytes: 1 << 20,
-            external_url: "http://hooks.example.com".into(),
-            clock: || 0,
-            trusted_proxies: Networks::default(),
-            failures: Failures::new(Instant::now()),
-        };
-        let api =
-            ApiFields::new("http://api.example.com", Arc::new(Tokens::new(&identity())), || 0);
-        let caller = Caller::new(Connector::new(addresses, None).unwrap());
-        let pipeline = Pipeline::new(Arc::new(shared), Arc::new(api), caller);
+            ListenerPolicy { addresses: pipeline::loopback(), ..ListenerPolicy::default() };
+        let (brain, pipeline) = pipeline::new(listeners, Networks::default());
         let listener = json!({"service": {"name": "shop", "port": "http"}, "timeout": timeout});
         let ports = json!([{"name": "http", "port": 80, "targetPort": "web"}]);
         brain.apply([

@@ -8,7 +8,6 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -20,16 +19,12 @@ use serde_json::{Value, json};
 use support::http::{Response as Answer, connect, read_response, request, split};
 use support::listener::Listener;
 use support::operator::{APP, Folders, Operator, WEBHOOK, manifest};
-use webhook_operator::app_api::{ApiFields, Tokens};
-use webhook_operator::delivery::{Caller, Connector};
-use webhook_operator::http::Limits;
-use webhook_operator::plan::address::AddressPolicy;
+use support::pipeline;
 use webhook_operator::plan::decide::ListenerPolicy;
-use webhook_operator::plan::identity::IdentityKey;
-use webhook_operator::plan::{AppInput, Change, Key, Reach, Settings, WebhookInput};
-use webhook_operator::routes::{Id, Route, Table};
+use webhook_operator::plan::{AppInput, Change, Key, Reach, WebhookInput};
+use webhook_operator::routes::{Id, Route};
 use webhook_operator::source::Brain;
-use webhook_operator::trigger::{Budget, Failures, Pipeline, Shared};
+use webhook_operator::trigger::Pipeline;
 
 /// The pipeline in this process, with one webhook.
 struct World {
@@ -52,30 +47,13 @@ impl World {
     /// A webhook with these fields in its spec, behind proxies in 10.0.0.0/8.
     fn new(webhook: Value) -> Self {
         let listener = Listener::start();
-        let identity = || IdentityKey::new(&[1; 32]).unwrap();
-        let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] };
-        let listeners =
-            ListenerPolicy { allow_url: true, addresses: addresses.clone(), reach: Reach::Address };
-        let external_url = "https://hooks.example.com".into();
-        let settings =
-            Settings { external_url, listeners, identity: identity(), key_sets: Arc::default() };
-        let brain = Brain::new(settings, Arc::new(Table::default()));
-        let limits = Limits::default();
-        let shared = Shared {
-            routes: brain.routes().clone(),
-            budget: Budget::new(limits.buffered_bytes),
-            limits: Arc::new(limits),
-            draining: Arc::default(),
-            max_body_bytes: 1 << 20,
-            external_url: "http://hooks.example.com".into(),
-            clock: || 0,
-            trusted_proxies: ["10.0.0.0/8".parse::<IpNet>().unwrap()].into_iter().collect(),
-            failures: Failures::new(Instant::now()),
+        let listeners = ListenerPolicy {
+            allow_url: true,
+            addresses: pipeline::loopback(),
+            reach: Reach::Address,
         };
-        let tokens = Arc::new(Tokens::new(&identity()));
-        let api = ApiFields::new("http://api.example.com", tokens, || 0);
-        let caller = Caller::new(Connector::new(addresses, None).unwrap());
-        let pipeline = Pipeline::new(Arc::new(shared), Arc::new(api), caller);
+        let proxies = ["10.0.0.0/8".parse::<IpNet>().unwrap()];
+        let (brain, pipeline) = pipeline::new(listeners, proxies.into_iter().collect());
         let app = json!({"apiVersion": "lenra.io/v1alpha1", "kind": "WebhookApp", "spec": {"uuid": APP, "listener": {"url": listener.url}}});
         brain.apply([Change::App(AppInput::of(&object("shop", app)))]);
         let world = Self { brain, pipeline, listener };

@@ -9,5 +9,6 @@ pub mod https;
 pub mod listener;
 pub mod node;
 pub mod operator;
+pub mod pipeline;
 pub mod process;
 pub mod rbac;

@@ -1,0 +1,49 @@
+//! The trigger pipeline over a brain of its own, without a server around it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use webhook_operator::app_api::{ApiFields, Tokens};
+use webhook_operator::delivery::{Caller, Connector};
+use webhook_operator::guard::Networks;
+use webhook_operator::http::Limits;
+use webhook_operator::plan::Settings;
+use webhook_operator::plan::address::AddressPolicy;
+use webhook_operator::plan::decide::ListenerPolicy;
+use webhook_operator::plan::identity::IdentityKey;
+use webhook_operator::routes::Table;
+use webhook_operator::source::Brain;
+use webhook_operator::trigger::{Budget, Failures, Pipeline, Shared};
+
+/// What every URL begins with.
+const EXTERNAL_URL: &str = "http://hooks.example.com";
+
+/// An address policy under which listeners of tests can be called.
+pub fn loopback() -> AddressPolicy {
+    AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] }
+}
+
+/// A brain that knows nothing yet, and the pipeline in front of it.
+pub fn new(listeners: ListenerPolicy, trusted_proxies: Networks) -> (Brain, Pipeline) {
+    let identity = || IdentityKey::new(&[7; 32]).unwrap();
+    let caller = Caller::new(Connector::new(listeners.addresses.clone(), None).unwrap());
+    let external_url = EXTERNAL_URL.into();
+    let settings =
+        Settings { external_url, listeners, identity: identity(), key_sets: Arc::default() };
+    let brain = Brain::new(settings, Arc::new(Table::default()));
+    let limits = Limits::default();
+    let shared = Shared {
+        routes: brain.routes().clone(),
+        budget: Budget::new(limits.buffered_bytes),
+        limits: Arc::new(limits),
+        draining: Arc::default(),
+        max_body_bytes: 1 << 20,
+        external_url: EXTERNAL_URL.into(),
+        clock: || 0,
+        trusted_proxies,
+        failures: Failures::new(Instant::now()),
+    };
+    let tokens = Arc::new(Tokens::new(&identity()));
+    let api = ApiFields::new("http://api.example.com", tokens, || 0);
+    (brain, Pipeline::new(Arc::new(shared), Arc::new(api), caller))
+}
