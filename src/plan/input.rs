@@ -16,7 +16,7 @@ use super::secrets::SecretInput;
 use super::{Observed, duration};
 use crate::resources::verify::VerifyEntry;
 use crate::resources::{Envelope, Listener, Scheme, Webhook, WebhookApp};
-use crate::routes::Binding;
+use crate::routes::{Binding, Delivery};
 
 /// Namespace and name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -458,6 +458,7 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         forward_headers: forward_headers
             .collect::<Result<_, _>>()
             .map_err(|_| "spec.forwardHeaders has an invalid header name")?,
+        delivery: Delivery::default(),
         guards,
     };
     Ok(WebhookSpec {

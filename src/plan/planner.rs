@@ -342,6 +342,8 @@ impl Planner {
             target,
             envelope: spec.map_or(Envelope::default(), |spec| spec.envelope),
             timeout: spec.map_or(Duration::ZERO, |spec| spec.timeout),
+            concurrency: 16,
+            retry: Arc::default(),
             load: state.load.clone(),
         };
         (verdict, Some(Arc::new(app)), ready)

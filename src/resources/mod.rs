@@ -8,7 +8,9 @@ pub mod verify;
 pub mod webhook;
 pub mod webhook_app;
 
-pub use webhook::{Delivery, DeliveryMode, RateLimit, Webhook, WebhookSpec, WebhookStatus};
+pub use webhook::{
+    Delivery, DeliveryMode, Ordering, RateLimit, Webhook, WebhookSpec, WebhookStatus,
+};
 pub use webhook_app::{
     Envelope, Listener, Scheme, ServiceReference, WebhookApp, WebhookAppSpec, WebhookAppStatus,
 };

@@ -123,6 +123,18 @@ pub enum DeliveryMode {
     /// After the listener answered.
     #[default]
     Sync,
+    /// As soon as the event is on stable storage.
+    Queued,
+}
+
+/// Whether the events of a webhook may overtake each other.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ordering {
+    /// They may.
+    #[default]
+    Parallel,
+    /// Each waits until the one before succeeded or died.
+    Fifo,
 }
 
 /// What the operator observed of a `Webhook`.

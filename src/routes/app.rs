@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::Endpoints;
 use crate::resources::{Envelope, Scheme};
+use crate::retry::Policy;
 
 /// An app as the trigger path sees it.
 #[derive(Debug, PartialEq)]
@@ -28,6 +29,10 @@ pub struct App {
     pub envelope: Envelope,
     /// How long a whole attempt may take.
     pub timeout: Duration,
+    /// How many attempts of its queue there are at once.
+    pub concurrency: usize,
+    /// When an attempt that failed is made again, where its webhook does not say.
+    pub retry: Arc<Policy>,
     /// What of the server the app uses right now.
     pub load: Arc<Load>,
 }

@@ -1,10 +1,12 @@
 //! From a pair of UUIDs to what a trigger needs: our own table, made for reads.
 
 mod app;
+mod delivery;
 mod endpoints;
 mod table;
 
 pub use app::{App, Host, Load, Origin, Place, Share, Target, Upstream};
+pub use delivery::{Dedup, DedupBy, Delivery};
 pub use endpoints::{Busy, Endpoint, Endpoints};
 pub use table::{Change, Id, Table};
 
@@ -69,6 +71,8 @@ pub struct Binding {
     pub max_body_bytes: u32,
     /// Headers of the trigger that are passed on.
     pub forward_headers: Box<[HeaderName]>,
+    /// How events reach the listener.
+    pub delivery: Delivery,
     /// What else is asked of a trigger; nothing is, of most webhooks.
     pub guards: Option<Box<Guards>>,
 }

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use uuid::Uuid;
 
-use super::Route;
+use super::{App, Route};
 
 /// How many maps the table is made of.
 const SHARDS: usize = 1024;
@@ -50,6 +50,7 @@ pub struct Table {
     // Keyed afresh in each process, so that nobody can choose UUIDs that meet in one shard.
     hasher: RandomState,
     shards: Box<[ArcSwap<Shard>]>,
+    apps: ArcSwap<HashMap<Uuid, Arc<App>>>,
     writer: Mutex<()>,
 }
 
@@ -57,7 +58,8 @@ impl Default for Table {
     fn default() -> Self {
         let hasher = RandomState::default();
         let shard = || ArcSwap::from_pointee(Shard::with_hasher(hasher.clone()));
-        Self { shards: (0..SHARDS).map(|_| shard()).collect(), hasher, writer: Mutex::new(()) }
+        let shards = (0..SHARDS).map(|_| shard()).collect();
+        Self { hasher, shards, apps: ArcSwap::default(), writer: Mutex::default() }
     }
 }
 
@@ -65,6 +67,28 @@ impl Table {
     /// The route of a webhook, if there is one.
     pub fn get(&self, id: Id) -> Option<Arc<Route>> {
         self.shards[self.shard_of(id)].load().get(&id).cloned()
+    }
+
+    /// An app, whether or not it has webhooks.
+    pub fn app(&self, uuid: Uuid) -> Option<Arc<App>> {
+        self.apps.load().get(&uuid).cloned()
+    }
+
+    /// Makes changes of apps, in their order: an app is new or other than before, or there is none.
+    pub fn apply_apps(&self, changes: impl IntoIterator<Item = (Uuid, Option<Arc<App>>)>) {
+        let mut changes = changes.into_iter().peekable();
+        if changes.peek().is_none() {
+            return;
+        }
+        let _writing = self.lock();
+        let mut apps = HashMap::clone(&self.apps.load());
+        for (uuid, app) in changes {
+            match app {
+                Some(app) => drop(apps.insert(uuid, app)),
+                None => drop(apps.remove(&uuid)),
+            }
+        }
+        self.apps.store(Arc::new(apps));
     }
 
     /// Makes the changes, in their order. Each shard goes from its old to its new state at once.

@@ -1,0 +1,71 @@
+//! A point in time as it is stored and compared: milliseconds since 1970.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use k8s_openapi::jiff::Timestamp;
+
+/// Milliseconds since 1970, UTC. Pure code gets it as a parameter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// After everything.
+    pub const NEVER: Self = Self(i64::MAX as u64);
+
+    /// The present, by the system's clock.
+    pub fn now() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self(since.map_or(0, |since| millis(since)))
+    }
+
+    /// How long before this an earlier moment was; zero when it was not before.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// RFC 3339, in UTC, with milliseconds.
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let timestamp =
+            i64::try_from(self.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        write!(f, "{:.3}", timestamp.unwrap_or(Timestamp::MAX))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+
+    fn add(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(millis(time)).min(Self::NEVER.0))
+    }
+}
+
+impl Sub<Duration> for Moment {
+    type Output = Self;
+
+    fn sub(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(time)))
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_neither_overflow_nor_go_below_zero() {
+        assert_eq!(Moment(5) - Duration::from_secs(1), Moment(0));
+        assert_eq!(Moment(5) + Duration::MAX, Moment::NEVER);
+        assert_eq!(Moment(5).since(Moment(9)), Duration::ZERO);
+        assert_eq!(Moment(9).since(Moment(5)), Duration::from_millis(4));
+        assert_eq!(Moment(1_500).to_string(), "1970-01-01T00:00:01.500Z");
+        let _ = Moment::NEVER.to_string();
+    }
+}
