@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// How the attempts of a delivery follow each other.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// The waits between attempts.
     pub backoff: Backoff,
@@ -17,7 +19,7 @@ pub struct Policy {
 }
 
 /// The waits between attempts.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Backoff {
     /// One after the other; the last one is used again. Never empty.
     Schedule(Box<[Duration]>),

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue};
 use uuid::Uuid;
 
 use crate::moment::Moment;
+use crate::resources::Ordering;
 use crate::retry::Policy;
 use crate::routes::Route;
 
@@ -75,6 +76,8 @@ pub struct StoredWebhook {
     pub action: Arc<str>,
     /// `spec.props` as JSON text.
     pub props: Bytes,
+    /// Whether its events may overtake each other.
+    pub ordering: Ordering,
     /// The webhook's own `spec.delivery.retry`.
     pub retry: Option<Arc<Policy>>,
 }

@@ -9,6 +9,7 @@ mod event;
 mod history;
 pub mod ids;
 mod news;
+pub mod sqlite;
 
 use std::fmt;
 use std::pin::Pin;

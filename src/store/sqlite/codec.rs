@@ -1,0 +1,111 @@
+//! How what is stored is written in columns.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use uuid::Uuid;
+
+use crate::moment::Moment;
+use crate::resources::Ordering;
+use crate::store::{Form, Reason, State, ids};
+
+/// The key of an id as a column has it: below 2^63, see [`ids`].
+pub fn key(id: Uuid) -> i64 {
+    ids::key(id) as i64
+}
+
+/// The rest of an id as a column has it.
+pub fn tail(id: Uuid) -> i64 {
+    ids::tail(id) as i64
+}
+
+/// The id of a key and a rest.
+pub fn id(key: i64, tail: i64) -> Uuid {
+    ids::from_parts(key as u64, tail as u64)
+}
+
+/// Headers as lines of `name: value`; neither of the two can have a line feed.
+pub fn headers_to_bytes(headers: &HeaderMap) -> Vec<u8> {
+    let len = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 3).sum();
+    let mut bytes = Vec::with_capacity(len);
+    for (name, value) in headers {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"] {
+            bytes.extend_from_slice(part);
+        }
+    }
+    bytes
+}
+
+/// The headers of such lines; what is none is left out.
+pub fn headers_from_bytes(bytes: &[u8]) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let Some(colon) = line.windows(2).position(|pair| pair == b": ") else { continue };
+        let name = HeaderName::from_bytes(&line[..colon]);
+        let value = HeaderValue::from_bytes(&line[colon + 2..]);
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+/// A moment in a column.
+impl ToSql for Moment {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(i64::try_from(self.0).unwrap_or(i64::MAX).into())
+    }
+}
+
+impl FromSql for Moment {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let millis = value.as_i64()?;
+        u64::try_from(millis).map(Self).map_err(|_| FromSqlError::OutOfRange(millis))
+    }
+}
+
+/// Enumerations are numbers in columns: once given, a number is never given to something else.
+macro_rules! numbered {
+    ($kind:ty { $($variant:ident = $number:literal),* $(,)? }) => {
+        impl ToSql for $kind {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                let number: i64 = match self { $(Self::$variant => $number),* };
+                Ok(number.into())
+            }
+        }
+
+        impl FromSql for $kind {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                match value.as_i64()? {
+                    $($number => Ok(Self::$variant),)*
+                    other => Err(FromSqlError::OutOfRange(other)),
+                }
+            }
+        }
+    };
+}
+
+numbered!(State { Pending = 0, Waiting = 1, Succeeded = 2, Dead = 3 });
+numbered!(Reason { AttemptsUsedUp = 0, TooOld = 1, Rejected = 2, AppDeleted = 3 });
+numbered!(Ordering { Parallel = 0, Fifo = 1 });
+numbered!(Form { Object = 0, Value = 1, Converted = 2 });
+
+/// A header's value in a column.
+pub fn header_value(bytes: Option<Vec<u8>>) -> Option<HeaderValue> {
+    HeaderValue::from_maybe_shared(Bytes::from(bytes?)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_survive_with_repeated_names_empty_values_and_bytes_that_are_no_text() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-a", HeaderValue::from_static("1: 2"));
+        headers.append("x-a", HeaderValue::from_static(""));
+        headers.append("x-b", HeaderValue::from_bytes(b"\xff\t\xfe").unwrap());
+        assert_eq!(headers_from_bytes(&headers_to_bytes(&headers)), headers);
+        assert_eq!(headers_from_bytes(b"rubbish\n\n: \nx y: 1\n"), HeaderMap::new());
+    }
+}

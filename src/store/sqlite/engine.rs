@@ -1,0 +1,405 @@
+//! What is done in the file, one operation a method, without a thread, a channel or a clock.
+//!
+//! Writes happen between [`Engine::begin`] and [`Engine::commit`]; what is in memory (leases, counts,
+//! news) follows the transaction: it is taken back when that is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension};
+use uuid::Uuid;
+
+use super::leases::{Given, Leases};
+use super::open::{Counts, Open};
+use super::webhooks::{Keys, Webhooks};
+use super::writer::ReplayAll;
+use super::{codec, history};
+use crate::moment::Moment;
+use crate::resources::Ordering;
+use crate::store::{
+    Accepted, Attempted, Body, Ids, Lease, Leased, NewEvent, Next, Reason, Replayed, Settled,
+    State, Take, Taken, ids,
+};
+
+/// The longest body that a lease brings along; a longer one is read when it is needed.
+const INLINE_BODY_BYTES: i64 = 16 * 1024;
+
+/// How many waiting deliveries become pending at once when a webhook ceases to be `Fifo`.
+const PROMOTED_AT_ONCE: i64 = 100;
+
+/// How many deliveries are given up at once.
+const GIVEN_UP_AT_ONCE: i64 = 500;
+
+/// The file, and what is known of it in memory.
+#[derive(Debug)]
+pub struct Engine {
+    db: Connection,
+    ids: Arc<Ids>,
+    webhooks: Webhooks,
+    leases: Leases,
+    open: Open,
+    /// Leases that were ended since the last commit.
+    ended: Vec<(i64, Given, Moment)>,
+    /// What is due since the last commit.
+    due: HashMap<Uuid, Moment>,
+}
+
+impl Engine {
+    /// The engine of a file that has the present schema.
+    pub fn new(db: Connection, ids: Arc<Ids>) -> rusqlite::Result<Self> {
+        let last: Option<i64> = db.query_row(
+            "SELECT max(key) FROM (SELECT max(key) AS key FROM event UNION ALL SELECT max(key) FROM delivery)",
+            (),
+            |row| row.get(0),
+        )?;
+        ids.follow(last.unwrap_or(0) as u64);
+        let open = Open::read(&db)?;
+        // When is found out by the first take.
+        let due = open.apps().keys().map(|app| (*app, Moment(0))).collect();
+        let (webhooks, leases) = Default::default();
+        Ok(Self { db, ids, webhooks, leases, open, ended: Vec::new(), due })
+    }
+
+    /// The connection, for what has nothing to do with deliveries.
+    pub fn db(&self) -> &Connection {
+        &self.db
+    }
+
+    /// The undelivered of each app.
+    pub fn undelivered(&self) -> &HashMap<Uuid, i64> {
+        self.open.apps()
+    }
+
+    /// Begins a transaction.
+    pub fn begin(&mut self) -> rusqlite::Result<()> {
+        self.db.prepare_cached("BEGIN IMMEDIATE")?.execute(()).map(drop)
+    }
+
+    /// Ends the transaction: when this returns, what was written since `begin` is on stable storage.
+    pub fn commit(&mut self) -> rusqlite::Result<()> {
+        self.db.prepare_cached("COMMIT")?.execute(())?;
+        self.open.commit();
+        self.ended.clear();
+        Ok(())
+    }
+
+    /// Takes back what was written since `begin`.
+    pub fn roll_back(&mut self) -> rusqlite::Result<()> {
+        self.open.roll_back();
+        self.webhooks.forget();
+        self.due.clear();
+        for (delivery, given, now) in std::mem::take(&mut self.ended) {
+            self.leases.renew(delivery, given, now);
+        }
+        // SQLite may have done it by itself.
+        if self.db.is_autocommit() { Ok(()) } else { self.db.execute_batch("ROLLBACK") }
+    }
+
+    /// Which apps have something due since this was last asked for.
+    pub fn take_due(&mut self) -> impl Iterator<Item = (Uuid, Moment)> + '_ {
+        self.due.drain()
+    }
+
+    // ---- writes ----
+
+    /// Stores an event, its duplicate key and its first delivery.
+    pub fn accept(&mut self, event: &NewEvent) -> rusqlite::Result<Accepted> {
+        let keys = self.webhooks.keys(&self.db, &event.route)?;
+        if let Some(first) = self.first_copy(keys, event)? {
+            return Ok(Accepted::Duplicate(first));
+        }
+        let content = &event.content;
+        let sql = "INSERT INTO event (key, tail, webhook, form, content_type, headers, body)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        self.db.prepare_cached(sql)?.execute((
+            codec::key(event.id),
+            codec::tail(event.id),
+            keys.webhook,
+            content.form,
+            content.content_type.as_ref().map(|value| value.as_bytes()),
+            codec::headers_to_bytes(&content.headers),
+            &content.body[..],
+        ))?;
+        let ordering = event.route.binding.delivery.ordering;
+        let delivery = NewDelivery { id: event.id, event: event.id, generation: 1, now: event.now };
+        self.begin_delivery(keys, event.route.app.uuid, ordering, delivery)?;
+        Ok(Accepted::Stored)
+    }
+
+    /// The event that came before and is the same; else this one is remembered.
+    fn first_copy(&mut self, keys: Keys, event: &NewEvent) -> rusqlite::Result<Option<Uuid>> {
+        let Some(duplicate) = event.duplicate else { return Ok(None) };
+        let sql = "SELECT event, tail FROM duplicate WHERE webhook = ?1 AND hash = ?2";
+        let first = self
+            .db
+            .prepare_cached(sql)?
+            .query_row((keys.webhook, duplicate.hash), |row| {
+                Ok(codec::id(row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let is_same = |first: &Uuid| ids::moment(*first) + duplicate.window > event.now;
+        if let Some(first) = first.filter(is_same) {
+            return Ok(Some(first));
+        }
+        let sql = "INSERT OR REPLACE INTO duplicate (webhook, hash, event, tail, until)
+            VALUES (?1, ?2, ?3, ?4, ?5)";
+        self.db.prepare_cached(sql)?.execute((
+            keys.webhook,
+            duplicate.hash,
+            codec::key(event.id),
+            codec::tail(event.id),
+            event.now + duplicate.window,
+        ))?;
+        Ok(None)
+    }
+
+    fn begin_delivery(
+        &mut self,
+        keys: Keys,
+        app: Uuid,
+        ordering: Ordering,
+        delivery: NewDelivery,
+    ) -> rusqlite::Result<()> {
+        let before = self.open.of(keys.webhook);
+        let waits = match ordering {
+            Ordering::Fifo => before != Counts::default(),
+            Ordering::Parallel => {
+                // What waited from when the webhook was `Fifo` waits no more.
+                self.promote(app, keys.webhook, PROMOTED_AT_ONCE, delivery.now)?;
+                false
+            }
+        };
+        let state = if waits { State::Waiting } else { State::Pending };
+        let sql = "INSERT INTO delivery
+            (key, tail, event, generation, app, webhook, state, attempts, due)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8)";
+        let NewDelivery { id, event, generation, now } = delivery;
+        let (key, tail, event) = (codec::key(id), codec::tail(id), codec::key(event));
+        self.db.prepare_cached(sql)?.execute((
+            key,
+            tail,
+            event,
+            generation,
+            keys.app,
+            keys.webhook,
+            state,
+            now,
+        ))?;
+        let (pending, waiting) = if waits { (0, 1) } else { (1, 0) };
+        self.open.add(app, keys.webhook, Counts { pending, waiting });
+        if !waits {
+            self.tell(app, now);
+        }
+        Ok(())
+    }
+
+    /// Makes waiting deliveries of a webhook pending, the oldest first.
+    fn promote(&mut self, app: Uuid, webhook: i64, most: i64, now: Moment) -> rusqlite::Result<()> {
+        if self.open.of(webhook).waiting == 0 {
+            return Ok(());
+        }
+        let sql = "UPDATE delivery SET state = 0, due = ?3 WHERE key IN
+            (SELECT key FROM delivery WHERE state = 1 AND webhook = ?1 ORDER BY key LIMIT ?2)";
+        let promoted = self.db.prepare_cached(sql)?.execute((webhook, most, now))? as i64;
+        self.open.add(app, webhook, Counts { pending: promoted, waiting: -promoted });
+        self.tell(app, now);
+        Ok(())
+    }
+
+    /// Records an attempt and what follows from it.
+    pub fn settle(
+        &mut self,
+        lease: Lease,
+        attempted: &Attempted,
+        next: Next,
+    ) -> rusqlite::Result<Settled> {
+        let key = codec::key(lease.delivery);
+        let end = attempted.started + attempted.took;
+        let Some(given) = self.leases.end(key, lease.token) else { return Ok(Settled::Stale) };
+        self.ended.push((key, given, end));
+        let Some(webhook) = self.write_next(key, attempted, next, end)? else {
+            return Ok(Settled::Stale);
+        };
+        self.write_attempt(key, attempted)?;
+        let app = self.webhooks.get(&self.db, webhook)?.app;
+        if let Next::Retry(due) = next {
+            self.tell(app, due);
+            return Ok(Settled::Recorded);
+        }
+        self.open.add(app, webhook, Counts { pending: -1, waiting: 0 });
+        if self.open.of(webhook).pending == 0 {
+            self.promote(app, webhook, 1, end)?;
+        }
+        Ok(Settled::Recorded)
+    }
+
+    /// The webhook of the delivery, if that was pending.
+    fn write_next(
+        &self,
+        key: i64,
+        attempted: &Attempted,
+        next: Next,
+        end: Moment,
+    ) -> rusqlite::Result<Option<i64>> {
+        let (state, due, finished, reason) = match next {
+            Next::Succeeded => (State::Succeeded, end, Some(end), None),
+            Next::Dead(reason) => (State::Dead, end, Some(end), Some(reason)),
+            Next::Retry(due) => (State::Pending, due, None, None),
+        };
+        let sql = "UPDATE delivery SET state = ?2, attempts = ?3, due = ?4, finished = ?5,
+            reason = ?6, last_status = ?7 WHERE key = ?1 AND state = 0 RETURNING webhook";
+        let values = (key, state, attempted.number, due, finished, reason, attempted.status);
+        self.db.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()
+    }
+
+    fn write_attempt(&self, delivery: i64, attempted: &Attempted) -> rusqlite::Result<()> {
+        let Attempted { number, started, took, status, error, answer } = attempted;
+        let answer = (!answer.is_empty()).then_some(&answer[..]);
+        let took = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
+        let sql = "INSERT INTO attempt (delivery, number, started, took, status, error, answer)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let values = (delivery, number, started, took, status, error.as_deref(), answer);
+        self.db.prepare_cached(sql)?.execute(values).map(drop)
+    }
+
+    /// Gives up some of what is undelivered of an app, and says how many.
+    pub fn give_up(&mut self, app: Uuid, reason: Reason, now: Moment) -> rusqlite::Result<usize> {
+        let Some(key) = self.webhooks.app(&self.db, app)? else { return Ok(0) };
+        let set = "UPDATE delivery SET state = 3, finished = ?2, reason = ?3 WHERE key IN";
+        let pending = "SELECT key FROM delivery WHERE state = 0 AND app = ?1 LIMIT ?4";
+        let waiting = "SELECT key FROM delivery WHERE state = 1 AND webhook IN
+            (SELECT key FROM webhook WHERE app = ?1) LIMIT ?4";
+        for (which, by) in [
+            (pending, Counts { pending: -1, waiting: 0 }),
+            (waiting, Counts { pending: 0, waiting: -1 }),
+        ] {
+            let sql = format!("{set} ({which}) RETURNING key, webhook");
+            let mut update = self.db.prepare_cached(&sql)?;
+            let rows = update.query_map((key, now, reason, GIVEN_UP_AT_ONCE), |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+            })?;
+            let given_up = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+            drop(update);
+            for (delivery, webhook) in &given_up {
+                self.leases.revoke(*delivery);
+                self.open.add(app, *webhook, by);
+            }
+            if !given_up.is_empty() {
+                return Ok(given_up.len());
+            }
+        }
+        Ok(0)
+    }
+
+    /// Begins a new delivery of the event of another one.
+    pub fn replay(&mut self, id: Uuid, now: Moment) -> rusqlite::Result<Option<Uuid>> {
+        let sql = "SELECT d.event, e.tail, d.webhook, d.app,
+              1 + max(d.generation, coalesce(
+                (SELECT max(generation) FROM delivery r WHERE r.generation > 1 AND r.event = d.event), 1))
+            FROM delivery d JOIN event e ON e.key = d.event WHERE d.key = ?1 AND d.tail = ?2";
+        let found = self
+            .db
+            .prepare_cached(sql)?
+            .query_row((codec::key(id), codec::tail(id)), |row| {
+                let event = codec::id(row.get(0)?, row.get(1)?);
+                Ok((event, Keys { webhook: row.get(2)?, app: row.get(3)? }, row.get(4)?))
+            })
+            .optional()?;
+        let Some((event, keys, generation)) = found else { return Ok(None) };
+        let webhook = self.webhooks.get(&self.db, keys.webhook)?;
+        let delivery = NewDelivery { id: self.ids.next(now), event, generation, now };
+        let id = delivery.id;
+        self.begin_delivery(keys, webhook.app, webhook.ordering, delivery)?;
+        Ok(Some(id))
+    }
+
+    /// Begins new deliveries of events whose last delivery is meant and has ended.
+    pub fn replay_all(&mut self, all: &ReplayAll) -> rusqlite::Result<Replayed> {
+        let ReplayAll { filter, cursor, limit, now } = all;
+        let (ids, cursor) = history::last_of_their_events(&self.db, filter, *cursor, *limit)?;
+        for id in &ids {
+            self.replay(*id, *now)?;
+        }
+        Ok(Replayed { count: ids.len(), cursor })
+    }
+
+    fn tell(&mut self, app: Uuid, due: Moment) {
+        let earliest = self.due.entry(app).or_insert(due);
+        *earliest = due.min(*earliest);
+    }
+
+    // ---- reads ----
+
+    /// Leases what is due of an app. Not within a transaction: what is leased has been accepted.
+    pub fn take(&mut self, take: Take) -> rusqlite::Result<Taken> {
+        let Some(app) = self.webhooks.app(&self.db, take.app)? else { return Ok(Taken::default()) };
+        let (chosen, next_due) = self.choose(app, take)?;
+        let mut taken = Taken { leased: Vec::with_capacity(chosen.len()), next_due };
+        for chosen in chosen {
+            taken.leased.push(self.lease(chosen, take)?);
+        }
+        Ok(taken)
+    }
+
+    /// The due deliveries of an app that nobody has leased, and when the next one is due.
+    fn choose(&self, app: i64, take: Take) -> rusqlite::Result<(Vec<Chosen>, Option<Moment>)> {
+        let sql = "SELECT key, tail, event, attempts, due, webhook FROM delivery
+            WHERE state = 0 AND app = ?1 ORDER BY due, webhook, key";
+        let mut select = self.db.prepare_cached(sql)?;
+        let mut rows = select.query((app,))?;
+        let (mut chosen, mut next_due) = (Vec::new(), None);
+        while let Some(row) = rows.next()? {
+            let key = row.get(0)?;
+            if let Some(until) = self.leases.until(key, take.now) {
+                next_due = Some(next_due.map_or(until, |due: Moment| due.min(until)));
+                continue;
+            }
+            let due: Moment = row.get(4)?;
+            if due > take.now || chosen.len() == take.most {
+                next_due = Some(next_due.map_or(due, |other| other.min(due)));
+                break;
+            }
+            let (tail, event) = (row.get(1)?, row.get(2)?);
+            let (attempts, webhook) = (row.get(3)?, row.get(5)?);
+            chosen.push(Chosen { key, tail, event, attempts, webhook });
+        }
+        Ok((chosen, next_due))
+    }
+
+    fn lease(&mut self, chosen: Chosen, take: Take) -> rusqlite::Result<Leased> {
+        let webhook = self.webhooks.get(&self.db, chosen.webhook)?;
+        let sql = "SELECT tail, form, content_type, headers, length(body),
+            CASE WHEN length(body) <= ?2 THEN body END FROM event WHERE key = ?1";
+        let mut select = self.db.prepare_cached(sql)?;
+        let token = self.leases.give(chosen.key, take.now, take.lease);
+        select.query_row((chosen.event, INLINE_BODY_BYTES), |row| {
+            let body = row.get::<_, Option<Vec<u8>>>(5)?;
+            let len: i64 = row.get(4)?;
+            Ok(Leased {
+                lease: Lease { delivery: codec::id(chosen.key, chosen.tail), token },
+                event: codec::id(chosen.event, row.get(0)?),
+                attempt: chosen.attempts + 1,
+                webhook,
+                form: row.get(1)?,
+                content_type: codec::header_value(row.get(2)?),
+                headers: codec::headers_from_bytes(row.get_ref(3)?.as_blob()?),
+                body: body.map_or(Body::Stored(len as usize), |body| Body::Here(body.into())),
+            })
+        })
+    }
+}
+
+struct NewDelivery {
+    id: Uuid,
+    event: Uuid,
+    generation: u32,
+    now: Moment,
+}
+
+struct Chosen {
+    key: i64,
+    tail: i64,
+    event: i64,
+    attempts: u32,
+    webhook: i64,
+}

@@ -1,0 +1,250 @@
+//! What is read for people: lists, and one delivery in full.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use uuid::Uuid;
+
+use super::{codec, webhooks};
+use crate::moment::Moment;
+use crate::store::{Attempted, Detail, Filter, State, StoredWebhook, Summary, ids};
+
+/// How much of a body is shown.
+const SHOWN_BODY_BYTES: i64 = 64 * 1024;
+
+/// From so many webhooks on, a list goes through all deliveries rather than through those of each.
+const MANY_WEBHOOKS: usize = 64;
+
+const COLUMNS: &str = "d.key, d.tail, d.event, e.tail, d.generation, d.webhook, d.state, d.reason,
+    d.attempts, d.due, d.finished, d.last_status";
+
+/// Deliveries, the latest first.
+pub fn list(
+    db: &Connection,
+    filter: &Filter,
+    cursor: Option<Uuid>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Summary>> {
+    let mut known = HashMap::new();
+    let rows = find(db, filter, cursor, limit)?;
+    rows.into_iter().map(|(webhook, row)| summary(db, &mut known, webhook, row)).collect()
+}
+
+/// Everything about one delivery.
+pub fn show(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Detail>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM delivery d JOIN event e ON e.key = d.event
+         WHERE d.key = ?1 AND d.tail = ?2"
+    );
+    let values = (codec::key(id), codec::tail(id));
+    let Some((webhook, row)) = db.prepare_cached(&sql)?.query_row(values, line).optional()? else {
+        return Ok(None);
+    };
+    let summary = summary(db, &mut HashMap::new(), webhook, row)?;
+    let attempts = attempts(db, codec::key(id))?;
+    let sql = "SELECT content_type, headers, length(body), substr(body, 1, ?2)
+        FROM event WHERE key = ?1";
+    let values = (codec::key(summary.event), SHOWN_BODY_BYTES);
+    let detail = db.prepare_cached(sql)?.query_row(values, |row| {
+        let content_type: Option<Vec<u8>> = row.get(0)?;
+        Ok(Detail {
+            attempts,
+            content_type: content_type.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+            headers: codec::headers_from_bytes(row.get_ref(1)?.as_blob()?),
+            body_bytes: row.get::<_, i64>(2)?.unsigned_abs(),
+            body: row.get::<_, Vec<u8>>(3)?.into(),
+            summary,
+        })
+    })?;
+    Ok(Some(detail))
+}
+
+/// The body of an event.
+pub fn body(db: &Connection, event: Uuid) -> rusqlite::Result<Option<Bytes>> {
+    let mut select = db.prepare_cached("SELECT body FROM event WHERE key = ?1 AND tail = ?2")?;
+    let body = select.query_row((codec::key(event), codec::tail(event)), |row| {
+        row.get::<_, Vec<u8>>(0).map(Bytes::from)
+    });
+    body.optional()
+}
+
+/// The ids of deliveries that are meant and are the last ones of their events, the latest first; and the
+/// id of the last one that was looked at, when there may be more.
+pub fn last_of_their_events(
+    db: &Connection,
+    filter: &Filter,
+    cursor: Option<Uuid>,
+    limit: usize,
+) -> rusqlite::Result<(Vec<Uuid>, Option<Uuid>)> {
+    let found = find(db, filter, cursor, limit)?;
+    let cursor = found.last().filter(|_| found.len() == limit).map(|(_, line)| line.id);
+    let later = "SELECT EXISTS (SELECT 1 FROM delivery
+        WHERE generation > 1 AND event = ?1 AND generation > ?2)";
+    let mut later = db.prepare_cached(later)?;
+    let mut last = Vec::new();
+    for (_, line) in found {
+        let has_ended = matches!(line.state, State::Succeeded | State::Dead);
+        let values = (codec::key(line.event), line.generation);
+        if has_ended && !later.query_row(values, |row| row.get::<_, bool>(0))? {
+            last.push(line.id);
+        }
+    }
+    Ok((last, cursor))
+}
+
+/// A line without its webhook.
+struct Line {
+    id: Uuid,
+    event: Uuid,
+    generation: u32,
+    state: State,
+    reason: Option<crate::store::Reason>,
+    attempts: u32,
+    due: Moment,
+    finished: Option<Moment>,
+    last_status: Option<u16>,
+}
+
+fn line(row: &Row<'_>) -> rusqlite::Result<(i64, Line)> {
+    let line = Line {
+        id: codec::id(row.get(0)?, row.get(1)?),
+        event: codec::id(row.get(2)?, row.get(3)?),
+        generation: row.get(4)?,
+        state: row.get(6)?,
+        reason: row.get(7)?,
+        attempts: row.get(8)?,
+        due: row.get(9)?,
+        finished: row.get(10)?,
+        last_status: row.get(11)?,
+    };
+    Ok((row.get(5)?, line))
+}
+
+fn summary(
+    db: &Connection,
+    known: &mut HashMap<i64, Arc<StoredWebhook>>,
+    webhook: i64,
+    line: Line,
+) -> rusqlite::Result<Summary> {
+    let webhook = match known.get(&webhook) {
+        Some(known) => known.clone(),
+        None => {
+            let read = Arc::new(webhooks::read(db, webhook)?);
+            known.insert(webhook, read.clone());
+            read
+        }
+    };
+    let Line { id, event, generation, state, reason, attempts, due, finished, last_status } = line;
+    let due = (state == State::Pending).then_some(due);
+    let (id, event) = (id, event);
+    Ok(Summary {
+        id,
+        event,
+        generation,
+        webhook,
+        state,
+        reason,
+        attempts,
+        due,
+        finished,
+        last_status,
+    })
+}
+
+fn attempts(db: &Connection, delivery: i64) -> rusqlite::Result<Vec<Attempted>> {
+    let sql = "SELECT number, started, took, status, error, answer FROM attempt
+        WHERE delivery = ?1 ORDER BY number";
+    let mut select = db.prepare_cached(sql)?;
+    let rows = select.query_map((delivery,), |row| {
+        Ok(Attempted {
+            number: row.get(0)?,
+            started: row.get(1)?,
+            took: Duration::from_micros(row.get::<_, i64>(2)?.unsigned_abs()),
+            status: row.get(3)?,
+            error: row.get(4)?,
+            answer: row.get::<_, Option<Vec<u8>>>(5)?.unwrap_or_default().into(),
+        })
+    })?;
+    rows.collect()
+}
+
+/// Lines with the keys of their webhooks.
+fn find(
+    db: &Connection,
+    filter: &Filter,
+    cursor: Option<Uuid>,
+    limit: usize,
+) -> rusqlite::Result<Vec<(i64, Line)>> {
+    let Some(webhooks) = webhooks_of(db, filter)? else {
+        return select(db, filter, cursor, limit, None, &[]);
+    };
+    if webhooks.len() > MANY_WEBHOOKS {
+        let which = "d.webhook IN (SELECT key FROM webhook WHERE namespace = ?)";
+        let namespace = filter.namespace.clone().unwrap_or_default();
+        return select(db, filter, cursor, limit, Some(which), &[Value::Text(namespace)]);
+    }
+    // Each from its own index, and of all of them the latest.
+    let mut found = Vec::new();
+    for webhook in webhooks {
+        let which = Some("d.webhook = ?");
+        found.extend(select(db, filter, cursor, limit, which, &[Value::Integer(webhook)])?);
+    }
+    found.sort_by_key(|(_, line)| std::cmp::Reverse(line.id));
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// The keys of the webhooks that are meant; `None` when all are.
+fn webhooks_of(db: &Connection, filter: &Filter) -> rusqlite::Result<Option<Vec<i64>>> {
+    if filter.namespace.is_none() && filter.webhook.is_none() {
+        return Ok(None);
+    }
+    let sql = "SELECT key FROM webhook
+        WHERE (?1 IS NULL OR namespace = ?1) AND (?2 IS NULL OR name = ?2)";
+    let mut select = db.prepare_cached(sql)?;
+    let keys = select.query_map((&filter.namespace, &filter.webhook), |row| row.get(0))?;
+    keys.collect::<rusqlite::Result<_>>().map(Some)
+}
+
+fn select(
+    db: &Connection,
+    filter: &Filter,
+    cursor: Option<Uuid>,
+    limit: usize,
+    which: Option<&str>,
+    of: &[Value],
+) -> rusqlite::Result<Vec<(i64, Line)>> {
+    let mut conditions: Vec<&str> = which.into_iter().collect();
+    let mut values = of.to_vec();
+    let mut bound = |condition, key: u64| {
+        conditions.push(condition);
+        values.push(Value::Integer(i64::try_from(key).unwrap_or(i64::MAX)));
+    };
+    if let Some(cursor) = cursor {
+        bound("d.key < ?", ids::key(cursor));
+    }
+    if let Some(since) = filter.since {
+        bound("d.key >= ?", ids::first_key(since));
+    }
+    if let Some(until) = filter.until {
+        bound("d.key < ?", ids::first_key(until));
+    }
+    match filter.state {
+        Some(State::Pending) => conditions.push("d.state < 2"),
+        Some(State::Waiting) => conditions.push("d.state = 1"),
+        Some(State::Succeeded) => conditions.push("d.state = 2"),
+        Some(State::Dead) => conditions.push("d.state = 3"),
+        None => {}
+    }
+    let conditions = if conditions.is_empty() { "1".into() } else { conditions.join(" AND ") };
+    values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let sql = format!(
+        "SELECT {COLUMNS} FROM delivery d JOIN event e ON e.key = d.event
+         WHERE {conditions} ORDER BY d.key DESC LIMIT ?"
+    );
+    db.prepare_cached(&sql)?.query_map(params_from_iter(values), line)?.collect()
+}

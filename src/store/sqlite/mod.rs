@@ -1,0 +1,256 @@
+//! The embedded store: one SQLite file in a folder, written by one thread.
+//!
+//! WAL with `synchronous=FULL`: a commit returns when the log is synced, so what was answered is there
+//! after a loss of power. The folder is locked: a second process does not open it.
+
+mod codec;
+mod engine;
+mod history;
+mod leases;
+mod open;
+mod reader;
+mod retention;
+mod schema;
+mod space;
+mod webhooks;
+mod writer;
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
+
+use super::{
+    Accepted, Answer, Attempted, Detail, Figures, Filter, Health, Ids, Lease, NewEvent, News, Next,
+    Reason, Replayed, Settled, Store, StoreError, Summary, Take, Taken,
+};
+use crate::moment::Moment;
+use engine::Engine;
+use reader::Reader;
+use space::Space;
+use writer::{Command, Held, ReplayAll, ReplyTo, Shared, Writer};
+
+/// The file.
+const FILE: &str = "queue.sqlite3";
+
+/// How many commands may wait for the writer.
+const WAITING: usize = 8192;
+
+/// Kibibytes of pages that a connection keeps in memory.
+const WRITER_CACHE: i64 = 16 * 1024;
+const READER_CACHE: i64 = 2 * 1024;
+
+/// After so many pages in the log they are moved to the file.
+const CHECKPOINT_PAGES: i64 = 4000;
+
+/// How long a connection waits for somebody else's lock: a backup by hand, say.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// How a store is to be.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder of its files; made when it is not there.
+    pub folder: PathBuf,
+    /// For how long what has ended is kept.
+    pub retention: Duration,
+    /// The most bytes on the disk.
+    pub max_bytes: u64,
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder or a file in it cannot be made or opened.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// Another process has it open.
+    #[error("another process uses it")]
+    InUse,
+    /// It was written by a later version of the program.
+    #[error(
+        "it was written by a newer version of the program (schema {found}, this one knows {known}): start that version"
+    )]
+    Newer {
+        /// The version of the file.
+        found: i32,
+        /// The latest version that is known.
+        known: i32,
+    },
+    /// It is a database of something else.
+    #[error("{FILE} is not a queue of this program")]
+    Foreign,
+    /// It cannot be read or written.
+    #[error("{FILE}: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// An open store. Its threads end when it is dropped.
+#[derive(Debug)]
+pub struct Sqlite {
+    commands: SyncSender<Command>,
+    /// For people.
+    history: Reader,
+    /// For the bodies of calls, which do not wait for people.
+    bodies: Reader,
+    shared: Arc<Shared>,
+    ids: Arc<Ids>,
+    max_bytes: u64,
+    _lock: Arc<File>,
+}
+
+impl Sqlite {
+    /// Opens the store of a folder, or makes a new one.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; nothing is changed in a file that is not ours or newer than we are.
+    pub fn open(options: &Options, clock: fn() -> Moment) -> Result<Self, OpenError> {
+        std::fs::create_dir_all(&options.folder)?;
+        let lock = Arc::new(lock(&options.folder)?);
+        let file = options.folder.join(FILE);
+        let mut connection = writing(&file)?;
+        schema::migrate(&mut connection)?;
+        // The file's name is as much of a promise as what is in it.
+        File::open(&options.folder)?.sync_all()?;
+        let ids = Arc::new(Ids::default());
+        let engine = Engine::new(connection, ids.clone())?;
+        let shared = Arc::new(Shared {
+            news: Arc::default(),
+            health: watch::channel(Health::Serving).0,
+            figures: RwLock::new(Held::default()),
+        });
+        let space = Space {
+            folder: options.folder.clone(),
+            wal: options.folder.join(format!("{FILE}-wal")),
+            max_bytes: options.max_bytes,
+        };
+        let writer = Writer::new(engine, shared.clone(), space, options.retention, clock)?;
+        let (commands, waiting) = sync_channel(WAITING);
+        let held = lock.clone();
+        std::thread::Builder::new().name("store".into()).spawn(move || {
+            writer.run(&waiting);
+            drop(held);
+        })?;
+        let history = Reader::start("store-history", reading(&file)?, shared.clone())?;
+        let bodies = Reader::start("store-bodies", reading(&file)?, shared.clone())?;
+        let max_bytes = options.max_bytes;
+        Ok(Self { commands, history, bodies, shared, ids, max_bytes, _lock: lock })
+    }
+
+    fn ask<T: Send + 'static>(&self, command: impl FnOnce(ReplyTo<T>) -> Command) -> Answer<T> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.commands.try_send(command(reply));
+        Box::pin(async move {
+            sent.map_err(|_| StoreError::Busy)?;
+            let ended = || Err(StoreError::Failed("its thread has ended".into()));
+            answer.await.unwrap_or_else(|_| ended())
+        })
+    }
+}
+
+impl Store for Sqlite {
+    fn accept(&self, event: NewEvent) -> Answer<Accepted> {
+        self.ask(|reply| Command::Accept(Box::new(event), reply))
+    }
+
+    fn take(&self, take: Take) -> Answer<Taken> {
+        self.ask(|reply| Command::Take(take, reply))
+    }
+
+    fn body(&self, event: Uuid) -> Answer<Option<Bytes>> {
+        self.bodies.ask(move |db| history::body(db, event))
+    }
+
+    fn settle(&self, lease: Lease, attempted: Attempted, next: Next) -> Answer<Settled> {
+        self.ask(|reply| Command::Settle(lease, Box::new((attempted, next)), reply))
+    }
+
+    fn give_up(&self, app: Uuid, reason: Reason, now: Moment) -> Answer<usize> {
+        self.ask(|reply| Command::GiveUp(app, reason, now, reply))
+    }
+
+    fn news(&self) -> Arc<News> {
+        self.shared.news.clone()
+    }
+
+    fn list(&self, filter: Filter, cursor: Option<Uuid>, limit: usize) -> Answer<Vec<Summary>> {
+        self.history.ask(move |db| history::list(db, &filter, cursor, limit))
+    }
+
+    fn show(&self, id: Uuid) -> Answer<Option<Detail>> {
+        self.history.ask(move |db| history::show(db, id))
+    }
+
+    fn replay(&self, id: Uuid, now: Moment) -> Answer<Option<Uuid>> {
+        self.ask(|reply| Command::Replay(id, now, reply))
+    }
+
+    fn replay_all(
+        &self,
+        filter: Filter,
+        cursor: Option<Uuid>,
+        limit: usize,
+        now: Moment,
+    ) -> Answer<Replayed> {
+        let all = ReplayAll { filter, cursor, limit, now };
+        self.ask(|reply| Command::ReplayAll(Box::new(all), reply))
+    }
+
+    fn figures(&self) -> Figures {
+        let held = self.shared.figures.read().unwrap_or_else(PoisonError::into_inner);
+        let undelivered = held.undelivered.iter().map(|(app, count)| (*app, *count as u64));
+        Figures {
+            bytes: held.usage.used,
+            max_bytes: self.max_bytes,
+            undelivered: undelivered.collect(),
+        }
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.shared.health.subscribe()
+    }
+
+    fn ids(&self) -> &Ids {
+        &self.ids
+    }
+}
+
+/// Holds the folder until the process ends, however it does.
+fn lock(folder: &Path) -> Result<File, OpenError> {
+    let file =
+        File::options().create(true).truncate(false).write(true).open(folder.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn writing(file: &Path) -> Result<Connection, OpenError> {
+    let connection = Connection::open(file)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    // A file of somebody else's, or of a later version, is not changed: this is seen first.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(connection)
+}
+
+fn reading(file: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE)?;
+    Ok(connection)
+}

@@ -1,0 +1,109 @@
+//! The tables, and how a file of an earlier version becomes one of this version.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::OpenError;
+
+/// Marks a file as ours ("whop"); any other SQLite file has another number or none.
+const APPLICATION_ID: i32 = 0x7768_6f70;
+
+/// What makes version n + 1 of version n. A file is never taken back.
+const MIGRATIONS: [&str; 1] = [VERSION_1];
+
+/// Keys ascend with time (see [`crate::store::ids`]): every insert is at the right edge of its tree.
+///
+/// `delivery.state`: 0 pending, 1 waiting, 2 succeeded, 3 dead. Partial indexes hold only what somebody
+/// looks for: what is due, what waits, what ended (for retention), what died, and replays.
+const VERSION_1: &str = "
+CREATE TABLE app (
+  key INTEGER PRIMARY KEY,
+  uuid BLOB NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE webhook (
+  key INTEGER PRIMARY KEY,
+  app INTEGER NOT NULL REFERENCES app (key),
+  uuid BLOB NOT NULL,
+  namespace TEXT NOT NULL,
+  app_name TEXT NOT NULL,
+  name TEXT NOT NULL,
+  action TEXT NOT NULL,
+  props BLOB NOT NULL,
+  ordering INTEGER NOT NULL,
+  retry TEXT,
+  UNIQUE (app, uuid)
+) STRICT;
+CREATE INDEX webhook_name ON webhook (namespace, name);
+CREATE TABLE event (
+  key INTEGER PRIMARY KEY,
+  tail INTEGER NOT NULL,
+  webhook INTEGER NOT NULL,
+  form INTEGER NOT NULL,
+  content_type BLOB,
+  headers BLOB NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+CREATE TABLE delivery (
+  key INTEGER PRIMARY KEY,
+  tail INTEGER NOT NULL,
+  event INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  app INTEGER NOT NULL,
+  webhook INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  due INTEGER NOT NULL,
+  finished INTEGER,
+  reason INTEGER,
+  last_status INTEGER
+) STRICT;
+CREATE INDEX delivery_due ON delivery (app, due, webhook) WHERE state = 0;
+CREATE INDEX delivery_waiting ON delivery (webhook) WHERE state = 1;
+CREATE INDEX delivery_webhook ON delivery (webhook);
+CREATE INDEX delivery_finished ON delivery (finished) WHERE finished IS NOT NULL;
+CREATE INDEX delivery_dead ON delivery (webhook) WHERE state = 3;
+CREATE INDEX delivery_replay ON delivery (event) WHERE generation > 1;
+CREATE TABLE attempt (
+  delivery INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  started INTEGER NOT NULL,
+  took INTEGER NOT NULL,
+  status INTEGER,
+  error TEXT,
+  answer BLOB,
+  PRIMARY KEY (delivery, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE duplicate (
+  webhook INTEGER NOT NULL,
+  hash BLOB NOT NULL,
+  event INTEGER NOT NULL,
+  tail INTEGER NOT NULL,
+  until INTEGER NOT NULL,
+  PRIMARY KEY (webhook, hash)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX duplicate_until ON duplicate (until);
+";
+
+/// Brings a file to the present version.
+pub fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let (application, version) = (pragma("application_id")?, pragma("user_version")?);
+    let tables: i64 =
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+    let is_fresh = application == 0 && version == 0 && tables == 0;
+    if application != APPLICATION_ID && !is_fresh {
+        return Err(OpenError::Foreign);
+    }
+    let known = MIGRATIONS.len() as i32;
+    let done = usize::try_from(version).ok().filter(|done| *done <= MIGRATIONS.len());
+    let done = done.ok_or(OpenError::Newer { found: version, known })?;
+    if done == MIGRATIONS.len() {
+        return Ok(());
+    }
+    for migration in &MIGRATIONS[done..] {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", known)?;
+    Ok(transaction.commit()?)
+}

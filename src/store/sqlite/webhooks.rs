@@ -1,0 +1,177 @@
+//! The webhooks and apps that events belong to, by the keys that rows name them by.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, Row};
+use uuid::Uuid;
+
+use crate::routes::{Id, Route};
+use crate::store::StoredWebhook;
+
+/// The keys of a webhook and of its app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// Of the webhook.
+    pub webhook: i64,
+    /// Of the app.
+    pub app: i64,
+}
+
+/// What was read or written of webhooks. Bounded by the number of webhooks that are triggered.
+#[derive(Debug, Default)]
+pub struct Webhooks {
+    by_id: HashMap<Id, (Keys, Arc<Route>)>,
+    by_key: HashMap<i64, Arc<StoredWebhook>>,
+    apps: HashMap<Uuid, i64>,
+}
+
+impl Webhooks {
+    /// The keys of a route's webhook; the row is written where there is none, or another one.
+    pub fn keys(&mut self, db: &Connection, route: &Arc<Route>) -> rusqlite::Result<Keys> {
+        let id = Id { app: route.app.uuid, webhook: route.webhook };
+        if let Some((keys, known)) = self.by_id.get(&id)
+            && Arc::ptr_eq(known, route)
+        {
+            return Ok(*keys);
+        }
+        let app = self.put_app(db, id.app)?;
+        let stored = of_route(route);
+        let known = find(db, app, id.webhook)?;
+        let webhook = match known {
+            Some((key, ref known)) if *known == stored => key,
+            Some((key, _)) => update(db, key, &stored).map(|()| key)?,
+            None => insert(db, app, &stored)?,
+        };
+        let keys = Keys { webhook, app };
+        self.by_id.insert(id, (keys, route.clone()));
+        self.by_key.insert(webhook, Arc::new(stored));
+        Ok(keys)
+    }
+
+    /// The webhook of a key.
+    pub fn get(&mut self, db: &Connection, key: i64) -> rusqlite::Result<Arc<StoredWebhook>> {
+        if let Some(known) = self.by_key.get(&key) {
+            return Ok(known.clone());
+        }
+        let stored = Arc::new(read(db, key)?);
+        self.by_key.insert(key, stored.clone());
+        Ok(stored)
+    }
+
+    /// The key of an app, if it ever had an event.
+    pub fn app(&mut self, db: &Connection, uuid: Uuid) -> rusqlite::Result<Option<i64>> {
+        if let Some(key) = self.apps.get(&uuid) {
+            return Ok(Some(*key));
+        }
+        let mut select = db.prepare_cached("SELECT key FROM app WHERE uuid = ?1")?;
+        let key = select.query_row((uuid.as_bytes(),), |row| row.get(0)).optional()?;
+        if let Some(key) = key {
+            self.apps.insert(uuid, key);
+        }
+        Ok(key)
+    }
+
+    /// Forgets everything: what a transaction wrote was taken back.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    fn put_app(&mut self, db: &Connection, uuid: Uuid) -> rusqlite::Result<i64> {
+        if let Some(key) = self.app(db, uuid)? {
+            return Ok(key);
+        }
+        db.prepare_cached("INSERT INTO app (uuid) VALUES (?1)")?.execute((uuid.as_bytes(),))?;
+        let key = db.last_insert_rowid();
+        self.apps.insert(uuid, key);
+        Ok(key)
+    }
+}
+
+fn of_route(route: &Route) -> StoredWebhook {
+    StoredWebhook {
+        app: route.app.uuid,
+        uuid: route.webhook,
+        namespace: route.app.namespace.clone(),
+        app_name: route.app.name.clone(),
+        name: route.name.clone(),
+        action: (*route.binding.action).into(),
+        props: route.binding.props.clone(),
+        ordering: route.binding.delivery.ordering,
+        retry: route.binding.delivery.retry.clone(),
+    }
+}
+
+fn find(db: &Connection, app: i64, uuid: Uuid) -> rusqlite::Result<Option<(i64, StoredWebhook)>> {
+    let mut select = db.prepare_cached("SELECT key FROM webhook WHERE app = ?1 AND uuid = ?2")?;
+    let key = select.query_row((app, uuid.as_bytes()), |row| row.get(0)).optional()?;
+    key.map(|key| Ok((key, read(db, key)?))).transpose()
+}
+
+/// The webhook of a key.
+pub fn read(db: &Connection, key: i64) -> rusqlite::Result<StoredWebhook> {
+    let sql = "SELECT a.uuid, w.uuid, namespace, app_name, name, action, props, ordering, retry
+        FROM webhook w JOIN app a ON a.key = w.app WHERE w.key = ?1";
+    db.prepare_cached(sql)?.query_row((key,), stored)
+}
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<StoredWebhook> {
+    let uuid = |index| row.get::<_, [u8; 16]>(index).map(Uuid::from_bytes);
+    let retry: Option<String> = row.get(8)?;
+    Ok(StoredWebhook {
+        app: uuid(0)?,
+        uuid: uuid(1)?,
+        namespace: row.get(2)?,
+        app_name: row.get(3)?,
+        name: row.get(4)?,
+        action: row.get(5)?,
+        props: Bytes::from(row.get::<_, Vec<u8>>(6)?),
+        ordering: row.get(7)?,
+        retry: retry.and_then(|text| serde_json::from_str(&text).ok()),
+    })
+}
+
+fn insert(db: &Connection, app: i64, webhook: &StoredWebhook) -> rusqlite::Result<i64> {
+    let sql =
+        "INSERT INTO webhook (app, uuid, namespace, app_name, name, action, props, ordering, retry)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let StoredWebhook { app: _, uuid, namespace, app_name, name, action, props, ordering, .. } =
+        webhook;
+    db.prepare_cached(sql)?.execute((
+        app,
+        uuid.as_bytes(),
+        namespace,
+        app_name,
+        name,
+        action,
+        &props[..],
+        ordering,
+        retry_text(webhook),
+    ))?;
+    Ok(db.last_insert_rowid())
+}
+
+fn update(db: &Connection, key: i64, webhook: &StoredWebhook) -> rusqlite::Result<()> {
+    let sql =
+        "UPDATE webhook SET namespace = ?2, app_name = ?3, name = ?4, action = ?5, props = ?6,
+        ordering = ?7, retry = ?8 WHERE key = ?1";
+    let StoredWebhook { namespace, app_name, name, action, props, ordering, .. } = webhook;
+    let retry = retry_text(webhook);
+    db.prepare_cached(sql)?.execute((
+        key,
+        namespace,
+        app_name,
+        name,
+        action,
+        &props[..],
+        ordering,
+        retry,
+    ))?;
+    Ok(())
+}
+
+fn retry_text(webhook: &StoredWebhook) -> Option<String> {
+    // Durations and finite numbers serialize.
+    webhook.retry.as_ref().and_then(|policy| serde_json::to_string(&**policy).ok())
+}
