@@ -16,13 +16,19 @@ impl Moment {
 
     /// The present, by the system's clock.
     pub fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        Self(since.map_or(0, |since| millis(since)))
+        SystemTime::now().into()
     }
 
     /// How long before this an earlier moment was; zero when it was not before.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// What was before 1970 was in 1970.
+impl From<SystemTime> for Moment {
+    fn from(time: SystemTime) -> Self {
+        Self(time.duration_since(UNIX_EPOCH).map_or(0, millis))
     }
 }
 

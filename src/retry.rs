@@ -1,8 +1,13 @@
 //! When a delivery that failed is tried again, and when it is given up. Pure: the time and the chance
 //! of the jitter are parameters.
 
+mod decide;
+mod retry_after;
+
 use std::time::Duration;
 
+pub use decide::{Outcome, decide, is_listener_failing};
+pub use retry_after::{LONGEST_RETRY_AFTER, retry_after};
 use serde::{Deserialize, Serialize};
 
 /// How the attempts of a delivery follow each other.
@@ -43,3 +48,41 @@ impl Default for Policy {
         Self { backoff: Backoff::Schedule(schedule), jitter: 0.2, max_attempts, max_age: None }
     }
 }
+
+impl Policy {
+    /// The wait after an attempt that failed, whose number is given (from 1). `chance` is where in its
+    /// jitter the wait is to be: from -1, the shortest, to 1, the longest.
+    pub fn wait(&self, number: u32, chance: f64) -> Duration {
+        let chance = if chance.is_nan() { 0.0 } else { chance.clamp(-1.0, 1.0) };
+        times(self.backoff.wait(number), 1.0 + self.jitter.clamp(0.0, 1.0) * chance)
+    }
+}
+
+impl Backoff {
+    /// The wait after the attempt of a number, from 1.
+    fn wait(&self, number: u32) -> Duration {
+        let before = number.saturating_sub(1);
+        match self {
+            Self::Schedule(waits) => {
+                let wait = waits.get(before as usize).or(waits.last());
+                wait.copied().unwrap_or_default()
+            }
+            Self::Exponential { initial, multiplier, max } => {
+                let steps = i32::try_from(before).unwrap_or(i32::MAX);
+                times(*initial, multiplier.max(1.0).powi(steps)).min(*max)
+            }
+        }
+    }
+}
+
+/// A time taken so many times; the longest there is when that is too long to be written.
+fn times(time: Duration, factor: f64) -> Duration {
+    // Zero times infinity is no number, and still no time.
+    if time.is_zero() {
+        return time;
+    }
+    Duration::try_from_secs_f64(time.as_secs_f64() * factor).unwrap_or(Duration::MAX)
+}
+
+#[cfg(test)]
+mod tests;
