@@ -2,10 +2,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::Pieces;
+use super::{Pieces, Subject};
 use crate::event::Event;
 use crate::resources::Envelope;
-use crate::routes::Route;
 
 /// The end of the body: `,"api":{...}}`, the same for all calls of an app while its token lasts.
 #[derive(Clone, Debug)]
@@ -25,23 +24,23 @@ impl ApiField {
 
 /// The body of a call: `{"action","props","event","api"}`, or with `listener` in place of
 /// `action`. The sender's JSON and the props are spliced in as they are.
-pub fn body(route: &Route, event: &Event, api: &ApiField) -> Pieces {
-    match route.app.envelope {
-        Envelope::Action => named(br#"{"action":"#, route, event, api),
-        Envelope::Listener => named(br#"{"listener":"#, route, event, api),
+pub fn body(subject: Subject<'_>, event: &Event, api: &ApiField) -> Pieces {
+    match subject.app.envelope {
+        Envelope::Action => named(br#"{"action":"#, subject, event, api),
+        Envelope::Listener => named(br#"{"listener":"#, subject, event, api),
     }
 }
 
-fn named(opening: &[u8], route: &Route, event: &Event, api: &ApiField) -> Pieces {
+fn named(opening: &[u8], subject: Subject<'_>, event: &Event, api: &ApiField) -> Pieces {
     // The action's quotes and escapes, the field names and the pieces around the event fit in 64
     // bytes nearly always; where they do not, the buffer grows.
-    let room = 64 + opening.len() + route.binding.action.len() + api.0.len();
-    let large = Pieces::room_for(&route.binding.props) + Pieces::room_for(&event.body);
+    let room = 64 + opening.len() + subject.action.len() + api.0.len();
+    let large = Pieces::room_for(subject.props) + Pieces::room_for(&event.body);
     let mut body = Pieces::with_capacity(room + large);
     body.push_slice(opening);
-    body.push_slice(&json(&route.binding.action));
+    body.push_slice(&json(subject.action));
     body.push_slice(br#","props":"#);
-    body.push(&route.binding.props);
+    body.push(subject.props);
     body.push_slice(br#","event":"#);
     body.push_slice(event.before);
     body.push(&event.body);

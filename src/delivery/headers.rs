@@ -3,8 +3,8 @@
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use uuid::Uuid;
 
-use super::TraceParent;
-use crate::routes::{Route, Target};
+use super::{Subject, TraceParent};
+use crate::routes::Target;
 
 /// Names an event, in listener calls as in the answers of the trigger port.
 pub const EVENT_ID: HeaderName = HeaderName::from_static("webhook-event-id");
@@ -26,41 +26,48 @@ pub struct Attempt {
     pub number: u32,
 }
 
-/// The headers of one attempt; `sent` are those of the trigger, of which only what the webhook
-/// names is passed on, and what its provider tells about the event in (`told`). The map itself is used again: it has the room that ours need.
+/// The headers of one attempt; `passed` are those of the trigger that are passed on, and its
+/// `traceparent`: see [`passed_on`].
 pub fn listener_headers(
-    route: &Route,
+    subject: Subject<'_>,
     target: &Target,
     attempt: Attempt,
-    sent: HeaderMap,
-    told: &[HeaderName],
+    passed: HeaderMap,
 ) -> HeaderMap {
-    let trace = TraceParent::continue_from(sent.get(TRACEPARENT));
-    let mut headers = passed_on(&route.binding.forward_headers, told, sent);
+    let mut headers = passed;
+    let trace = TraceParent::continue_from(headers.get(TRACEPARENT));
     // Ours come last, and replace: nothing that is passed on can stand in for them.
     headers.insert(HOST, target.authority.clone());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, OPERATOR);
     headers.insert(EVENT_ID, uuid_value(attempt.event));
-    headers.insert(APP_UUID, uuid_value(route.app.uuid));
-    headers.insert(UUID, uuid_value(route.webhook));
-    headers.insert(ACTION, action_value(&route.binding.action));
+    headers.insert(APP_UUID, uuid_value(subject.app.uuid));
+    headers.insert(UUID, uuid_value(subject.webhook));
+    headers.insert(ACTION, action_value(subject.action));
     headers.insert(ATTEMPT, HeaderValue::from(attempt.number));
     headers.insert(TRACEPARENT, trace.to_header());
     headers
 }
 
-/// Of what was sent, what the webhook or its provider names.
-fn passed_on(names: &[HeaderName], told: &[HeaderName], mut sent: HeaderMap) -> HeaderMap {
-    if names.is_empty() && told.is_empty() {
+/// Of the headers of a trigger, what the webhook names, what its provider tells about the event in
+/// (`told`), and `traceparent`. The map itself is used again where it can be: it has the room that
+/// ours need.
+pub fn passed_on(names: &[HeaderName], told: &[HeaderName], mut sent: HeaderMap) -> HeaderMap {
+    let trace = sent.remove(TRACEPARENT);
+    let mut passed = if names.is_empty() && told.is_empty() {
         sent.clear();
-        return sent;
-    }
-    let mut passed = HeaderMap::with_capacity(16);
-    for name in told.iter().chain(names.iter().filter(|name| !told.contains(name))) {
-        for value in sent.get_all(name) {
-            passed.append(name.clone(), value.clone());
+        sent
+    } else {
+        let mut passed = HeaderMap::with_capacity(16);
+        for name in told.iter().chain(names.iter().filter(|name| !told.contains(name))) {
+            for value in sent.get_all(name) {
+                passed.append(name.clone(), value.clone());
+            }
         }
+        passed
+    };
+    if let Some(trace) = trace {
+        passed.insert(TRACEPARENT, trace);
     }
     passed
 }

@@ -8,12 +8,14 @@ mod listener;
 mod outcome;
 mod pieces;
 mod pool;
+mod subject;
 mod trace;
 
 pub use connect::Connector;
 pub use envelope::{ApiField, body};
-pub use headers::{Attempt, EVENT_ID, OPERATOR, listener_headers, uuid_value};
+pub use headers::{Attempt, EVENT_ID, OPERATOR, listener_headers, passed_on, uuid_value};
 pub use listener::Caller;
 pub use outcome::{CallError, ConnectError};
 pub use pieces::Pieces;
+pub use subject::Subject;
 pub use trace::TraceParent;

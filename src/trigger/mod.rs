@@ -28,7 +28,7 @@ pub use budget::Budget;
 pub use failures::Failures;
 
 use crate::app_api::ApiFields;
-use crate::delivery::{self, Attempt, CallError, Caller};
+use crate::delivery::{self, Attempt, CallError, Caller, Subject};
 use crate::event::{self, Event, EventError};
 use crate::guard::Networks;
 use crate::http::{HttpError, Limits, Peer, json_response};
@@ -257,8 +257,10 @@ impl Pipeline {
             return Err(HttpError::unavailable("not_ready", "The webhook is not ready.", RETRY));
         };
         let attempt = Attempt { event: id, number: 1 };
-        let headers = delivery::listener_headers(route, target, attempt, sent, told);
-        let body = delivery::body(route, &event.bytes, &self.api.of(&route.app));
+        let subject = Subject::present(&route.app, route);
+        let passed = delivery::passed_on(&route.binding.forward_headers, told, sent);
+        let headers = delivery::listener_headers(subject, target, attempt, passed);
+        let body = delivery::body(subject, &event.bytes, &self.api.of(&route.app));
         let called = self.caller.call(target, headers, body, route.app.timeout).await;
         called.map_err(|error| call_error(route, id, &error))
     }
