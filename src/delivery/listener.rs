@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::header::RETRY_AFTER;
+use http::response::Parts;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::SendRequest;
@@ -16,7 +17,9 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use super::connect::ONE_OF_SEVERAL;
 use super::pool::Pool;
-use super::{CallError, ConnectError, Connector, Pieces, balance};
+use super::{
+    CallError, ConnectError, Connector, Pieces, REFUSAL_BODY_BYTES, Refusal, balance,
+};
 use crate::routes::{Busy, Endpoint, Endpoints, Origin, Target, Upstream};
 
 /// How much of an answer's body is read so that its connection can be used again.
@@ -59,16 +62,17 @@ impl Caller {
             return Err(CallError::Timeout(limit));
         };
         let Answered { origin, sender, response, _busy } = answer?;
-        let status = response.status();
-        let mut body = response.into_body();
+        let (head, mut body) = response.into_parts();
+        let mut beginning = Beginning::of(head.status);
         if body.is_end_stream() {
             self.pool.put(&origin, sender);
-        } else if before(deadline, is_short(&mut body)).await == Some(true) {
-            // The status has decided: the body is read only to use the connection again. It has what
-            // is left of the attempt's time: a nearer deadline would cost a wake-up for each call.
+        } else if before(deadline, is_short(&mut body, &mut beginning)).await == Some(true) {
+            // The status has decided: the body is read only to use the connection again, and to tell how
+            // a refusal begins. It has what is left of the attempt's time: a nearer deadline would cost a
+            // wake-up for each call.
             self.pool.put(&origin, sender);
         }
-        if status.is_success() { Ok(()) } else { Err(CallError::Status(status)) }
+        if head.status.is_success() { Ok(()) } else { Err(refused(&head, beginning)) }
     }
 
     async fn attempt(
@@ -206,12 +210,42 @@ fn request(target: &Target, headers: HeaderMap, body: Pieces) -> Request<Pieces>
     request
 }
 
-/// Reads and drops a body; false when it is longer than is worth reading, or breaks.
-async fn is_short(body: &mut Incoming) -> bool {
+fn refused(head: &Parts, beginning: Beginning) -> CallError {
+    CallError::Refused(Box::new(Refusal {
+        status: head.status,
+        retry_after: head.headers.get(RETRY_AFTER).cloned(),
+        body: beginning.kept.into(),
+    }))
+}
+
+/// The beginning of a body, as far as it is to be kept.
+struct Beginning {
+    kept: Vec<u8>,
+    most: usize,
+}
+
+impl Beginning {
+    /// Of a success, nothing is kept.
+    fn of(status: StatusCode) -> Self {
+        let most = if status.is_success() { 0 } else { REFUSAL_BODY_BYTES };
+        Self { kept: Vec::new(), most }
+    }
+
+    fn add(&mut self, data: &[u8]) {
+        let room = self.most - self.kept.len();
+        self.kept.extend_from_slice(&data[..data.len().min(room)]);
+    }
+}
+
+/// Reads and drops a body, but for its beginning; false when it is longer than is worth reading, or
+/// breaks.
+async fn is_short(body: &mut Incoming, beginning: &mut Beginning) -> bool {
     let mut read = 0;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return false };
-        read += frame.data_ref().map_or(0, Bytes::len);
+        let Some(data) = frame.data_ref() else { continue };
+        beginning.add(data);
+        read += data.len();
         if read > ANSWER_BODY_BYTES {
             return false;
         }

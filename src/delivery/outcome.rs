@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
 
 /// Why no connection came about, to whomever it was.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,20 @@ pub enum ConnectError {
     Http(#[from] hyper::Error),
 }
 
+/// An answer that was no success.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its header `Retry-After`.
+    pub retry_after: Option<HeaderValue>,
+    /// The beginning of its body: at most [`REFUSAL_BODY_BYTES`].
+    pub body: Bytes,
+}
+
+/// How much of the body of an answer that was no success is kept.
+pub const REFUSAL_BODY_BYTES: usize = 1024;
+
 /// Why the listener did not take the event. For logs and conditions, not for the sender.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -40,8 +55,8 @@ pub enum CallError {
     #[error("the listener gave no valid answer: {0}")]
     Http(#[from] hyper::Error),
     /// It answered, but not 2xx.
-    #[error("the listener answered {0}")]
-    Status(StatusCode),
+    #[error("the listener answered {}", .0.status)]
+    Refused(Box<Refusal>),
     /// It did not answer in time.
     #[error("the listener did not answer within {0:?}")]
     Timeout(Duration),
