@@ -8,6 +8,7 @@ mod guards;
 pub mod identity;
 pub mod input;
 pub mod planner;
+mod reachability;
 pub mod secrets;
 mod services;
 pub mod status;
@@ -18,6 +19,7 @@ pub use input::{
     AppInput, Change, Key, Kind, ObjectRef, ServiceInput, ServicePort, SliceInput, WebhookInput,
 };
 pub use planner::{Planner, Settings, Step};
+pub use reachability::Reachability;
 pub use secrets::SecretInput;
 pub use services::{Reach, Version};
 pub use status::Observed;
