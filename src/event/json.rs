@@ -13,12 +13,21 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// escapes of lone surrogates (RFC 8259, 8.2 leaves those to the receiver). A byte order mark in front, which
 /// RFC 8259, 8.1 lets a parser ignore, is left out: within the listener's call it would be an error.
 pub(super) fn event(body: &Bytes) -> Result<Event, EventError> {
-    let text = match body.strip_prefix(BYTE_ORDER_MARK) {
-        Some(text) => body.slice_ref(text),
-        None => body.clone(),
-    };
+    let text = without_mark(body);
     check(&text)?;
     Ok(splice(text))
+}
+
+/// The event of a body that [`event`] has accepted before.
+pub(super) fn checked(body: &Bytes) -> Event {
+    splice(without_mark(body))
+}
+
+fn without_mark(body: &Bytes) -> Bytes {
+    match body.strip_prefix(BYTE_ORDER_MARK) {
+        Some(text) => body.slice_ref(text),
+        None => body.clone(),
+    }
 }
 
 /// An object stands for itself; any other value needs a name, since `event` is always an object.

@@ -119,6 +119,11 @@ pub fn from_body(content_type: Option<&[u8]>, body: Bytes) -> Result<Event, Even
     }
 }
 
+/// Converts a body that [`from_body`] has found to be JSON, without looking at all of it again.
+pub fn from_checked_json(body: Bytes) -> Event {
+    if body.is_empty() { Event::whole("{}") } else { json::checked(&body) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +156,15 @@ mod tests {
             let body = Bytes::from_static(body);
             assert_eq!(from_body(None, body.clone()).unwrap().to_vec(), event);
             assert_eq!(from_body(Some(b" "), body).unwrap().to_vec(), event);
+        }
+    }
+
+    #[test]
+    fn json_that_was_checked_gives_the_same_event() {
+        for body in ["", "{}", " {\"a\":1}\n", "\u{feff}{}", "[1]", "\u{feff} 1 ", "\"{\""] {
+            let body = Bytes::from_static(body.as_bytes());
+            let event = from_body(Some(b"application/json"), body.clone()).unwrap();
+            assert_eq!(from_checked_json(body), event);
         }
     }
 
