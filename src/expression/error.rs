@@ -48,6 +48,9 @@ pub enum EvaluationError {
     /// The whole is neither true nor false.
     #[error("the result is neither true nor false")]
     NotBool,
+    /// The whole is no text.
+    #[error("the result is no text: string() makes one of a number")]
+    NotText,
 }
 
 impl EvaluationError {

@@ -87,6 +87,17 @@ impl Expression {
             _ => Err(EvaluationError::NotBool),
         }
     }
+
+    /// Evaluates an expression that has to be a text.
+    ///
+    /// # Errors
+    /// When it is none, or cannot be evaluated. No error repeats anything of the inputs.
+    pub fn text(&self, inputs: Inputs<'_>) -> Result<String, EvaluationError> {
+        match evaluate::evaluate(&self.node, inputs)? {
+            Value::Text(text) => Ok(text.to_string()),
+            _ => Err(EvaluationError::NotText),
+        }
+    }
 }
 
 /// Expressions are the same when they are written the same.

@@ -7,15 +7,25 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
-fn holds_over(source: &str, event: &str) -> Result<bool, EvaluationError> {
-    let expression =
-        Expression::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
-    expression.holds(Inputs {
+fn compiled(source: &str) -> Expression {
+    Expression::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"))
+}
+
+fn inputs(event: &str) -> Inputs<'_> {
+    Inputs {
         event: event.as_bytes(),
         headers: br#"{"x-github-event":"push","accept":"a, b"}"#,
         props: br#"{"userId":1}"#,
         query: br#"{"tenant":"a","tag":["x","y"]}"#,
-    })
+    }
+}
+
+fn holds_over(source: &str, event: &str) -> Result<bool, EvaluationError> {
+    compiled(source).holds(inputs(event))
+}
+
+fn text_over(source: &str, event: &str) -> Result<String, EvaluationError> {
+    compiled(source).text(inputs(event))
 }
 
 const EVENT: &str = r#" { "type" : "paid", "amount": 120, "rate": 0.5, "ok": true, "none": null,
@@ -151,6 +161,28 @@ fn what_cannot_be_evaluated_is_an_error_and_never_false() {
         let result = holds_over(source, EVENT);
         assert!(matches!(result, Err(WrongType(_))), "{source}: {result:?}");
     }
+}
+
+#[test]
+fn a_text_is_given_as_it_is_and_nothing_else_is_one() {
+    use EvaluationError::*;
+    for (source, text) in [
+        ("event.type", Ok("paid")),
+        ("event.customer.tags[1]", Ok("é\n")),
+        ("event.type + '/' + string(event.customer.id)", Ok("paid/7")),
+        ("headers['x-github-event']", Ok("push")),
+        ("has(event.missing) ? event.missing : ''", Ok("")),
+        ("event.amount", Err(NotText)),
+        ("event.ok", Err(NotText)),
+        ("event.none", Err(NotText)),
+        ("event.customer", Err(NotText)),
+        ("event.lone", Err(InvalidText)),
+        ("event.missing", Err(NoSuchField("missing".into()))),
+    ] {
+        assert_eq!(text_over(source, EVENT), text.map(String::from), "{source}");
+    }
+    let costly = "event.a.all(x, event.a.all(y, event.a.all(z, x == y))) ? 'a' : 'b'";
+    assert_eq!(text_over(costly, &ones(100_000)), Err(TooCostly));
 }
 
 #[test]
