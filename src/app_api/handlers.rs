@@ -128,6 +128,7 @@ fn resource(app: &Key, key: &Key, new: NewWebhook) -> Webhook {
         forward_headers: Vec::new(),
         source_ranges: Vec::new(),
         rate_limit: None,
+        dedup: None,
         filter: None,
         delivery: None,
     };

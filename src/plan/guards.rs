@@ -67,6 +67,7 @@ fn compiled(filter: &str) -> Result<Arc<Expression>, Fault> {
     Ok(Arc::new(compiled))
 }
 
-fn invalid(message: String) -> Fault {
+/// A mistake that the schema of the resources should have kept out.
+pub(super) fn invalid(message: String) -> Fault {
     Fault { reason: "Invalid", message }
 }

@@ -13,9 +13,10 @@ use uuid::Uuid;
 
 use super::guards::{self, Fault};
 use super::secrets::SecretInput;
-use super::{Observed, duration};
+use super::{Observed, delivery, duration};
 use crate::resources::verify::VerifyEntry;
 use crate::resources::{Envelope, Listener, Scheme, Webhook, WebhookApp};
+use crate::retry::Policy;
 use crate::routes::{Binding, Delivery};
 
 /// Namespace and name of an object.
@@ -168,6 +169,10 @@ pub struct AppSpec {
     pub envelope: Envelope,
     /// `spec.listener.timeout`.
     pub timeout: Duration,
+    /// `spec.delivery.concurrency`.
+    pub concurrency: usize,
+    /// `spec.delivery.retry`.
+    pub retry: Arc<Policy>,
     /// `spec.serviceAccounts`.
     pub service_accounts: Vec<String>,
 }
@@ -402,8 +407,13 @@ fn tcp_port(name: Option<&str>, protocol: Option<&str>, port: i32) -> Option<Ser
 
 fn app_spec(app: &WebhookApp) -> Result<AppSpec, Arc<str>> {
     // Without `..`, so that a new field cannot be forgotten here.
-    let crate::resources::WebhookAppSpec { uuid, environment_id, listener, service_accounts } =
-        &app.spec;
+    let crate::resources::WebhookAppSpec {
+        uuid,
+        environment_id,
+        listener,
+        delivery,
+        service_accounts,
+    } = &app.spec;
     let Listener { service, url, envelope, timeout } = listener;
     let endpoint = match (service, url) {
         (Some(service), None) => Endpoint::Service {
@@ -415,12 +425,16 @@ fn app_spec(app: &WebhookApp) -> Result<AppSpec, Arc<str>> {
         (None, Some(url)) => Endpoint::Url(url.as_str().into()),
         _ => return Err("spec.listener: exactly one of service and url must be set".into()),
     };
+    let (concurrency, retry) =
+        delivery::of_app(delivery.as_ref()).map_err(|fault| fault.message)?;
     Ok(AppSpec {
         uuid: parse_uuid(uuid.as_deref())?,
         environment_id: *environment_id,
         endpoint,
         envelope: *envelope,
         timeout: duration::parse(timeout).ok_or("spec.listener.timeout is not a duration")?,
+        concurrency,
+        retry,
         service_accounts: service_accounts.clone(),
     })
 }
@@ -441,14 +455,17 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         source_ranges,
         rate_limit,
         filter,
-        delivery: _, // Sync is the only mode
+        dedup,
+        delivery,
     } = &webhook.spec;
     let forward_headers = forward_headers.iter().map(|name| name.parse());
     let guards =
         guards::guards(source_ranges, rate_limit.as_ref(), cloud_events_origins, filter.as_deref());
-    let (guards, fault) = match guards {
-        Ok(guards) => (guards, None),
-        Err(fault) => (None, Some(Arc::new(fault))),
+    let delivery = delivery::of_webhook(delivery.as_ref(), dedup.as_ref(), verify);
+    let (guards, delivery, fault) = match (guards, delivery) {
+        (Ok(guards), Ok(delivery)) => (guards, delivery, None),
+        // No trigger is taken: nothing is asked of it, and none is on its way.
+        (Err(fault), _) | (_, Err(fault)) => (None, Delivery::default(), Some(Arc::new(fault))),
     };
     let binding = Binding {
         action: action.as_str().into(),
@@ -458,7 +475,7 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         forward_headers: forward_headers
             .collect::<Result<_, _>>()
             .map_err(|_| "spec.forwardHeaders has an invalid header name")?,
-        delivery: Delivery::default(),
+        delivery,
         guards,
     };
     Ok(WebhookSpec {

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod decide;
+mod delivery;
 pub mod duration;
 pub mod endpoints;
 mod guards;

@@ -342,8 +342,8 @@ impl Planner {
             target,
             envelope: spec.map_or(Envelope::default(), |spec| spec.envelope),
             timeout: spec.map_or(Duration::ZERO, |spec| spec.timeout),
-            concurrency: 16,
-            retry: Arc::default(),
+            concurrency: spec.map_or(1, |spec| spec.concurrency),
+            retry: spec.map_or_else(Arc::default, |spec| spec.retry.clone()),
             load: state.load.clone(),
         };
         (verdict, Some(Arc::new(app)), ready)

@@ -2,15 +2,15 @@
 
 pub mod conditions;
 pub mod crds;
+mod delivery;
 mod schema;
 pub mod validate;
 pub mod verify;
 pub mod webhook;
 pub mod webhook_app;
 
-pub use webhook::{
-    Delivery, DeliveryMode, Ordering, RateLimit, Webhook, WebhookSpec, WebhookStatus,
-};
+pub use delivery::{AppDelivery, Dedup, Delivery, DeliveryMode, Ordering, Retry};
+pub use webhook::{RateLimit, Webhook, WebhookSpec, WebhookStatus};
 pub use webhook_app::{
     Envelope, Listener, Scheme, ServiceReference, WebhookApp, WebhookAppSpec, WebhookAppStatus,
 };

@@ -118,6 +118,35 @@ pub fn origins(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// A duration as CEL's `duration()` reads it, within bounds.
+fn duration(least: &str, most: &str) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 2,
+        "maxLength": 16,
+        "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$",
+        "x-kubernetes-validations": [{
+            "rule": format!("duration(self) >= duration('{least}') && duration(self) <= duration('{most}')"),
+            "message": format!("must be from {least} to {most}"),
+        }],
+    })
+}
+
+/// A wait between two attempts.
+pub fn wait(_: &mut SchemaGenerator) -> Schema {
+    duration("100ms", "720h")
+}
+
+/// Waits between attempts.
+pub fn waits(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "array", "minItems": 1, "maxItems": 32, "items": wait(generator)})
+}
+
+/// For how long something about an event counts.
+pub fn age(_: &mut SchemaGenerator) -> Schema {
+    duration("1s", "720h")
+}
+
 /// Conditions, one a type (the API conventions' list map).
 pub fn conditions(generator: &mut SchemaGenerator) -> Schema {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

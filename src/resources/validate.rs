@@ -296,6 +296,7 @@ fn faults(error: &jsonschema::ValidationError<'_>) -> Vec<String> {
         Kind::Type { .. } => format!("must be of type {}", type_names(error)),
         Kind::MinLength { limit } => format!("must be at least {}", counted(*limit, "character")),
         Kind::MaxLength { limit } => format!("must be at most {}", counted(*limit, "character")),
+        Kind::MinItems { limit } => format!("must have at least {}", counted(*limit, "item")),
         Kind::MaxItems { limit } => format!("must have at most {}", counted(*limit, "item")),
         Kind::Minimum { limit } => format!("must be at least {}", integral(limit)),
         Kind::Maximum { limit } => format!("must be at most {}", integral(limit)),

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::delivery::{Dedup, Delivery};
 use super::verify::VerifyEntry;
 use super::{DEFAULT_MAX_BODY_BYTES, schema};
 
@@ -34,7 +35,9 @@ use super::{DEFAULT_MAX_BODY_BYTES, schema};
     validation = Rule::new("has(self.uuid) == has(oldSelf.uuid) && (!has(self.uuid) || self.uuid == oldSelf.uuid)")
         .message("uuid is immutable: it is part of the webhook's URL"),
     validation = Rule::new("self.app == oldSelf.app")
-        .message("app is immutable: make a new webhook for another app")
+        .message("app is immutable: make a new webhook for another app"),
+    validation = Rule::new("!has(self.dedup) || !has(self.delivery) || self.delivery.mode != 'Sync'")
+        .message("dedup needs delivery.mode Queued: with Sync no event is stored to compare with")
 )]
 pub struct WebhookSpec {
     /// The `WebhookApp` of the same namespace that this webhook belongs to. Immutable.
@@ -89,6 +92,11 @@ pub struct WebhookSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<RateLimit>")]
     pub rate_limit: Option<RateLimit>,
+    /// What makes two events the same one, sent twice: the second is answered with the id of the first.
+    /// By default it is the delivery id of the provider that `verify` names, for 24h.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<Dedup>")]
+    pub dedup: Option<Dedup>,
     /// How events reach the listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<Delivery>")]
@@ -106,35 +114,6 @@ pub struct RateLimit {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<i32>", range(min = 1, max = 1_000_000))]
     pub burst: Option<i32>,
-}
-
-/// How events reach the listener.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Delivery {
-    /// `Sync`: the listener is called while the sender waits, once.
-    #[serde(default)]
-    pub mode: DeliveryMode,
-}
-
-/// When the sender gets its answer.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeliveryMode {
-    /// After the listener answered.
-    #[default]
-    Sync,
-    /// As soon as the event is on stable storage.
-    Queued,
-}
-
-/// Whether the events of a webhook may overtake each other.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ordering {
-    /// They may.
-    #[default]
-    Parallel,
-    /// Each waits until the one before succeeded or died.
-    Fifo,
 }
 
 /// What the operator observed of a `Webhook`.

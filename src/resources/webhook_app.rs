@@ -6,6 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::delivery::AppDelivery;
 use super::schema;
 
 /// An app that receives webhooks, and the HTTP endpoint that its triggers are carried to.
@@ -43,6 +44,10 @@ pub struct WebhookAppSpec {
     pub environment_id: i64,
     /// Where the app's triggers are carried to.
     pub listener: Listener,
+    /// How queued events of the app's webhooks reach the listener.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<AppDelivery>")]
+    pub delivery: Option<AppDelivery>,
     /// ServiceAccounts of this namespace that may call the app API as this app.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::service_accounts")]
@@ -138,7 +143,8 @@ pub struct WebhookAppStatus {
     /// The generation that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling` and `Stalled`, as kstatus reads them.
+    /// `Ready`, `Reconciling` and `Stalled`, as kstatus reads them; and, as soon as something was
+    /// queued, `ListenerReachable`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

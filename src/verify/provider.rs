@@ -57,6 +57,14 @@ impl Provider {
     pub fn named(name: &str) -> Option<&'static Self> {
         PROVIDERS.iter().find(|provider| provider.name == name)
     }
+
+    /// Whether its requests may say what the provider calls the delivery.
+    pub fn names_deliveries(&self) -> bool {
+        let is_signed = |scheme: &Scheme<'_>| {
+            matches!(scheme, Scheme::Signature(Signature { id: Some(_), .. }))
+        };
+        self.delivery.is_some() || self.schemes.iter().any(is_signed)
+    }
 }
 
 /// Every provider, and the two generic types that have no options.

@@ -69,6 +69,20 @@ fn admit(object: &mut Value, before: Option<&Value>) -> Result<(), String> {
 
 const UUID: &str = "14361375-54d4-4ddb-8d2d-0dd212e13cd1";
 
+fn delivery(delivery: Value) -> Value {
+    webhook(json!({"delivery": delivery}))
+}
+
+/// Of a queued webhook.
+fn retry(retry: Value) -> Value {
+    delivery(json!({"mode": "Queued", "retry": retry}))
+}
+
+/// Of a queued webhook.
+fn dedup(dedup: Value) -> Value {
+    webhook(json!({"delivery": {"mode": "Queued"}, "dedup": dedup}))
+}
+
 #[test]
 fn good_objects_pass() {
     let good = [
@@ -112,6 +126,24 @@ fn good_objects_pass() {
         webhook(json!({"rateLimit": {"requestsPerSecond": 1, "burst": 1_000_000}})),
         webhook(json!({"rateLimit": {"requestsPerSecond": 50, "burst": null}})),
         webhook(json!({"rateLimit": null})),
+        delivery(json!({"mode": "Queued", "ordering": "Fifo", "retry": null})),
+        delivery(json!({"mode": "Sync", "ordering": "Parallel", "retry": null})),
+        retry(json!({})),
+        retry(json!({"maxAttempts": 100, "jitter": 1, "maxAge": "720h"})),
+        retry(json!({"schedule": ["100ms", "1h30m", "0.5h", "720h"], "jitter": 0, "maxAge": "1s"})),
+        retry(json!({"schedule": vec!["1s"; 32], "maxAttempts": 1})),
+        retry(json!({"initialInterval": "1h", "multiplier": 1})),
+        retry(json!({"maxInterval": "5s", "multiplier": 1.5})),
+        retry(json!({"initialInterval": "2h", "maxInterval": "2h", "schedule": null})),
+        dedup(json!({"header": "X-Id"})),
+        dedup(json!({"header": "X-Id", "key": null, "window": "1s"})),
+        dedup(json!({"key": "event.id", "window": "720h"})),
+        webhook(json!({"dedup": {"header": "X-Id"}, "delivery": null})),
+        webhook(json!({"dedup": null, "delivery": {"mode": "Sync"}})),
+        app_with(json!({"delivery": {}})),
+        app_with(json!({"delivery": null})),
+        app_with(json!({"delivery": {"concurrency": 1, "retry": {"schedule": ["1s"]}}})),
+        app_with(json!({"delivery": {"concurrency": 256, "retry": null}})),
     ];
     for mut object in good {
         let shown = object.to_string();
@@ -127,6 +159,9 @@ fn each_rule_refuses_its_case_and_says_which_field_is_at_fault() {
     let port = |fault: &str| format!("spec.listener.service.port: Invalid value: {fault}");
     let one_of = "spec.listener: Invalid value: exactly one of service and url must be set";
     let uuid_rule = "spec.uuid: Invalid value: must match";
+    let exclude = "spec.delivery.retry: Invalid value: schedule and initialInterval, multiplier, maxInterval exclude each other";
+    let longer = "spec.delivery.retry: Invalid value: initialInterval (5s by default) must not be longer than maxInterval (1h by default)";
+    let one_key = "spec.dedup: Invalid value: exactly one of header and key must be set";
     let cases = [
         (app(json!({})), one_of),
         (app(json!({"service": {"name": "shop", "port": 1}, "url": "http://a"})), one_of),
@@ -251,6 +286,54 @@ fn each_rule_refuses_its_case_and_says_which_field_is_at_fault() {
             rate(json!({"requestsPerSecond": 1, "burst": 1_000_001})),
             "spec.rateLimit.burst: Invalid value: must be at most 1000000",
         ),
+        (delivery(json!({"ordering": "Random"})), "spec.delivery.ordering: Unsupported value"),
+        (delivery(json!({"mode": "Sync", "ordering": "Fifo"})), "ordering Fifo needs mode Queued"),
+        (delivery(json!({"mode": "Sync", "retry": {}})), "retry needs mode Queued"),
+        (retry(json!({"maxAttempts": 0})), "spec.delivery.retry.maxAttempts: Invalid value"),
+        (retry(json!({"maxAttempts": 101})), "maxAttempts: Invalid value: must be at most 100"),
+        (retry(json!({"schedule": []})), "schedule: Invalid value: must have at least 1 item"),
+        (retry(json!({"schedule": vec!["1s"; 33]})), "must have at most 32 items"),
+        (retry(json!({"schedule": ["1s", "99ms"]})), "schedule[1]: Invalid value: must be from"),
+        (retry(json!({"schedule": ["721h"]})), "schedule[0]: Invalid value: must be from 100ms"),
+        (retry(json!({"schedule": ["1d"]})), "schedule[0]: Invalid value: must match"),
+        (retry(json!({"schedule": ["5s"], "initialInterval": "1s"})), exclude),
+        (retry(json!({"schedule": ["5s"], "multiplier": 2})), exclude),
+        (retry(json!({"schedule": ["5s"], "maxInterval": "1h"})), exclude),
+        (retry(json!({"initialInterval": "61m"})), longer),
+        (retry(json!({"maxInterval": "4s"})), longer),
+        (retry(json!({"initialInterval": "0s"})), "retry.initialInterval: Invalid value: must be"),
+        (retry(json!({"maxInterval": "721h"})), "retry.maxInterval: Invalid value: must be from"),
+        (retry(json!({"multiplier": 0.9})), "multiplier: Invalid value: must be at least 1"),
+        (retry(json!({"multiplier": 100.5})), "multiplier: Invalid value: must be at most 100"),
+        (retry(json!({"jitter": -0.1})), "jitter: Invalid value: must be at least 0"),
+        (retry(json!({"jitter": 1.1})), "jitter: Invalid value: must be at most 1"),
+        (retry(json!({"jitter": "0.1"})), "jitter: Invalid value: must be of type number"),
+        (retry(json!({"maxAge": "0s"})), "maxAge: Invalid value: must be from 1s to 720h"),
+        (retry(json!({"maxAge": "721h"})), "maxAge: Invalid value: must be from 1s to 720h"),
+        (dedup(json!({})), one_key),
+        (dedup(json!({"header": "X-Id", "key": "event.id"})), one_key),
+        (dedup(json!({"header": "X Id"})), "spec.dedup.header: Invalid value: must match"),
+        (dedup(json!({"key": ""})), "spec.dedup.key: Invalid value: must be at least 1 character"),
+        (dedup(json!({"key": "é".repeat(4097)})), "must be at most 4096 characters"),
+        (dedup(json!({"key": "a", "window": "0.5s"})), "window: Invalid value: must be from 1s"),
+        (dedup(json!({"key": "a", "window": "721h"})), "window: Invalid value: must be from 1s"),
+        (
+            webhook(json!({"dedup": {"key": "event.id"}, "delivery": {"mode": "Sync"}})),
+            "spec: Invalid value: dedup needs delivery.mode Queued",
+        ),
+        (
+            app_with(json!({"delivery": {"concurrency": 0}})),
+            "spec.delivery.concurrency: Invalid value: must be at least 1",
+        ),
+        (
+            app_with(json!({"delivery": {"concurrency": 257}})),
+            "spec.delivery.concurrency: Invalid value: must be at most 256",
+        ),
+        (app_with(json!({"delivery": {"retry": {"schedule": ["5s"], "multiplier": 2}}})), exclude),
+        (
+            app_with(json!({"delivery": {"mode": "Queued"}})),
+            r#"unknown field "spec.delivery.mode""#,
+        ),
         (webhook(json!({"delivery": {"mode": "Later"}})), "spec.delivery.mode: Unsupported value"),
         (webhook(json!({"delivery": {"speed": 1}})), r#"unknown field "spec.delivery.speed""#),
         (webhook(json!({"colour": "red"})), r#"unknown field "spec.colour""#),
@@ -366,8 +449,8 @@ fn every_rule_of_the_definitions_compiles_and_can_be_evaluated() {
         schema.validations.len() + branches.map(compiled).sum::<usize>()
     }
     let rules = |validator: &Validator| compiled(&validator.rules);
-    assert_eq!(rules(&Validator::webhook_app()), 4);
-    assert_eq!(rules(&Validator::webhook()), 15);
+    assert_eq!(rules(&Validator::webhook_app()), 10);
+    assert_eq!(rules(&Validator::webhook()), 26);
 }
 
 #[test]
