@@ -10,6 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::watch;
 
+use crate::store;
+
 pub use metrics::Metrics;
 
 /// What the admin port tells.
@@ -19,24 +21,43 @@ pub struct Health {
     pub metrics: Metrics,
     /// True once the server is stopping.
     pub stopping: watch::Receiver<bool>,
+    /// How the store of the queue is.
+    pub store: watch::Receiver<store::Health>,
 }
 
 /// `/livez` and `/readyz`, as Kubernetes names them, and `/metrics` for Prometheus.
 pub fn router(health: Health) -> Router {
     Router::new()
-        .route("/livez", get(|| async { "ok" }))
+        .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(health)
 }
 
-async fn readyz(State(health): State<Health>) -> (StatusCode, &'static str) {
+/// A store that failed comes back with a new process alone: Kubernetes starts one when this says so.
+async fn livez(State(health): State<Health>) -> (StatusCode, String) {
+    match store_failure(&health) {
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+        None => (StatusCode::OK, "ok".into()),
+    }
+}
+
+fn store_failure(health: &Health) -> Option<String> {
+    match &*health.store.borrow() {
+        store::Health::Failed(why) => Some(format!("the store failed: {why}")),
+        store::Health::Serving | store::Health::Full => None,
+    }
+}
+
+async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
     if *health.stopping.borrow() {
-        (StatusCode::SERVICE_UNAVAILABLE, "stopping")
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping".into())
+    } else if let Some(why) = store_failure(&health) {
+        (StatusCode::SERVICE_UNAVAILABLE, why)
     } else if !*health.metrics.synced.borrow() {
-        (StatusCode::SERVICE_UNAVAILABLE, "routes are not synced yet")
+        (StatusCode::SERVICE_UNAVAILABLE, "routes are not synced yet".into())
     } else {
-        (StatusCode::OK, "ok")
+        (StatusCode::OK, "ok".into())
     }
 }
 

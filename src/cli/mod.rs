@@ -5,6 +5,7 @@ mod demo;
 pub mod listen;
 mod options;
 mod output;
+mod queue;
 mod run;
 mod serve;
 mod signals;

@@ -10,6 +10,7 @@ use clap::Args;
 use ipnet::IpNet;
 use rustls::ServerConfig;
 
+use super::queue::QueueArgs;
 use crate::guard::Networks;
 use crate::http::{Acceptor, CertificateFiles, Limits};
 use crate::plan::address::AddressPolicy;
@@ -34,6 +35,8 @@ pub struct ServeArgs {
     pub limits: LimitArgs,
     #[command(flatten)]
     pub tls: TlsArgs,
+    #[command(flatten)]
+    pub queue: QueueArgs,
     /// Networks of the proxies before the trigger port: their X-Forwarded-For says where a trigger
     /// comes from
     #[arg(
@@ -183,10 +186,12 @@ pub fn base_url(text: &str) -> Result<String, String> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-/// A duration such as `500ms`, `10s` or `5m`.
+/// A duration such as `500ms`, `10s`, `5m`, `2h` or `7d`.
 pub fn time(text: &str) -> Result<Duration, String> {
-    let parsed = duration::parse(text).filter(|time| !time.is_zero());
-    parsed.ok_or_else(|| "must be a duration such as 500ms, 10s or 5m".into())
+    let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+    let days = days.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60));
+    let parsed = days.or_else(|| duration::parse(text)).filter(|time| !time.is_zero());
+    parsed.ok_or_else(|| "must be a duration such as 500ms, 10s, 5m, 2h or 7d".into())
 }
 
 /// A duration that may be zero.
@@ -195,7 +200,7 @@ fn time_or_none(text: &str) -> Result<Duration, String> {
 }
 
 /// A positive number, with `Ki`, `Mi` or `Gi` after it if wanted.
-fn bytes(text: &str) -> Result<usize, String> {
+pub fn bytes(text: &str) -> Result<usize, String> {
     let units = [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30)];
     let split = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)));
     let (number, factor) = split.unwrap_or((text, 1));

@@ -37,6 +37,9 @@ pub struct RunArgs {
         value_name = "NAME"
     )]
     watch_namespaces: Vec<String>,
+    /// Where the queue is kept: a volume of this replica alone, which stays when its pod goes
+    #[arg(long, env = "WEBHOOK_OPERATOR_DATA_DIR", value_name = "DIR", default_value = "./data")]
+    data_dir: PathBuf,
     /// The public port: triggers
     #[arg(
         long,
@@ -96,6 +99,7 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
         app_api: args.app_api_addr,
         admin: args.admin_addr,
     };
+    let queue = args.serve.queue.open(&args.data_dir)?;
     let bound = serve::bind(ports, args.serve.threads())?;
     let ports = bound.addresses;
     let scheme = args.serve.tls.scheme();
@@ -115,6 +119,7 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
     let mut source = kubernetes.start(&brain, stop.clone());
     let parts = Parts {
         store: Arc::new(kubernetes.webhooks(&brain)),
+        queue,
         brain,
         tokens,
         reviewer: Some(Arc::new(kubernetes.tokens())),

@@ -25,8 +25,10 @@ use crate::app_api::{self, ApiFields, AppApi, Tokens};
 use crate::delivery::{Caller, Connector};
 use crate::http::{Acceptor, Drain, Limits, Peer, Phase, phases};
 use crate::key_sets;
+use crate::moment::Moment;
 use crate::plan::address::AddressPolicy;
 use crate::source::{Brain, TokenReviewer, WebhookStore};
+use crate::store::Store;
 use crate::trigger::{Budget, Failures, Pipeline, Shared};
 
 /// Connections that wait to be accepted, on each listener.
@@ -50,6 +52,8 @@ pub struct Parts {
     pub brain: Arc<Brain>,
     /// Where webhooks are made and deleted.
     pub store: Arc<dyn WebhookStore>,
+    /// Where events are kept that are delivered later.
+    pub queue: Arc<dyn Store>,
     /// The app API's own tokens.
     pub tokens: Arc<Tokens>,
     /// Who knows tokens of ServiceAccounts, in a cluster.
@@ -143,7 +147,8 @@ impl Running {
             draining: draining(phase.clone()),
             max_body_bytes: args.limits.max_body_bytes,
             external_url: parts.brain.planner().external_url().to_owned(),
-            clock: now,
+            clock: Moment::now,
+            store: parts.queue.clone(),
             trusted_proxies: args.trusted_proxies(),
             failures: Failures::new(Instant::now()),
         });
@@ -183,7 +188,7 @@ impl Running {
             synced: parts.synced,
             leading: parts.leading,
         };
-        let admin = admin::router(Health { metrics, stopping: stop });
+        let admin = admin::router(Health { metrics, stopping: stop, store: parts.queue.health() });
         let (triggers, caller) = pipeline();
         tokio::spawn(caller.sweep());
         let app_api =

@@ -171,6 +171,7 @@ impl Standalone {
             reach: Reach::Address,
         };
         let identity = files::identity_key(&args.data_dir)?;
+        let queue = args.serve.queue.open(&args.data_dir)?;
         let tokens = Arc::new(Tokens::new(&identity));
         let settings = Settings { external_url, listeners, identity, key_sets: Arc::default() };
         let brain = Arc::new(Brain::new(settings, Arc::default()));
@@ -181,6 +182,7 @@ impl Standalone {
         let parts = Parts {
             brain: brain.clone(),
             store: files.clone(),
+            queue,
             tokens,
             reviewer: None,
             app_api_url,

@@ -3,6 +3,7 @@
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use uuid::Uuid;
 
+use super::trace::TRACEPARENT;
 use super::{Subject, TraceParent};
 use crate::routes::Target;
 
@@ -15,7 +16,6 @@ const APP_UUID: HeaderName = HeaderName::from_static("webhook-app-uuid");
 const UUID: HeaderName = HeaderName::from_static("webhook-uuid");
 const ACTION: HeaderName = HeaderName::from_static("webhook-action");
 const ATTEMPT: HeaderName = HeaderName::from_static("webhook-attempt");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Which attempt of which event a call is.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,6 @@ pub fn listener_headers(
     passed: HeaderMap,
 ) -> HeaderMap {
     let mut headers = passed;
-    let trace = TraceParent::continue_from(headers.get(TRACEPARENT));
     // Ours come last, and replace: nothing that is passed on can stand in for them.
     headers.insert(HOST, target.authority.clone());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -45,7 +44,7 @@ pub fn listener_headers(
     headers.insert(UUID, uuid_value(subject.webhook));
     headers.insert(ACTION, action_value(subject.action));
     headers.insert(ATTEMPT, HeaderValue::from(attempt.number));
-    headers.insert(TRACEPARENT, trace.to_header());
+    TraceParent::continue_in(&mut headers);
     headers
 }
 

@@ -17,9 +17,7 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use super::connect::ONE_OF_SEVERAL;
 use super::pool::Pool;
-use super::{
-    CallError, ConnectError, Connector, Pieces, REFUSAL_BODY_BYTES, Refusal, balance,
-};
+use super::{CallError, ConnectError, Connector, Pieces, REFUSAL_BODY_BYTES, Refusal, balance};
 use crate::routes::{Busy, Endpoint, Endpoints, Origin, Target, Upstream};
 
 /// How much of an answer's body is read so that its connection can be used again.

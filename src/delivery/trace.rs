@@ -1,6 +1,9 @@
 //! `traceparent` (W3C Trace Context, level 1): the sender's trace goes on, or a new one begins.
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The header's name.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The header's value for the listener call.
 #[derive(Clone, Debug)]
@@ -13,6 +16,12 @@ impl TraceParent {
     /// Continues the sender's trace where its header is valid (section 3.2.2), else begins one.
     pub fn continue_from(header: Option<&HeaderValue>) -> Self {
         header.and_then(|value| Self::parse(value.as_bytes())).unwrap_or_else(Self::begin)
+    }
+
+    /// Puts a trace into headers: the one that is in them, or a new one.
+    pub fn continue_in(headers: &mut HeaderMap) {
+        let trace = Self::continue_from(headers.get(TRACEPARENT)).to_header();
+        headers.insert(TRACEPARENT, trace);
     }
 
     /// The value, with a span of our own as the parent.

@@ -7,6 +7,9 @@ use super::{Event, EventError};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// What stands before a value that is no object.
+pub(super) const VALUE: &[u8] = br#"{"_json":"#;
+
 /// The event of a body that must be one JSON text (RFC 8259) in UTF-8.
 ///
 /// What the grammar allows passes unchanged, surrounding whitespace included: numbers of any size, duplicate keys, and
@@ -35,7 +38,7 @@ fn splice(text: Bytes) -> Event {
     if text.trim_ascii_start().starts_with(b"{") {
         return Event::whole(text);
     }
-    Event { before: br#"{"_json":"#, body: text, after: b"}" }
+    Event { before: VALUE, body: text, after: b"}" }
 }
 
 fn check(text: &[u8]) -> Result<(), EventError> {

@@ -69,6 +69,13 @@ impl Event {
         }
     }
 
+    /// Whether this is the JSON of a body, spliced from it: [`from_checked_json`] makes it again.
+    pub fn is_json_of(&self, body: &Bytes) -> bool {
+        let (ours, all) = (self.body.as_ptr_range(), body.as_ptr_range());
+        let is_part = all.start <= ours.start && ours.end <= all.end && !ours.is_empty();
+        is_part && (self.before.is_empty() || self.before == json::VALUE)
+    }
+
     /// An event whose text is the body alone.
     fn whole(body: impl Into<Bytes>) -> Self {
         Self { before: b"", body: body.into(), after: b"" }

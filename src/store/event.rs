@@ -48,13 +48,11 @@ pub struct Content {
     pub body: Bytes,
 }
 
-/// How a stored body becomes the JSON of `event`. JSON was checked when it came: it need not be again.
+/// How a stored body becomes the JSON of `event`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// It is a JSON object.
-    Object,
-    /// It is another JSON value.
-    Value,
+    /// It is JSON, and was checked when it came: it need not be again.
+    Json,
     /// It is converted by its content type.
     Converted,
 }

@@ -29,14 +29,8 @@ enum FilterError {
 pub fn passes(route: &Route, head: &Parts, event: &Event, id: Uuid) -> Result<bool, HttpError> {
     let guards = route.binding.guards.as_deref();
     let Some(filter) = guards.and_then(|guards| guards.filter.as_ref()) else { return Ok(true) };
-    holds(filter, &route.binding.props, head, event).map_err(|error| {
-        tracing::warn!(
-            namespace = &*route.app.namespace,
-            webhook = &*route.name,
-            event = %id,
-            %error,
-            "the filter of a webhook could not be evaluated"
-        );
+    with_inputs(filter, route, head, event, |inputs| filter.holds(inputs)).map_err(|error| {
+        unanswered(route, id, &error, "the filter of a webhook could not be evaluated");
         HttpError::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "filter_error",
@@ -45,17 +39,46 @@ pub fn passes(route: &Route, head: &Parts, event: &Event, id: Uuid) -> Result<bo
     })
 }
 
-fn holds(
-    filter: &Expression,
-    props: &[u8],
+/// The text that an expression gives for an event.
+///
+/// # Errors
+/// 422, when it gives none. The sender learns no more, the log learns why.
+pub fn text(
+    expression: &Expression,
+    route: &Route,
     head: &Parts,
     event: &Event,
-) -> Result<bool, FilterError> {
-    // What a filter does not look at is not made.
-    let headers = if filter.uses(Variable::Headers) { headers(&head.headers) } else { Vec::new() };
-    let query = if filter.uses(Variable::Query) { query(head)? } else { Vec::new() };
+    id: Uuid,
+) -> Result<String, HttpError> {
+    with_inputs(expression, route, head, event, |inputs| expression.text(inputs)).map_err(|error| {
+        unanswered(route, id, &error, "the duplicate key of an event could not be evaluated");
+        HttpError::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "dedup_error",
+            "The webhook's duplicate key could not be evaluated for this event.",
+        )
+    })
+}
+
+fn unanswered(route: &Route, id: Uuid, error: &FilterError, what: &str) {
+    let (namespace, webhook) = (&*route.app.namespace, &*route.name);
+    tracing::warn!(namespace, webhook, event = %id, %error, "{what}");
+}
+
+fn with_inputs<T>(
+    expression: &Expression,
+    route: &Route,
+    head: &Parts,
+    event: &Event,
+    evaluate: impl FnOnce(Inputs<'_>) -> Result<T, EvaluationError>,
+) -> Result<T, FilterError> {
+    // What an expression does not look at is not made.
+    let uses = |variable| expression.uses(variable);
+    let headers = if uses(Variable::Headers) { headers(&head.headers) } else { Vec::new() };
+    let query = if uses(Variable::Query) { query(head)? } else { Vec::new() };
     let (event, headers, query) = (event.text(), &headers, &query);
-    Ok(filter.holds(Inputs { event: &event, headers, props, query })?)
+    let props = &route.binding.props;
+    Ok(evaluate(Inputs { event: &event, headers, props, query })?)
 }
 
 /// A map of texts. Several values of one name are one, joined by ", " (RFC 9110, section 5.3); bytes that

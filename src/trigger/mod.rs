@@ -1,8 +1,8 @@
 //! The public pipeline: from a stranger's request to the listener's answer, in one fixed order.
 //!
 //! path -> route -> suspended -> source -> budget of failed signatures -> bounded body -> signature ->
-//! rate limit -> handshake -> event -> filter -> deliver. Nothing before the route costs memory or takes
-//! a lock.
+//! rate limit -> handshake -> event -> filter -> duplicate -> deliver or store. Nothing before the route
+//! costs memory or takes a lock.
 
 mod body;
 mod budget;
@@ -11,6 +11,7 @@ mod filter;
 mod guards;
 pub mod path;
 mod proof;
+mod queue;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,7 +33,10 @@ use crate::delivery::{self, Attempt, CallError, Caller, Subject};
 use crate::event::{self, Event, EventError};
 use crate::guard::Networks;
 use crate::http::{HttpError, Limits, Peer, json_response};
+use crate::moment::Moment;
+use crate::resources::DeliveryMode;
 use crate::routes::{Place, Route, Share, State, Table};
+use crate::store::{Accepted, NewEvent, Store};
 use crate::verify::Input;
 use body::{BodyError, Bounds};
 use path::PathError;
@@ -59,8 +63,10 @@ pub struct Shared {
     pub failures: Failures,
     /// What external URLs begin with: some senders sign them.
     pub external_url: String,
-    /// Seconds since 1970.
-    pub clock: fn() -> u64,
+    /// The present.
+    pub clock: fn() -> Moment,
+    /// Where events are kept that are delivered later.
+    pub store: Arc<dyn Store>,
 }
 
 /// The pipeline of one runtime.
@@ -75,6 +81,10 @@ pub struct Pipeline {
 enum Outcome {
     /// The listener took the event.
     Delivered(Uuid),
+    /// The event is on stable storage.
+    Stored(Uuid),
+    /// It was stored before, as this one.
+    Duplicate(Uuid),
     /// The webhook's filter lets events like this one go.
     FilteredOut(Uuid),
     /// It was no event: the sender asked something, and this is the answer.
@@ -98,6 +108,14 @@ impl Outcome {
     fn into_response(self) -> (Response<Full<Bytes>>, Option<Uuid>) {
         match self {
             Self::Delivered(event) => (json_response(StatusCode::OK, &b"\"ok\""[..]), Some(event)),
+            Self::Stored(event) => {
+                let (status, body) = queue::accepted(event);
+                (json_response(status, body), Some(event))
+            }
+            Self::Duplicate(first) => {
+                let (status, body) = queue::duplicate(first);
+                (json_response(status, body), Some(first))
+            }
             Self::FilteredOut(event) => {
                 let body = format!(r#"{{"id":"{event}","filtered":true}}"#);
                 (json_response(StatusCode::OK, body), Some(event))
@@ -151,15 +169,29 @@ impl Pipeline {
         if let Some(answer) = verified.and_then(|verified| verified.handshake(&input)) {
             return Ok(Outcome::Answered(answer));
         }
-        let told = verified.map_or(&[][..], |verified| verified.event_headers());
+        let raw = body.bytes.clone();
         let event = event(&head.headers, body)?;
-        let id = Uuid::now_v7();
+        let now = (self.shared.clock)();
+        let id = self.shared.store.ids().next(now);
         let refused = |error| Refused { error, event: Some(id) };
         if !filter::passes(&route, &head, &event.bytes, id).map_err(refused)? {
             return Ok(Outcome::FilteredOut(id));
         }
-        self.deliver(&route, head.headers, told, &event, id).await.map_err(refused)?;
-        Ok(Outcome::Delivered(id))
+        let verified = verified.as_ref();
+        if route.binding.delivery.mode == DeliveryMode::Sync {
+            let told = verified.map_or(&[][..], |verified| verified.event_headers());
+            self.deliver(&route, head.headers, told, &event, id).await.map_err(refused)?;
+            return Ok(Outcome::Delivered(id));
+        }
+        let input = self.input(&head, &raw);
+        let duplicate = queue::duplicate_key(&route, verified, &input, &head, &event.bytes, id)
+            .map_err(refused)?;
+        let content = queue::content(&route, verified, head.headers, raw, &event.bytes);
+        let stored = self.shared.store.accept(NewEvent { id, route, content, duplicate, now });
+        match stored.await.map_err(|error| refused(queue::refused(&error)))? {
+            Accepted::Stored => Ok(Outcome::Stored(id)),
+            Accepted::Duplicate(first) => Ok(Outcome::Duplicate(first)),
+        }
     }
 
     fn route(&self, method: &Method, path: &str) -> Result<Arc<Route>, HttpError> {
@@ -199,7 +231,7 @@ impl Pipeline {
             external_url: &self.shared.external_url,
             path_and_query: head.uri.path_and_query().map_or("/", |path| path.as_str()),
             body,
-            now: (self.shared.clock)(),
+            now: (self.shared.clock)().0 / 1000,
         }
     }
 

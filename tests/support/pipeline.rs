@@ -1,18 +1,20 @@
 //! The trigger pipeline over a brain of its own, without a server around it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use webhook_operator::app_api::{ApiFields, Tokens};
 use webhook_operator::delivery::{Caller, Connector};
 use webhook_operator::guard::Networks;
 use webhook_operator::http::Limits;
+use webhook_operator::moment::Moment;
 use webhook_operator::plan::Settings;
 use webhook_operator::plan::address::AddressPolicy;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::routes::Table;
 use webhook_operator::source::Brain;
+use webhook_operator::store::sqlite::{Options, Sqlite};
 use webhook_operator::trigger::{Budget, Failures, Pipeline, Shared};
 
 /// What every URL begins with.
@@ -21,6 +23,14 @@ const EXTERNAL_URL: &str = "http://hooks.example.com";
 /// An address policy under which listeners of tests can be called.
 pub fn loopback() -> AddressPolicy {
     AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] }
+}
+
+/// A store in a folder that is gone already: only what is under way needs it.
+fn store() -> Sqlite {
+    let folder = tempfile::tempdir().unwrap();
+    let (retention, max_bytes) = (Duration::from_secs(3600), 1 << 30);
+    let options = Options { folder: folder.path().into(), retention, max_bytes };
+    Sqlite::open(&options, Moment::now).unwrap()
 }
 
 /// A brain that knows nothing yet, and the pipeline in front of it.
@@ -39,7 +49,8 @@ pub fn new(listeners: ListenerPolicy, trusted_proxies: Networks) -> (Brain, Pipe
         draining: Arc::default(),
         max_body_bytes: 1 << 20,
         external_url: EXTERNAL_URL.into(),
-        clock: || 0,
+        clock: || Moment(0),
+        store: Arc::new(store()),
         trusted_proxies,
         failures: Failures::new(Instant::now()),
     };

@@ -88,7 +88,7 @@ macro_rules! numbered {
 numbered!(State { Pending = 0, Waiting = 1, Succeeded = 2, Dead = 3 });
 numbered!(Reason { AttemptsUsedUp = 0, TooOld = 1, Rejected = 2, AppDeleted = 3 });
 numbered!(Ordering { Parallel = 0, Fifo = 1 });
-numbered!(Form { Object = 0, Value = 1, Converted = 2 });
+numbered!(Form { Json = 0, Converted = 1 });
 
 /// A header's value in a column.
 pub fn header_value(bytes: Option<Vec<u8>>) -> Option<HeaderValue> {
