@@ -15,8 +15,9 @@ mod space;
 mod webhooks;
 mod writer;
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -60,7 +61,7 @@ pub struct Options {
     pub folder: PathBuf,
     /// For how long what has ended is kept.
     pub retention: Duration,
-    /// The most bytes on the disk.
+    /// The most bytes of the file that may be in use; its log comes on top, up to 64 MiB.
     pub max_bytes: u64,
 }
 
@@ -111,7 +112,8 @@ impl Sqlite {
     /// # Errors
     /// See [`OpenError`]; nothing is changed in a file that is not ours or newer than we are.
     pub fn open(options: &Options, clock: fn() -> Moment) -> Result<Self, OpenError> {
-        std::fs::create_dir_all(&options.folder)?;
+        // What strangers sent is nobody else's to read.
+        DirBuilder::new().recursive(true).mode(0o700).create(&options.folder)?;
         let lock = Arc::new(lock(&options.folder)?);
         let file = options.folder.join(FILE);
         let mut connection = writing(&file)?;
@@ -125,11 +127,7 @@ impl Sqlite {
             health: watch::channel(Health::Serving).0,
             figures: RwLock::new(Held::default()),
         });
-        let space = Space {
-            folder: options.folder.clone(),
-            wal: options.folder.join(format!("{FILE}-wal")),
-            max_bytes: options.max_bytes,
-        };
+        let space = Space { folder: options.folder.clone(), max_bytes: options.max_bytes };
         let writer = Writer::new(engine, shared.clone(), space, options.retention, clock)?;
         let (commands, waiting) = sync_channel(WAITING);
         let held = lock.clone();

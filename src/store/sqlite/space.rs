@@ -15,8 +15,6 @@ const RESERVE_PART: u64 = 20;
 pub struct Space {
     /// The folder of the files.
     pub folder: PathBuf,
-    /// The write-ahead log.
-    pub wal: PathBuf,
     /// The most bytes that may be in use.
     pub max_bytes: u64,
 }
@@ -35,7 +33,8 @@ pub enum Room {
 /// What the file takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes in use: the pages of the file but for the free ones, and the log.
+    /// Bytes in use: the pages of the file but for the free ones. The log comes on top: it is some
+    /// mebibytes, whatever the file holds.
     pub used: u64,
     /// Bytes of free pages: the file keeps them, and uses them again.
     pub reusable: u64,
@@ -48,8 +47,7 @@ impl Space {
         let page = u64::from(number("page_size")?);
         let free = u64::from(number("freelist_count")?);
         let pages = u64::from(number("page_count")?).saturating_sub(free);
-        let log = std::fs::metadata(&self.wal).map_or(0, |file| file.len());
-        Ok(Usage { used: pages * page + log, reusable: free * page })
+        Ok(Usage { used: pages * page, reusable: free * page })
     }
 
     /// How much room is left.

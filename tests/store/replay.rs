@@ -1,0 +1,123 @@
+//! Lists and replays.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+use webhook_operator::store::{Filter, Next, Reason, State, Store, ids};
+
+use super::world::{NOW, World, attempted, failed};
+
+async fn end(world: &World, next: Next) -> Uuid {
+    let leased = world.take_one(NOW).await;
+    world.store.settle(leased.lease, failed(leased.attempt), next).await.unwrap();
+    leased.lease.delivery
+}
+
+#[tokio::test]
+async fn a_replay_is_a_new_delivery_of_the_same_event() {
+    let world = World::new();
+    let event = world.accept("a").await;
+    end(&world, Next::Dead(Reason::Rejected)).await;
+    world.news().await;
+    let replay = world.store.replay(event, NOW).await.unwrap().unwrap();
+    assert_eq!(world.news().await.len(), 1);
+    let leased = world.take_one(NOW).await;
+    assert_eq!((leased.lease.delivery, leased.event, leased.attempt), (replay, event, 1));
+    world.store.settle(leased.lease, attempted(1), Next::Succeeded).await.unwrap();
+    let line = world.summary(replay).await;
+    assert_eq!((line.generation, line.state, line.attempts), (2, State::Succeeded, 1));
+    assert_eq!(world.summary(event).await.state, State::Dead, "the first one stays as it was");
+    let third = world.store.replay(event, NOW).await.unwrap().unwrap();
+    assert_eq!(world.summary(third).await.generation, 3);
+    assert_eq!(world.store.replay(Uuid::from_u128(1), NOW).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_replay_of_a_fifo_webhook_waits_for_its_turn() {
+    let world = World::new();
+    let first = world.accept("fifo").await;
+    end(&world, Next::Dead(Reason::Rejected)).await;
+    world.accept("fifo").await;
+    let replay = world.store.replay(first, NOW).await.unwrap().unwrap();
+    assert_eq!(world.summary(replay).await.state, State::Waiting);
+    end(&world, Next::Succeeded).await;
+    let later = NOW + Duration::from_secs(1);
+    assert_eq!(world.take_one(later).await.lease.delivery, replay);
+}
+
+#[tokio::test]
+async fn all_that_died_is_replayed_in_steps_and_nothing_twice() {
+    let world = World::new();
+    for _ in 0..7 {
+        world.accept("a").await;
+        end(&world, Next::Dead(Reason::Rejected)).await;
+    }
+    world.accept("a").await;
+    end(&world, Next::Succeeded).await;
+    world.accept("b").await;
+    end(&world, Next::Dead(Reason::TooOld)).await;
+    let filter =
+        || Filter { webhook: Some("a".into()), state: Some(State::Dead), ..Filter::default() };
+    let (mut count, mut cursor) = (0, None);
+    loop {
+        let step = world.store.replay_all(filter(), cursor, 3, NOW).await.unwrap();
+        count += step.count;
+        cursor = step.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(count, 7);
+    let again = world.store.replay_all(filter(), None, 100, NOW).await.unwrap();
+    assert_eq!(again.count, 0, "the first ones have a replay under way");
+    assert_eq!(world.take(NOW).await.leased.len(), 7);
+}
+
+#[tokio::test]
+async fn lists_are_latest_first_and_go_on_after_a_cursor() {
+    let world = World::new();
+    let mut ids = Vec::new();
+    for number in 0..9 {
+        ids.push(world.accept(["a", "b", "c"][number % 3]).await);
+    }
+    ids.reverse();
+    let of = |lines: Vec<webhook_operator::store::Summary>| -> Vec<Uuid> {
+        lines.iter().map(|line| line.id).collect()
+    };
+    assert_eq!(of(world.list(Filter::default()).await), ids);
+    let team = || Filter { namespace: Some("team-a".into()), ..Filter::default() };
+    let page = of(world.store.list(team(), None, 4).await.unwrap());
+    assert_eq!(page, ids[..4]);
+    let page = of(world.store.list(team(), Some(ids[3]), 100).await.unwrap());
+    assert_eq!(page, ids[4..]);
+    let webhook = Filter { webhook: Some("b".into()), ..team() };
+    assert_eq!(of(world.list(webhook).await), [ids[1], ids[4], ids[7]]);
+    let other = Filter { namespace: Some("team-b".into()), ..Filter::default() };
+    assert!(world.list(other).await.is_empty());
+    let late = NOW + Duration::from_millis(1);
+    assert!(world.list(Filter { since: Some(late), ..team() }).await.is_empty());
+    assert_eq!(world.list(Filter { since: Some(NOW), until: Some(late), ..team() }).await.len(), 9);
+    assert!(ids.iter().all(|id| ids::moment(*id) == NOW));
+}
+
+#[tokio::test]
+async fn lists_tell_states_apart() {
+    let world = World::new();
+    for _ in 0..4 {
+        world.accept("a").await;
+    }
+    world.accept("fifo").await;
+    world.accept("fifo").await;
+    end(&world, Next::Succeeded).await;
+    end(&world, Next::Dead(Reason::TooOld)).await;
+    for (state, count) in [
+        (None, 6),
+        (Some(State::Pending), 4),
+        (Some(State::Waiting), 1),
+        (Some(State::Succeeded), 1),
+        (Some(State::Dead), 1),
+    ] {
+        let lines = world.list(Filter { state, ..Filter::default() }).await;
+        assert_eq!(lines.len(), count, "{state:?}");
+    }
+}

@@ -1,0 +1,188 @@
+//! A store in a folder of its own, an app, and webhooks by name; time is what the test says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use tempfile::TempDir;
+use uuid::Uuid;
+use webhook_operator::moment::Moment;
+use webhook_operator::resources::{Envelope, Ordering};
+use webhook_operator::routes::{App, Binding, Delivery, Route, State as RouteState};
+use webhook_operator::store::sqlite::{OpenError, Options, Sqlite};
+use webhook_operator::store::{
+    Attempted, Content, DuplicateKey, Filter, Form, Leased, NewEvent, Store, Summary, Take, Taken,
+};
+
+/// When tests begin.
+pub const NOW: Moment = Moment(1_800_000_000_000);
+
+/// How long deliveries are leased.
+pub const LEASE: Duration = Duration::from_secs(40);
+
+/// A store and what it is told of.
+pub struct World {
+    pub folder: TempDir,
+    pub options: Options,
+    pub store: Sqlite,
+    pub app: Uuid,
+}
+
+impl World {
+    /// With as much room as wanted.
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With other options.
+    pub fn with(change: impl FnOnce(&mut Options)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = Options {
+            folder: folder.path().join("queue"),
+            retention: Duration::from_secs(7 * 24 * 3600),
+            max_bytes: 1 << 30,
+        };
+        change(&mut options);
+        let store = Sqlite::open(&options, || NOW).unwrap();
+        Self { folder, options, store, app: Uuid::from_u128(7) }
+    }
+
+    /// The same folder, opened anew.
+    pub fn restart(self) -> Self {
+        let Self { folder, options, store, app } = self;
+        drop(store);
+        // The writing thread ends when it sees that nobody is left.
+        let store = loop {
+            match Sqlite::open(&options, || NOW) {
+                Ok(store) => break store,
+                Err(OpenError::InUse) => std::thread::yield_now(),
+                Err(error) => panic!("{error}"),
+            }
+        };
+        Self { folder, options, store, app }
+    }
+
+    /// A webhook of the app; one whose name begins with `fifo` is `Fifo`.
+    pub fn route(&self, name: &str) -> Arc<Route> {
+        let ordering = if name.starts_with("fifo") { Ordering::Fifo } else { Ordering::Parallel };
+        self.route_with(name, ordering)
+    }
+
+    /// A webhook of the app.
+    pub fn route_with(&self, name: &str, ordering: Ordering) -> Arc<Route> {
+        let app = App {
+            uuid: self.app,
+            namespace: "team-a".into(),
+            name: "shop".into(),
+            target: None,
+            envelope: Envelope::Action,
+            timeout: Duration::from_secs(10),
+            concurrency: 16,
+            retry: Arc::default(),
+            load: Arc::default(),
+        };
+        let binding = Binding {
+            action: format!("act-{name}").into(),
+            props: Bytes::from_static(b"null"),
+            max_body_bytes: 1 << 20,
+            forward_headers: Box::default(),
+            delivery: Delivery { ordering, ..Delivery::default() },
+            guards: None,
+        };
+        let webhook = name.bytes().fold(0, |hash, byte| hash * 131 + u128::from(byte));
+        Arc::new(Route {
+            webhook: Uuid::from_u128(webhook),
+            app: Arc::new(app),
+            name: name.into(),
+            state: RouteState::Serving,
+            binding: Arc::new(binding),
+            proof: None,
+        })
+    }
+
+    /// An event that was just triggered.
+    pub fn event(&self, webhook: &str, body: &[u8]) -> NewEvent {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-kept", HeaderValue::from_static("1"));
+        NewEvent {
+            id: self.store.ids().next(NOW),
+            route: self.route(webhook),
+            content: Content {
+                form: Form::Json,
+                content_type: Some(HeaderValue::from_static("application/json")),
+                headers,
+                body: Bytes::copy_from_slice(body),
+            },
+            duplicate: None,
+            now: NOW,
+        }
+    }
+
+    /// A copy of an event, known by a key.
+    pub fn copy(&self, webhook: &str, key: u8, window: Duration, now: Moment) -> NewEvent {
+        let duplicate = Some(DuplicateKey { hash: [key; 16], window });
+        NewEvent { id: self.store.ids().next(now), duplicate, now, ..self.event(webhook, b"{}") }
+    }
+
+    /// Stores an event.
+    pub async fn accept(&self, webhook: &str) -> Uuid {
+        let event = self.event(webhook, b"{}");
+        let id = event.id;
+        self.store.accept(event).await.unwrap();
+        id
+    }
+
+    /// Leases what is due.
+    pub async fn take(&self, now: Moment) -> Taken {
+        self.take_at_most(100, now).await
+    }
+
+    /// Leases some of what is due.
+    pub async fn take_at_most(&self, most: usize, now: Moment) -> Taken {
+        self.store.take(Take { app: self.app, most, now, lease: LEASE }).await.unwrap()
+    }
+
+    /// Leases the one that is due.
+    pub async fn take_one(&self, now: Moment) -> Leased {
+        let mut taken = self.take_at_most(1, now).await;
+        taken.leased.pop().expect("nothing is due")
+    }
+
+    /// What the store tells its dispatcher.
+    pub async fn news(&self) -> Vec<(Uuid, Moment)> {
+        self.store.news().take().await.into_iter().collect()
+    }
+
+    /// A list of at most a thousand lines.
+    pub async fn list(&self, filter: Filter) -> Vec<Summary> {
+        self.store.list(filter, None, 1000).await.unwrap()
+    }
+
+    /// The line of one delivery.
+    pub async fn summary(&self, id: Uuid) -> Summary {
+        self.store.show(id).await.unwrap().expect("no such delivery").summary
+    }
+}
+
+/// An attempt that succeeded.
+pub fn attempted(number: u32) -> Attempted {
+    Attempted {
+        number,
+        started: NOW,
+        took: Duration::from_micros(1500),
+        status: Some(200),
+        error: None,
+        answer: Bytes::new(),
+    }
+}
+
+/// An attempt that failed.
+pub fn failed(number: u32) -> Attempted {
+    Attempted {
+        status: Some(500),
+        error: Some("the listener answered 500".into()),
+        answer: Bytes::from_static(b"oops"),
+        ..attempted(number)
+    }
+}
