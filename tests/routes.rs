@@ -6,14 +6,15 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::json;
 use uuid::Uuid;
+use webhook_operator::moment::Moment;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::plan::{
-    AppInput, Change, Key, Kind, ObjectRef, Planner, ServiceInput, Settings, SliceInput, Step,
-    WebhookInput,
+    AppInput, Change, Key, Kind, ObjectRef, Observed, Planner, Reachability, ServiceInput,
+    Settings, SliceInput, Step, WebhookInput,
 };
-use webhook_operator::resources::{Webhook, WebhookApp};
-use webhook_operator::routes::{self, Host, Id, Route, Table, Upstream};
+use webhook_operator::resources::{DeliveryMode, Ordering, Webhook, WebhookApp};
+use webhook_operator::routes::{self, App, DedupBy, Host, Id, Route, State, Table, Upstream};
 
 const NOW: &str = "2026-11-23T00:00:00Z";
 
@@ -75,6 +76,10 @@ fn slice(name: u8, service: u8, endpoints: &[u8]) -> SliceInput {
         "endpoints": endpoints.iter().map(endpoint).collect::<Vec<_>>(),
     });
     SliceInput::of(&serde_json::from_value(object).unwrap()).unwrap()
+}
+
+fn app_ref(name: u8) -> ObjectRef {
+    ObjectRef { kind: Kind::WebhookApp, key: key(format!("app-{name}")) }
 }
 
 fn key(name: String) -> Key {
@@ -151,6 +156,7 @@ impl World {
     fn tell(&mut self, change: Change) -> Step {
         let mut step = self.planner.apply(change);
         std::mem::take(&mut step.endpoints).into_iter().for_each(|(cell, ready)| cell.set(ready));
+        self.table.apply_apps(std::mem::take(&mut step.apps));
         self.table.apply(std::mem::take(&mut step.routes));
         step
     }
@@ -209,6 +215,21 @@ fn contents(table: &Table, ids: impl IntoIterator<Item = Id>) -> HashMap<Id, Arc
     ids.into_iter().filter_map(|id| Some((id, table.get(id)?))).collect()
 }
 
+/// What the table has under each UUID that an app may have; and that it is what the planner says.
+fn apps(world: &World) -> BTreeMap<Uuid, Option<Arc<App>>> {
+    let identity = IdentityKey::new(&[1; 32]).unwrap();
+    let names: Vec<_> = (0..4).map(|n| key(format!("app-{n}"))).collect();
+    let derived = names.iter().map(|name| identity.uuid(Kind::WebhookApp, name));
+    let uuids = derived.chain((0..3).map(|n| Uuid::from_bytes([n; 16])));
+    let app = |uuid| {
+        let app = world.table.app(uuid);
+        let keeper = names.iter().find(|name| world.planner.app_uuid(name) == Some(uuid));
+        assert_eq!(app.as_ref().map(|app| &app.name), keeper.map(|keeper| &keeper.name));
+        (uuid, app)
+    };
+    uuids.map(app).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
@@ -232,6 +253,7 @@ proptest! {
         prop_assert_eq!(fresh.table.len(), expected.len());
         prop_assert_eq!(lived.table.len(), expected.len());
         prop_assert_eq!(&contents(&lived.table, expected.keys().copied()), &expected);
+        prop_assert_eq!(apps(&lived), apps(&fresh));
         prop_assert_eq!(statuses(&lived.planner), statuses(&fresh.planner));
         prop_assert_eq!(lived.upstreams(), fresh.upstreams());
     }
@@ -347,7 +369,7 @@ fn a_status_as_it_is_observed_is_not_written_again() {
     let now = NOW.parse().unwrap();
     let key = key("app-0".into());
     let status = planner.app_status(&key, now).unwrap();
-    let observed = webhook_operator::plan::Observed::of_app(&status);
+    let observed = Observed::of_app(&status);
     planner.observe(&ObjectRef { kind: Kind::WebhookApp, key: key.clone() }, observed);
     let later = "2027-01-01T00:00:00Z".parse().unwrap();
     assert_eq!(planner.app_status(&key, later), None);
@@ -426,4 +448,117 @@ fn what_is_told_of_a_service_while_it_is_looked_up_is_seen() {
     planner.apply(Change::AppGone(key("app-0".into())));
     planner.apply(Change::App(app(0, 0, None, Some(1))));
     assert!(version(&planner).is_some() && version(&planner) != before);
+}
+
+#[test]
+fn whether_a_listener_answers_is_told_in_its_app_s_status_and_leaves_it_ready() {
+    let mut planner = planner();
+    planner.apply(Change::App(app(0, 0, Some(1), None)));
+    planner.apply(Change::Webhook(webhook(0, 0, 0, None, false)));
+    let (object, uuid) = (app_ref(0), Uuid::from_bytes([1; 16]));
+    let reachable = |planner: &mut Planner| {
+        let now = NOW.parse().unwrap();
+        let status = planner.app_status(&object.key, now).expect("it differs");
+        planner.observe(&object, Observed::of_app(&status));
+        assert_eq!(planner.app_status(&object.key, now), None, "it is written once");
+        assert_eq!(status.conditions[0].status, "True", "triggers are taken all the same");
+        let found = status.conditions.into_iter().find(|c| c.type_ == "ListenerReachable");
+        found.map(|c| (c.status, c.reason, c.message, c.last_transition_time.0.to_string()))
+    };
+    let unreachable = |why: &str| Reachability::Unreachable {
+        since: Moment(1_795_536_000_000),
+        why: why.into(),
+        failures: 10,
+    };
+    assert_eq!(reachable(&mut planner), None);
+    let mut tell = |found: Reachability, at: &str| {
+        planner.listener_reachability(uuid, found, at.parse().unwrap())?;
+        reachable(&mut planner)
+    };
+    let said = |status: &str, reason: &str, message: &str, since: &str| {
+        Some((status.into(), reason.into(), message.into(), since.into()))
+    };
+    let [first, second, third] = [1, 2, 3].map(|n| format!("2026-11-24T16:00:0{n}Z"));
+    let answered = |since| said("True", "Answered", "the listener answers", since);
+    let failing = |why: &str, since: &str| {
+        let message = format!(
+            "failing since 2026-11-24T16:00:00.000Z, 10 attempts in a row; the last one: {why}. Queued events wait, and one of them is tried from time to time"
+        );
+        said("False", "NotAnswering", &message, since)
+    };
+    assert_eq!(tell(Reachability::Reachable, &first), answered(&first));
+    assert_eq!(tell(Reachability::Reachable, &second), None, "it is no news");
+    assert_eq!(tell(unreachable("it answered 503"), &second), failing("it answered 503", &second));
+    let (other, since) = ("it does not answer", &second);
+    assert_eq!(tell(unreachable(other), &third), failing(other, since), "it lasts");
+    assert_eq!(tell(Reachability::Reachable, &third), answered(&third));
+    assert_eq!(tell(Reachability::Unknown, &third), None);
+}
+
+#[test]
+fn whether_a_listener_answers_is_remembered_of_the_app_that_has_the_uuid() {
+    let mut planner = planner();
+    planner.apply(Change::App(app(0, 0, Some(1), None)));
+    let (uuid, now) = (Uuid::from_bytes([1; 16]), NOW.parse().unwrap());
+    let told = planner.listener_reachability(uuid, Reachability::Reachable, now);
+    assert_eq!(told, Some(app_ref(0)));
+    let nobody = Uuid::from_bytes([7; 16]);
+    assert_eq!(planner.listener_reachability(nobody, Reachability::Reachable, now), None);
+    let conditions = |planner: &Planner, name: u8| {
+        planner.app_status(&app_ref(name).key, now).unwrap().conditions.len()
+    };
+    // A change of the app is no news of its listener.
+    planner.apply(Change::App(app(0, 0, Some(1), Some(1))));
+    assert_eq!(conditions(&planner, 0), 4);
+    planner.apply(Change::App(app(1, 0, Some(1), None)));
+    assert_eq!(conditions(&planner, 1), 3);
+    planner.apply(Change::AppGone(app_ref(0).key));
+    assert_eq!(conditions(&planner, 1), 3);
+}
+
+#[test]
+fn what_a_spec_says_of_its_queue_is_in_the_route_and_in_its_app() {
+    let (mut planner, table) = (planner(), Table::default());
+    let mut tell = |change| {
+        let step = planner.apply(change);
+        table.apply_apps(step.apps);
+        table.apply(step.routes);
+    };
+    let (uuid, id) = ([1, 2].map(|n| Uuid::from_bytes([n; 16])), |app| Id { app, webhook: app });
+    let app = |delivery: serde_json::Value| {
+        let object = json!({
+            "apiVersion": "lenra.io/v1alpha1", "kind": "WebhookApp",
+            "metadata": {"name": "app-0", "namespace": "team-a"},
+            "spec": {"uuid": uuid[0], "listener": {"url": "http://192.0.2.1/"}, "delivery": delivery},
+        });
+        AppInput::of(&serde_json::from_value::<WebhookApp>(object).unwrap())
+    };
+    let webhook = |delivery: serde_json::Value, dedup: serde_json::Value| {
+        let object = json!({
+            "apiVersion": "lenra.io/v1alpha1", "kind": "Webhook",
+            "metadata": {"name": "webhook-0", "namespace": "team-a"},
+            "spec": {"app": "app-0", "action": "run", "uuid": uuid[0], "delivery": delivery, "dedup": dedup},
+        });
+        WebhookInput::of(&serde_json::from_value::<Webhook>(object).unwrap())
+    };
+    tell(Change::App(app(json!({"concurrency": 3, "retry": {"maxAttempts": 5}}))));
+    let found = table.app(uuid[0]).unwrap();
+    assert_eq!((found.concurrency, found.retry.max_attempts), (3, 5));
+    tell(Change::App(app(json!(null))));
+    let found = table.app(uuid[0]).unwrap();
+    assert_eq!((found.concurrency, found.retry.max_attempts), (16, 8));
+    assert!(table.app(uuid[1]).is_none());
+    let queued = json!({"mode": "Queued", "ordering": "Fifo", "retry": {"maxAttempts": 2}});
+    tell(Change::Webhook(webhook(queued.clone(), json!({"key": "event.id"}))));
+    let route = table.get(id(uuid[0])).unwrap();
+    let delivery = &route.binding.delivery;
+    assert_eq!((delivery.mode, delivery.ordering), (DeliveryMode::Queued, Ordering::Fifo));
+    assert_eq!(delivery.retry.as_ref().unwrap().max_attempts, 2);
+    assert!(matches!(delivery.dedup.as_ref().unwrap().by, DedupBy::Key(_)));
+    assert_eq!(route.state, State::Serving);
+    tell(Change::Webhook(webhook(queued, json!({"key": "event.id =="}))));
+    assert_eq!(table.get(id(uuid[0])).unwrap().state, State::NotReady);
+    let status = planner.webhook_status(&key("webhook-0".into()), NOW.parse().unwrap()).unwrap();
+    assert_eq!(status.conditions[0].reason, "InvalidDedupKey");
+    assert!(status.url.is_some(), "it keeps its URL");
 }

@@ -12,11 +12,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use uuid::Uuid;
 
 use super::decide::{self, AppStanding, Found, ListenerPolicy};
 use super::identity::IdentityKey;
 use super::input::{AppInput, Change, Endpoint, Key, Kind, ObjectRef, WebhookInput};
+use super::reachability::{Reachability, Reached};
 use super::secrets::Secrets;
 use super::services::Services;
 use super::status::Observed;
@@ -43,6 +45,9 @@ pub struct Settings {
 /// What follows from a change.
 #[derive(Debug, Default)]
 pub struct Step {
+    /// Apps that are new or other than before, and UUIDs that no app has any more; known before the
+    /// routes change.
+    pub apps: Vec<(Uuid, Option<Arc<App>>)>,
     /// Changes of the route table.
     pub routes: Vec<routes::Change>,
     /// Objects whose status may differ from what is observed.
@@ -87,6 +92,7 @@ struct AppState {
     app: Option<Arc<App>>,
     load: Arc<Load>,
     endpoints: Arc<Endpoints>,
+    reached: Reached,
 }
 
 impl AppState {
@@ -98,6 +104,7 @@ impl AppState {
             app: None,
             load: Arc::default(),
             endpoints: Arc::default(),
+            reached: Reached::default(),
         }
     }
 }
@@ -190,6 +197,7 @@ impl Planner {
         // No object passes through a state in between, so that a route that goes and one that comes
         // in its place are two changes of one identity: the first is made first.
         step.routes.sort_by_key(|change| matches!(change, routes::Change::Apply(..)));
+        step.apps.sort_by_key(|(_, app)| app.is_some());
         step
     }
 
@@ -245,6 +253,18 @@ impl Planner {
         }
     }
 
+    /// Takes in what the attempts of a queue tell of an app's listener; says whose status may differ now.
+    pub fn listener_reachability(
+        &mut self,
+        app: Uuid,
+        found: Reachability,
+        now: Timestamp,
+    ) -> Option<ObjectRef> {
+        let key = self.keeper(app)?.clone();
+        let is_news = self.apps.get_mut(&key)?.reached.learn(found, now);
+        is_news.then_some(ObjectRef { kind: Kind::WebhookApp, key })
+    }
+
     // ---- apps ----
 
     fn put_app(&mut self, input: AppInput, step: &mut Step) {
@@ -273,6 +293,7 @@ impl Planner {
 
     fn remove_app(&mut self, key: &Key, step: &mut Step) {
         let Some(state) = self.apps.remove(key) else { return };
+        step.apps.extend(state.app.as_ref().map(|app| (app.uuid, None)));
         self.unlink_app(&state);
         self.rename_service(key, service_key(&state.input), None, step);
         self.redecide_webhooks(key, step);
@@ -315,7 +336,12 @@ impl Planner {
             return;
         }
         if let Some(state) = self.apps.get_mut(key) {
-            (state.verdict, state.app) = (verdict, app);
+            state.verdict = verdict;
+            if state.app != app {
+                step.apps.extend(state.app.take().map(|app| (app.uuid, None)));
+                step.apps.extend(app.clone().map(|app| (app.uuid, Some(app))));
+                state.app = app;
+            }
         }
         step.statuses.push(ObjectRef { kind: Kind::WebhookApp, key: key.clone() });
         self.redecide_webhooks(key, step);

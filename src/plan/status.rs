@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::resources::conditions::{TYPES, Verdict};
+use crate::resources::conditions::{LISTENER_REACHABLE, TYPES, Verdict};
 use crate::resources::{WebhookAppStatus, WebhookStatus};
 
 /// What is remembered of the status that an object has: enough to see whether another one
@@ -35,8 +35,9 @@ impl Observed {
     fn new(uuid: Option<&str>, fields: impl Hash, conditions: &[Condition]) -> Self {
         let mut hasher = DefaultHasher::new();
         (uuid, fields).hash(&mut hasher);
-        let ours = TYPES.map(|type_| conditions.iter().find(|condition| condition.type_ == type_));
-        for condition in ours {
+        let find = |type_| conditions.iter().find(|condition| condition.type_ == type_);
+        let ours = TYPES.map(find);
+        for condition in ours.into_iter().chain([find(LISTENER_REACHABLE)]) {
             let said =
                 condition.map(|c| (&c.status, &c.reason, &c.message, &c.observed_generation));
             said.hash(&mut hasher);

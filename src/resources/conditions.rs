@@ -1,10 +1,13 @@
-//! The three kstatus conditions of a resource, and when two statuses say the same.
+//! The conditions of a resource: the three of kstatus, and their names.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 /// The types that the operator sets, in the order in which it writes them.
 pub const TYPES: [&str; 3] = ["Ready", "Reconciling", "Stalled"];
+
+/// The type of an app's condition that says whether its listener answers.
+pub const LISTENER_REACHABLE: &str = "ListenerReachable";
 
 /// What the operator found about one object, for people and for `kubectl wait`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,10 +2,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use k8s_openapi::jiff::Timestamp;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::{Due, Pending};
-use crate::plan::{Change, Key, Planner, Settings, Step, Version};
+use crate::plan::{Change, Key, Planner, Reachability, Settings, Step, Version};
 use crate::routes::Table;
 
 /// One planner, the table that it feeds, and the statuses that wait to be written.
@@ -46,6 +48,14 @@ impl Brain {
         self.planner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the attempts of this process's queue tell of an app's listener. It is no change of the
+    /// resources: nothing but the app's status follows from it.
+    pub fn listener_reachability(&self, app: Uuid, found: Reachability) {
+        let now = Timestamp::now();
+        let changed = self.planner().listener_reachability(app, found, now);
+        self.pending.add(changed, []);
+    }
+
     /// The statuses that wait to be written.
     pub fn pending(&self) -> &Arc<Pending> {
         &self.pending
@@ -84,8 +94,9 @@ impl Brain {
     fn take(&self, planner: &mut Planner, changes: impl IntoIterator<Item = Change>) {
         let mut all = Step::default();
         for change in changes {
-            let Step { routes, statuses, counts, endpoints, look_ups, secrets } =
+            let Step { apps, routes, statuses, counts, endpoints, look_ups, secrets } =
                 planner.apply(change);
+            all.apps.extend(apps);
             all.routes.extend(routes);
             all.statuses.extend(statuses);
             all.counts.extend(counts);
@@ -93,6 +104,7 @@ impl Brain {
             all.secrets.extend(secrets);
             endpoints.into_iter().for_each(|(cell, ready)| cell.set(ready));
         }
+        self.routes.apply_apps(all.apps);
         self.routes.apply(all.routes);
         self.pending.add(all.statuses, all.counts);
         self.look_ups.add(all.look_ups);

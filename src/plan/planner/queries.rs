@@ -25,14 +25,16 @@ impl Planner {
         let state = self.apps.get(key)?;
         let meta = &state.input.meta;
         let uuid = state.app.as_ref().map(|app| app.uuid);
+        let mut conditions =
+            state.verdict.conditions(meta.generation, meta.observed.since(&state.verdict, now));
+        // Of an app whose UUID another one has, nothing is attempted.
+        conditions.extend(state.app.as_ref().and(state.reached.condition(meta.generation)));
         let status = WebhookAppStatus {
             uuid: uuid.map(|uuid| uuid.to_string()),
             url: uuid.map(|uuid| self.app_url(uuid)),
             webhooks: Some(self.members.get(key).map_or(0, |members| members.len() as i64)),
             observed_generation: Some(meta.generation),
-            conditions: state
-                .verdict
-                .conditions(meta.generation, meta.observed.since(&state.verdict, now)),
+            conditions,
         };
         (!Observed::of_app(&status).says_the_same(&meta.observed)).then_some(status)
     }
