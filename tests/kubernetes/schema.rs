@@ -267,6 +267,78 @@ fn a_webhook_with_a_wrong_field_is_refused_with_the_reason() {
     );
 }
 
+const EXCLUDE: &str = "schedule and initialInterval, multiplier, maxInterval exclude each other";
+
+#[test]
+fn a_webhook_whose_queue_has_a_wrong_field_is_refused_with_the_reason() {
+    let longer = "initialInterval (5s by default) must not be longer than maxInterval (1h by";
+    let wait = "must be from 100ms to 720h";
+    let age = "must be from 1s to 720h";
+    let one_key = "exactly one of header and key must be set";
+    let mut right = webhook("right", "shop");
+    right["spec"]["delivery"] = json!({"mode": "Queued", "ordering": "Fifo", "retry": {}});
+    right["spec"]["dedup"] = json!({"header": "X-Id"});
+    refuses(
+        &right,
+        &[
+            (
+                "/spec/delivery/ordering",
+                json!("Random"),
+                "supported values: \"Parallel\", \"Fifo\"",
+            ),
+            (
+                "/spec/delivery",
+                json!({"mode": "Sync", "ordering": "Fifo"}),
+                "ordering Fifo needs mode Queued",
+            ),
+            ("/spec/delivery", json!({"mode": "Sync", "retry": {}}), "retry needs mode Queued"),
+            ("/spec/delivery", json!({"mode": "Sync"}), "dedup needs delivery.mode Queued"),
+            ("/spec/delivery/retry", json!({"maxAttempts": 0}), "greater than or equal to 1"),
+            ("/spec/delivery/retry", json!({"maxAttempts": 101}), "less than or equal to 100"),
+            ("/spec/delivery/retry", json!({"schedule": []}), "should have at least 1 items"),
+            (
+                "/spec/delivery/retry",
+                json!({"schedule": vec!["1s"; 33]}),
+                "must have at most 32 items",
+            ),
+            ("/spec/delivery/retry", json!({"schedule": ["1s", "99ms"]}), wait),
+            ("/spec/delivery/retry", json!({"schedule": ["1d"]}), "should match"),
+            ("/spec/delivery/retry", json!({"schedule": ["5s"], "initialInterval": "1s"}), EXCLUDE),
+            ("/spec/delivery/retry", json!({"schedule": ["5s"], "multiplier": 2}), EXCLUDE),
+            ("/spec/delivery/retry", json!({"schedule": ["5s"], "maxInterval": "1h"}), EXCLUDE),
+            ("/spec/delivery/retry", json!({"initialInterval": "61m"}), longer),
+            ("/spec/delivery/retry", json!({"maxInterval": "4s"}), longer),
+            ("/spec/delivery/retry", json!({"initialInterval": "0s"}), wait),
+            ("/spec/delivery/retry", json!({"maxInterval": "721h"}), wait),
+            ("/spec/delivery/retry", json!({"multiplier": 0.9}), "greater than or equal to 1"),
+            ("/spec/delivery/retry", json!({"multiplier": 101}), "less than or equal to 100"),
+            ("/spec/delivery/retry", json!({"jitter": -0.1}), "greater than or equal to 0"),
+            ("/spec/delivery/retry", json!({"jitter": 1.1}), "less than or equal to 1"),
+            ("/spec/delivery/retry", json!({"maxAge": "721h"}), age),
+            ("/spec/dedup", json!({}), one_key),
+            ("/spec/dedup", json!({"header": "X-Id", "key": "event.id"}), one_key),
+            ("/spec/dedup", json!({"header": "X Id"}), "should match"),
+            ("/spec/dedup", json!({"key": ""}), "should be at least 1 chars long"),
+            ("/spec/dedup", json!({"key": "a".repeat(4097)}), "may not be more than 4096"),
+            ("/spec/dedup", json!({"key": "event.id", "window": "0.5s"}), age),
+            ("/spec/dedup", json!({"key": "event.id", "window": "721h"}), age),
+        ],
+    );
+}
+
+#[test]
+fn an_app_whose_queue_has_a_wrong_field_is_refused_with_the_reason() {
+    refuses(
+        &with(app("right"), "/spec/delivery", json!({})),
+        &[
+            ("/spec/delivery", json!({"concurrency": 0}), "greater than or equal to 1"),
+            ("/spec/delivery", json!({"concurrency": 257}), "less than or equal to 256"),
+            ("/spec/delivery", json!({"retry": {"schedule": ["5s"], "multiplier": 2}}), EXCLUDE),
+            ("/spec/delivery", json!({"mode": "Queued"}), "unknown field \"spec.delivery.mode\""),
+        ],
+    );
+}
+
 #[test]
 fn a_header_that_the_operator_keeps_to_itself_is_refused() {
     let refused = [
@@ -325,6 +397,16 @@ fn the_bounds_themselves_are_accepted_and_the_defaults_filled_in() {
     most["spec"]["serviceAccounts"] = (0..64).map(|i| format!("account.{i}")).collect();
     site.apply(&most);
     site.apply(&with(app("short"), "/spec/listener/timeout", json!("100ms")));
+    let grows =
+        json!({"initialInterval": "720h", "maxInterval": "720h", "multiplier": 100, "jitter": 0});
+    let grows = json!({"concurrency": 256, "retry": grows});
+    site.apply(&with(app("grows"), "/spec/delivery", grows));
+    site.apply(&with(webhook("sync", "short"), "/spec/delivery", json!({"mode": "Sync"})));
+    let queued = json!({"mode": "Queued", "retry": {}});
+    site.apply(&with(webhook("queued", "short"), "/spec/delivery", queued));
+    let queued = &site.get("webhook/queued")["spec"]["delivery"];
+    let defaults = json!({"mode": "Queued", "ordering": "Parallel", "retry": {"jitter": 0.2}});
+    assert_eq!(queued, &defaults);
     let mut wide = webhook("wide", "most");
     wide["spec"]["action"] = long(255);
     wide["spec"]["props"] = json!({"nested": {"list": [1, 2.5, null, "é"]}});
@@ -333,7 +415,10 @@ fn the_bounds_themselves_are_accepted_and_the_defaults_filled_in() {
     wide["spec"]["sourceRanges"] = (0..256).map(|i| format!("192.0.2.{i}/32")).collect();
     wide["spec"]["filter"] = long(4096);
     wide["spec"]["rateLimit"] = json!({"requestsPerSecond": 1_000_000, "burst": 1_000_000});
-    wide["spec"]["delivery"] = json!({"mode": "Sync"});
+    wide["spec"]["delivery"] = json!({"mode": "Queued", "ordering": "Fifo", "retry": {
+        "maxAttempts": 100, "schedule": vec!["100ms"; 32], "jitter": 1, "maxAge": "720h",
+    }});
+    wide["spec"]["dedup"] = json!({"key": long(4096), "window": "720h"});
     let signed = hmac(json!({
         "algorithm": "sha512", "encoding": "base64", "prefix": "v0=", "tolerance": "24h",
         "signed": "{id}.{timestamp}.{url}.{body}", "timestampHeader": "X-T", "idHeader": "X-Id",

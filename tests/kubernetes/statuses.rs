@@ -2,6 +2,8 @@
 
 use serde_json::json;
 use uuid::Uuid;
+use webhook_operator::moment::Moment;
+use webhook_operator::plan::Reachability;
 
 use crate::fixture::{Site, app, app_of_service, eventually, service, webhook, with};
 
@@ -159,4 +161,30 @@ async fn kubectl_prints_what_one_looks_for() {
     // A URL is as good as a key: it is shown to those who ask for it.
     assert!(!lines.contains("hooks.example.com"));
     assert!(site.kubectl(&["get", "wh", "-o", "wide"]).contains("https://hooks.example.com/"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_does_not_answer_can_be_waited_for() {
+    let site = Site::new();
+    let operator = site.operator().await;
+    site.apply(&app("shop"));
+    site.wait("webhookapp/shop", "Ready");
+    let uuid = operator.brain.planner().app_uuid(&site.key("shop")).expect("the app");
+    let down = Reachability::Unreachable {
+        since: Moment(1_795_536_000_000),
+        why: "it answered 503".into(),
+        failures: 10,
+    };
+    operator.brain.listener_reachability(uuid, down);
+    site.wait("webhookapp/shop", "ListenerReachable=False");
+    let said = site.get("webhookapp/shop")["status"]["conditions"][3].clone();
+    assert_eq!(
+        (&said["type"], &said["reason"]),
+        (&json!("ListenerReachable"), &json!("NotAnswering"))
+    );
+    let message = said["message"].as_str().unwrap_or_default();
+    assert!(message.contains("since 2026-11-24T16:00:00.000Z"), "{message}");
+    operator.brain.listener_reachability(uuid, Reachability::Reachable);
+    site.wait("webhookapp/shop", "ListenerReachable");
+    site.wait("webhookapp/shop", "Ready");
 }
