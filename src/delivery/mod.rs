@@ -2,6 +2,7 @@
 
 mod balance;
 mod connect;
+pub mod dispatcher;
 mod envelope;
 mod headers;
 mod listener;

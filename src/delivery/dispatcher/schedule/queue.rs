@@ -1,0 +1,156 @@
+//! What is known of one app's deliveries, and what that makes of them.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::places::Place;
+use super::{End, Order, Standing};
+use crate::delivery::dispatcher::health::Health;
+use crate::moment::Moment;
+use crate::plan::Reachability;
+
+/// How long an app has to be missing before its deliveries are given up: it may be made anew, by
+/// somebody who restores a backup say.
+const MISSING: Duration = Duration::from_secs(60);
+
+/// The deliveries of one app, and its listener.
+#[derive(Debug, Default)]
+pub struct Queue {
+    /// When the next one is due, as far as is known.
+    due: Option<Moment>,
+    seen: Seen,
+    /// Attempts under way, and those that there is room kept for.
+    in_flight: usize,
+    /// Whether an order is without an answer: there is one at a time.
+    ordered: bool,
+    /// Nothing is ordered before.
+    rests: Moment,
+    health: Health,
+    /// Where it stands among the others.
+    pub place: Place,
+}
+
+/// [`Standing`], and since when.
+#[derive(Debug)]
+enum Seen {
+    /// Not yet looked at: it is as soon as something is due.
+    Unseen,
+    Ready(usize),
+    Held,
+    Missing { since: Moment },
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self::Unseen
+    }
+}
+
+impl Queue {
+    /// Something is due at a moment.
+    pub fn is_due(&mut self, due: Moment) {
+        self.due = Some(self.due.map_or(due, |known| known.min(due)));
+    }
+
+    /// Takes in how the app is.
+    pub fn see(&mut self, standing: Standing, now: Moment) {
+        self.seen = match (standing, &self.seen) {
+            (Standing::Ready { concurrency }, _) => Seen::Ready(concurrency.max(1)),
+            (Standing::Held, _) => Seen::Held,
+            (Standing::Missing, Seen::Missing { since }) => Seen::Missing { since: *since },
+            (Standing::Missing, _) => Seen::Missing { since: now },
+        };
+    }
+
+    /// When there is something to do; `None` when something has to happen first.
+    pub fn next(&self) -> Option<Moment> {
+        let due = self.due.filter(|_| !self.ordered)?;
+        let at = match self.seen {
+            Seen::Unseen => due,
+            Seen::Held => return None,
+            // What is due in a year is given up as soon as what is due now.
+            Seen::Missing { since } => since + MISSING,
+            Seen::Ready(_) if self.room() == 0 => return None,
+            Seen::Ready(_) => due.max(self.health.not_before()),
+        };
+        Some(at.max(self.rests))
+    }
+
+    /// What is to be done now, with as many deliveries as `most`.
+    pub fn order(&mut self, app: Uuid, most: usize, now: Moment) -> Option<Order> {
+        self.next().filter(|next| *next <= now)?;
+        self.ordered = true;
+        // What comes to be due from here on is told.
+        self.due = None;
+        if let Seen::Missing { .. } = self.seen {
+            return Some(Order::GiveUp { app });
+        }
+        let most = most.min(self.room());
+        self.in_flight += most;
+        Some(Order::Take { app, most })
+    }
+
+    /// The answer to an order to take.
+    pub fn taken(&mut self, most: usize, count: usize, next_due: Option<Moment>) {
+        self.ordered = false;
+        self.in_flight -= most - count;
+        if count > 0 {
+            self.health.began();
+        }
+        next_due.into_iter().for_each(|due| self.is_due(due));
+    }
+
+    /// The answer to an order to give up.
+    pub fn given_up(&mut self, count: usize, now: Moment) {
+        self.ordered = false;
+        if count > 0 {
+            self.is_due(now);
+        }
+    }
+
+    /// An order was not carried out.
+    pub fn rest(&mut self, again: Moment) {
+        self.ordered = false;
+        self.rests = again;
+        self.is_due(again);
+    }
+
+    /// An attempt ended. Returns what is to be told of the listener.
+    pub fn ended(&mut self, end: &End, now: Moment) -> Option<Reachability> {
+        self.in_flight -= 1;
+        match end {
+            End::Answered => self.health.answered(self.concurrency()),
+            End::Failing(why) => self.health.failed(why, now),
+            End::Unsettled(again) => {
+                self.health.learned_nothing();
+                self.is_due(*again);
+                None
+            }
+        }
+    }
+
+    /// See [`Health::probe_at_once`].
+    pub fn probe_at_once(&mut self) {
+        self.health.probe_at_once();
+    }
+
+    /// See [`Health::is_probing`].
+    pub fn is_probing(&self) -> bool {
+        self.health.is_probing()
+    }
+
+    /// Whether there is no such app, and nothing left of it.
+    pub fn is_over(&self) -> bool {
+        let is_idle = self.due.is_none() && self.in_flight == 0 && !self.ordered;
+        is_idle && matches!(self.seen, Seen::Missing { .. })
+    }
+
+    fn room(&self) -> usize {
+        self.health.limit(self.concurrency()).saturating_sub(self.in_flight)
+    }
+
+    fn concurrency(&self) -> usize {
+        if let Seen::Ready(concurrency) = self.seen { concurrency } else { 1 }
+    }
+}
