@@ -42,7 +42,8 @@ impl Caller {
         self.pool.clone().sweep()
     }
 
-    /// Makes one attempt. It succeeded when the listener answered 2xx; a redirect is no success.
+    /// Makes one attempt. It succeeded when the listener answered 2xx, and returns which of them; a
+    /// redirect is no success.
     ///
     /// # Errors
     /// See [`CallError`]. `limit` bounds everything from the look-up of the name to the status.
@@ -52,7 +53,7 @@ impl Caller {
         headers: HeaderMap,
         body: Pieces,
         limit: Duration,
-    ) -> Result<(), CallError> {
+    ) -> Result<StatusCode, CallError> {
         let request = request(target, headers, body);
         let mut deadline = pin!(sleep(limit));
         let attempt = self.attempt(&target.upstream, request, limit);
@@ -70,7 +71,7 @@ impl Caller {
             // wake-up for each call.
             self.pool.put(&origin, sender);
         }
-        if head.status.is_success() { Ok(()) } else { Err(refused(&head, beginning)) }
+        if head.status.is_success() { Ok(head.status) } else { Err(refused(&head, beginning)) }
     }
 
     async fn attempt(

@@ -294,7 +294,7 @@ impl Pipeline {
         let headers = delivery::listener_headers(subject, target, attempt, passed);
         let body = delivery::body(subject, &event.bytes, &self.api.of(&route.app));
         let called = self.caller.call(target, headers, body, route.app.timeout).await;
-        called.map_err(|error| call_error(route, id, &error))
+        called.map(drop).map_err(|error| call_error(route, id, &error))
     }
 }
 

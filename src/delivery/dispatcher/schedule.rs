@@ -85,6 +85,8 @@ pub enum End {
     Answered,
     /// The listener failed, in this way.
     Failing(Box<str>),
+    /// There was nothing to call it with.
+    Nothing,
     /// There was none, or there is no record of it: the delivery is due again at that moment.
     Unsettled(Moment),
 }
@@ -206,11 +208,6 @@ impl Schedule {
             queue.see(look(*app), now);
             places.keep(*app, queue, now)
         });
-    }
-
-    /// Whether an app's listener is probed.
-    pub fn is_probing(&self, app: Uuid) -> bool {
-        self.queues.get(&app).is_some_and(Queue::is_probing)
     }
 
     /// Puts a queue where it belongs; forgets it when its app is gone and nothing is left.

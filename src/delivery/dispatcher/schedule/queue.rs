@@ -122,6 +122,10 @@ impl Queue {
         match end {
             End::Answered => self.health.answered(self.concurrency()),
             End::Failing(why) => self.health.failed(why, now),
+            End::Nothing => {
+                self.health.learned_nothing();
+                None
+            }
             End::Unsettled(again) => {
                 self.health.learned_nothing();
                 self.is_due(*again);
@@ -136,6 +140,7 @@ impl Queue {
     }
 
     /// See [`Health::is_probing`].
+    #[cfg(test)]
     pub fn is_probing(&self) -> bool {
         self.health.is_probing()
     }

@@ -1,0 +1,217 @@
+//! One attempt of a delivery: what is sent, what comes of it, and its record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::room::Taken as Held;
+use super::schedule::End;
+use super::{Call, Dispatched, Work};
+use crate::backoff;
+use crate::delivery::{self, Attempt, CallError, Subject};
+use crate::event::{self, Event, EventError};
+use crate::moment::Moment;
+use crate::retry::{self, Outcome, Policy};
+use crate::routes::{App, Id, Route, Target};
+use crate::store::{
+    Attempted, Body, Form, Lease, Leased, Next, Reason, Settled, StoreError, StoredWebhook,
+};
+
+/// How much longer than its call an attempt's lease is: the body is read before, the record is written
+/// after.
+pub const LEASE_SLACK: Duration = Duration::from_secs(30);
+
+/// How long an attempt waits for memory for its body.
+const PATIENCE_FOR_ROOM: Duration = Duration::from_secs(15);
+
+/// The wait before a record is written again; it doubles up to the longest one.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// What an attempt is made of.
+pub struct Job {
+    pub app: Arc<App>,
+    pub leased: Leased,
+    /// When the lease ends.
+    pub until: Moment,
+}
+
+/// What came of a call, and what follows.
+struct Done {
+    attempted: Attempted,
+    next: Next,
+    end: End,
+}
+
+impl<C: Call> Work<C> {
+    /// Makes an attempt, and records it.
+    pub async fn attempt(&self, job: Job) -> Dispatched {
+        let Job { app, mut leased, until } = job;
+        let unsettled = Dispatched::Ended { app: app.uuid, end: End::Unsettled(until) };
+        // An app of which something was taken had a listener: it has one still, it is the same app.
+        let Some(target) = &app.target else { return unsettled };
+        let body = std::mem::replace(&mut leased.body, Body::Here(Bytes::new()));
+        let (body, room) = match self.body(&app, &leased, body).await {
+            Ok(Some(body)) => body,
+            Ok(None) => return unsettled,
+            Err(StoreError::Failed(_)) => return Dispatched::StoreFailed,
+            Err(StoreError::Full | StoreError::Busy) => return unsettled,
+        };
+        let lease = leased.lease;
+        let webhook = leased.webhook.clone();
+        let done = self.call(&app, target, leased, body).await;
+        drop(room);
+        if let Next::Dead(reason) = done.next {
+            tracing::warn!(
+                namespace = &*webhook.namespace,
+                webhook = &*webhook.name,
+                delivery = %lease.delivery,
+                ?reason,
+                error = done.attempted.error.as_deref(),
+                "a delivery was given up"
+            );
+        }
+        match self.record(lease, &done).await {
+            true => Dispatched::Ended { app: app.uuid, end: done.end },
+            false => Dispatched::StoreFailed,
+        }
+    }
+
+    /// The body, and the memory that it takes; `None` when there is none of one of them.
+    async fn body(
+        &self,
+        app: &App,
+        leased: &Leased,
+        body: Body,
+    ) -> Result<Option<(Bytes, Option<Held>)>, StoreError> {
+        let len = match body {
+            Body::Here(bytes) => return Ok(Some((bytes, None))),
+            Body::Stored(len) => len,
+        };
+        let Ok(room) = timeout(PATIENCE_FOR_ROOM, self.room.take(app.uuid, len)).await else {
+            return Ok(None);
+        };
+        let body = self.parts.store.body(leased.event).await?;
+        if body.is_none() {
+            tracing::warn!(event = %leased.event, "the event of a delivery is gone");
+        }
+        Ok(body.map(|body| (body, Some(room))))
+    }
+
+    async fn call(&self, app: &App, target: &Target, leased: Leased, body: Bytes) -> Done {
+        let webhook = leased.webhook.clone();
+        let route = self.parts.routes.get(Id { app: app.uuid, webhook: webhook.uuid });
+        let subject = match &route {
+            Some(route) => Subject::present(app, route),
+            None => Subject::stored(app, &webhook),
+        };
+        let (started, clock) = ((self.parts.clock)(), Instant::now());
+        let attempted = |took| Attempted {
+            number: leased.attempt,
+            started,
+            took,
+            status: None,
+            error: None,
+            answer: Bytes::new(),
+        };
+        let event = match event(&leased, body) {
+            Ok(event) => event,
+            Err(error) => return hopeless(attempted(Duration::ZERO), &error),
+        };
+        let called = self.send(subject, target, &leased, &event).await;
+        let (attempted, now) = (attempted(clock.elapsed()), (self.parts.clock)());
+        let policy = policy(app, route.as_deref(), &webhook);
+        let chance = 2.0 * fastrand::f64() - 1.0;
+        done(called, attempted, now, |outcome| {
+            retry::decide(policy, outcome, leased.attempt, leased.begun(), now, chance)
+        })
+    }
+
+    async fn send(
+        &self,
+        subject: Subject<'_>,
+        target: &Target,
+        leased: &Leased,
+        event: &Event,
+    ) -> Result<StatusCode, CallError> {
+        let attempt = Attempt { event: leased.event, number: leased.attempt };
+        let headers =
+            delivery::listener_headers(subject, target, attempt, leased.headers.clone());
+        let body = delivery::body(subject, event, &(self.parts.api)(subject.app));
+        self.parts.caller.call(target, headers, body, subject.app.timeout).await
+    }
+
+    /// Writes what came of an attempt. What cannot be written now is written later: the call was made,
+    /// and is not made again for that. False when the store has failed.
+    async fn record(&self, lease: Lease, done: &Done) -> bool {
+        let mut failures = 0;
+        loop {
+            match self.parts.store.settle(lease, done.attempted.clone(), done.next).await {
+                Ok(Settled::Recorded) => return true,
+                Ok(Settled::Stale) => {
+                    tracing::debug!(delivery = %lease.delivery, "an answer came after its lease");
+                    return true;
+                }
+                Err(StoreError::Failed(_)) => return false,
+                Err(StoreError::Full | StoreError::Busy) => failures += 1,
+            }
+            sleep(backoff::delay(FIRST_WAIT, failures, LONGEST_WAIT)).await;
+        }
+    }
+}
+
+/// As the webhook says now, or has said last; else as the app says.
+fn policy<'a>(app: &'a App, route: Option<&'a Route>, stored: &'a StoredWebhook) -> &'a Policy {
+    let own = route.map_or(&stored.retry, |route| &route.binding.delivery.retry);
+    own.as_deref().unwrap_or(&app.retry)
+}
+
+fn event(leased: &Leased, body: Bytes) -> Result<Event, EventError> {
+    match leased.form {
+        Form::Json => Ok(event::from_checked_json(body)),
+        Form::Converted => {
+            event::from_body(leased.content_type.as_ref().map(|value| value.as_bytes()), body)
+        }
+    }
+}
+
+/// There is nothing that could be sent. It was converted when it came: a later version of the program
+/// must have become stricter.
+fn hopeless(mut attempted: Attempted, error: &EventError) -> Done {
+    attempted.error = Some(error.to_string().into());
+    Done { attempted, next: Next::Dead(Reason::Rejected), end: End::Nothing }
+}
+
+/// What follows from a call. `now` is when it ended.
+fn done(
+    called: Result<StatusCode, CallError>,
+    mut attempted: Attempted,
+    now: Moment,
+    decide: impl FnOnce(Outcome) -> Next,
+) -> Done {
+    let outcome = match &called {
+        Ok(status) => Outcome::Answered { status: status.as_u16(), retry_after: None },
+        Err(CallError::Refused(refusal)) => Outcome::Answered {
+            status: refusal.status.as_u16(),
+            retry_after: refusal.retry_after.as_ref().and_then(|v| retry::retry_after(v, now)),
+        },
+        Err(_) => Outcome::Failed,
+    };
+    if let Outcome::Answered { status, .. } = outcome {
+        attempted.status = Some(status);
+    }
+    let end = match &called {
+        Err(error) if retry::is_listener_failing(outcome) => End::Failing(error.to_string().into()),
+        _ => End::Answered,
+    };
+    if let Err(error) = called {
+        attempted.error = Some(error.to_string().into());
+        if let CallError::Refused(refusal) = error {
+            attempted.answer = refusal.body;
+        }
+    }
+    Done { attempted, next: decide(outcome), end }
+}
