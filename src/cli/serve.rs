@@ -22,6 +22,7 @@ use super::options::{Addresses, ServeArgs};
 use super::output;
 use crate::admin::{self, Health, Metrics};
 use crate::app_api::{self, ApiFields, AppApi, Tokens};
+use crate::delivery::dispatcher::{self, Dispatcher};
 use crate::delivery::{Caller, Connector};
 use crate::http::{Acceptor, Drain, Limits, Peer, Phase, phases};
 use crate::key_sets;
@@ -70,7 +71,7 @@ pub struct Parts {
 
 /// A server at work.
 pub struct Running {
-    trigger_threads: Vec<oneshot::Receiver<()>>,
+    threads: Vec<oneshot::Receiver<()>>,
     ports: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -152,8 +153,9 @@ impl Running {
             trusted_proxies: args.trusted_proxies(),
             failures: Failures::new(Instant::now()),
         });
-        let connector = Connector::new(parts.listener_addresses, args.listener_ca_file.clone())
-            .context("--listener-ca-file")?;
+        let connector =
+            Connector::new(parts.listener_addresses.clone(), args.listener_ca_file.clone())
+                .context("--listener-ca-file")?;
         let key_sets = parts.brain.planner().key_sets().clone();
         tokio::spawn(key_sets::keep_fresh(key_sets, connector.clone()));
         let pipeline = || {
@@ -162,7 +164,7 @@ impl Running {
             (Pipeline::new(shared.clone(), Arc::new(fields), caller.clone()), caller)
         };
         let acceptor = args.behind_balancer(Acceptor::new(limits.clone(), args.tls.config()?));
-        let mut trigger_threads = Vec::new();
+        let mut threads = Vec::new();
         for (number, listener) in bound.trigger.into_iter().enumerate() {
             let (pipeline, caller) = pipeline();
             let drain = Drain::new(phase.clone());
@@ -173,8 +175,12 @@ impl Running {
                 known.await;
                 serve.await
             };
-            trigger_threads.push(spawn_thread(number, serve)?);
+            threads.push(spawn_thread(format!("trigger-{number}"), serve)?);
         }
+        threads.push(spawn_thread(
+            "dispatch".into(),
+            dispatch(&parts, &connector, phase.clone(), limits.drain),
+        )?);
         let app_api = app_api::router(AppApi::new(
             parts.brain.clone(),
             parts.store,
@@ -201,12 +207,12 @@ impl Running {
             tokio::spawn(app_api),
             tokio::spawn(serve_router(bound.admin, admin, None, limits, phase)),
         ];
-        Ok(Self { trigger_threads, ports })
+        Ok(Self { threads, ports })
     }
 
     /// Resolves when everything has drained or was cut off.
     pub async fn finished(self) {
-        for thread in self.trigger_threads {
+        for thread in self.threads {
             let _ = thread.await;
         }
         for port in self.ports {
@@ -223,6 +229,16 @@ pub fn print_ready(scheme: &str, addresses: Addresses) {
     ));
 }
 
+/// Turns true when the ports close.
+fn closing(mut phase: watch::Receiver<Phase>) -> watch::Receiver<bool> {
+    let (sender, closing) = watch::channel(false);
+    tokio::spawn(async move {
+        let _ = phase.wait_for(|phase| *phase == Phase::Closing).await;
+        sender.send_replace(true);
+    });
+    closing
+}
+
 fn draining(mut phase: watch::Receiver<Phase>) -> Arc<AtomicBool> {
     let draining = Arc::new(AtomicBool::new(false));
     let flag = draining.clone();
@@ -236,14 +252,14 @@ fn draining(mut phase: watch::Receiver<Phase>) -> Arc<AtomicBool> {
 
 /// A thread with a runtime of its own: what a trigger needs never leaves its core.
 fn spawn_thread(
-    number: usize,
+    name: String,
     serve: impl Future<Output = io::Result<()>> + Send + 'static,
 ) -> anyhow::Result<oneshot::Receiver<()>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let (done, finished) = oneshot::channel();
-    std::thread::Builder::new().name(format!("trigger-{number}")).spawn(move || {
+    std::thread::Builder::new().name(name).spawn(move || {
         if let Err(error) = runtime.block_on(serve) {
-            tracing::error!(%error, "a trigger thread ended");
+            tracing::error!(%error, "a thread ended");
         }
         let _ = done.send(());
     })?;
@@ -258,6 +274,36 @@ async fn once_known(mut synced: watch::Receiver<bool>, mut phase: watch::Receive
     tokio::select! {
         _ = synced.wait_for(|synced| *synced) => {}
         _ = phase.wait_for(|phase| *phase == Phase::Closing) => {}
+    }
+}
+
+/// Carries what is stored to listeners, until the ports close and what is under way has ended.
+fn dispatch(
+    parts: &Parts,
+    connector: &Arc<Connector>,
+    phase: watch::Receiver<Phase>,
+    drain: Duration,
+) -> impl Future<Output = io::Result<()>> + Send + use<> {
+    let fields = ApiFields::new(&parts.app_api_url, parts.tokens.clone(), now);
+    let caller = Caller::new(connector.clone());
+    let brain = parts.brain.clone();
+    let dispatcher = Dispatcher::new(dispatcher::Parts {
+        store: parts.queue.clone(),
+        routes: brain.routes().clone(),
+        changes: brain.version(),
+        caller: caller.clone(),
+        api: Box::new(move |app| fields.of(app)),
+        tell: Box::new(move |app, reachability| brain.listener_reachability(app, reachability)),
+        clock: Moment::now,
+        limits: dispatcher::Limits::default(),
+        drain,
+    });
+    let known = once_known(parts.synced.clone(), phase.clone());
+    async move {
+        known.await;
+        tokio::spawn(caller.sweep());
+        dispatcher.run(closing(phase)).await;
+        Ok(())
     }
 }
 

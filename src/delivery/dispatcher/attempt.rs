@@ -138,8 +138,7 @@ impl<C: Call> Work<C> {
         event: &Event,
     ) -> Result<StatusCode, CallError> {
         let attempt = Attempt { event: leased.event, number: leased.attempt };
-        let headers =
-            delivery::listener_headers(subject, target, attempt, leased.headers.clone());
+        let headers = delivery::listener_headers(subject, target, attempt, leased.headers.clone());
         let body = delivery::body(subject, event, &(self.parts.api)(subject.app));
         self.parts.caller.call(target, headers, body, subject.app.timeout).await
     }

@@ -284,7 +284,8 @@ impl<C: Call> Dispatcher<C> {
         match &told {
             Reachability::Unreachable { why, failures, .. } => {
                 tracing::warn!(%app, failures, why, "a listener does not answer: it is probed");
-                self.sights.extend(self.work.parts.routes.app(app).map(|seen| (app, Sight::of(seen))));
+                self.sights
+                    .extend(self.work.parts.routes.app(app).map(|seen| (app, Sight::of(seen))));
             }
             Reachability::Reachable | Reachability::Unknown => {
                 if self.sights.remove(&app).is_some() {

@@ -265,7 +265,7 @@ impl Writer {
         self.measure()?;
         let now = (self.clock)();
         // What has ended goes before its time when room is wanted.
-        let until = if self.room == Room::Enough { now - self.retention } else { now };
+        let until = if self.room == Room::Enough { now - self.retention } else { Moment::NEVER };
         if self.forget(until, now)? {
             return Ok(Duration::ZERO);
         }

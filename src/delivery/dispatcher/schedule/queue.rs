@@ -38,7 +38,9 @@ enum Seen {
     Unseen,
     Ready(usize),
     Held,
-    Missing { since: Moment },
+    Missing {
+        since: Moment,
+    },
 }
 
 impl Default for Seen {
