@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use uuid::Uuid;
@@ -30,7 +29,7 @@ impl FromRequestParts<Arc<AppApi>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<AppApi>) -> Result<Self, ApiError> {
-        let token = bearer(&parts.headers)?;
+        let token = crate::http::bearer(&parts.headers)?;
         match api.tokens.verify(token, (api.clock)()) {
             Ok(app) => existing(&api.brain.planner(), app),
             // What has our form is ours, good or not: nobody else is asked about it.
@@ -41,19 +40,6 @@ impl FromRequestParts<Arc<AppApi>> for Caller {
             }
         }
     }
-}
-
-/// The token of `Authorization: Bearer <token>` (RFC 6750, section 2.1).
-fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
-    let value = headers.get(AUTHORIZATION).ok_or(ApiError::Unauthenticated)?;
-    // A token is ASCII: whatever this is, it is none.
-    let text = value.to_str().map_err(|_| ApiError::InvalidToken)?;
-    let (scheme, token) = text.split_once(' ').ok_or(ApiError::Unauthenticated)?;
-    let token = token.trim();
-    if !scheme.eq_ignore_ascii_case("Bearer") || token.is_empty() {
-        return Err(ApiError::Unauthenticated);
-    }
-    Ok(token)
 }
 
 async fn review(api: &AppApi, token: &str) -> Result<Account, ApiError> {

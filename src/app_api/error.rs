@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
-use serde::Serialize;
 
 use super::generation::Generation;
-use crate::http::HttpError;
+use crate::http::{BodyError, HttpError, NoBearer};
 use crate::source::StoreError;
 
 /// When a caller may try again after the store failed.
@@ -129,13 +128,21 @@ impl From<StoreError> for ApiError {
     }
 }
 
-/// A JSON response; a 500 without a body when the value does not serialize.
-pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(body) => (status, [(CONTENT_TYPE, "application/json")], body).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "a response of the app API does not serialize");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+impl From<NoBearer> for ApiError {
+    fn from(error: NoBearer) -> Self {
+        match error {
+            NoBearer::Missing => Self::Unauthenticated,
+            NoBearer::Malformed => Self::InvalidToken,
+        }
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::PayloadTooLarge,
+            BodyError::TooSlow => Self::RequestTimeout,
+            BodyError::Broken => Self::UnreadableBody,
         }
     }
 }

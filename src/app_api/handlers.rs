@@ -15,10 +15,11 @@ use uuid::Uuid;
 
 use super::AppApi;
 use super::caller::Caller;
-use super::error::{ApiError, json};
+use super::error::ApiError;
 use super::generation::Generation;
-use super::request::{self, NewWebhook};
+use super::request::{self, MAX_BODY, NewWebhook};
 use super::view::Shown;
+use crate::http::{json, read_body};
 use crate::plan::Key;
 use crate::plan::planner::WebhookView;
 use crate::resources::{DEFAULT_MAX_BODY_BYTES, FIELD_MANAGER, Webhook, WebhookSpec};
@@ -47,7 +48,7 @@ pub async fn create(
     caller: Caller,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let new = request::parse(&request::read(body).await?, generation)?;
+    let new = request::parse(&read_body(body, MAX_BODY).await?, generation)?;
     let name = api.names.next(&caller.app.name, (api.clock)());
     let key = Key::new(caller.app.namespace.clone(), name);
     api.store.create(resource(&caller.app, &key, new)).await?;
@@ -71,7 +72,7 @@ pub async fn list(
     let environment_id = caller.environment_id;
     let shown: Vec<_> =
         webhooks.iter().map(|webhook| Shown { generation, environment_id, webhook }).collect();
-    json(StatusCode::OK, &shown)
+    json(StatusCode::OK, &shown).map(Body::new)
 }
 
 /// `GET` with a UUID: one webhook of the caller's app.
@@ -102,7 +103,7 @@ fn found(api: &AppApi, caller: &Caller, uuid: Uuid) -> Result<WebhookView, ApiEr
 
 fn shown(generation: Generation, caller: &Caller, webhook: &WebhookView) -> Response {
     let environment_id = caller.environment_id;
-    json(StatusCode::OK, &Shown { generation, environment_id, webhook })
+    json(StatusCode::OK, &Shown { generation, environment_id, webhook }).map(Body::new)
 }
 
 /// The resource of a new webhook.

@@ -1,21 +1,12 @@
-//! What an app asks for when it creates a webhook. All pure but the reading of the body.
+//! What an app asks for when it creates a webhook. All pure.
 
-use std::time::Duration;
-
-use axum::body::{Body, Bytes};
-use http_body::Body as _;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
-use tokio::time::timeout;
 
 use super::error::ApiError;
 use super::generation::Generation;
 
 /// The largest body of a request, in bytes.
-const MAX_BODY: usize = 1024 * 1024;
-
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+pub const MAX_BODY: usize = 1024 * 1024;
 
 /// The longest action, in characters, as the resource's schema has it.
 const MAX_ACTION: usize = 255;
@@ -29,26 +20,6 @@ pub struct NewWebhook {
     pub props: Option<Map<String, Value>>,
     /// A number that is echoed.
     pub user_id: Option<i64>,
-}
-
-/// Reads a request's body, whatever its content type.
-///
-/// # Errors
-/// [`ApiError::PayloadTooLarge`], [`ApiError::RequestTimeout`], or [`ApiError::UnreadableBody`]
-/// when the connection breaks.
-pub async fn read(body: Body) -> Result<Bytes, ApiError> {
-    if body.size_hint().lower() > MAX_BODY as u64 {
-        return Err(ApiError::PayloadTooLarge);
-    }
-    let collected = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
-    match collected.map_err(|_| ApiError::RequestTimeout)? {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::PayloadTooLarge),
-        Err(error) => {
-            tracing::debug!(%error, "a body of the app API broke off");
-            Err(ApiError::UnreadableBody)
-        }
-    }
 }
 
 /// Reads the request of a new webhook. Unknown fields are ignored; no body is an empty object.

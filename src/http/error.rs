@@ -111,6 +111,17 @@ pub fn json_response(status: StatusCode, body: impl Into<Bytes>) -> Response<Ful
     response
 }
 
+/// A response with a value as JSON; a 500 without a body when the value does not serialize.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
+    match serde_json::to_vec(value) {
+        Ok(body) => json_response(status, body),
+        Err(error) => {
+            tracing::error!(%error, "an answer does not serialize");
+            json_response(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

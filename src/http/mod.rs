@@ -2,6 +2,8 @@
 
 mod accept;
 mod activity;
+mod bearer;
+mod body;
 mod connection;
 mod drain;
 mod error;
@@ -12,8 +14,10 @@ mod sniff;
 mod tls;
 
 pub use accept::Acceptor;
+pub use bearer::{NoBearer, bearer};
+pub use body::{BodyError, read_body};
 pub use drain::{Drain, Phase, phases};
-pub use error::{HttpError, json_response};
+pub use error::{HttpError, json, json_response};
 pub use limits::Limits;
 pub use service::Peer;
 pub use tls::{CertificateFiles, TlsError};

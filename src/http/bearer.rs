@@ -1,0 +1,29 @@
+//! The token of `Authorization: Bearer <token>` (RFC 6750, section 2.1).
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+/// Why a request has no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoBearer {
+    /// None was sent.
+    Missing,
+    /// What was sent can be no token.
+    Malformed,
+}
+
+/// The token of a request.
+///
+/// # Errors
+/// [`NoBearer`] when there is none.
+pub fn bearer(headers: &HeaderMap) -> Result<&str, NoBearer> {
+    let value = headers.get(AUTHORIZATION).ok_or(NoBearer::Missing)?;
+    // A token is ASCII: whatever this is, it is none.
+    let text = value.to_str().map_err(|_| NoBearer::Malformed)?;
+    let (scheme, token) = text.split_once(' ').ok_or(NoBearer::Missing)?;
+    let token = token.trim();
+    if !scheme.eq_ignore_ascii_case("Bearer") || token.is_empty() {
+        return Err(NoBearer::Missing);
+    }
+    Ok(token)
+}
