@@ -4,6 +4,7 @@
 //! [`Kubernetes::start`]. What is served is served from the brain: an API server that is away
 //! stops changes, not triggers.
 
+mod access;
 mod backoff;
 mod call;
 mod connect;
@@ -13,6 +14,8 @@ mod kinds;
 mod leader;
 mod lease;
 mod raw;
+mod remembered;
+mod reviews;
 mod running;
 mod secrets;
 mod services;
@@ -27,6 +30,7 @@ use std::sync::Arc;
 use kube::Client;
 use tokio::sync::watch::Receiver;
 
+pub use access::Access;
 pub use error::KubernetesError;
 pub use running::Running;
 pub use tokens::Tokens;
@@ -108,6 +112,11 @@ impl Kubernetes {
     /// Asks whom tokens belong to.
     pub fn tokens(&self) -> Tokens {
         Tokens::new(self.client.clone())
+    }
+
+    /// Asks who calls, and what callers may do.
+    pub fn access(&self) -> Access {
+        Access::new(self.client.clone())
     }
 
     /// Begins to watch, and to compete for the lease until `stop` turns true.

@@ -1,5 +1,6 @@
 //! Where resources come from and statuses go to; and the brain that stands between.
 
+mod access;
 mod brain;
 mod due;
 pub mod files;
@@ -7,6 +8,7 @@ pub mod kubernetes;
 mod pending;
 mod store;
 
+pub use access::{AccessReviewer, Right, User, Verb};
 pub use brain::Brain;
 pub use due::Due;
 pub use pending::Pending;

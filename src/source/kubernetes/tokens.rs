@@ -1,50 +1,31 @@
 //! Asks the cluster whom a ServiceAccount token belongs to, and remembers a good answer briefly.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
-use kube::api::PostParams;
-use kube::{Api, Client};
-use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use k8s_openapi::api::authentication::v1::TokenReviewStatus;
+use kube::Client;
 
-use super::call::{DEADLINE, call};
+use super::remembered::Remembered;
+use super::reviews::{Digest, Reviews, digest_of};
 use crate::source::{Account, StoreError, TokenReviewer};
 
 /// Whom a token must be made for.
-const AUDIENCE: &str = "webhook-operator";
-
-/// How many reviews are asked for at once: tokens come from anybody who reaches the app API.
-const CONCURRENCY: usize = 16;
+pub const AUDIENCE: &str = "webhook-operator";
 
 /// How long a good answer is believed; a revoked token works no longer than this.
 const REMEMBERED: Duration = Duration::from_secs(30);
 
-/// How many good answers are remembered.
-const CAPACITY: usize = 1024;
-
-/// A token's SHA-256: tokens themselves are not kept.
-type Digest = [u8; SHA256_OUTPUT_LEN];
-
 /// Reviews tokens by asking the API server.
 pub struct Tokens {
-    api: Api<TokenReview>,
-    permits: Semaphore,
-    known: Mutex<HashMap<Digest, (Account, Instant)>>,
+    reviews: Reviews,
+    known: Remembered<Digest, Account>,
 }
 
 impl Tokens {
     pub(super) fn new(client: Client) -> Self {
-        Self {
-            api: Api::all(client),
-            permits: Semaphore::new(CONCURRENCY),
-            known: Mutex::default(),
-        }
+        Self { reviews: Reviews::new(client), known: Remembered::new(REMEMBERED) }
     }
 
     async fn account(&self, token: &str) -> Result<Option<Account>, StoreError> {
@@ -52,46 +33,14 @@ impl Tokens {
             return Ok(None);
         }
         let digest = digest_of(token);
-        if let Some(account) = self.remembered(&digest) {
+        if let Some(account) = self.known.get(&digest) {
             return Ok(Some(account));
         }
-        let account = account(&self.ask(token).await?);
+        let account = account(&self.reviews.token(token, Some(AUDIENCE)).await?);
         if let Some(account) = &account {
-            self.remember(digest, account.clone());
+            self.known.insert(digest, account.clone());
         }
         Ok(account)
-    }
-
-    async fn ask(&self, token: &str) -> Result<TokenReviewStatus, StoreError> {
-        let busy = || StoreError::Unavailable("too many token reviews are under way".into());
-        let permit = timeout(DEADLINE, self.permits.acquire()).await;
-        let _permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
-        let audiences = Some(vec![AUDIENCE.into()]);
-        let spec = TokenReviewSpec { token: Some(token.into()), audiences };
-        let review = TokenReview { spec, ..TokenReview::default() };
-        let answer = call(self.api.create(&PostParams::default(), &review)).await;
-        let answer = answer.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(answer.status.unwrap_or_default())
-    }
-
-    fn remembered(&self, digest: &Digest) -> Option<Account> {
-        let known = self.known();
-        let (account, since) = known.get(digest)?;
-        (since.elapsed() < REMEMBERED).then(|| account.clone())
-    }
-
-    fn remember(&self, digest: Digest, account: Account) {
-        let mut known = self.known();
-        if known.len() >= CAPACITY {
-            known.retain(|_, (_, since)| since.elapsed() < REMEMBERED);
-        }
-        if known.len() < CAPACITY {
-            known.insert(digest, (account, Instant::now()));
-        }
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<Digest, (Account, Instant)>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -99,12 +48,6 @@ impl TokenReviewer for Tokens {
     fn review<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
         self.account(token).boxed()
     }
-}
-
-fn digest_of(token: &str) -> Digest {
-    let mut bytes = [0; SHA256_OUTPUT_LEN];
-    bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-    bytes
 }
 
 /// The ServiceAccount of a review, where the token is valid and was made for this audience.

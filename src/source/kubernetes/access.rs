@@ -1,0 +1,127 @@
+//! Asks the cluster who calls the delivery API and what the caller may do, and remembers it briefly.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use k8s_openapi::api::authentication::v1::TokenReviewStatus;
+use kube::Client;
+
+use super::remembered::Remembered;
+use super::reviews::{Digest, Reviews, digest_of};
+use super::tokens::AUDIENCE;
+use crate::source::{AccessReviewer, Right, StoreError, User};
+
+/// How long an answer is believed; what was revoked works no longer than twice this.
+const REMEMBERED: Duration = Duration::from_secs(10);
+
+/// Reviews callers by asking the API server.
+pub struct Access {
+    reviews: Reviews,
+    users: Remembered<Digest, User>,
+    decisions: Remembered<(User, Right), bool>,
+}
+
+impl Access {
+    pub(super) fn new(client: Client) -> Self {
+        Self {
+            reviews: Reviews::new(client),
+            users: Remembered::new(REMEMBERED),
+            decisions: Remembered::new(REMEMBERED),
+        }
+    }
+
+    async fn known_user(&self, token: &str) -> Result<Option<User>, StoreError> {
+        let digest = digest_of(token);
+        if let Some(user) = self.users.get(&digest) {
+            return Ok(Some(user));
+        }
+        let user = self.review_user(token).await?;
+        if let Some(user) = &user {
+            self.users.insert(digest, user.clone());
+        }
+        Ok(user)
+    }
+
+    /// A token for us tells nobody else anything; one for the API server is what people have.
+    async fn review_user(&self, token: &str) -> Result<Option<User>, StoreError> {
+        let ours = user(self.reviews.token(token, Some(AUDIENCE)).await?, Some(AUDIENCE));
+        match ours {
+            Some(user) => Ok(Some(user)),
+            None => Ok(user(self.reviews.token(token, None).await?, None)),
+        }
+    }
+
+    async fn decide(&self, user: &User, right: &Right) -> Result<bool, StoreError> {
+        let question = (user.clone(), right.clone());
+        if let Some(allowed) = self.decisions.get(&question) {
+            return Ok(allowed);
+        }
+        let allowed = self.reviews.access(user, right).await?;
+        self.decisions.insert(question, allowed);
+        Ok(allowed)
+    }
+}
+
+impl AccessReviewer for Access {
+    fn user<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Option<User>, StoreError>> {
+        self.known_user(token).boxed()
+    }
+
+    fn allows<'a>(
+        &'a self,
+        user: &'a User,
+        right: &'a Right,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.decide(user, right).boxed()
+    }
+}
+
+/// The user of a review, where the token is valid for the audience that was asked for.
+fn user(status: TokenReviewStatus, audience: Option<&str>) -> Option<User> {
+    let audiences = status.audiences.unwrap_or_default();
+    let fits = audience.is_none_or(|audience| audiences.iter().any(|found| found == audience));
+    let info = status.user.filter(|_| fits && status.authenticated == Some(true))?;
+    // Whoever has no name has no rights to look up.
+    let name = info.username.filter(|name| !name.is_empty())?;
+    Some(User {
+        name,
+        uid: info.uid,
+        groups: info.groups.unwrap_or_default(),
+        extra: info.extra.unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::authentication::v1::UserInfo;
+
+    fn status(authenticated: bool, audiences: &[&str], username: &str) -> TokenReviewStatus {
+        TokenReviewStatus {
+            authenticated: Some(authenticated),
+            audiences: Some(audiences.iter().map(ToString::to_string).collect()),
+            user: Some(UserInfo { username: Some(username.into()), ..UserInfo::default() }),
+            ..TokenReviewStatus::default()
+        }
+    }
+
+    #[test]
+    fn only_an_authenticated_token_of_the_audience_that_was_asked_for_is_somebodys() {
+        let name = |status, audience| user(status, audience).map(|user| user.name);
+        let jane = Some("jane".to_owned());
+        assert_eq!(name(status(true, &[AUDIENCE], "jane"), Some(AUDIENCE)), jane);
+        assert_eq!(name(status(true, &["https://kubernetes"], "jane"), None), jane);
+        assert_eq!(name(status(true, &[], "jane"), None), jane);
+        for (refused, audience) in [
+            (status(false, &[AUDIENCE], "jane"), Some(AUDIENCE)),
+            (status(true, &["other"], "jane"), Some(AUDIENCE)),
+            (status(true, &[], "jane"), Some(AUDIENCE)),
+            (status(false, &[], "jane"), None),
+            (status(true, &[], ""), None),
+            (TokenReviewStatus::default(), None),
+        ] {
+            assert_eq!(name(refused.clone(), audience), None, "{refused:?}");
+        }
+    }
+}
