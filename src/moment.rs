@@ -5,6 +5,8 @@ use std::ops::{Add, Sub};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use k8s_openapi::jiff::Timestamp;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Milliseconds since 1970, UTC. Pure code gets it as a parameter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +19,12 @@ impl Moment {
     /// The present, by the system's clock.
     pub fn now() -> Self {
         SystemTime::now().into()
+    }
+
+    /// Reads what RFC 3339 writes; `None` when it is not that, or before 1970.
+    pub fn parse(text: &str) -> Option<Self> {
+        let timestamp: Timestamp = text.parse().ok()?;
+        u64::try_from(timestamp.as_millisecond()).ok().map(Self)
     }
 
     /// How long before this an earlier moment was; zero when it was not before.
@@ -38,6 +46,20 @@ impl fmt::Display for Moment {
         let timestamp =
             i64::try_from(self.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         write!(f, "{:.3}", timestamp.unwrap_or(Timestamp::MAX))
+    }
+}
+
+/// As RFC 3339.
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom("it is no time of RFC 3339"))
     }
 }
 
@@ -73,5 +95,9 @@ mod tests {
         assert_eq!(Moment(9).since(Moment(5)), Duration::from_millis(4));
         assert_eq!(Moment(1_500).to_string(), "1970-01-01T00:00:01.500Z");
         let _ = Moment::NEVER.to_string();
+        assert_eq!(Moment::parse("1970-01-01T01:00:01.5+01:00"), Some(Moment(1_500)));
+        for text in ["1969-12-31T23:59:59Z", "1970-01-01", "1970-01-01T00:00:00", "15m", ""] {
+            assert_eq!(Moment::parse(text), None, "{text}");
+        }
     }
 }

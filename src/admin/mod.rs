@@ -1,5 +1,7 @@
-//! The admin port: is this replica alive, does it serve, and what does it have.
+//! The admin port: is this replica alive, does it serve, what does it have, and what
+//! happened to each event.
 
+pub mod deliveries;
 mod metrics;
 
 use axum::Router;

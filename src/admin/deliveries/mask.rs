@@ -1,0 +1,120 @@
+//! What of an event is not shown: secrets, as far as names tell them. Pure.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+/// Stands for what is not shown.
+pub const MASK: &str = "[masked]";
+
+/// What a name has in it that names a secret.
+const WITHIN: [&str; 3] = ["authorization", "cookie", "signature"];
+
+/// What a name ends in that names a secret: not `tokens_used`.
+const AT_THE_END: [&str; 12] = [
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "credential",
+    "credentials",
+    "sessionid",
+    "jwt",
+];
+
+/// A member of a JSON object whose value is a string or a number. A string may be cut off.
+static MEMBER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r#"(?s)"(?<name>(?:[^"\\]|\\.)*)"(?<colon>\s*:\s*)(?:"(?:[^"\\]|\\.)*(?:"|\\?$)|-?[0-9][0-9.eE+-]*)"#,
+    )
+    .ok()
+});
+
+/// A field of a form.
+static FIELD: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?<before>^|&)(?<name>[^=&]+)=[^&]*").ok());
+
+/// Whether what a name names is not shown.
+pub fn is_secret(name: &str) -> bool {
+    let plain = |c: &char| !matches!(c, '-' | '_' | '.' | ' ');
+    let name: String = name.chars().filter(plain).map(|c| c.to_ascii_lowercase()).collect();
+    WITHIN.iter().any(|part| name.contains(part))
+        || AT_THE_END.iter().any(|end| name.ends_with(end))
+}
+
+/// A text without the values of members, or of fields of a form, whose names tell that they are secret.
+pub fn text(text: &str, is_form: bool) -> String {
+    let (pattern, masked): (_, fn(&Captures<'_>) -> String) =
+        if is_form { (&FIELD, field) } else { (&MEMBER, member) };
+    // Fail closed, though both patterns are constants that a test compiles.
+    let Some(pattern) = &**pattern else { return MASK.into() };
+    let replacement = |found: &Captures<'_>| {
+        if is_secret(&found["name"]) { masked(found) } else { found[0].to_owned() }
+    };
+    pattern.replace_all(text, replacement).into_owned()
+}
+
+fn member(found: &Captures<'_>) -> String {
+    format!(r#""{}"{}"{MASK}""#, &found["name"], &found["colon"])
+}
+
+fn field(found: &Captures<'_>) -> String {
+    format!("{}{}={MASK}", &found["before"], &found["name"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_what_is_secret() {
+        for name in [
+            "Authorization",
+            "proxy-authorization",
+            "cookie",
+            "x-gitlab-token",
+            "X-Hub-Signature-256",
+            "x-api-key",
+            "apiKey",
+            "client_secret",
+            "accessToken",
+            "private.key",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in ["content-type", "x-github-event", "tokens_used", "key", "secretary", "id", ""]
+        {
+            assert!(!is_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn values_of_secret_members_are_masked_wherever_they_stand_and_nothing_else_is() {
+        for (body, shown) in [
+            (r#"{"token": "abc","id":1}"#, r#"{"token": "[masked]","id":1}"#),
+            (r#"{"a":{"password":"a\"b\\"},"b":"c"}"#, r#"{"a":{"password":"[masked]"},"b":"c"}"#),
+            (r#"{"pin_token":-1.5e3}"#, r#"{"pin_token":"[masked]"}"#),
+            ("{\"secret\"\n:\n\"a\nb\"}", "{\"secret\"\n:\n\"[masked]\"}"),
+            // Cut off where the stored beginning ends.
+            (r#"{"a":1,"secret":"begin"#, r#"{"a":1,"secret":"[masked]""#),
+            (r#"{"secret":"begin\"#, r#"{"secret":"[masked]""#),
+            (
+                r#"{"say":"\"token\": 7","tokens_used":12}"#,
+                r#"{"say":"\"token\": 7","tokens_used":12}"#,
+            ),
+            ("plain token=text", "plain token=text"),
+        ] {
+            assert_eq!(text(body, false), shown, "{body}");
+        }
+    }
+
+    #[test]
+    fn values_of_secret_fields_of_a_form_are_masked() {
+        assert_eq!(text("token=a%20b&x=1&password=", true), "token=[masked]&x=1&password=[masked]");
+        assert_eq!(text("x=1&y", true), "x=1&y");
+    }
+}

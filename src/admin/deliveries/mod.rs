@@ -1,0 +1,74 @@
+//! The delivery API: what happened to each event, and its replay.
+
+mod access;
+mod error;
+mod handlers;
+mod loopback;
+mod mask;
+mod query;
+mod since;
+pub mod view;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::HeaderName;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::{get, post};
+
+use self::error::ApiError;
+pub use self::since::since;
+use crate::moment::Moment;
+use crate::source::AccessReviewer;
+use crate::store::Store;
+
+/// The description of the API (OpenAPI 3.1), kept by hand and held to the code by a test.
+pub const OPENAPI: &str = include_str!("openapi.json");
+
+/// Who may call.
+pub enum Guard {
+    /// Whom the cluster gives the right to.
+    Cluster(Arc<dyn AccessReviewer>),
+    /// Who is on this machine; the address is that of the admin port.
+    Loopback(SocketAddr),
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster(_) => f.write_str("Cluster"),
+            Self::Loopback(address) => f.debug_tuple("Loopback").field(address).finish(),
+        }
+    }
+}
+
+/// What the delivery API works with.
+#[derive(Debug)]
+struct Deliveries {
+    store: Arc<dyn Store>,
+    guard: Guard,
+    clock: fn() -> Moment,
+}
+
+/// The routes under `/api`. Under [`Guard::Loopback`] a request needs its [`crate::http::Peer`] as an
+/// extension; without one nobody may call.
+pub fn router(store: Arc<dyn Store>, guard: Guard) -> Router {
+    let deliveries = Deliveries { store, guard, clock: Moment::now };
+    let routes = Router::new()
+        .route("/openapi.json", get(openapi))
+        .route("/deliveries", get(handlers::list))
+        .route("/deliveries/replay", post(handlers::replay_all))
+        .route("/deliveries/{id}", get(handlers::show))
+        .route("/deliveries/{id}/replay", post(handlers::replay))
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .with_state(Arc::new(deliveries));
+    Router::new().nest("/api", routes)
+}
+
+async fn openapi() -> ([(HeaderName, &'static str); 1], Bytes) {
+    ([(CONTENT_TYPE, "application/json")], Bytes::from_static(OPENAPI.as_bytes()))
+}
