@@ -1,0 +1,7 @@
+//! The delivery API: SPEC section 8.
+
+mod access;
+mod api;
+mod openapi;
+mod shelf;
+mod world;

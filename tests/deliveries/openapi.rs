@@ -1,0 +1,98 @@
+//! The description of the API is what the API does.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use jsonschema::Validator;
+use serde_json::{Value, json};
+use webhook_operator::admin::deliveries::OPENAPI;
+use webhook_operator::store::State;
+
+use crate::world::{Answer, World};
+
+fn document() -> Value {
+    serde_json::from_str(OPENAPI).expect("JSON")
+}
+
+/// The schema of a name, with the others in reach of its references.
+fn schema(name: &str) -> Validator {
+    let mut root = document();
+    root["$ref"] = json!(format!("#/components/schemas/{name}"));
+    jsonschema::draft202012::new(&root).expect("a schema")
+}
+
+/// Whether an answer is as described, with every field that there is.
+#[track_caller]
+fn is(name: &str, answer: &Answer) {
+    let (value, schema) = (answer.value(), schema(name));
+    let errors: Vec<_> = schema.iter_errors(&value).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{name}: {errors:#?} in {value:#}");
+}
+
+#[tokio::test]
+async fn every_answer_is_as_described() {
+    let world = World::standalone();
+    for state in [State::Pending, State::Waiting, State::Succeeded, State::Dead] {
+        let id = world.shelf.add("team-a/pay", state);
+        is("FullDelivery", &world.get(&format!("/api/deliveries/{id}")).await);
+    }
+    let binary = world.shelf.add_with("team-a/pay", State::Dead, |detail| {
+        detail.body = Bytes::from_static(&[0xff]);
+        detail.body_bytes = 2;
+    });
+    is("FullDelivery", &world.get(&format!("/api/deliveries/{binary}")).await);
+    is("List", &world.get("/api/deliveries").await);
+    is("List", &world.get("/api/deliveries?limit=1").await);
+    is("Error", &world.get("/api/deliveries?limit=0").await);
+    is("Begun", &world.post(&format!("/api/deliveries/{binary}/replay"), "").await);
+    is("Replayed", &world.post("/api/deliveries/replay", "{}").await);
+}
+
+#[test]
+fn every_schema_refuses_fields_that_it_does_not_name() {
+    let document = document();
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        assert_eq!(schema["additionalProperties"], false, "{name}");
+    }
+}
+
+/// The parameters that are described are those that are taken, and no others.
+#[tokio::test]
+async fn every_parameter_and_field_that_is_described_is_taken() {
+    let (world, document) = (World::standalone(), document());
+    let parameters = document["paths"]["/api/deliveries"]["get"]["parameters"].as_array().unwrap();
+    for parameter in parameters {
+        let name = parameter["name"].as_str().unwrap();
+        world.get(&format!("/api/deliveries?{name}=")).await.ok();
+    }
+    let fields = document["components"]["schemas"]["Filter"]["properties"].as_object().unwrap();
+    for field in fields.keys() {
+        world.post("/api/deliveries/replay", &json!({field: null}).to_string()).await.ok();
+    }
+    let names: BTreeSet<_> = parameters.iter().filter_map(|p| p["name"].as_str()).collect();
+    let all = ["cursor", "limit", "namespace", "since", "state", "until", "webhook"];
+    assert_eq!(names, BTreeSet::from(all));
+    assert!(fields.keys().all(|field| names.contains(&**field)));
+}
+
+#[tokio::test]
+async fn every_route_is_described_and_every_described_route_is_there() {
+    let (world, document) = (World::standalone(), document());
+    let mut described = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let methods = item.as_object().unwrap().keys().filter(|key| *key != "parameters");
+        let methods: BTreeSet<_> = methods.map(|method| method.to_uppercase()).collect();
+        // What the router itself says that it takes.
+        let answer = world.call("DELETE", &path.replace("{id}", "x"), &[], "").await;
+        answer.fails(405, "method_not_allowed");
+        let allow = answer.headers["allow"].to_str().unwrap();
+        let allowed = allow.split(',').filter(|method| *method != "HEAD").map(str::to_owned);
+        assert_eq!(allowed.collect::<BTreeSet<_>>(), methods, "{path}");
+        described.insert(path.clone());
+    }
+    let source = include_str!("../../src/admin/deliveries/mod.rs");
+    let routes = source.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    assert_eq!(routes.map(|path| format!("/api{path}")).collect::<BTreeSet<_>>(), described);
+    let served = world.get("/api/openapi.json").await;
+    assert_eq!(served.ok(), document);
+}
