@@ -1,6 +1,7 @@
 //! The Kubernetes source and the CRDs against a real API server, with the rights that
 //! the chart gives and no others.
 
+mod access;
 mod audit;
 mod examples;
 mod fixture;

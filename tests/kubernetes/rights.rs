@@ -7,7 +7,7 @@ use std::fmt;
 use serde_json::{Value, json};
 use webhook_operator::resources::Webhook;
 use webhook_operator::source::kubernetes::Options;
-use webhook_operator::source::{TokenReviewer, WebhookStore};
+use webhook_operator::source::{self, AccessReviewer, TokenReviewer, Verb, WebhookStore};
 
 use crate::cluster::Cluster;
 use crate::fixture::{
@@ -152,6 +152,12 @@ async fn live(site: &OwnSite, options: Options) {
     webhooks.delete(&site.key("made")).await.expect("no webhook");
     let nobody = kubernetes.tokens().review("not a token").await.expect("an answer");
     assert_eq!(nobody, None);
+    let access = kubernetes.access();
+    site.kubectl(&["create", "serviceaccount", "jane"]);
+    let token = site.kubectl(&["create", "token", "jane"]);
+    let jane = access.user(&token).await.expect("an answer").expect("a user");
+    let right = source::Right { verb: Verb::List, namespace: None, webhook: None };
+    assert!(!access.allows(&jane, &right).await.expect("an answer"));
     // The lease is written again when it is given back.
     operator.stop().await;
 }

@@ -32,6 +32,10 @@ impl Access {
     }
 
     async fn known_user(&self, token: &str) -> Result<Option<User>, StoreError> {
+        // The API server takes no review of nothing.
+        if token.is_empty() {
+            return Ok(None);
+        }
         let digest = digest_of(token);
         if let Some(user) = self.users.get(&digest) {
             return Ok(Some(user));
