@@ -56,7 +56,7 @@ pub struct RunArgs {
         value_name = "ADDR"
     )]
     app_api_addr: SocketAddr,
-    /// The admin port: probes and metrics
+    /// The admin port: probes, metrics and the delivery API
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_ADMIN_ADDR",
@@ -123,6 +123,7 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
         brain,
         tokens,
         reviewer: Some(Arc::new(kubernetes.tokens())),
+        access: Some(Arc::new(kubernetes.access())),
         app_api_url: app_api_url(&args, kubernetes.namespace(), ports.app_api),
         listener_addresses,
         synced: source.synced(),

@@ -20,6 +20,7 @@ use tower::ServiceExt;
 
 use super::options::{Addresses, ServeArgs};
 use super::output;
+use crate::admin::deliveries::{self, Guard};
 use crate::admin::{self, Health, Metrics};
 use crate::app_api::{self, ApiFields, AppApi, Tokens};
 use crate::delivery::dispatcher::{self, Dispatcher};
@@ -28,7 +29,7 @@ use crate::http::{Acceptor, Drain, Limits, Peer, Phase, phases};
 use crate::key_sets;
 use crate::moment::Moment;
 use crate::plan::address::AddressPolicy;
-use crate::source::{Brain, TokenReviewer, WebhookStore};
+use crate::source::{AccessReviewer, Brain, TokenReviewer, WebhookStore};
 use crate::store::Store;
 use crate::trigger::{Budget, Failures, Pipeline, Shared};
 
@@ -59,6 +60,9 @@ pub struct Parts {
     pub tokens: Arc<Tokens>,
     /// Who knows tokens of ServiceAccounts, in a cluster.
     pub reviewer: Option<Arc<dyn TokenReviewer>>,
+    /// Who knows what callers of the delivery API may do, in a cluster; without it this machine alone may
+    /// call.
+    pub access: Option<Arc<dyn AccessReviewer>>,
     /// Where apps find the app API.
     pub app_api_url: String,
     /// Which addresses listeners may have.
@@ -194,7 +198,9 @@ impl Running {
             synced: parts.synced,
             leading: parts.leading,
         };
-        let admin = admin::router(Health { metrics, stopping: stop, store: parts.queue.health() });
+        let guard = parts.access.map_or(Guard::Loopback(bound.addresses.admin), Guard::Cluster);
+        let admin = admin::router(Health { metrics, stopping: stop, store: parts.queue.health() })
+            .merge(deliveries::router(parts.queue, guard));
         let (triggers, caller) = pipeline();
         tokio::spawn(caller.sweep());
         let app_api =
@@ -342,7 +348,9 @@ async fn serve_router(
             match triggers.filter(|_| request.uri().path().starts_with("/apps/")) {
                 Some(triggers) => triggers.handle(request, peer).await.map(Body::new),
                 None => {
-                    let Ok(response) = router.oneshot(request.map(Body::new)).await;
+                    let mut request = request.map(Body::new);
+                    request.extensions_mut().insert(peer);
+                    let Ok(response) = router.oneshot(request).await;
                     response
                 }
             }

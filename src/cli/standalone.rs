@@ -50,7 +50,7 @@ pub struct StandaloneArgs {
         value_name = "ADDR"
     )]
     app_api_addr: SocketAddr,
-    /// The admin port: probes and metrics
+    /// The admin port: probes, metrics and the delivery API
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_ADMIN_ADDR",
@@ -185,6 +185,7 @@ impl Standalone {
             queue,
             tokens,
             reviewer: None,
+            access: None,
             app_api_url,
             listener_addresses,
             synced: watch::channel(true).1,
