@@ -74,6 +74,7 @@ fn detail(id: Uuid, webhook: &str, state: State) -> Detail {
         name: name.into(),
         action: "pay".into(),
         props: Bytes::from_static(b"null"),
+        ordering: Default::default(),
         retry: None,
     };
     let (attempts, last_status) = match state {
