@@ -79,3 +79,20 @@ pub struct StoredWebhook {
     /// The webhook's own `spec.delivery.retry`.
     pub retry: Option<Arc<Policy>>,
 }
+
+impl StoredWebhook {
+    /// A webhook as its route is now.
+    pub fn of(route: &Route) -> Self {
+        Self {
+            app: route.app.uuid,
+            uuid: route.webhook,
+            namespace: route.app.namespace.clone(),
+            app_name: route.app.name.clone(),
+            name: route.name.clone(),
+            action: (*route.binding.action).into(),
+            props: route.binding.props.clone(),
+            ordering: route.binding.delivery.ordering,
+            retry: route.binding.delivery.retry.clone(),
+        }
+    }
+}

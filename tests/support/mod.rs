@@ -7,6 +7,7 @@ pub mod github;
 pub mod http;
 pub mod https;
 pub mod listener;
+pub mod model_store;
 pub mod node;
 pub mod operator;
 pub mod pipeline;

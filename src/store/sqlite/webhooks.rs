@@ -37,7 +37,7 @@ impl Webhooks {
             return Ok(*keys);
         }
         let app = self.put_app(db, id.app)?;
-        let stored = of_route(route);
+        let stored = StoredWebhook::of(route);
         let known = find(db, app, id.webhook)?;
         let webhook = match known {
             Some((key, ref known)) if *known == stored => key,
@@ -86,20 +86,6 @@ impl Webhooks {
         let key = db.last_insert_rowid();
         self.apps.insert(uuid, key);
         Ok(key)
-    }
-}
-
-fn of_route(route: &Route) -> StoredWebhook {
-    StoredWebhook {
-        app: route.app.uuid,
-        uuid: route.webhook,
-        namespace: route.app.namespace.clone(),
-        app_name: route.app.name.clone(),
-        name: route.name.clone(),
-        action: (*route.binding.action).into(),
-        props: route.binding.props.clone(),
-        ordering: route.binding.delivery.ordering,
-        retry: route.binding.delivery.retry.clone(),
     }
 }
 

@@ -1,0 +1,430 @@
+//! A store in the simplest way that can be right: lists that are gone through. What an engine does is
+//! held against it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use uuid::Uuid;
+use webhook_operator::moment::Moment;
+use webhook_operator::resources::Ordering;
+use webhook_operator::store::{
+    Accepted, Answer, Attempted, Body, Content, Detail, Figures, Filter, Health, Ids, Lease,
+    Leased, NewEvent, News, Next, Reason, Replayed, Settled, State, Store, StoreError,
+    StoredWebhook, Summary, Take, Taken, ids,
+};
+
+/// From this length on, a lease does not bring the body along.
+pub const LARGE_BODY_BYTES: usize = 16 * 1024 + 1;
+
+/// How many waiting deliveries become pending at once when a webhook ceases to be `Fifo`.
+const PROMOTED_AT_ONCE: usize = 100;
+
+/// How much of a body is shown.
+const SHOWN_BODY_BYTES: usize = 64 * 1024;
+
+/// A store in memory.
+#[derive(Debug)]
+pub struct ModelStore {
+    model: Mutex<Model>,
+    news: Arc<News>,
+    health: watch::Sender<Health>,
+    ids: Ids,
+    max_bytes: u64,
+}
+
+/// What is in it, by ids: in the order in which it came.
+#[derive(Debug, Default)]
+struct Model {
+    events: BTreeMap<Uuid, Event>,
+    deliveries: BTreeMap<Uuid, Delivery>,
+    webhooks: HashMap<Webhook, Arc<StoredWebhook>>,
+    duplicates: HashMap<(Webhook, [u8; 16]), Uuid>,
+    last_token: u64,
+    /// What the next settlements are answered instead of being done.
+    refusals: VecDeque<StoreError>,
+    due: HashMap<Uuid, Moment>,
+}
+
+/// An app's UUID, and a webhook's.
+type Webhook = (Uuid, Uuid);
+
+#[derive(Debug)]
+struct Event {
+    webhook: Webhook,
+    content: Content,
+}
+
+#[derive(Debug)]
+struct Delivery {
+    event: Uuid,
+    generation: u32,
+    webhook: Webhook,
+    state: State,
+    reason: Option<Reason>,
+    due: Moment,
+    finished: Option<Moment>,
+    attempts: Vec<Attempted>,
+    /// The token, and when it ends.
+    lease: Option<(u64, Moment)>,
+}
+
+impl Delivery {
+    fn has_ended(&self) -> bool {
+        matches!(self.state, State::Succeeded | State::Dead)
+    }
+
+    fn end(&mut self, state: State, reason: Option<Reason>, now: Moment) {
+        (self.state, self.reason) = (state, reason);
+        self.finished = Some(now);
+        self.lease = None;
+    }
+}
+
+impl Default for ModelStore {
+    fn default() -> Self {
+        Self::with_room(u64::MAX)
+    }
+}
+
+impl ModelStore {
+    /// A store that is full when the bodies of its events have so many bytes.
+    pub fn with_room(max_bytes: u64) -> Self {
+        let health = watch::channel(Health::Serving).0;
+        let (model, news, ids) = Default::default();
+        Self { model, news, health, ids, max_bytes }
+    }
+
+    /// Answers the next settlements with these errors, and does not make them.
+    pub fn refuse_to_settle(&self, errors: impl IntoIterator<Item = StoreError>) {
+        self.model().refusals.extend(errors);
+    }
+
+    /// Ends every lease, and tells of all apps: as after a crash.
+    pub fn reopen(&self) {
+        self.change(|model| {
+            for delivery in model.deliveries.values_mut() {
+                delivery.lease = None;
+            }
+            let open: Vec<_> = model.deliveries.values().filter(|one| !one.has_ended()).collect();
+            let apps: Vec<Uuid> = open.iter().map(|one| one.webhook.0).collect();
+            apps.into_iter().for_each(|app| model.tell(app, Moment(0)));
+        });
+    }
+
+    fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().unwrap()
+    }
+
+    /// Makes a change, and tells what is due through it.
+    fn change<T>(&self, change: impl FnOnce(&mut Model) -> T) -> T {
+        let mut model = self.model();
+        let answer = change(&mut model);
+        let due = std::mem::take(&mut model.due);
+        drop(model);
+        self.news.tell(due);
+        answer
+    }
+}
+
+impl Model {
+    fn tell(&mut self, app: Uuid, due: Moment) {
+        let earliest = self.due.entry(app).or_insert(due);
+        *earliest = due.min(*earliest);
+    }
+
+    fn bytes(&self) -> u64 {
+        self.events.values().map(|event| event.content.body.len() as u64).sum()
+    }
+
+    fn accept(&mut self, new: NewEvent, max_bytes: u64) -> Result<Accepted, StoreError> {
+        let webhook = (new.route.app.uuid, new.route.webhook);
+        if let Some(duplicate) = new.duplicate {
+            let known = self.duplicates.get(&(webhook, duplicate.hash)).copied();
+            let is_same = |first: &Uuid| ids::moment(*first) + duplicate.window > new.now;
+            if let Some(first) = known.filter(is_same) {
+                return Ok(Accepted::Duplicate(first));
+            }
+        }
+        if self.bytes() + new.content.body.len() as u64 > max_bytes {
+            return Err(StoreError::Full);
+        }
+        if let Some(duplicate) = new.duplicate {
+            self.duplicates.insert((webhook, duplicate.hash), new.id);
+        }
+        self.webhooks.insert(webhook, Arc::new(StoredWebhook::of(&new.route)));
+        self.events.insert(new.id, Event { webhook, content: new.content });
+        self.begin(new.id, new.id, 1, webhook, new.now);
+        Ok(Accepted::Stored)
+    }
+
+    fn begin(&mut self, id: Uuid, event: Uuid, generation: u32, webhook: Webhook, now: Moment) {
+        let is_open = |one: &Delivery| one.webhook == webhook && !one.has_ended();
+        let state = match self.webhooks[&webhook].ordering {
+            Ordering::Fifo if self.deliveries.values().any(is_open) => State::Waiting,
+            Ordering::Fifo => State::Pending,
+            Ordering::Parallel => {
+                self.promote(webhook, PROMOTED_AT_ONCE, now);
+                State::Pending
+            }
+        };
+        let (reason, finished, attempts, lease) = (None, None, Vec::new(), None);
+        let due = now;
+        let delivery =
+            Delivery { event, generation, webhook, state, reason, due, finished, attempts, lease };
+        self.deliveries.insert(id, delivery);
+        if state == State::Pending {
+            self.tell(webhook.0, now);
+        }
+    }
+
+    /// Makes the oldest of those pending that wait.
+    fn promote(&mut self, webhook: Webhook, most: usize, now: Moment) {
+        let waits = |one: &&mut Delivery| one.webhook == webhook && one.state == State::Waiting;
+        let mut promoted = 0;
+        for delivery in self.deliveries.values_mut().filter(waits).take(most) {
+            (delivery.state, delivery.due) = (State::Pending, now);
+            promoted += 1;
+        }
+        if promoted > 0 {
+            self.tell(webhook.0, now);
+        }
+    }
+
+    fn take(&mut self, take: Take) -> Taken {
+        let mut pending: Vec<(Moment, Uuid)> = self
+            .deliveries
+            .iter()
+            .filter(|(_, one)| one.webhook.0 == take.app && one.state == State::Pending)
+            .filter(|(_, one)| one.lease.is_none_or(|(_, until)| until <= take.now))
+            .map(|(id, one)| (one.due, *id))
+            .collect();
+        pending.sort();
+        let count = pending.iter().take(take.most).filter(|one| one.0 <= take.now).count();
+        let next_due = pending.get(count).map(|one| one.0);
+        let leased = pending[..count].iter().map(|(_, id)| self.lease(*id, take)).collect();
+        Taken { leased, next_due }
+    }
+
+    fn lease(&mut self, id: Uuid, take: Take) -> Leased {
+        self.last_token += 1;
+        let delivery = self.deliveries.get_mut(&id).unwrap();
+        delivery.lease = Some((self.last_token, take.now + take.lease));
+        let Event { webhook, content } = &self.events[&delivery.event];
+        let Content { form, content_type, headers, body } = content.clone();
+        let body =
+            if body.len() < LARGE_BODY_BYTES { Body::Here(body) } else { Body::Stored(body.len()) };
+        Leased {
+            lease: Lease { delivery: id, token: self.last_token },
+            event: delivery.event,
+            attempt: delivery.attempts.len() as u32 + 1,
+            webhook: self.webhooks[webhook].clone(),
+            form,
+            content_type,
+            headers,
+            body,
+        }
+    }
+
+    fn settle(
+        &mut self,
+        lease: Lease,
+        attempted: Attempted,
+        next: Next,
+    ) -> Result<Settled, StoreError> {
+        if let Some(error) = self.refusals.pop_front() {
+            return Err(error);
+        }
+        let is_current = |one: &&mut Delivery| one.lease.is_some_and(|own| own.0 == lease.token);
+        let delivery = self.deliveries.get_mut(&lease.delivery).filter(is_current);
+        let Some(delivery) = delivery else { return Ok(Settled::Stale) };
+        let webhook = delivery.webhook;
+        let now = attempted.started + attempted.took;
+        delivery.attempts.push(attempted);
+        delivery.lease = None;
+        match next {
+            Next::Succeeded => delivery.end(State::Succeeded, None, now),
+            Next::Dead(reason) => delivery.end(State::Dead, Some(reason), now),
+            Next::Retry(due) => {
+                delivery.due = due;
+                self.tell(webhook.0, due);
+                return Ok(Settled::Recorded);
+            }
+        }
+        let is_pending = |one: &Delivery| one.webhook == webhook && one.state == State::Pending;
+        if !self.deliveries.values().any(is_pending) {
+            self.promote(webhook, 1, now);
+        }
+        Ok(Settled::Recorded)
+    }
+
+    fn give_up(&mut self, app: Uuid, reason: Reason, now: Moment) -> usize {
+        let open = |one: &&mut Delivery| one.webhook.0 == app && !one.has_ended();
+        let given_up = self.deliveries.values_mut().filter(open);
+        given_up.map(|one| one.end(State::Dead, Some(reason), now)).count()
+    }
+
+    fn meant(&self, filter: &Filter, cursor: Option<Uuid>) -> Vec<Uuid> {
+        let is_meant = |id: Uuid, one: &Delivery| {
+            let (webhook, begun) = (&self.webhooks[&one.webhook], ids::moment(id));
+            let state = match filter.state {
+                Some(State::Pending) => !one.has_ended(),
+                Some(state) => one.state == state,
+                None => true,
+            };
+            state
+                && cursor.is_none_or(|cursor| id < cursor)
+                && filter.namespace.as_deref().is_none_or(|name| *name == *webhook.namespace)
+                && filter.webhook.as_deref().is_none_or(|name| *name == *webhook.name)
+                && filter.since.is_none_or(|since| begun >= since)
+                && filter.until.is_none_or(|until| begun < until)
+        };
+        let latest_first = self.deliveries.iter().rev();
+        latest_first.filter(|(id, one)| is_meant(**id, one)).map(|(id, _)| *id).collect()
+    }
+
+    fn summary(&self, id: Uuid) -> Option<Summary> {
+        let one = self.deliveries.get(&id)?;
+        Some(Summary {
+            id,
+            event: one.event,
+            generation: one.generation,
+            webhook: self.webhooks[&one.webhook].clone(),
+            state: one.state,
+            reason: one.reason,
+            attempts: one.attempts.len() as u32,
+            due: (one.state == State::Pending).then_some(one.due),
+            finished: one.finished,
+            last_status: one.attempts.last().and_then(|attempted| attempted.status),
+        })
+    }
+
+    fn show(&self, id: Uuid) -> Option<Detail> {
+        let summary = self.summary(id)?;
+        let content = &self.events[&summary.event].content;
+        let content_type = content.content_type.as_ref();
+        let text =
+            |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        Some(Detail {
+            attempts: self.deliveries[&id].attempts.clone(),
+            content_type: content_type.map(text),
+            headers: content.headers.clone(),
+            body_bytes: content.body.len() as u64,
+            body: content.body.slice(..content.body.len().min(SHOWN_BODY_BYTES)),
+            summary,
+        })
+    }
+
+    fn replay(&mut self, id: Uuid, fresh: Uuid, now: Moment) -> Option<Uuid> {
+        let one = self.deliveries.get(&id)?;
+        let (event, webhook) = (one.event, one.webhook);
+        let generation = self.last_generation(event) + 1;
+        self.begin(fresh, event, generation, webhook, now);
+        Some(fresh)
+    }
+
+    fn last_generation(&self, event: Uuid) -> u32 {
+        let of_event = self.deliveries.values().filter(|one| one.event == event);
+        of_event.map(|one| one.generation).max().unwrap_or(0)
+    }
+
+    fn replay_all(
+        &mut self,
+        filter: &Filter,
+        cursor: Option<Uuid>,
+        limit: usize,
+        mut fresh: impl FnMut() -> Uuid,
+        now: Moment,
+    ) -> Replayed {
+        let mut looked_at = self.meant(filter, cursor);
+        looked_at.truncate(limit);
+        let cursor = looked_at.last().copied().filter(|_| looked_at.len() == limit);
+        looked_at.retain(|id| {
+            let one = &self.deliveries[id];
+            one.has_ended() && one.generation == self.last_generation(one.event)
+        });
+        for id in &looked_at {
+            self.replay(*id, fresh(), now);
+        }
+        Replayed { count: looked_at.len(), cursor }
+    }
+
+    fn undelivered(&self) -> Vec<(Uuid, u64)> {
+        let mut counts = BTreeMap::new();
+        for one in self.deliveries.values().filter(|one| !one.has_ended()) {
+            *counts.entry(one.webhook.0).or_default() += 1;
+        }
+        counts.into_iter().collect()
+    }
+}
+
+/// An answer that is there.
+fn answer<T: Send + 'static>(answer: Result<T, StoreError>) -> Answer<T> {
+    Box::pin(std::future::ready(answer))
+}
+
+impl Store for ModelStore {
+    fn accept(&self, event: NewEvent) -> Answer<Accepted> {
+        answer(self.change(|model| model.accept(event, self.max_bytes)))
+    }
+
+    fn take(&self, take: Take) -> Answer<Taken> {
+        answer(Ok(self.change(|model| model.take(take))))
+    }
+
+    fn body(&self, event: Uuid) -> Answer<Option<Bytes>> {
+        answer(Ok(self.model().events.get(&event).map(|event| event.content.body.clone())))
+    }
+
+    fn settle(&self, lease: Lease, attempted: Attempted, next: Next) -> Answer<Settled> {
+        answer(self.change(|model| model.settle(lease, attempted, next)))
+    }
+
+    fn give_up(&self, app: Uuid, reason: Reason, now: Moment) -> Answer<usize> {
+        answer(Ok(self.change(|model| model.give_up(app, reason, now))))
+    }
+
+    fn news(&self) -> Arc<News> {
+        self.news.clone()
+    }
+
+    fn list(&self, filter: Filter, cursor: Option<Uuid>, limit: usize) -> Answer<Vec<Summary>> {
+        let model = self.model();
+        let ids = model.meant(&filter, cursor).into_iter().take(limit);
+        answer(Ok(ids.filter_map(|id| model.summary(id)).collect()))
+    }
+
+    fn show(&self, id: Uuid) -> Answer<Option<Detail>> {
+        answer(Ok(self.model().show(id)))
+    }
+
+    fn replay(&self, id: Uuid, now: Moment) -> Answer<Option<Uuid>> {
+        answer(Ok(self.change(|model| model.replay(id, self.ids.next(now), now))))
+    }
+
+    fn replay_all(
+        &self,
+        filter: Filter,
+        cursor: Option<Uuid>,
+        limit: usize,
+        now: Moment,
+    ) -> Answer<Replayed> {
+        let fresh = || self.ids.next(now);
+        answer(Ok(self.change(|model| model.replay_all(&filter, cursor, limit, fresh, now))))
+    }
+
+    fn figures(&self) -> Figures {
+        let model = self.model();
+        let undelivered = model.undelivered();
+        Figures { bytes: model.bytes(), max_bytes: self.max_bytes, undelivered }
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    fn ids(&self) -> &Ids {
+        &self.ids
+    }
+}
