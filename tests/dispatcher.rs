@@ -461,13 +461,12 @@ async fn a_listener_that_is_down_is_probed_and_what_waits_uses_no_attempts() {
     // It comes back, and takes a second for each.
     world.behave(APP, Behaviour::Slow(SECOND));
     world.listeners.most_under_way.store(0, SeqCst);
-    let first = world.call().await;
-    let mut together = Vec::new();
-    for second in 1..6 {
-        sleep(SECOND - (Instant::now() - first.at - (second - 1) * SECOND)).await;
-        together.push(world.listeners.under_way.load(SeqCst));
+    let calls = world.calls(12).await;
+    let mut in_second = [0; 5];
+    for call in &calls {
+        in_second[(call.at - calls[0].at + SECOND / 2).as_secs() as usize] += 1;
     }
-    assert!(together.iter().all(|count| *count <= 4), "{together:?}");
+    assert_eq!(in_second, [1, 1, 2, 4, 4], "twice as many, up to the app's concurrency");
     for id in &ids {
         assert_eq!(world.ended(*id).await.summary.state, store::State::Succeeded);
     }
@@ -641,6 +640,17 @@ async fn a_stop_lets_what_is_under_way_end_and_begins_nothing() {
     assert_eq!(world.summary(first).await.state, store::State::Succeeded);
     assert_eq!(world.summary(second).await.attempts, 0);
     assert_eq!(world.calls_so_far(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_leased_when_it_stops_and_was_not_begun_is_left() {
+    let (mut world, route) = world(app(APP), Ordering::Parallel);
+    world.store.slow_to_take(SECOND);
+    let id = world.trigger(&route, "{}").await;
+    sleep(SECOND / 2).await;
+    world.stop.send_replace(true);
+    (&mut world.running).await.unwrap();
+    assert_eq!((world.calls_so_far(), world.summary(id).await.attempts), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::sleep;
 use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::resources::Ordering;
@@ -32,6 +34,8 @@ pub struct ModelStore {
     health: watch::Sender<Health>,
     ids: Ids,
     max_bytes: u64,
+    /// How long it is before a lease is known of.
+    take_time: Mutex<Duration>,
 }
 
 /// What is in it, by ids: in the order in which it came.
@@ -92,13 +96,18 @@ impl ModelStore {
     /// A store that is full when the bodies of its events have so many bytes.
     pub fn with_room(max_bytes: u64) -> Self {
         let health = watch::channel(Health::Serving).0;
-        let (model, news, ids) = Default::default();
-        Self { model, news, health, ids, max_bytes }
+        let (model, news, ids, take_time) = Default::default();
+        Self { model, news, health, ids, max_bytes, take_time }
     }
 
     /// Answers the next settlements with these errors, and does not make them.
     pub fn refuse_to_settle(&self, errors: impl IntoIterator<Item = StoreError>) {
         self.model().refusals.extend(errors);
+    }
+
+    /// From now on, it takes so long before a lease is known of.
+    pub fn slow_to_take(&self, time: Duration) {
+        *self.take_time.lock().unwrap() = time;
     }
 
     /// Ends every lease, and tells of all apps: as after a crash.
@@ -370,7 +379,14 @@ impl Store for ModelStore {
     }
 
     fn take(&self, take: Take) -> Answer<Taken> {
-        answer(Ok(self.change(|model| model.take(take))))
+        let taken = self.change(|model| model.take(take));
+        let time = *self.take_time.lock().unwrap();
+        Box::pin(async move {
+            if !time.is_zero() {
+                sleep(time).await;
+            }
+            Ok(taken)
+        })
     }
 
     fn body(&self, event: Uuid) -> Answer<Option<Bytes>> {

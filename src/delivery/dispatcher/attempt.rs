@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::room::Taken as Held;
@@ -101,7 +101,7 @@ impl<C: Call> Work<C> {
         Ok(body.map(|body| (body, Some(room))))
     }
 
-    async fn call(&self, app: &App, target: &Target, leased: Leased, body: Bytes) -> Done {
+    async fn call(&self, app: &App, target: &Target, mut leased: Leased, body: Bytes) -> Done {
         let webhook = leased.webhook.clone();
         let route = self.parts.routes.get(Id { app: app.uuid, webhook: webhook.uuid });
         let subject = match &route {
@@ -121,7 +121,9 @@ impl<C: Call> Work<C> {
             Ok(event) => event,
             Err(error) => return hopeless(attempted(Duration::ZERO), &error),
         };
-        let called = self.send(subject, target, &leased, &event).await;
+        let headers = std::mem::take(&mut leased.headers);
+        let attempt = Attempt { event: leased.event, number: leased.attempt };
+        let called = self.send(subject, target, attempt, headers, &event).await;
         let (attempted, now) = (attempted(clock.elapsed()), (self.parts.clock)());
         let policy = policy(app, route.as_deref(), &webhook);
         let chance = 2.0 * fastrand::f64() - 1.0;
@@ -134,11 +136,11 @@ impl<C: Call> Work<C> {
         &self,
         subject: Subject<'_>,
         target: &Target,
-        leased: &Leased,
+        attempt: Attempt,
+        passed: HeaderMap,
         event: &Event,
     ) -> Result<StatusCode, CallError> {
-        let attempt = Attempt { event: leased.event, number: leased.attempt };
-        let headers = delivery::listener_headers(subject, target, attempt, leased.headers.clone());
+        let headers = delivery::listener_headers(subject, target, attempt, passed);
         let body = delivery::body(subject, event, &(self.parts.api)(subject.app));
         self.parts.caller.call(target, headers, body, subject.app.timeout).await
     }

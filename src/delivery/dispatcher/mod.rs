@@ -203,8 +203,9 @@ impl<C: Call> Dispatcher<C> {
     }
 
     fn take(&mut self, uuid: Uuid, most: usize, now: Moment) {
-        // It was there a moment ago; if it is no more, that is seen in the next turn.
-        let Some(app) = self.work.parts.routes.app(uuid) else {
+        // It was ready a moment ago; if it is no more, that is seen in the next turn.
+        let app = self.work.parts.routes.app(uuid).filter(|app| app.target.is_some());
+        let Some(app) = app else {
             return self.schedule.not_taken(uuid, most, now, now);
         };
         let lease = app.timeout + LEASE_SLACK;

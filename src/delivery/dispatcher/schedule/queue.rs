@@ -32,21 +32,16 @@ pub struct Queue {
 }
 
 /// [`Standing`], and since when.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Seen {
     /// Not yet looked at: it is as soon as something is due.
+    #[default]
     Unseen,
     Ready(usize),
     Held,
     Missing {
         since: Moment,
     },
-}
-
-impl Default for Seen {
-    fn default() -> Self {
-        Self::Unseen
-    }
 }
 
 impl Queue {

@@ -1,0 +1,82 @@
+//! What a caller makes of a listener's answers, over a connection as it is.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use webhook_operator::delivery::{CallError, Caller, Connector, Pieces, REFUSAL_BODY_BYTES};
+use webhook_operator::plan::address::AddressPolicy;
+use webhook_operator::resources::Scheme;
+use webhook_operator::routes::{Host, Origin, Target, Upstream};
+
+/// A listener that takes one connection, and gives these answers to what comes over it.
+fn listener(answers: Vec<String>) -> Target {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let (mut stream, _) = socket.accept().unwrap();
+        drop(socket);
+        for answer in answers {
+            let mut request = Vec::new();
+            while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.extend(byte);
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+        // Until the caller closes.
+        let _ = stream.read(&mut [0]);
+    });
+    let host = Host::Address([127, 0, 0, 1].into());
+    let server_name = "listener".into();
+    let origin = Origin { scheme: Scheme::Http, host, port, server_name };
+    Target {
+        upstream: Upstream::Origin(Arc::new(origin)),
+        authority: HeaderValue::from_static("listener"),
+        path: "/".parse().unwrap(),
+    }
+}
+
+fn caller() -> Caller {
+    let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] };
+    Caller::new(Connector::new(addresses, None).unwrap())
+}
+
+fn answer(head: &str, body: &str) -> String {
+    format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn a_refusal_tells_its_status_how_it_begins_and_when_to_come_again() {
+    let long = "why ".repeat(1000);
+    let target = listener(vec![
+        answer("503 Service Unavailable\r\nRetry-After: 7", &long),
+        answer("404 Not Found", "no such thing"),
+        answer("302 Found\r\nLocation: /elsewhere", ""),
+        answer("204 No Content", ""),
+    ]);
+    let caller = caller();
+    let call = async || {
+        let limit = Duration::from_secs(20);
+        caller.call(&target, HeaderMap::new(), Pieces::default(), limit).await
+    };
+    let refusal = async || match call().await {
+        Err(CallError::Refused(refusal)) => *refusal,
+        other => panic!("{other:?}"),
+    };
+    // All over one connection: a refusal leaves it as usable as a success.
+    let first = refusal().await;
+    assert_eq!((first.status.as_u16(), first.retry_after), (503, Some("7".parse().unwrap())));
+    assert_eq!(first.body, long[..REFUSAL_BODY_BYTES]);
+    let second = refusal().await;
+    assert_eq!((second.status.as_u16(), second.retry_after), (404, None));
+    assert_eq!(second.body, "no such thing");
+    let third = refusal().await;
+    assert_eq!((third.status.as_u16(), third.body), (302, Bytes::new()));
+    assert_eq!(call().await.unwrap(), 204);
+}
