@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod crds;
+mod deliveries;
 mod demo;
 pub mod listen;
 mod options;
@@ -35,6 +36,8 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Listen as an app would, and print each call (for development)
     Listen(listen::ListenArgs),
+    /// Show what happened to each event, and replay it
+    Deliveries(Box<deliveries::DeliveriesArgs>),
     /// Print the CustomResourceDefinitions as YAML
     Crds(crds::CrdsArgs),
 }
@@ -51,6 +54,9 @@ pub fn execute(command: Command) -> anyhow::Result<()> {
         Command::Listen(args) => {
             let runtime = serve::control_runtime()?;
             runtime.block_on(async { listen::listen(args, signals::stop()?).await })
+        }
+        Command::Deliveries(args) => {
+            serve::control_runtime()?.block_on(deliveries::deliveries(*args))
         }
         Command::Crds(args) => {
             crds::print(&args);

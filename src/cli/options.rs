@@ -13,6 +13,7 @@ use rustls::ServerConfig;
 use super::queue::QueueArgs;
 use crate::guard::Networks;
 use crate::http::{Acceptor, CertificateFiles, Limits};
+use crate::plan::Key;
 use crate::plan::address::AddressPolicy;
 use crate::plan::duration;
 use crate::resources::MAX_BODY_BYTES;
@@ -184,6 +185,18 @@ pub fn base_url(text: &str) -> Result<String, String> {
         return Err("must have neither a query nor a fragment".into());
     }
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// `NAMESPACE/NAME`.
+pub fn key(text: &str) -> Result<Key, String> {
+    match text.split_once('/') {
+        Some((namespace, name))
+            if !namespace.is_empty() && !name.is_empty() && !name.contains('/') =>
+        {
+            Ok(Key::new(namespace, name))
+        }
+        _ => Err("must be NAMESPACE/NAME".into()),
+    }
 }
 
 /// A duration such as `500ms`, `10s`, `5m`, `2h` or `7d`.

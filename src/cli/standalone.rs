@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use ipnet::IpNet;
 use tokio::sync::watch;
 
-use super::options::{Addresses, ServeArgs, addresses, base_url, time};
+use super::options::{Addresses, ServeArgs, addresses, base_url, key, time};
 use super::serve::{self, Parts, Running, control_runtime};
 use super::{output, signals};
 use crate::app_api::Tokens;
@@ -89,7 +89,7 @@ struct TokenArgs {
     #[arg(long, env = "WEBHOOK_OPERATOR_DATA_DIR", value_name = "DIR", default_value = "./data")]
     data_dir: PathBuf,
     /// The WebhookApp
-    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = app_key)]
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = key)]
     app: Key,
     /// How long the token lives
     #[arg(long, default_value = "24h", value_parser = time, value_name = "TIME")]
@@ -239,15 +239,4 @@ fn token(args: &TokenArgs) -> anyhow::Result<()> {
     let identity = files::identity_key(&args.data_dir)?;
     output::line(&Tokens::new(&identity).issue(&args.app, serve::now(), args.ttl));
     Ok(())
-}
-
-fn app_key(text: &str) -> Result<Key, String> {
-    match text.split_once('/') {
-        Some((namespace, name))
-            if !namespace.is_empty() && !name.is_empty() && !name.contains('/') =>
-        {
-            Ok(Key::new(namespace, name))
-        }
-        _ => Err("must be NAMESPACE/NAME".into()),
-    }
 }

@@ -31,8 +31,10 @@ use kube::Client;
 use tokio::sync::watch::Receiver;
 
 pub use access::Access;
+pub(crate) use call::{call, describe};
 pub use error::KubernetesError;
 pub use running::Running;
+pub(crate) use tokens::AUDIENCE;
 pub use tokens::Tokens;
 pub use webhooks::Webhooks;
 

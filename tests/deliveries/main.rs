@@ -1,7 +1,10 @@
-//! The delivery API: SPEC section 8.
+//! The delivery API and its command line: SPEC sections 8 and 9.
 
 mod access;
 mod api;
+mod cli;
 mod openapi;
 mod shelf;
+#[path = "../support/mod.rs"]
+mod support;
 mod world;

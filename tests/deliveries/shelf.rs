@@ -76,6 +76,7 @@ fn detail(id: Uuid, webhook: &str, state: State) -> Detail {
         props: Bytes::from_static(b"null"),
         ordering: Default::default(),
         retry: None,
+        ordering: webhook_operator::resources::Ordering::Parallel,
     };
     let (attempts, last_status) = match state {
         State::Pending | State::Waiting => (Vec::new(), None),

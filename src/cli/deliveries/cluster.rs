@@ -1,0 +1,142 @@
+//! The replicas of an operator in a cluster, and who calls them.
+
+use anyhow::{Context, anyhow, bail};
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request, Response};
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use kube::api::{ListParams, PostParams};
+use kube::client::{Body, ConfigExt};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use tower::{BoxError, Layer, ServiceExt, service_fn};
+
+use super::reach::{ReachArgs, bearer};
+use super::replica::{Replica, Way};
+use crate::plan::Key;
+use crate::source::kubernetes::{AUDIENCE, call, describe};
+
+/// What the chart calls the pods of an operator.
+const PODS: &str = "app.kubernetes.io/name=webhook-operator";
+
+/// What the chart calls the admin port.
+const PORT_NAME: &str = "admin";
+
+/// The admin port, where a pod does not name it.
+const PORT: u16 = 9090;
+
+/// How long a token lives that is made for a call: the shortest that there is.
+const TOKEN_SECONDS: i64 = 600;
+
+/// How the cluster is reached that the flags name; `None` when they name none and there is none.
+pub async fn config(args: &ReachArgs) -> anyhow::Result<Option<Config>> {
+    let context = args.context.clone();
+    let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
+    let kubeconfig = match &args.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path),
+        None => Kubeconfig::read(),
+    };
+    match kubeconfig {
+        Ok(kubeconfig) => Ok(Some(Config::from_custom_kubeconfig(kubeconfig, &options).await?)),
+        Err(error) if args.kubeconfig.is_some() || args.context.is_some() => Err(error.into()),
+        // One that is named and cannot be read is a mistake; the default one may be absent.
+        Err(error) if std::env::var_os("KUBECONFIG").is_some() => Err(error).context("KUBECONFIG"),
+        Err(_) => Ok(Config::incluster().ok()),
+    }
+}
+
+/// Each pod of the operator that runs.
+pub async fn replicas(config: Config, args: &ReachArgs) -> anyhow::Result<Vec<Replica>> {
+    let server = config.cluster_url.clone();
+    let own = authorization(&config).await?;
+    let client = Client::try_from(config).map_err(|error| anyhow!(describe(&error)))?;
+    let namespace = &args.operator_namespace;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let found = call(pods.list(&ListParams::default().labels(PODS))).await;
+    let found = found.with_context(|| format!("cannot list the operator's pods at {server}"))?;
+    let authorization = match (&args.token, &args.service_account) {
+        (Some(token), _) => bearer(token)?,
+        (None, Some(account)) => bearer(&token_of(&client, account).await?)?,
+        (None, None) => own.context(
+            "the kubeconfig has no token to call the delivery API with: give one by --token, or have one made by --service-account NAMESPACE/NAME",
+        )?,
+    };
+    let running = found.into_iter().filter(is_running);
+    let replicas = running.filter_map(|pod| {
+        let (port, name) = (admin_port(&pod), pod.metadata.name?);
+        let way = Way::Pod { pods: pods.clone(), port };
+        Some(Replica { name, way, authorization: Some(authorization.clone()) })
+    });
+    let replicas: Vec<_> = replicas.collect();
+    if replicas.is_empty() {
+        bail!("no pod of the operator runs in the namespace {namespace} (--operator-namespace)");
+    }
+    Ok(replicas)
+}
+
+/// The header that a request to the API server would have; `None` for a client certificate.
+async fn authorization(config: &Config) -> anyhow::Result<Option<HeaderValue>> {
+    let layer = config.auth_layer().map_err(|error| anyhow!(describe(&error)))?;
+    let Some(layer) = layer else { return Ok(None) };
+    let header = service_fn(|request: Request<Body>| async move {
+        let found = request.headers().get(AUTHORIZATION).cloned();
+        Ok::<_, BoxError>(Response::new(found))
+    });
+    let found = layer.layer(header).oneshot(Request::new(Body::empty())).await;
+    found
+        .map(Response::into_body)
+        .map_err(|error: BoxError| anyhow!("the kubeconfig's login failed: {error}"))
+}
+
+/// A token that is good for nothing but to call an operator.
+async fn token_of(client: &Client, account: &Key) -> anyhow::Result<String> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &account.namespace);
+    let spec = TokenRequestSpec {
+        audiences: vec![AUDIENCE.into()],
+        expiration_seconds: Some(TOKEN_SECONDS),
+        ..TokenRequestSpec::default()
+    };
+    let request = TokenRequest { spec, ..TokenRequest::default() };
+    let parameters = PostParams::default();
+    let made = call(accounts.create_token_request(&account.name, &parameters, &request)).await;
+    let made = made.with_context(|| format!("no token for the ServiceAccount {account}"))?;
+    Ok(made.status.context("the API server made no token")?.token)
+}
+
+fn is_running(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    phase == Some("Running")
+}
+
+fn admin_port(pod: &Pod) -> u16 {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let mut ports = containers.flat_map(|container| container.ports.iter().flatten());
+    let port = ports.find(|port| port.name.as_deref() == Some(PORT_NAME));
+    port.and_then(|port| u16::try_from(port.container_port).ok()).unwrap_or(PORT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn pod(phase: &str, ports: Value) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {"name": "webhook-operator-0"},
+            "spec": {"containers": [{"name": "sidecar"}, {"name": "operator", "ports": ports}]},
+            "status": {"phase": phase},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_admin_port_is_the_one_that_the_pod_calls_so() {
+        let ports = json!([
+            {"name": "trigger", "containerPort": 8080}, {"name": "admin", "containerPort": 9191},
+        ]);
+        assert_eq!(admin_port(&pod("Running", ports)), 9191);
+        assert_eq!(admin_port(&pod("Running", json!([]))), 9090);
+        assert!(is_running(&pod("Running", json!([]))));
+        assert!(!is_running(&pod("Pending", json!([]))));
+    }
+}

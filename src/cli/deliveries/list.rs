@@ -1,0 +1,181 @@
+//! `deliveries list`: all replicas as one list, by time.
+
+use clap::Args;
+use form_urlencoded::Serializer;
+
+use super::ask::ask;
+use super::reach::{Operator, ReachArgs, ScopeArgs};
+use super::replica::{Replica, ReplicaError};
+use super::table::{age, clean, or_none, table};
+use super::{Format, Since};
+use crate::admin::deliveries::view::{Delivery, List};
+use crate::moment::Moment;
+
+/// Deliveries of one answer at most.
+const PAGE: usize = 500;
+
+/// Flags of `deliveries list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// Those of webhooks of this name
+    #[arg(long, value_name = "NAME")]
+    webhook: Option<String>,
+    /// Those in this state
+    #[arg(long, value_parser = ["pending", "succeeded", "dead"])]
+    state: Option<String>,
+    /// Those that began then or later: a time of RFC 3339, or a duration such as 15m, 24h or 7d ago
+    #[arg(long, value_name = "TIME")]
+    since: Option<Since>,
+    /// Those that began before: as --since
+    #[arg(long, value_name = "TIME")]
+    until: Option<Since>,
+    /// How many at most
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
+    limit: u32,
+    /// How they are printed
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+    #[command(flatten)]
+    reach: ReachArgs,
+}
+
+/// Which deliveries are meant.
+#[derive(Clone, Debug, Default)]
+pub struct Meant {
+    /// Those of a namespace; `None` for all.
+    pub namespace: Option<String>,
+    /// Those of webhooks of a name.
+    pub webhook: Option<String>,
+    /// Those in a state.
+    pub state: Option<String>,
+    /// Those that began then or later.
+    pub since: Option<String>,
+    /// Those that began before.
+    pub until: Option<String>,
+}
+
+impl Meant {
+    fn path(&self, limit: usize, cursor: Option<&str>) -> String {
+        let mut query = Serializer::new(String::new());
+        for (name, value) in [
+            ("namespace", self.namespace.as_deref()),
+            ("webhook", self.webhook.as_deref()),
+            ("state", self.state.as_deref()),
+            ("since", self.since.as_deref()),
+            ("until", self.until.as_deref()),
+            ("cursor", cursor),
+        ] {
+            if let Some(value) = value {
+                query.append_pair(name, value);
+            }
+        }
+        query.append_pair("limit", &limit.to_string());
+        format!("/api/deliveries?{}", query.finish())
+    }
+}
+
+/// Prints deliveries.
+pub async fn list(args: ListArgs) -> anyhow::Result<()> {
+    let operator = Operator::find(&args.reach).await?;
+    let namespace = operator.namespace(&args.scope);
+    let shows_namespace = namespace.is_none();
+    let meant = Meant {
+        namespace,
+        webhook: args.webhook,
+        state: args.state,
+        since: args.since.map(|since| since.0),
+        until: args.until.map(|until| until.0),
+    };
+    let items = latest(&operator, &meant, args.limit as usize).await?;
+    if items.is_empty() && args.output == Format::Table {
+        eprintln!("No deliveries found.");
+        return Ok(());
+    }
+    let list = List { items, cursor: None };
+    args.output.print(&list, || as_table(&list.items, shows_namespace, Moment::now()))
+}
+
+/// The latest deliveries of all replicas, at most `limit`.
+pub async fn latest(
+    operator: &Operator,
+    meant: &Meant,
+    limit: usize,
+) -> anyhow::Result<Vec<Delivery>> {
+    let answers = ask(operator, |replica| latest_of(replica, meant, limit)).await;
+    let mut items: Vec<Delivery> = answers.of_some()?.into_iter().flatten().collect();
+    // An id begins with the time at which the delivery began.
+    items.sort_by(|a, b| b.id.cmp(&a.id));
+    items.truncate(limit);
+    Ok(items)
+}
+
+async fn latest_of(
+    replica: &Replica,
+    meant: &Meant,
+    limit: usize,
+) -> Result<Vec<Delivery>, ReplicaError> {
+    let (mut items, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = (limit - items.len()).min(PAGE);
+        let list: List = replica.get(&meant.path(page, cursor.as_deref())).await?;
+        items.extend(list.items);
+        cursor = list.cursor;
+        if cursor.is_none() || items.len() >= limit {
+            return Ok(items);
+        }
+    }
+}
+
+fn as_table(items: &[Delivery], shows_namespace: bool, now: Moment) -> String {
+    let mut header = vec!["ID", "WEBHOOK", "STATE", "REASON", "ATTEMPTS", "STATUS", "NEXT", "AGE"];
+    if shows_namespace {
+        header.insert(0, "NAMESPACE");
+    }
+    let rows = items.iter().map(|item| {
+        let mut row = vec![
+            item.id.to_string(),
+            clean(&item.webhook),
+            item.state.name().to_owned(),
+            or_none(item.reason.as_deref().map(clean)),
+            item.attempt_count.to_string(),
+            or_none(item.last_status),
+            next(item, now),
+            age(now.since(item.created_at)),
+        ];
+        if shows_namespace {
+            row.insert(0, clean(&item.namespace));
+        }
+        row
+    });
+    table(&header, &rows.collect::<Vec<_>>())
+}
+
+/// When the next attempt is due.
+fn next(item: &Delivery, now: Moment) -> String {
+    match item.due_at {
+        _ if item.waiting => "waiting".into(),
+        Some(due) if due > now => age(due.since(now)),
+        Some(_) => "now".into(),
+        None => or_none::<&str>(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_carries_what_is_meant_and_escapes_it() {
+        let meant = Meant {
+            since: Some("2026-11-24T15:00:00+01:00".into()),
+            webhook: Some("a&b".into()),
+            ..Meant::default()
+        };
+        assert_eq!(
+            meant.path(7, Some("c")),
+            "/api/deliveries?webhook=a%26b&since=2026-11-24T15%3A00%3A00%2B01%3A00&cursor=c&limit=7"
+        );
+    }
+}

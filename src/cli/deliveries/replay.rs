@@ -1,0 +1,172 @@
+//! `deliveries replay`: events delivered again.
+
+use std::io::{self, IsTerminal, Write as _};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::Since;
+use super::ask::ask;
+use super::list::{Meant, latest};
+use super::reach::{Operator, ReachArgs, ScopeArgs};
+use super::show::find;
+use crate::admin::deliveries::view::{Begun, Replayed};
+use crate::cli::output;
+use crate::moment::Moment;
+
+/// How many deliveries are counted before a person is asked.
+const COUNTED: usize = 10_000;
+
+/// Flags of `deliveries replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Deliveries; or say by flags which are meant
+    #[arg(value_name = "ID", conflicts_with_all = ["webhook", "state", "since", "until", "namespace", "all_namespaces"])]
+    ids: Vec<Uuid>,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// Those of webhooks of this name
+    #[arg(long, value_name = "NAME")]
+    webhook: Option<String>,
+    /// Those in this state [default: dead]
+    #[arg(long, value_parser = ["dead", "succeeded"])]
+    state: Option<String>,
+    /// Those that began then or later: a time of RFC 3339, or a duration such as 15m, 24h or 7d ago
+    #[arg(long, value_name = "TIME")]
+    since: Option<Since>,
+    /// Those that began before: as --since
+    #[arg(long, value_name = "TIME")]
+    until: Option<Since>,
+    /// Say what would be replayed, and do not replay it
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    reach: ReachArgs,
+}
+
+/// Replays deliveries.
+pub async fn replay(args: ReplayArgs) -> anyhow::Result<()> {
+    let flags = [&args.webhook, &args.state].into_iter().any(Option::is_some)
+        || [&args.since, &args.until].into_iter().any(Option::is_some);
+    if args.ids.is_empty() && !flags {
+        bail!("say which deliveries: by id, or by --webhook, --state, --since or --until");
+    }
+    let operator = Operator::find(&args.reach).await?;
+    if args.ids.is_empty() {
+        by_filter(&operator, args).await
+    } else {
+        by_id(&operator, args).await
+    }
+}
+
+async fn by_id(operator: &Operator, args: ReplayArgs) -> anyhow::Result<()> {
+    for id in args.ids {
+        if args.dry_run {
+            let delivery = find(operator, id).await?.delivery;
+            output::line(&format!("{id} would be replayed ({})", delivery.state.name()));
+            continue;
+        }
+        let path = format!("/api/deliveries/{id}/replay");
+        let path = &path;
+        let begun = ask(operator, |replica| replica.post::<Begun>(path, "")).await.of_one();
+        let begun = begun.with_context(|| format!("{id} was not replayed"))?;
+        let begun = begun.with_context(|| format!("there is no delivery {id}"))?;
+        output::line(&format!("{id} replayed as {}", begun.id));
+    }
+    Ok(())
+}
+
+async fn by_filter(operator: &Operator, args: ReplayArgs) -> anyhow::Result<()> {
+    let meant = Meant {
+        namespace: operator.namespace(&args.scope),
+        webhook: args.webhook,
+        state: Some(args.state.unwrap_or_else(|| "dead".into())),
+        since: args.since.map(|since| since.0),
+        // What ends while a person thinks about it was not meant.
+        until: Some(args.until.map_or_else(|| Moment::now().to_string(), |until| until.0)),
+    };
+    if args.dry_run || !args.yes {
+        let count = latest(operator, &meant, COUNTED).await?.len();
+        let said = sentence(&meant, count);
+        if args.dry_run || count == 0 {
+            output::line(&said);
+            return Ok(());
+        }
+        confirm(&said)?;
+    }
+    let body = body(&meant).to_string();
+    let body = &body;
+    let answers =
+        ask(operator, |replica| replica.post::<Replayed>("/api/deliveries/replay", body.clone()))
+            .await;
+    let replayed: u64 = answers.given.iter().map(|answer| answer.replayed).sum();
+    if !answers.given.is_empty() {
+        output::line(&format!("{replayed} replayed"));
+    }
+    if answers.failed.is_empty() { Ok(()) } else { Err(answers.failure()) }
+}
+
+fn body(meant: &Meant) -> Value {
+    let Meant { namespace, webhook, state, since, until } = meant;
+    let fields = [
+        ("namespace", namespace),
+        ("webhook", webhook),
+        ("state", state),
+        ("since", since),
+        ("until", until),
+    ];
+    let given = fields.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+    Value::Object(given.map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>())
+}
+
+fn sentence(meant: &Meant, count: usize) -> String {
+    let more = if count == COUNTED { " or more" } else { "" };
+    let state = meant.state.as_deref().unwrap_or_default();
+    let (noun, verb) = if count == 1 { ("delivery", "is") } else { ("deliveries", "are") };
+    let whose = match (&meant.webhook, &meant.namespace) {
+        (Some(webhook), Some(namespace)) => format!("the webhook {namespace}/{webhook}"),
+        (Some(webhook), None) => format!("webhooks {webhook} of all namespaces"),
+        (None, Some(namespace)) => format!("the namespace {namespace}"),
+        (None, None) => "all namespaces".into(),
+    };
+    format!("{count}{more} {state} {noun} of {whose} {verb} meant.")
+}
+
+/// Goes on where a person says so.
+fn confirm(said: &str) -> anyhow::Result<()> {
+    if !io::stdin().is_terminal() {
+        bail!("{said} Nobody can be asked here: --yes replays them, --dry-run only counts");
+    }
+    let mut stderr = io::stderr();
+    write!(stderr, "{said} Replay? [y/N] ")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    if !matches!(answer.trim(), "y" | "Y" | "yes") {
+        bail!("nothing was replayed");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_is_told_what_is_meant() {
+        let mut meant = Meant { state: Some("dead".into()), ..Meant::default() };
+        assert_eq!(sentence(&meant, 2), "2 dead deliveries of all namespaces are meant.");
+        meant.namespace = Some("team-a".into());
+        meant.webhook = Some("pay".into());
+        assert_eq!(sentence(&meant, 1), "1 dead delivery of the webhook team-a/pay is meant.");
+        let many = "10000 or more dead deliveries of the webhook team-a/pay are meant.";
+        assert_eq!(sentence(&meant, COUNTED), many);
+        let fields = serde_json::json!({"namespace": "team-a", "webhook": "pay", "state": "dead"});
+        assert_eq!(body(&meant), fields);
+    }
+}
