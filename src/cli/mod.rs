@@ -33,7 +33,7 @@ pub enum Command {
     /// Serve without a cluster: the same resources from a folder of YAML
     Standalone(Box<standalone::StandaloneArgs>),
     /// Show the main job: one webhook made, triggered and delivered to a built-in listener
-    Demo(demo::DemoArgs),
+    Demo(Box<demo::DemoArgs>),
     /// Listen as an app would, and print each call (for development)
     Listen(listen::ListenArgs),
     /// Show what happened to each event, and replay it
@@ -50,7 +50,7 @@ pub fn execute(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(args) => run::run(*args),
         Command::Standalone(args) => standalone::standalone(*args),
-        Command::Demo(args) => demo::demo(args),
+        Command::Demo(args) => demo::demo(*args),
         Command::Listen(args) => {
             let runtime = serve::control_runtime()?;
             runtime.block_on(async { listen::listen(args, signals::stop()?).await })

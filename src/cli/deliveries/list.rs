@@ -106,7 +106,7 @@ pub async fn latest(
     let answers = ask(operator, |replica| latest_of(replica, meant, limit)).await;
     let mut items: Vec<Delivery> = answers.of_some()?.into_iter().flatten().collect();
     // An id begins with the time at which the delivery began.
-    items.sort_by(|a, b| b.id.cmp(&a.id));
+    items.sort_by_key(|item| std::cmp::Reverse(item.id));
     items.truncate(limit);
     Ok(items)
 }
