@@ -2,6 +2,7 @@
 //! the node leaves behind.
 
 mod chart;
+mod deliveries;
 mod helm;
 mod image;
 mod ingress;

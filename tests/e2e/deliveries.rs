@@ -1,0 +1,101 @@
+//! Deliveries of all replicas as one list, through the API server, for who has the right to.
+
+use std::path::Path;
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::helm::{Helm, RELEASE};
+use crate::support::http::post;
+use crate::support::listener::Listener;
+use crate::support::node::Node;
+use crate::support::operator::command;
+use crate::team::{self, TEAM, await_webhook};
+use crate::{await_service, images, kubectl};
+
+/// Enough for two replicas to get some.
+const TRIGGERS: usize = 24;
+
+#[test]
+fn deliveries_of_all_replicas_are_one_list_for_who_may_read_them() {
+    let node = Node::start(&images());
+    for namespace in [RELEASE, TEAM] {
+        team::make_namespace(&node, namespace);
+    }
+    Helm::new(&node).install();
+    let listener = Listener::start_at(node.host_ip());
+    let address = listener.url.trim_start_matches("http://").trim_end_matches('/');
+    team::make_app_outside(&node, "recorder", address.parse().expect("an address"));
+    let queued = r#"{"spec":{"delivery":{"mode":"Queued"}}}"#;
+    kubectl(&node, &["-n", TEAM, "patch", "webhook/recorder", "--type=merge", "-p", queued]);
+    let url = await_webhook(&node, "recorder");
+    let service = await_service(&node, RELEASE, RELEASE);
+
+    let mut accepted: Vec<String> = (0..TRIGGERS).map(|_| accept(&url, &service)).collect();
+    // Ids ascend with time, to the millisecond over several replicas.
+    accepted.sort();
+    accepted.reverse();
+    let admin = node.kubeconfig();
+    assert_eq!(listed(admin, &["-A"]), accepted);
+    assert_eq!(
+        listed(admin, &["-n", TEAM, "--webhook", "recorder", "--limit", "3"]),
+        accepted[..3]
+    );
+
+    let shown = run(admin, &["show", &accepted[0], "-o", "json"]);
+    let shown: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!(shown["body"]["text"], json!("{}"));
+
+    let jane = who_may_edit_in_the_team(&node);
+    assert_eq!(listed(&jane, &["-n", TEAM]), accepted);
+    let refused = run(&jane, &["list", "-A"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert_eq!(said.matches("you may not list webhooks/deliveries").count(), 1, "{said}");
+}
+
+/// Sends a trigger by way of the Service; returns the event's id.
+fn accept(url: &str, service: &str) -> String {
+    let answer = post(&team::at(url, service), "{}");
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    answer.json()["id"].as_str().expect("an id").to_owned()
+}
+
+fn run(kubeconfig: &Path, words: &[&str]) -> Output {
+    let words = [&["deliveries"], words, &["--kubeconfig", kubeconfig.to_str().expect("UTF-8")]];
+    command(&words.concat()).output().expect("start the program")
+}
+
+/// The ids that `deliveries list` has.
+fn listed(kubeconfig: &Path, flags: &[&str]) -> Vec<String> {
+    let output = run(kubeconfig, &[&["list", "-o", "json"], flags].concat());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    let list: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let items = list["items"].as_array().expect("items");
+    items.iter().map(|item| item["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+/// Somebody with the role `edit` in the team's namespace, and the way to the operator's pods that
+/// docs/deliveries.md has.
+fn who_may_edit_in_the_team(node: &Node) -> std::path::PathBuf {
+    kubectl(node, &["-n", TEAM, "create", "serviceaccount", "jane"]);
+    let account = format!("--serviceaccount={TEAM}:jane");
+    let bind = |namespace: &str, role: &str| {
+        kubectl(node, &["-n", namespace, "create", "rolebinding", "jane", role, &account]);
+    };
+    bind(TEAM, "--clusterrole=edit");
+    node.apply(
+        &json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+            "metadata": {"name": "deliveries", "namespace": RELEASE},
+            "rules": [
+                {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+                {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]},
+            ],
+        })
+        .to_string(),
+    );
+    bind(RELEASE, "--role=deliveries");
+    node.kubeconfig_as(TEAM, "jane")
+}
