@@ -74,7 +74,6 @@ fn detail(id: Uuid, webhook: &str, state: State) -> Detail {
         name: name.into(),
         action: "pay".into(),
         props: Bytes::from_static(b"null"),
-        ordering: Default::default(),
         retry: None,
         ordering: webhook_operator::resources::Ordering::Parallel,
     };
