@@ -251,7 +251,7 @@ impl<C: Call> Dispatcher<C> {
             Dispatched::GaveUp { app, count: Ok(count) } => {
                 self.schedule.given_up(app, count, now);
                 if count > 0 {
-                    tracing::warn!(%app, count, "deliveries were given up: their app is gone");
+                    tracing::warn!(count, "deliveries were given up: their app is gone");
                 }
             }
             Dispatched::StoreFailed
@@ -281,20 +281,24 @@ impl<C: Call> Dispatcher<C> {
         count
     }
 
-    fn tell(&mut self, app: Uuid, told: Reachability) {
-        match &told {
-            Reachability::Unreachable { why, failures, .. } => {
-                tracing::warn!(%app, failures, why, "a listener does not answer: it is probed");
-                self.sights
-                    .extend(self.work.parts.routes.app(app).map(|seen| (app, Sight::of(seen))));
-            }
-            Reachability::Reachable | Reachability::Unknown => {
-                if self.sights.remove(&app).is_some() {
-                    tracing::info!(%app, "a listener answers again");
-                }
+    fn tell(&mut self, uuid: Uuid, told: Reachability) {
+        if let Some(app) = self.work.parts.routes.app(uuid) {
+            // Not the UUID: it is a part of URLs.
+            let (namespace, name) = (&*app.namespace, &*app.name);
+            if let Reachability::Unreachable { why, failures, .. } = &told {
+                tracing::warn!(
+                    namespace,
+                    app = name,
+                    failures,
+                    why,
+                    "a listener is down: it is probed"
+                );
+                self.sights.insert(uuid, Sight::of(app));
+            } else if self.sights.remove(&uuid).is_some() {
+                tracing::info!(namespace, app = name, "a listener answers again");
             }
         }
-        (self.work.parts.tell)(app, told);
+        (self.work.parts.tell)(uuid, told);
     }
 
     /// When to look what is to be done, if nothing happens before.
