@@ -48,6 +48,9 @@ fn deliveries_of_all_replicas_are_one_list_for_who_may_read_them() {
 
     let jane = who_may_edit_in_the_team(&node);
     assert_eq!(listed(&jane, &["-n", TEAM]), accepted);
+    // As jane, with a token that is good for nothing else: who may make her tokens may.
+    let account = format!("{TEAM}/jane");
+    assert_eq!(listed(admin, &["-n", TEAM, "--service-account", &account]), accepted);
     let refused = run(&jane, &["list", "-A"]);
     let said = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2), "{said}");

@@ -83,3 +83,39 @@ impl<T> Answers<T> {
 fn is_not_found(error: &ReplicaError) -> bool {
     matches!(error, ReplicaError::Refused { status: StatusCode::NOT_FOUND, .. })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answers(given: &[u8], failed: &[(&str, Option<u16>, &str)]) -> Answers<u8> {
+        let failed = failed.iter().map(|(name, status, why)| {
+            let message = (*why).to_owned();
+            let error = match status.and_then(|status| StatusCode::from_u16(status).ok()) {
+                Some(status) => ReplicaError::Refused { status, message },
+                None => ReplicaError::Unreachable(message),
+            };
+            ((*name).to_owned(), error)
+        });
+        Answers { given: given.to_vec(), failed: failed.collect() }
+    }
+
+    #[test]
+    fn a_list_needs_one_replica_and_the_others_reasons_are_told_once_each() {
+        let gone = ("b", None, "no route");
+        assert_eq!(answers(&[1], &[gone]).of_some().unwrap(), [1]);
+        assert_eq!(answers(&[], &[gone]).of_some().unwrap_err().to_string(), "b: no route");
+        let no = Some(403);
+        let all = answers(&[], &[("a", no, "you may not"), gone, ("c", no, "you may not")]);
+        assert_eq!(all.of_some().unwrap_err().to_string(), "you may not; b: no route");
+    }
+
+    #[test]
+    fn what_no_replica_has_is_only_missing_when_all_of_them_said_so() {
+        let missing = ("a", Some(404), "Not Found.");
+        assert_eq!(answers(&[7], &[missing, ("b", None, "no route")]).of_one().unwrap(), Some(7));
+        assert_eq!(answers(&[], &[missing, missing]).of_one().unwrap(), None);
+        let error = answers(&[], &[missing, ("b", None, "no route")]).of_one().unwrap_err();
+        assert_eq!(error.to_string(), "b: no route");
+    }
+}
