@@ -3,13 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
+use uuid::Uuid;
 
-use crate::routes::Table;
+use crate::routes::{App, Table};
+use crate::store::{Figures, Health, Store};
 
 /// The content type of the text (OpenMetrics 1.0, "Content type").
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -21,6 +25,8 @@ pub struct Metrics {
     pub routes: Arc<Table>,
     /// Whether every route is known.
     pub synced: watch::Receiver<bool>,
+    /// What waits to be delivered.
+    pub store: Arc<dyn Store>,
     /// Whether this replica holds the lease; `None` where there is no lease.
     pub leading: Option<watch::Receiver<bool>>,
 }
@@ -41,10 +47,47 @@ impl Metrics {
             let leading = i64::from(*leading.borrow());
             gauge(&mut registry, "leader", "Whether this replica writes statuses", leading);
         }
+        self.queue(&mut registry);
         let mut text = String::new();
         encode(&mut text, &registry)?;
         Ok(text)
     }
+}
+
+impl Metrics {
+    fn queue(&self, registry: &mut Registry) {
+        let Figures { bytes, max_bytes, undelivered } = self.store.figures();
+        gauge_of_apps(registry, &undelivered, |app| self.routes.app(app));
+        let number = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        gauge(registry, "store_used_bytes", "Bytes of the store's file in use", number(bytes));
+        gauge(registry, "store_max_bytes", "Bytes that may be in use", number(max_bytes));
+        let serving = i64::from(*self.store.health().borrow() == Health::Serving);
+        gauge(registry, "store_serving", "Whether the store takes events", serving);
+    }
+}
+
+/// What names an app; those that are gone are one, without a name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AppLabels {
+    namespace: String,
+    app: String,
+}
+
+fn gauge_of_apps(
+    registry: &mut Registry,
+    counts: &[(Uuid, u64)],
+    app: impl Fn(Uuid) -> Option<Arc<App>>,
+) {
+    let family = Family::<AppLabels, Gauge>::default();
+    for (uuid, count) in counts {
+        let app = app(*uuid);
+        let name = |part: fn(&App) -> &str| app.as_deref().map_or("", part).to_owned();
+        let labels =
+            AppLabels { namespace: name(|app| &app.namespace), app: name(|app| &app.name) };
+        family.get_or_create(&labels).inc_by(i64::try_from(*count).unwrap_or(i64::MAX));
+    }
+    let help = "Deliveries of an app that have not ended";
+    registry.register("queue_undelivered", help, family);
 }
 
 fn gauge(registry: &mut Registry, name: &str, help: &str, value: i64) {
@@ -55,11 +98,19 @@ fn gauge(registry: &mut Registry, name: &str, help: &str, value: i64) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::moment::Moment;
+    use crate::store::sqlite::{Options, Sqlite};
 
     #[test]
     fn the_text_says_what_the_replica_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let retention = Duration::from_secs(1);
+        let options = Options { folder: folder.path().into(), retention, max_bytes: 1 << 20 };
         let mut metrics = Metrics {
+            store: Arc::new(Sqlite::open(&options, Moment::now).unwrap()),
             routes: Arc::default(),
             synced: watch::channel(true).1,
             leading: Some(watch::channel(false).1),
@@ -70,6 +121,8 @@ mod tests {
             "webhook_operator_routes 0",
             "webhook_operator_synced 1",
             "webhook_operator_leader 0",
+            "webhook_operator_store_max_bytes 1048576",
+            "webhook_operator_store_serving 1",
             "# EOF",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");

@@ -194,6 +194,7 @@ impl Running {
         ));
         let known = once_known(parts.synced.clone(), phase.clone());
         let metrics = Metrics {
+            store: parts.queue.clone(),
             routes: parts.brain.routes().clone(),
             synced: parts.synced,
             leading: parts.leading,
