@@ -48,7 +48,9 @@ impl World {
             ))),
             Change::Webhook(WebhookInput::of(&object(
                 "payments",
-                json!({"apiVersion": "lenra.io/v1alpha1", "kind": "Webhook", "spec": {"app": "shop", "action": "paid", "uuid": WEBHOOK}}),
+                json!({"apiVersion": "lenra.io/v1alpha1", "kind": "Webhook", "spec": {
+                    "app": "shop", "action": "paid", "uuid": WEBHOOK, "delivery": {"mode": "Sync"},
+                }}),
             ))),
             Change::Service(ServiceInput::of(&object("shop", json!({"spec": {"ports": ports}})))),
             Change::ServiceSettled(Key::new("team-a", "shop")),

@@ -63,7 +63,8 @@ impl World {
 
     /// The webhook's spec is this from now on.
     fn declare(&self, fields: Value) {
-        let mut spec = json!({"app": "shop", "action": "paid", "uuid": WEBHOOK});
+        let mut spec =
+            json!({"app": "shop", "action": "paid", "uuid": WEBHOOK, "delivery": {"mode": "Sync"}});
         for (name, value) in fields.as_object().unwrap() {
             spec[name] = value.clone();
         }

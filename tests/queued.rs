@@ -6,7 +6,7 @@ use serde_json::Value;
 use support::github;
 use support::http::{Response, request};
 use support::listener::{Behaviour, Call, Listener};
-use support::operator::{Folders, Operator, eventually, manifest};
+use support::operator::{Folders, Operator, eventually, queued_manifest};
 
 const OK: Behaviour = Behaviour::Answer("200 OK");
 const FAILS: Behaviour = Behaviour::Answer("500 Internal Server Error");
@@ -23,13 +23,13 @@ struct Setting {
 /// A webhook with this in its spec.
 fn setting(webhook: &str) -> Setting {
     let (folders, listener) = (Folders::new(), Listener::start());
-    folders.write("shop.yaml", &manifest(&listener.url, "", webhook));
+    folders.write("shop.yaml", &queued_manifest(&listener.url, "", webhook));
     let operator = Operator::standalone(&folders, &[]);
     Setting { folders, operator, listener }
 }
 
 fn queued(delivery: &str, rest: &str) -> String {
-    format!("  delivery: {{mode: Queued, {delivery}}}\n{rest}")
+    format!("  delivery: {{{delivery}}}\n{rest}")
 }
 
 impl Setting {
@@ -221,7 +221,7 @@ fn copies_are_looked_for_after_the_signature_is_proven() {
     folders.write("secret.yaml", secret);
     let listener = Listener::start();
     let verify = "  verify: [{type: GitHub, secretRefs: [{name: gh, key: secret}]}]";
-    folders.write("shop.yaml", &manifest(&listener.url, "", &queued("", verify)));
+    folders.write("shop.yaml", &queued_manifest(&listener.url, "", &queued("", verify)));
     let operator = Operator::standalone(&folders, &[]);
     let setting = Setting { folders, operator, listener };
     let url = setting.operator.url();
@@ -245,7 +245,7 @@ fn what_a_deleted_webhook_had_accepted_is_delivered_to_the_end() {
     let id = setting.store("{}");
     setting.listener.call();
     let url = setting.operator.url();
-    let app = manifest(&setting.listener.url, "", "");
+    let app = queued_manifest(&setting.listener.url, "", "");
     let app = app.split("---").next().unwrap();
     setting.folders.write("shop.yaml", app);
     eventually("the webhook to be gone", || {

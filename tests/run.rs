@@ -187,7 +187,8 @@ fn the_app_api_knows_service_accounts_and_the_tokens_of_calls() {
     assert_eq!(made.status, 200, "{made:?}");
     let uuid = made.json()["uuid"].as_str().unwrap().to_owned();
     let url = format!("{}/apps/{APP}/webhooks/{uuid}", operator.trigger);
-    assert_eq!(post(&url, "{}").status, 200, "it answers triggers when the response arrives");
+    // It answers triggers when the response arrives.
+    post(&url, "{}").stored();
     let call = listener.call().json();
     assert_eq!((&call["action"], &call["props"]), (&json!("fromPod"), &json!({"k": "v"})));
     let listed = kubectl(

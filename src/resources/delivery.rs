@@ -34,11 +34,11 @@ pub struct Delivery {
 /// When the sender gets its answer.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeliveryMode {
-    /// After the listener answered.
-    #[default]
-    Sync,
     /// As soon as the event is on stable storage.
+    #[default]
     Queued,
+    /// After the listener answered.
+    Sync,
 }
 
 /// Whether the events of a webhook may overtake each other.

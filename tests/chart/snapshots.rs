@@ -15,7 +15,7 @@ use crate::support::operator::output;
 
 /// The snapshots, each with the values of its name; the defaults have none.
 const CASES: [&str; 6] =
-    ["defaults", "everything", "watch-namespaces", "persistence", "http-route", "ingress"];
+    ["defaults", "everything", "watch-namespaces", "no-persistence", "http-route", "ingress"];
 
 /// Kinds that no API server here knows.
 const FOREIGN: [&str; 2] = ["PrometheusRule", "ServiceMonitor"];
@@ -79,8 +79,28 @@ fn the_program_knows_every_argument_that_the_chart_gives_it() {
 }
 
 #[test]
-fn no_persistence_is_the_default() {
-    assert_eq!(render(&["--set", "persistence.enabled=false"]), rendering("defaults"));
+fn persistence_is_the_default_and_no_volume_goes_by_itself() {
+    let set = object(&rendering("defaults"), "StatefulSet");
+    let retain = json!({"whenScaled": "Retain", "whenDeleted": "Retain"});
+    assert_eq!(set["spec"]["persistentVolumeClaimRetentionPolicy"], retain);
+    assert_eq!(set["spec"]["volumeClaimTemplates"][0]["metadata"]["name"], "data");
+}
+
+/// Bytes of a quantity with a binary unit.
+fn bytes(quantity: &str) -> u64 {
+    let (number, unit) = quantity.split_at(quantity.len() - 2);
+    let power = ["Ki", "Mi", "Gi"].iter().position(|known| *known == unit).expect("a binary unit");
+    number.parse::<u64>().expect("a number") << (10 * (power + 1))
+}
+
+#[test]
+fn the_queue_its_log_and_what_is_left_free_fit_in_the_volume() {
+    let values = fs::read_to_string(chart().join("values.yaml")).expect("the values");
+    let values: Value = serde_saphyr::from_str(&values).expect("YAML");
+    let text = |path: &str| values.pointer(path).and_then(Value::as_str).expect("a text");
+    let (volume, queue) = (bytes(text("/persistence/size")), bytes(text("/queue/maxBytes")));
+    // As docs/delivery.md has it: 64 MiB for the log, and 64 MiB that are left free.
+    assert!(queue + (128 << 20) < volume, "{queue} of {volume}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::helm::{chart, object, project, render, try_render, try_render_release};
 
 /// A value, and what the refusal names.
-const WRONG: [(&str, &str); 37] = [
+const WRONG: [(&str, &str); 40] = [
     ("replicas=2", "'replicas' not allowed"),
     (r#"replicaCount="two""#, "/replicaCount"),
     ("replicaCount=-1", "/replicaCount"),
@@ -31,6 +31,9 @@ const WRONG: [(&str, &str); 37] = [
     (r#"extraEnv={"A":"b"}"#, "/extraEnv"),
     (r#"crds.install="yes""#, "/crds/install"),
     ("rbac.enabled=true", "'enabled' not allowed"),
+    (r#"queue.retention="a week""#, "/queue/retention"),
+    (r#"queue.maxBytes="8GB""#, "/queue/maxBytes"),
+    ("queue.maxBytes=8", "/queue/maxBytes"),
     ("persistence.size=8", "/persistence/size"),
     ("persistence.accessModes=[]", "/persistence/accessModes"),
     (r#"service.type="ExternalName""#, "/service/type"),

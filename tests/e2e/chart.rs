@@ -7,20 +7,23 @@ use serde_json::json;
 use crate::helm::{self, Helm, RELEASE};
 use crate::ingress::Nginx;
 use crate::processes::kill_operator;
-use crate::support::http::{Response, post, request};
+use crate::support::http::{post, request};
 use crate::support::node::Node;
 use crate::support::operator::eventually;
 use crate::team::{self, TEAM, await_webhook};
-use crate::{await_service, images, kubectl, object};
+use crate::volumes::Volumes;
+use crate::{await_operator, await_service, images, kubectl, object, operator_ips};
 
 const EXAMPLE: &str = include_str!("../../examples/shop.yaml");
 
 #[test]
 fn the_chart_is_installed_serves_scales_is_upgraded_and_goes() {
+    let volumes = Volumes::new();
     let node = Node::start(&images());
     for namespace in [RELEASE, TEAM] {
         team::make_namespace(&node, namespace);
     }
+    volumes.declare(&node);
     let mut helm = Helm::new(&node);
     helm.set(&["ingress.enabled=true", "ingress.hosts[0].host=hooks.example.com"]);
     helm.install();
@@ -41,16 +44,12 @@ fn the_chart_is_installed_serves_scales_is_upgraded_and_goes() {
     what_is_worth_keeping_outlives_the_release(&node, &helm);
 }
 
-fn is_ok(answer: &Response) {
-    assert_eq!((answer.status, answer.body.as_str()), (200, "\"ok\""), "{answer:?}");
-}
-
 /// Through the Service, and through the ingress by the very URL of the status.
 fn triggers_reach_the_listener(node: &Node, url: &str) {
     let service = await_service(node, RELEASE, RELEASE);
-    is_ok(&post(&team::at(url, service), r#"{"amount": "through the Service"}"#));
+    post(&team::at(url, service), r#"{"amount": "through the Service"}"#).stored();
     let nginx = Nginx::start(node, RELEASE, RELEASE);
-    is_ok(&nginx.post(url, r#"{"amount": "through nginx"}"#));
+    nginx.post(url, r#"{"amount": "through nginx"}"#).stored();
     let elsewhere = url.replace("hooks.example.com", "other.example.com");
     assert_eq!(nginx.post(&elsewhere, "{}").status, 404, "the ingress serves its host alone");
     eventually("the events in the listener's log", || {
@@ -96,7 +95,7 @@ fn the_app_makes_a_webhook_with_its_own_token(node: &Node) {
     // Its trigger URL works on the replica that answered, on the others a moment later.
     let url = team::at(&url, await_service(node, RELEASE, RELEASE));
     eventually("the new webhook on every replica", || {
-        (0..10).all(|_| post(&url, r#"{"amount": "fromPod"}"#).status == 200).then_some(())
+        (0..10).all(|_| post(&url, r#"{"amount": "fromPod"}"#).status == 202).then_some(())
     });
     eventually("its event", || logs_of_shop(node).contains("in a pod").then_some(()));
 }
@@ -104,20 +103,13 @@ fn the_app_makes_a_webhook_with_its_own_token(node: &Node) {
 fn three_replicas_serve(node: &Node, helm: &mut Helm, url: &str) {
     helm.set(&["replicaCount=3"]);
     helm.upgrade(&helm::chart());
-    let pods = pod_ips(node);
+    let pods = operator_ips(node);
     assert_eq!(pods.len(), 3, "{pods:?}");
     for pod in pods {
-        is_ok(&post(&team::at(url, format!("{pod}:8080")), "{}"));
+        post(&team::at(url, format!("{pod}:8080")), "{}").stored();
         let probe = format!("http://{pod}:9090/readyz");
         assert_eq!(request("GET", &probe, &[], b"").status, 200);
     }
-}
-
-fn pod_ips(node: &Node) -> Vec<String> {
-    let selector = format!("--selector=app.kubernetes.io/name={RELEASE}");
-    let path = "-o=jsonpath={.items[*].status.podIP}";
-    let ips = kubectl(node, &["-n", RELEASE, "get", "pods", &selector, path]);
-    ips.split(' ').map(str::to_owned).collect()
 }
 
 fn a_budget_lets_one_replica_go_at_a_time(node: &Node) {
@@ -134,12 +126,7 @@ fn a_budget_lets_one_replica_go_at_a_time(node: &Node) {
     assert!(first.ok, "{}", first.stderr);
     let second = evict("1");
     assert!(!second.ok && second.stderr.contains("disruption budget"), "{}", second.stderr);
-    await_replicas(node);
-}
-
-fn await_replicas(node: &Node) {
-    let set = format!("statefulset/{RELEASE}");
-    kubectl(node, &["-n", RELEASE, "rollout", "status", &set, "--timeout=120s"]);
+    await_operator(node);
 }
 
 fn another_replica_takes_the_lease_of_one_that_was_killed(node: &Node) {
@@ -154,7 +141,7 @@ fn another_replica_takes_the_lease_of_one_that_was_killed(node: &Node) {
     // It writes statuses.
     node.apply(&EXAMPLE.replace("name: payments", "name: refunds"));
     await_webhook(node, "refunds");
-    await_replicas(node);
+    await_operator(node);
 }
 
 fn an_upgrade_changes_the_crds(node: &Node, helm: &Helm, url: &str) {
@@ -200,6 +187,6 @@ fn what_is_worth_keeping_outlives_the_release(node: &Node, helm: &Helm) {
     // Installed again, it takes up what was left.
     helm.install();
     assert_eq!(await_webhook(node, "payments"), before);
-    is_ok(&post(&team::at(&before, await_service(node, RELEASE, RELEASE)), "{}"));
+    post(&team::at(&before, await_service(node, RELEASE, RELEASE)), "{}").stored();
     helm.uninstall();
 }

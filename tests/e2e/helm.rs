@@ -11,8 +11,10 @@ use crate::support::process::target;
 /// Name and namespace of the release, and of its objects.
 pub const RELEASE: &str = "webhook-operator";
 
-/// The values that every installation here needs: the image that `make e2e` made.
-const IMAGE: [&str; 2] = ["image.repository=webhook-operator", "image.tag=e2e"];
+/// The values that every installation here needs: the image that `make e2e` made, and volumes that there
+/// are.
+const NEEDED: [&str; 3] =
+    ["image.repository=webhook-operator", "image.tag=e2e", "persistence.storageClass=e2e"];
 
 /// Helm for one cluster; what it remembers goes with it.
 pub struct Helm {
@@ -28,7 +30,7 @@ impl Helm {
         Self {
             kubeconfig: admin.kubeconfig().to_owned(),
             home: TempDir::with_prefix("webhook-helm-").expect("a temporary directory"),
-            values: IMAGE.map(str::to_owned).into(),
+            values: NEEDED.map(str::to_owned).into(),
         }
     }
 

@@ -32,8 +32,8 @@ pub struct Load {
 /// What became of the triggers.
 #[derive(Debug, Default)]
 pub struct Outcomes {
-    /// The numbers that were answered 200.
-    pub taken: Vec<u64>,
+    /// The ids of the events that were answered 2xx: delivered, or stored.
+    pub taken: Vec<String>,
     /// Other answers: status and reason, and the trigger's number.
     pub refused: Vec<(String, u64)>,
     /// No connection came about: the trigger was never sent, and a sender tries again.
@@ -47,7 +47,7 @@ impl Outcomes {
     pub fn summary(&self) -> String {
         let Self { taken, refused, unconnected, cut } = self;
         format!(
-            "{} answered 200, {} answered otherwise, {unconnected} found no connection, {} were cut off",
+            "{} answered 2xx, {} answered otherwise, {unconnected} found no connection, {} were cut off",
             taken.len(),
             refused.len(),
             cut.len()
@@ -145,9 +145,11 @@ impl Sender {
             Ok(answer) => {
                 let ends = answer.header("connection").is_some_and(|value| value == "close");
                 self.open = (self.keeps && !ends).then_some(stream);
-                match answer.status {
-                    200 => outcomes.taken.push(number),
-                    status => outcomes.refused.push((format!("{status} {}", answer.body), number)),
+                match (answer.status, answer.header("webhook-event-id")) {
+                    (200 | 202, Some(id)) => outcomes.taken.push(id.to_owned()),
+                    (status, _) => {
+                        outcomes.refused.push((format!("{status} {}", answer.body), number));
+                    }
                 }
             }
             Err(error) => outcomes.cut.push((error.to_string(), number)),

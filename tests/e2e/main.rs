@@ -1,5 +1,5 @@
-//! The whole on a real node: the images, the chart and what it installs, rollouts under load, and what
-//! the node leaves behind.
+//! The whole on a real node: the images, the chart and what it installs, rollouts under load, queues on
+//! their volumes, and what the node leaves behind.
 
 mod chart;
 mod deliveries;
@@ -11,14 +11,18 @@ mod machine;
 mod network;
 mod node;
 mod processes;
+mod queue;
+mod recorder;
 mod rollout;
 #[path = "../support/mod.rs"]
 mod support;
 mod team;
+mod volumes;
 
 use std::net::TcpStream;
 use std::path::PathBuf;
 
+use helm::RELEASE;
 use support::admin::Admin;
 use support::operator::eventually;
 use support::process::target;
@@ -38,6 +42,23 @@ fn await_rollout(admin: &Admin, namespace: &str, deployment: &str) {
         let pods = admin.kubectl(&["-n", namespace, "describe", "pods"]);
         panic!("{}{}\n{}", output.stdout, output.stderr, pods.stdout);
     }
+}
+
+/// Waits until the operator has all its replicas.
+fn await_operator(admin: &Admin) {
+    let set = format!("statefulset/{RELEASE}");
+    kubectl(admin, &["-n", RELEASE, "rollout", "status", &set, "--timeout=120s"]);
+}
+
+/// The addresses of the operator's pods, in the order of their names.
+fn operator_ips(admin: &Admin) -> Vec<String> {
+    let selector = format!("--selector=app.kubernetes.io/name={RELEASE}");
+    let path = "-o=jsonpath={.items[*].status.podIP}";
+    let ips = kubectl(
+        admin,
+        &["-n", RELEASE, "get", "pods", &selector, "--sort-by=.metadata.name", path],
+    );
+    ips.split(' ').map(str::to_owned).collect()
 }
 
 /// Where a Service is reached, `IP:PORT`, once it leads to a pod: that follows the pod's readiness a

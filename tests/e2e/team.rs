@@ -73,26 +73,20 @@ pub fn await_webhook(node: &Node, name: &str) -> String {
 }
 
 /// An app whose listener runs outside of the cluster, behind a Service without a selector; and a
-/// webhook of the same name.
+/// webhook of the same name, which is queued.
 pub fn make_app_outside(node: &Node, name: &str, listener: SocketAddr) {
+    lead_to(node, name, Some(listener));
     let metadata = json!({"name": name, "namespace": TEAM});
+    // What an attempt could not do is soon tried again.
+    let delivery = json!({"retry": {"schedule": ["1s"], "maxAttempts": 100}});
     let items = json!([
         {
             "apiVersion": "v1", "kind": "Service", "metadata": metadata,
             "spec": {"ports": [{"name": "http", "port": 80}]},
         },
         {
-            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-            "metadata": {
-                "name": name, "namespace": TEAM, "labels": {"kubernetes.io/service-name": name},
-            },
-            "addressType": "IPv4",
-            "ports": [{"name": "http", "port": listener.port()}],
-            "endpoints": [{"addresses": [listener.ip()]}],
-        },
-        {
             "apiVersion": "lenra.io/v1alpha1", "kind": "WebhookApp", "metadata": metadata,
-            "spec": {"listener": {"service": {"name": name, "port": "http"}}},
+            "spec": {"listener": {"service": {"name": name, "port": "http"}}, "delivery": delivery},
         },
         {
             "apiVersion": "lenra.io/v1alpha1", "kind": "Webhook", "metadata": metadata,
@@ -100,6 +94,21 @@ pub fn make_app_outside(node: &Node, name: &str, listener: SocketAddr) {
         },
     ]);
     node.apply(&json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string());
+}
+
+/// Where the Service of an app outside leads from now on; nowhere, when its listener is away.
+pub fn lead_to(node: &Node, name: &str, listener: Option<SocketAddr>) {
+    let endpoints = listener.map(|address| json!({"addresses": [address.ip()]}));
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {
+            "name": name, "namespace": TEAM, "labels": {"kubernetes.io/service-name": name},
+        },
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": listener.map_or(1, |address| address.port())}],
+        "endpoints": endpoints.into_iter().collect::<Vec<_>>(),
+    });
+    node.apply(&slice.to_string());
 }
 
 /// A trigger URL at another host.

@@ -262,7 +262,7 @@ fn a_webhook_with_a_wrong_field_is_refused_with_the_reason() {
                 "should be less than or equal to 1000000",
             ),
             ("/spec/rateLimit", json!({"requestsPerSecond": 0.5}), "must be of type integer"),
-            ("/spec/delivery", json!({"mode": "Pigeon"}), "supported values: \"Sync\""),
+            ("/spec/delivery", json!({"mode": "Pigeon"}), "supported values: \"Queued\""),
         ],
     );
 }

@@ -27,6 +27,17 @@ impl Response {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 
+    /// The id of the event; fails unless the answer says that it is stored.
+    pub fn stored(&self) -> String {
+        let id = self.header("webhook-event-id").unwrap_or_default().to_owned();
+        assert_eq!(
+            (self.status, self.body.clone()),
+            (202, format!(r#"{{"id":"{id}"}}"#)),
+            "{self:?}"
+        );
+        id
+    }
+
     /// The `reason` of an error body.
     pub fn reason(&self) -> String {
         self.json()["reason"].as_str().unwrap_or_default().to_owned()

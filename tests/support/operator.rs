@@ -66,6 +66,8 @@ impl Folders {
 /// An operator process. Ended when dropped.
 pub struct Operator {
     child: Child,
+    /// The data dir, where no test has one of its own.
+    _data: Option<tempfile::TempDir>,
     lines: Receiver<String>,
     log: Arc<Mutex<VecDeque<String>>>,
     /// `http://...` of the trigger port.
@@ -93,9 +95,13 @@ impl Operator {
         Self::start(&args, Some(kubeconfig))
     }
 
-    /// Any subcommand that serves.
+    /// Any subcommand that serves; with a kubeconfig, in a data dir of its own.
     pub fn start(args: &[&str], kubeconfig: Option<&Path>) -> Self {
         let mut command = command(args);
+        let data = kubeconfig.map(|_| tempfile::TempDir::with_prefix("webhook-operator-").unwrap());
+        if let Some(data) = &data {
+            command.arg("--data-dir").arg(data.path());
+        }
         command.args(["--trigger-addr", "127.0.0.1:0", "--app-api-addr", "127.0.0.1:0"]);
         command.args(["--admin-addr", "127.0.0.1:0"]);
         if let Some(kubeconfig) = kubeconfig {
@@ -118,6 +124,7 @@ impl Operator {
         });
         let mut operator = Self {
             child,
+            _data: data,
             lines,
             log,
             trigger: String::new(),
@@ -207,8 +214,17 @@ pub fn output(args: &[&str]) -> Output {
     command(args).output().unwrap()
 }
 
-/// An app and a webhook with known UUIDs. `app` and `webhook` are further lines of their specs.
+/// What makes a webhook answer as its listener answers.
+pub const SYNC: &str = "  delivery: {mode: Sync}";
+
+/// An app and a webhook with known UUIDs, which answers as its listener answers. `app` and `webhook` are
+/// further lines of their specs.
 pub fn manifest(listener: &str, app: &str, webhook: &str) -> String {
+    queued_manifest(listener, app, &format!("{SYNC}\n{webhook}"))
+}
+
+/// The same, whose triggers are answered once they are stored.
+pub fn queued_manifest(listener: &str, app: &str, webhook: &str) -> String {
     format!(
         "apiVersion: lenra.io/v1alpha1
 kind: WebhookApp
