@@ -13,7 +13,7 @@ use webhook_operator::store::State;
 use crate::shelf::Shelf;
 use crate::support::http;
 use crate::support::listener::Listener;
-use crate::support::operator::{Folders, Operator, WEBHOOK, manifest, output};
+use crate::support::operator::{Folders, Operator, WEBHOOK, output, queued_manifest};
 
 /// A delivery API on a port of its own.
 async fn serve() -> (Arc<Shelf>, String) {
@@ -216,11 +216,9 @@ async fn other_server() -> (String, tokio::task::JoinHandle<()>) {
 #[test]
 fn what_an_operator_accepted_is_listed_and_shown_by_its_event_id() {
     let (folders, listener) = (Folders::new(), Listener::start());
-    folders.write("shop.yaml", &manifest(&listener.url, "", "  delivery: {mode: Queued}"));
+    folders.write("shop.yaml", &queued_manifest(&listener.url, "", ""));
     let operator = Operator::standalone(&folders, &[]);
-    let accepted = http::post(&operator.url(), r#"{"amount":12}"#);
-    assert_eq!(accepted.status, 202, "{}", accepted.body);
-    let id = accepted.json()["id"].as_str().unwrap().to_owned();
+    let id = http::post(&operator.url(), r#"{"amount":12}"#).stored();
 
     let run = |words: &[&str]| -> Ended {
         output(&[&["deliveries"], words, &["--server", &operator.admin]].concat()).into()

@@ -11,6 +11,7 @@ use crate::support::listener::Listener;
 use crate::support::node::Node;
 use crate::support::operator::command;
 use crate::team::{self, TEAM, await_webhook};
+use crate::volumes::Volumes;
 use crate::{await_service, images, kubectl};
 
 /// Enough for two replicas to get some.
@@ -18,20 +19,21 @@ const TRIGGERS: usize = 24;
 
 #[test]
 fn deliveries_of_all_replicas_are_one_list_for_who_may_read_them() {
+    let volumes = Volumes::new();
     let node = Node::start(&images());
     for namespace in [RELEASE, TEAM] {
         team::make_namespace(&node, namespace);
     }
+    volumes.declare(&node);
     Helm::new(&node).install();
     let listener = Listener::start_at(node.host_ip());
     let address = listener.url.trim_start_matches("http://").trim_end_matches('/');
     team::make_app_outside(&node, "recorder", address.parse().expect("an address"));
-    let queued = r#"{"spec":{"delivery":{"mode":"Queued"}}}"#;
-    kubectl(&node, &["-n", TEAM, "patch", "webhook/recorder", "--type=merge", "-p", queued]);
     let url = await_webhook(&node, "recorder");
     let service = await_service(&node, RELEASE, RELEASE);
 
-    let mut accepted: Vec<String> = (0..TRIGGERS).map(|_| accept(&url, &service)).collect();
+    let mut accepted: Vec<String> =
+        (0..TRIGGERS).map(|_| post(&team::at(&url, &service), "{}").stored()).collect();
     // Ids ascend with time, to the millisecond over several replicas.
     accepted.sort();
     accepted.reverse();
@@ -55,13 +57,6 @@ fn deliveries_of_all_replicas_are_one_list_for_who_may_read_them() {
     let said = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2), "{said}");
     assert_eq!(said.matches("you may not list webhooks/deliveries").count(), 1, "{said}");
-}
-
-/// Sends a trigger by way of the Service; returns the event's id.
-fn accept(url: &str, service: &str) -> String {
-    let answer = post(&team::at(url, service), "{}");
-    assert_eq!(answer.status, 202, "{}", answer.body);
-    answer.json()["id"].as_str().expect("an id").to_owned()
 }
 
 fn run(kubeconfig: &Path, words: &[&str]) -> Output {
