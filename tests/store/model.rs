@@ -8,7 +8,7 @@ use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::resources::Ordering;
 use webhook_operator::store::{
-    Accepted, DuplicateKey, Filter, Lease, NewEvent, Next, Reason, State, Store, Take,
+    Accepted, DuplicateKey, Filter, Lease, NewEvent, Next, Reason, State, Store, Take, ids,
 };
 
 use super::model_store::ModelStore;
@@ -127,6 +127,8 @@ impl Both {
             ..self.world.event(webhook, b"{}")
         };
         let id = event.id;
+        // Both make ids of replays after it.
+        self.model.ids().follow(ids::key(id));
         let model = self.model.accept(event.clone()).await;
         let ours = self.world.store.accept(event).await;
         assert_eq!(ours, model);
