@@ -149,6 +149,8 @@ impl Model {
 
     fn accept(&mut self, new: NewEvent, max_bytes: u64) -> Result<Accepted, StoreError> {
         let webhook = (new.route.app.uuid, new.route.webhook);
+        // A copy tells as much of its webhook as what it is a copy of.
+        self.webhooks.insert(webhook, Arc::new(StoredWebhook::of(&new.route)));
         if let Some(duplicate) = new.duplicate {
             let known = self.duplicates.get(&(webhook, duplicate.hash)).copied();
             let is_same = |first: &Uuid| ids::moment(*first) + duplicate.window > new.now;
@@ -162,7 +164,6 @@ impl Model {
         if let Some(duplicate) = new.duplicate {
             self.duplicates.insert((webhook, duplicate.hash), new.id);
         }
-        self.webhooks.insert(webhook, Arc::new(StoredWebhook::of(&new.route)));
         self.events.insert(new.id, Event { webhook, content: new.content });
         self.begin(new.id, new.id, 1, webhook, new.now);
         Ok(Accepted::Stored)
