@@ -104,11 +104,16 @@ pub async fn latest(
     limit: usize,
 ) -> anyhow::Result<Vec<Delivery>> {
     let answers = ask(operator, |replica| latest_of(replica, meant, limit)).await;
-    let mut items: Vec<Delivery> = answers.of_some()?.into_iter().flatten().collect();
+    Ok(merged(answers.of_some()?, limit))
+}
+
+/// The lists of several replicas as one, the latest first.
+fn merged(lists: Vec<Vec<Delivery>>, limit: usize) -> Vec<Delivery> {
+    let mut items: Vec<Delivery> = lists.into_iter().flatten().collect();
     // An id begins with the time at which the delivery began.
     items.sort_by_key(|item| std::cmp::Reverse(item.id));
     items.truncate(limit);
-    Ok(items)
+    items
 }
 
 async fn latest_of(
@@ -164,7 +169,59 @@ fn next(item: &Delivery, now: Moment) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use uuid::Uuid;
+
     use super::*;
+    use crate::admin::deliveries::view::State;
+
+    fn delivery(id: u128) -> Delivery {
+        let text = Arc::from("x");
+        Delivery {
+            id: Uuid::from_u128(id),
+            event_id: Uuid::from_u128(id),
+            generation: 1,
+            namespace: Arc::clone(&text),
+            app: Arc::clone(&text),
+            webhook: Arc::clone(&text),
+            action: text,
+            state: State::Pending,
+            waiting: false,
+            reason: None,
+            attempt_count: 0,
+            last_status: None,
+            created_at: Moment(0),
+            due_at: Some(Moment(90_000)),
+            finished_at: None,
+        }
+    }
+
+    #[test]
+    fn lists_of_several_replicas_are_one_list_by_time_as_long_as_was_asked_for() {
+        let lists = || {
+            [vec![6, 3, 2], vec![], vec![5, 4, 1]]
+                .map(|ids| ids.into_iter().map(delivery).collect())
+        };
+        let ids = |limit| -> Vec<u128> {
+            merged(lists().into(), limit).iter().map(|item| item.id.as_u128()).collect()
+        };
+        assert_eq!(ids(4), [6, 5, 4, 3]);
+        assert_eq!(ids(9), [6, 5, 4, 3, 2, 1]);
+    }
+
+    #[test]
+    fn the_next_attempt_is_in_a_while_or_now_or_none() {
+        let mut item = delivery(1);
+        assert_eq!(
+            (next(&item, Moment(0)), next(&item, Moment(90_000))),
+            ("90s".into(), "now".into())
+        );
+        item.waiting = true;
+        assert_eq!(next(&item, Moment(0)), "waiting");
+        (item.waiting, item.due_at) = (false, None);
+        assert_eq!(next(&item, Moment(0)), "<none>");
+    }
 
     #[test]
     fn a_question_carries_what_is_meant_and_escapes_it() {
