@@ -12,8 +12,8 @@ use webhook_operator::store::State;
 
 use crate::shelf::Shelf;
 use crate::support::http;
-use crate::support::listener::Listener;
-use crate::support::operator::{Folders, Operator, WEBHOOK, output, queued_manifest};
+use crate::support::listener::{Behaviour, Listener};
+use crate::support::operator::{Folders, Operator, WEBHOOK, eventually, output, queued_manifest};
 
 /// A delivery API on a port of its own.
 async fn serve() -> (Arc<Shelf>, String) {
@@ -230,6 +230,40 @@ fn what_an_operator_accepted_is_listed_and_shown_by_its_event_id() {
     // Who may read deliveries cannot therefore trigger.
     let json = run(&["show", &id, "-o", "json"]).ok();
     assert!(!text.contains(WEBHOOK) && !json.contains(WEBHOOK));
+}
+
+#[test]
+fn what_a_listener_refused_is_replayed_once_it_is_mended() {
+    let (folders, listener) = (Folders::new(), Listener::start());
+    folders.write("shop.yaml", &queued_manifest(&listener.url, "", ""));
+    let operator = Operator::standalone(&folders, &[]);
+    listener.behave(Behaviour::Answer("400 Bad Request"));
+    let refused: Vec<String> = (0..3).map(|_| http::post(&operator.url(), "{}").stored()).collect();
+    let run = |words: &[&str]| -> Ended {
+        output(&[&["deliveries"], words, &["--server", &operator.admin]].concat()).into()
+    };
+    let list = |state: &str| -> Vec<Value> {
+        let list = run(&["list", "--webhook", "payments", "--state", state, "-o", "json"]).ok();
+        let list: Value = serde_json::from_str(&list).unwrap();
+        list["items"].as_array().unwrap().clone()
+    };
+    eventually("the dead", || (list("dead").len() == 3).then_some(()));
+
+    listener.behave(Behaviour::Answer("200 OK"));
+    let dead: &[&str] = &["replay", "--webhook", "payments", "--state", "dead", "--yes"];
+    assert_eq!(run(dead).ok(), "3 replayed\n");
+    let succeeded = eventually("the replays", || {
+        let succeeded = list("succeeded");
+        (succeeded.len() == 3).then_some(succeeded)
+    });
+    for delivery in succeeded {
+        assert_eq!((&delivery["generation"], &delivery["lastStatus"]), (&json!(2), &json!(200)));
+        assert!(refused.iter().any(|event| delivery["eventId"] == **event), "{delivery}");
+    }
+    // What was replayed since is not what is meant.
+    assert_eq!(run(dead).ok(), "0 replayed\n");
+    let shown = run(&["show", &refused[0]]).ok();
+    assert!(shown.lines().any(|line| line == "State:      dead (Rejected)"), "{shown}");
 }
 
 #[test]
