@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Report {
     /// Requests that were answered, with whatever status.
     pub requests: u64,
-    /// Answered requests whose status was not 200.
-    pub non_200: u64,
+    /// Answered requests whose status was not the one that is expected.
+    pub unexpected: u64,
     /// Requests without an answer, and connections that could not be made.
     pub errors: u64,
     /// From the first request to the last answer.
@@ -28,14 +28,14 @@ impl Report {
     #[must_use]
     pub fn new(
         latencies: &Histogram<u64>,
-        non_200: u64,
+        unexpected: u64,
         errors: u64,
         seconds: f64,
         cpu_seconds: f64,
     ) -> Self {
         Self {
             requests: latencies.len(),
-            non_200,
+            unexpected,
             errors,
             seconds,
             cpu_seconds,

@@ -1,5 +1,6 @@
 //! What `/proc` says of processes and of the machine: CPU time and resident memory.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::{Context as _, Result};
@@ -23,6 +24,23 @@ pub fn cpu_seconds(pids: &[u32]) -> Result<f64> {
         ticks += cpu_ticks(&stat).with_context(|| format!("/proc/{pid}/stat: {stat}"))?;
     }
     Ok(seconds(ticks))
+}
+
+/// The same for each thread of a process by its name, without the number at its end: threads of one
+/// kind are one.
+///
+/// # Errors
+/// When the process has ended.
+pub fn cpu_seconds_by_thread(pid: u32) -> Result<BTreeMap<String, f64>> {
+    let mut threads = BTreeMap::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread that ended since the directory was read is none.
+        let stat = fs::read_to_string(entry?.path().join("stat")).unwrap_or_default();
+        if let Some((name, ticks)) = thread_name(&stat).zip(cpu_ticks(&stat)) {
+            *threads.entry(name.to_owned()).or_default() += seconds(ticks);
+        }
+    }
+    Ok(threads)
 }
 
 /// CPU time that the whole machine has spent busy since it started, in seconds.
@@ -84,6 +102,12 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
+/// The second field, without its brackets and the number at its end.
+fn thread_name(stat: &str) -> Option<&str> {
+    let name = stat.split_once('(')?.1.rsplit_once(')')?.0;
+    Some(name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-'))
+}
+
 /// user, nice, system, (idle, iowait,) irq, softirq and steal of the first line.
 fn busy_ticks(stat: &str) -> Option<u64> {
     let all = stat.lines().next()?.strip_prefix("cpu ")?;
@@ -115,12 +139,14 @@ fn seconds(ticks: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{busy_ticks, core_lines, cpu_ticks, field};
+    use super::{busy_ticks, core_lines, cpu_ticks, field, thread_name};
 
     #[test]
     fn cpu_time_is_found_behind_a_command_with_spaces_and_brackets() {
         let stat = "42 (a ) b) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20 0 1 0 77";
         assert_eq!(cpu_ticks(stat), Some(300));
+        assert_eq!(thread_name(stat), Some("a ) b"));
+        assert_eq!(thread_name("42 (trigger-12) S 1"), Some("trigger"));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::{JoinSet, spawn_local};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
 /// A request that takes longer counts as an error, and its connection is given up.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
@@ -55,6 +55,12 @@ struct Args {
     /// Threads that share the clients.
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// The status that is expected.
+    #[arg(long, default_value_t = StatusCode::OK)]
+    status: StatusCode,
+    /// Requests per second at most, of all clients together; as many as there can be, by default.
+    #[arg(long)]
+    rate: Option<f64>,
 }
 
 fn main() -> Result<()> {
@@ -68,7 +74,7 @@ fn main() -> Result<()> {
     }
     let seconds = started.elapsed().as_secs_f64();
     let cpu_seconds = procfs::cpu_seconds(&[std::process::id()])?;
-    let report = Report::new(&all.latencies, all.non_200, all.errors, seconds, cpu_seconds);
+    let report = Report::new(&all.latencies, all.unexpected, all.errors, seconds, cpu_seconds);
     println!("{}", serde_json::to_string(&report)?);
     Ok(())
 }
@@ -85,6 +91,8 @@ fn shares(args: &Args) -> Vec<Args> {
         .map(|index| Args {
             clients: share_of(args.clients, threads, index),
             requests: share_of(args.requests, threads as u64, index as u64),
+            #[expect(clippy::cast_precision_loss, reason = "few threads")]
+            rate: args.rate.map(|rate| rate / threads as f64),
             ..args.clone()
         })
         .collect()
@@ -101,7 +109,7 @@ where
 
 struct Tally {
     latencies: Histogram<u64>,
-    non_200: u64,
+    unexpected: u64,
     errors: u64,
 }
 
@@ -109,14 +117,14 @@ impl Tally {
     fn new() -> Self {
         Self {
             latencies: Histogram::new_with_max(HIGHEST_MICROS, 3).expect("the bounds are valid"),
-            non_200: 0,
+            unexpected: 0,
             errors: 0,
         }
     }
 
     fn add(&mut self, other: &Self) {
         self.latencies.add(&other.latencies).expect("both have the same bounds");
-        self.non_200 += other.non_200;
+        self.unexpected += other.unexpected;
         self.errors += other.errors;
     }
 }
@@ -124,14 +132,19 @@ impl Tally {
 /// What the clients of one thread share.
 struct Run {
     target: Target,
+    status: StatusCode,
     until: Instant,
     left: Cell<u64>,
+    pace: Option<Pace>,
     tally: RefCell<Tally>,
 }
 
 impl Run {
     /// Whether one more request may be sent; counts it.
-    fn take(&self) -> bool {
+    async fn take(&self) -> bool {
+        if let Some(pace) = &self.pace {
+            sleep_until(pace.turn().min(self.until).into()).await;
+        }
         let left = self.left.get();
         let goes_on = left > 0 && Instant::now() < self.until;
         self.left.set(left - u64::from(goes_on));
@@ -142,7 +155,7 @@ impl Run {
         let mut tally = self.tally.borrow_mut();
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         tally.latencies.saturating_record(micros);
-        tally.non_200 += u64::from(status != StatusCode::OK);
+        tally.unexpected += u64::from(status != self.status);
     }
 
     fn record_error(&self) {
@@ -150,11 +163,30 @@ impl Run {
     }
 }
 
+/// Spreads requests evenly over time. A turn that nobody was free to take is taken later: the mean is kept.
+struct Pace {
+    every: Duration,
+    next: Cell<Instant>,
+}
+
+impl Pace {
+    fn turn(&self) -> Instant {
+        let turn = self.next.get();
+        self.next.set(turn + self.every);
+        turn
+    }
+}
+
 fn run_thread(args: &Args) -> Result<Tally> {
     let run = Rc::new(Run {
         target: Target::new(args)?,
+        status: args.status,
         until: Instant::now() + Duration::from_secs_f64(args.seconds),
         left: Cell::new(args.requests),
+        pace: args.rate.map(|rate| Pace {
+            every: Duration::from_secs_f64(1.0 / rate),
+            next: Cell::new(Instant::now()),
+        }),
         tally: RefCell::new(Tally::new()),
     });
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
@@ -172,7 +204,7 @@ fn run_thread(args: &Args) -> Result<Tally> {
 
 /// One client: connects, sends until the run is over, connects anew after an error.
 async fn client(run: Rc<Run>) {
-    while run.take() {
+    while run.take().await {
         let sender = timeout(REQUEST_DEADLINE, run.target.connect()).await;
         if let Ok(Ok(sender)) = sender {
             send_all(&run, sender).await;
@@ -191,7 +223,7 @@ async fn send_all(run: &Run, mut sender: SendRequest<Full<Bytes>>) {
             Ok(Ok(status)) => run.record(status, started.elapsed()),
             _ => return run.record_error(),
         }
-        if !run.take() {
+        if !run.take().await {
             return;
         }
     }

@@ -12,6 +12,7 @@ mod nginx;
 mod operator;
 mod pair;
 mod propagation;
+mod queue;
 mod subject;
 mod table;
 mod trigger;
@@ -64,7 +65,9 @@ enum Command {
     Propagation(propagation::Options),
     /// CPU of a trigger that is verified beside one that is not, and HMAC-SHA256 alone.
     Verification(verification::Options),
-    /// All four; `verification` with its defaults.
+    /// The durable queue: accepted and delivered per second beside bare group commit, latency, memory.
+    Queue(queue::Options),
+    /// All five; `verification` and `queue` with their defaults.
     All {
         #[command(flatten)]
         trigger: trigger::Options,
@@ -104,11 +107,13 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Memory(options) => memory::run(&options, programs).await,
         Command::Propagation(options) => propagation::run(&options, programs).await,
         Command::Verification(options) => verification::run(&options, programs).await,
+        Command::Queue(options) => queue::run(&options, programs).await,
         Command::All { trigger, memory, propagation } => {
             trigger::run(&trigger, programs).await?;
             memory::run(&memory, programs).await?;
             propagation::run(&propagation, programs).await?;
-            verification::run(&verification::Options::default(), programs).await
+            verification::run(&verification::Options::default(), programs).await?;
+            queue::run(&queue::Options::default(), programs).await
         }
     }
 }

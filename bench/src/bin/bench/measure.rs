@@ -7,6 +7,7 @@ use bench_kit::child::sibling;
 use bench_kit::load::Report;
 use bench_kit::procfs;
 use bench_kit::stats::Spread;
+use hyper::StatusCode;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -35,6 +36,12 @@ pub struct Load {
     pub clients: usize,
     /// Of each request, beside those that every request has.
     pub headers: Headers,
+    /// With which each is to be answered.
+    pub status: StatusCode,
+    /// Requests per second at most.
+    pub rate: Option<f64>,
+    /// Requests at most.
+    pub requests: Option<u64>,
 }
 
 /// What one run of the load on one target cost.
@@ -70,17 +77,18 @@ impl Clocks {
 /// Loads a target once. The listener behind it may be the target itself.
 ///
 /// # Errors
-/// When one request failed or was not answered 200: its cost would be that of something else.
+/// When one request failed or was answered another status: its cost would be that of something else.
 pub async fn measure(target: &Target<'_>, listener: &Listener, load: &Load) -> Result<Run> {
     let before = Clocks::read(target, listener)?;
     let report = send(target.url, load).await?;
     let after = Clocks::read(target, listener)?;
     ensure!(
-        report.requests > 0 && report.non_200 == 0 && report.errors == 0,
-        "{}: of {} requests, {} were not answered 200 and {} not at all",
+        report.requests > 0 && report.unexpected == 0 && report.errors == 0,
+        "{}: of {} requests, {} were not answered {} and {} not at all",
         target.name,
         report.requests + report.errors,
-        report.non_200,
+        report.unexpected,
+        load.status,
         report.errors
     );
     let is_listener = target.pids.contains(&listener.pid());
@@ -102,11 +110,18 @@ impl Run {
     }
 }
 
-async fn send(url: &str, load: &Load) -> Result<Report> {
+/// Loads a URL once.
+///
+/// # Errors
+/// When the load fails as a program; what its requests came to is in the report.
+pub async fn send(url: &str, load: &Load) -> Result<Report> {
     let mut command = Command::new(sibling("bench-load")?);
     command.arg(url).args(["--size", &load.size.to_string()]);
     command.args(["--seconds", &load.seconds.to_string()]);
     command.args(["--clients", &load.clients.to_string()]);
+    command.args(["--status", load.status.as_str()]);
+    command.args(load.rate.iter().flat_map(|rate| ["--rate".to_owned(), rate.to_string()]));
+    command.args(load.requests.iter().flat_map(|most| ["--requests".to_owned(), most.to_string()]));
     for (name, value) in &load.headers {
         command.args(["--header", &format!("{name}: {value}")]);
     }

@@ -109,12 +109,18 @@ pub fn standalone_dir(listener_url: &str, webhooks: usize) -> Result<TempDir> {
 
 /// The app as a manifest, in JSON, which is YAML too.
 pub fn app(listener_url: &str) -> String {
-    let app = serde_json::json!({
+    app_with(listener_url, serde_json::Map::new())
+}
+
+/// The same with more in its `spec`.
+pub fn app_with(listener_url: &str, spec: serde_json::Map<String, serde_json::Value>) -> String {
+    let mut app = serde_json::json!({
         "apiVersion": "lenra.io/v1alpha1",
         "kind": "WebhookApp",
         "metadata": {"name": APP, "namespace": NAMESPACE},
         "spec": {"uuid": APP_UUID, "listener": {"url": listener_url}},
     });
+    app["spec"].as_object_mut().expect("it is one").extend(spec);
     format!("{app}\n")
 }
 

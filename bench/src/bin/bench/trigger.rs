@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use bench_kit::stats::Spread;
 use clap::Args;
+use hyper::StatusCode;
 
 use crate::measure::{self, Load, Run, measure};
 use crate::subject::{Kind, Listener, Subject};
@@ -65,8 +66,15 @@ async fn all_rounds(
     size: usize,
     options: &Options,
 ) -> Result<Vec<Series>> {
-    let load =
-        Load { size, seconds: options.seconds, clients: options.clients, headers: Vec::new() };
+    let load = Load {
+        size,
+        seconds: options.seconds,
+        clients: options.clients,
+        headers: Vec::new(),
+        status: StatusCode::OK,
+        rate: None,
+        requests: None,
+    };
     let warm_up = Load { seconds: WARM_UP_SECONDS, ..load.clone() };
     for subject in subjects {
         measure(&subject.target(), listener, &warm_up).await?;

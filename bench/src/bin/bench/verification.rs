@@ -6,6 +6,7 @@ use bench_kit::affinity::Pinned;
 use bench_kit::body::json_of;
 use bench_kit::stats::Spread;
 use clap::Args;
+use hyper::StatusCode;
 
 use crate::measure::{self, Load, Run, measure};
 use crate::pair::Pair;
@@ -81,6 +82,9 @@ async fn all_rounds(
         seconds: options.seconds,
         clients: options.clients,
         headers: github::headers(&body),
+        status: StatusCode::OK,
+        rate: None,
+        requests: None,
     };
     let warm_up = Load { seconds: WARM_UP_SECONDS, ..load.clone() };
     measure(&pair.unverified(), listener, &warm_up).await?;
