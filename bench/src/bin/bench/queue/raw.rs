@@ -43,7 +43,10 @@ fn append(mut file: File, handed: &Receiver<Handed>) -> std::io::Result<()> {
         file.write_all(&bytes)?;
         file.sync_data()?;
         bytes.clear();
-        waiting.drain(..).for_each(|answer| drop(answer.send(())));
+        for answer in waiting.drain(..) {
+            // A client that is gone needs no answer.
+            let _ = answer.send(());
+        }
     }
     Ok(())
 }

@@ -105,7 +105,7 @@ async fn measured(
     until(count, first + report.requests).await?;
     let seconds = started.elapsed().as_secs_f64();
     let by_thread = per_event(&cpu, &procfs::cpu_seconds_by_thread(pid)?, &report);
-    let cpu_us = by_thread.values().sum();
+    let cpu_us: f64 = by_thread.values().sum();
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
     let ours = report.cpu_seconds + procfs::cpu_seconds(&[listener.pid()])? - listening
         + cpu_us * report.requests as f64 / 1e6;
