@@ -1,4 +1,4 @@
-//! Processes that the benchmark starts, and that end with it.
+//! Processes that a program starts, and that end with it.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -90,6 +90,25 @@ impl Started {
             None => Ok(()),
             Some(status) => bail!("{} ended: {status}{}", self.name, self.log_tail()),
         }
+    }
+
+    /// Ends it with SIGKILL and waits until it is gone.
+    ///
+    /// # Errors
+    /// With the end of its log, when it had ended by itself.
+    pub async fn kill(mut self) -> Result<()> {
+        self.check_running()?;
+        Ok(self.child.kill().await?)
+    }
+
+    /// Stops it (SIGSTOP): it does nothing until [`Self::resume`].
+    pub fn pause(&self) {
+        signal(self.pid, Signal::STOP);
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn resume(&self) {
+        signal(self.pid, Signal::CONT);
     }
 
     /// The last lines of its errors, each on a line of its own; to be put behind a message.

@@ -1,11 +1,14 @@
-//! What the binaries of the benchmark share: sockets and runtimes per core, a core for all, bodies
-//! of a given size, `/proc` readings, child processes that end with their owner, and statistics.
+//! What the programs of the benchmark and of the crash test share: sockets and runtimes per core, a
+//! core for all, bodies of a given size, an HTTP client, `/proc` readings, child processes that end
+//! with their owner, statistics and tables.
 #![forbid(unsafe_code)]
 
 pub mod affinity;
 pub mod body;
 pub mod child;
 pub mod cores;
+pub mod http;
 pub mod load;
 pub mod procfs;
 pub mod stats;
+pub mod table;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use ring::hmac;
 
-use crate::http::Headers;
+use bench_kit::http::Headers;
 
 /// The secret of every signed webhook here, which guards nothing.
 pub const SECRET: &str = "It's a Secret to Everybody";

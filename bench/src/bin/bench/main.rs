@@ -5,7 +5,6 @@
 mod aim;
 mod github;
 mod hmac;
-mod http;
 mod measure;
 mod memory;
 mod nginx;
@@ -14,7 +13,6 @@ mod pair;
 mod propagation;
 mod queue;
 mod subject;
-mod table;
 mod trigger;
 mod verification;
 

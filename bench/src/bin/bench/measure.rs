@@ -11,8 +11,8 @@ use hyper::StatusCode;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::http::Headers;
 use crate::subject::Listener;
+use bench_kit::http::Headers;
 
 /// What the load may take beyond its time: answers under way, and its start.
 const LOAD_GRACE: Duration = Duration::from_secs(20);

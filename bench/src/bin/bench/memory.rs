@@ -8,10 +8,10 @@ use clap::Args;
 use hyper::StatusCode;
 use tokio::time::sleep;
 
-use crate::http::{self, Client};
 use crate::operator::{self, Operator};
 use crate::subject::Listener;
 use crate::{Programs, aim};
+use bench_kit::http::{self, Client};
 
 /// For the ready line: so many files are read, checked and written.
 const START_DEADLINE: Duration = Duration::from_secs(600);

@@ -9,11 +9,11 @@ use hyper::StatusCode;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::http::{self, Client, Headers};
 use crate::measure::Target;
 use crate::operator::{self, NAMESPACE, Operator};
 use crate::subject::Listener;
 use crate::{Programs, github};
+use bench_kit::http::{self, Client, Headers};
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 

@@ -14,11 +14,11 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
-use crate::http::{self, Client};
 use crate::operator::{self, Operator};
 use crate::subject::Listener;
-use crate::table::{self, row};
 use crate::{Programs, aim};
+use bench_kit::http::{self, Client};
+use bench_kit::table::{self, row};
 
 const CLUSTER_DEADLINE: Duration = Duration::from_secs(120);
 const OPERATOR_DEADLINE: Duration = Duration::from_secs(60);

@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::Programs;
-use crate::http::{self, Client};
 use crate::measure::Target;
 use crate::nginx::Nginx;
 use crate::operator::{self, Operator};
+use bench_kit::http::{self, Client};
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 

@@ -7,8 +7,8 @@ use hyper::StatusCode;
 
 use crate::measure::{self, Load, Run, measure};
 use crate::subject::{Kind, Listener, Subject};
-use crate::table::{self, row};
 use crate::{Programs, aim};
+use bench_kit::table::{self, row};
 
 /// Before the first round, for connections, caches and buffers.
 const WARM_UP_SECONDS: f64 = 1.0;

@@ -25,6 +25,7 @@ fn line(row: &[String], widths: &[usize]) -> String {
 }
 
 /// Owned cells of a row.
+#[must_use]
 pub fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(str::to_owned).to_vec()
 }

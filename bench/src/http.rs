@@ -1,4 +1,4 @@
-//! A keep-alive HTTP client of one server, as small as the benchmark needs it.
+//! A keep-alive HTTP client of one server, as small as the programs here need it.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, StatusCode, http::request};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -26,11 +26,15 @@ pub struct Client {
 
 impl Client {
     /// A client of `HOST:PORT`.
+    #[must_use]
     pub fn new(authority: &str) -> Self {
         Self { authority: authority.to_owned(), connection: None }
     }
 
     /// POSTs JSON and returns the status and body of the answer.
+    ///
+    /// # Errors
+    /// When there is no answer within 10 s.
     pub async fn post(
         &mut self,
         path: &str,
@@ -40,21 +44,35 @@ impl Client {
     }
 
     /// The same with headers beside those that every request has.
+    ///
+    /// # Errors
+    /// When there is no answer within 10 s, and when a header is none.
     pub async fn post_with(
         &mut self,
         path: &str,
         headers: &Headers,
         json: impl Into<Bytes>,
     ) -> Result<(StatusCode, Bytes)> {
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(path)
-            .header(HOST, self.authority.as_str())
-            .header(CONTENT_TYPE, "application/json");
+        let mut request = self.request(Method::POST, path).header(CONTENT_TYPE, "application/json");
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let request = request.body(Full::new(json.into()))?;
+        self.answer(request.body(Full::new(json.into()))?).await
+    }
+
+    /// GETs a path and returns the status and body of the answer.
+    ///
+    /// # Errors
+    /// When there is no answer within 10 s.
+    pub async fn get(&mut self, path: &str) -> Result<(StatusCode, Bytes)> {
+        self.answer(self.request(Method::GET, path).body(Full::default())?).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> request::Builder {
+        Request::builder().method(method).uri(path).header(HOST, self.authority.as_str())
+    }
+
+    async fn answer(&mut self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes)> {
         timeout(REQUEST_DEADLINE, self.send(request))
             .await
             .with_context(|| format!("no answer from {} in {REQUEST_DEADLINE:?}", self.authority))?
@@ -94,6 +112,9 @@ impl Client {
 }
 
 /// `HOST:PORT` of an `http://HOST:PORT/...` URL.
+///
+/// # Errors
+/// When it is another URL.
 pub fn authority(url: &str) -> Result<&str> {
     url.strip_prefix("http://")
         .and_then(|rest| rest.split('/').next())
