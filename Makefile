@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: demo test e2e build release crds chart-docs check-generated cluster bench fuzz lint
+.PHONY: demo test crash e2e build release crds chart-docs check-generated cluster bench fuzz lint
 
 target := $(or $(CARGO_TARGET_DIR),target)
 
@@ -13,6 +13,10 @@ e2e: cluster build ## pods on a real node; as root, which it also needs to insta
 	tests/e2e/prerequisites.sh
 	tests/e2e/images.sh $(target)/debug/webhook-operator $(target)/e2e/images
 	cargo test --locked --test e2e -- --test-threads=1 --nocapture
+
+crash: build ## the operator killed again and again under load; `make crash seconds=3600` by hand
+	cargo build --locked --package crash
+	$(target)/debug/crash --seconds $(or $(seconds),120)
 
 build:
 	cargo build --locked

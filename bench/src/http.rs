@@ -78,14 +78,6 @@ impl Client {
             .with_context(|| format!("no answer from {} in {REQUEST_DEADLINE:?}", self.authority))?
     }
 
-    /// GETs the body of an answer, with whatever status.
-    pub async fn get(&mut self, path: &str) -> Result<Bytes> {
-        let request = Request::builder().uri(path).header(HOST, self.authority.as_str());
-        let request = request.body(Full::default())?;
-        let (_, body) = timeout(REQUEST_DEADLINE, self.send(request)).await??;
-        Ok(body)
-    }
-
     async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes)> {
         let mut connection = self.take_or_connect().await?;
         let response = connection.send_request(request).await?;

@@ -67,13 +67,14 @@ impl Operator {
 
 #[derive(Deserialize)]
 struct Page {
-    deliveries: Vec<Delivery>,
+    items: Vec<Delivery>,
     cursor: Option<String>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Delivery {
-    event: Uuid,
+    event_id: Uuid,
     reason: Option<String>,
 }
 
@@ -83,8 +84,8 @@ pub async fn dead(admin: &str) -> Result<Dead> {
     let (mut dead, mut cursor) = (Dead::new(), None);
     loop {
         let page = page(&mut client, "dead", cursor.as_deref()).await?;
-        let reasons = page.deliveries.into_iter();
-        dead.extend(reasons.map(|one| (one.event, one.reason.unwrap_or_default())));
+        let reasons = page.items.into_iter();
+        dead.extend(reasons.map(|one| (one.event_id, one.reason.unwrap_or_default())));
         cursor = page.cursor;
         if cursor.is_none() {
             return Ok(dead);
@@ -94,7 +95,7 @@ pub async fn dead(admin: &str) -> Result<Dead> {
 
 /// Whether there is anything that has not ended.
 pub async fn is_anything_pending(admin: &str) -> Result<bool> {
-    Ok(!page(&mut Client::new(admin), "pending", None).await?.deliveries.is_empty())
+    Ok(!page(&mut Client::new(admin), "pending", None).await?.items.is_empty())
 }
 
 async fn page(client: &mut Client, state: &str, cursor: Option<&str>) -> Result<Page> {

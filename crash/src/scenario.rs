@@ -1,5 +1,6 @@
 //! What happens to the operator and its listener in a round.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -9,7 +10,9 @@ use crate::load::TIMEOUT;
 
 /// Longer than a lease: the timeout, and 30 s beyond it.
 const BEYOND_THE_LEASE: Duration = TIMEOUT.saturating_add(Duration::from_secs(33));
-const LIFE_MS: std::ops::Range<u64> = 50..3_000;
+const LIFE_MS: Range<u64> = 50..3_000;
+/// A start takes some tens of milliseconds, and longer where there is much to recover.
+const START_MS: Range<u64> = 1..200;
 
 /// Which rounds there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -49,9 +52,10 @@ impl Scenario {
         const ALL: [Scenario; 4] =
             [Scenario::Operator, Scenario::Listener, Scenario::Late, Scenario::Both];
         let scenario = if self == Self::All { ALL[number as usize % ALL.len()] } else { self };
+        let from_start = scenario != Self::Lease && rng.u32(..3) == 0;
         Round {
-            life: Duration::from_millis(rng.u64(LIFE_MS)),
-            from_start: scenario != Self::Lease && rng.u32(..3) == 0,
+            life: Duration::from_millis(rng.u64(if from_start { START_MS } else { LIFE_MS })),
+            from_start,
             kills_listener: matches!(scenario, Self::Listener | Self::Both),
             late: matches!(scenario, Self::Late | Self::Both | Self::Lease),
             stopped: (scenario == Self::Lease).then_some(BEYOND_THE_LEASE),

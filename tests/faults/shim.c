@@ -130,7 +130,7 @@ static int due(enum fault kind) {
 }
 
 static void say(const char *what) {
-    dprintf(STDERR_FILENO, "faults: %s (%.100s)\n", what, plan);
+    dprintf(STDERR_FILENO, "faults: %s (%.*s)\n", what, (int)strcspn(plan, "\n"), plan);
 }
 
 /* ---- what was not synced ---- */

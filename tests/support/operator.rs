@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -102,11 +102,18 @@ impl Operator {
         if let Some(data) = &data {
             command.arg("--data-dir").arg(data.path());
         }
-        command.args(["--trigger-addr", "127.0.0.1:0", "--app-api-addr", "127.0.0.1:0"]);
-        command.args(["--admin-addr", "127.0.0.1:0"]);
         if let Some(kubeconfig) = kubeconfig {
             command.env("KUBECONFIG", kubeconfig);
         }
+        let mut operator = Self::spawn(command);
+        operator._data = data;
+        operator.await_ready();
+        operator
+    }
+
+    /// Starts a command that serves, on free ports, and does not wait for it.
+    pub fn spawn(mut command: Command) -> Self {
+        on_free_ports(&mut command);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(VecDeque::new()));
         let errors = BufReader::new(child.stderr.take().unwrap());
@@ -122,22 +129,30 @@ impl Operator {
         thread::spawn(move || {
             output.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
         });
-        let mut operator = Self {
+        Self {
             child,
-            _data: data,
+            _data: None,
             lines,
             log,
             trigger: String::new(),
             app_api: String::new(),
             admin: String::new(),
-        };
-        operator.await_ready();
-        operator
+        }
     }
 
-    fn await_ready(&mut self) {
-        let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
-            panic!("no ready line; the log: {:#?}", self.log());
+    /// Waits until it serves.
+    pub fn await_ready(&mut self) {
+        assert!(self.is_ready(), "no ready line; the log: {:#?}", self.log());
+    }
+
+    /// Waits until it serves or ends, and says whether it serves.
+    pub fn is_ready(&mut self) -> bool {
+        let line = match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Disconnected) => return false,
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("it neither serves nor ends: {:#?}", self.log())
+            }
         };
         let urls = line.strip_prefix("ready ").unwrap_or_else(|| panic!("not ready: {line}"));
         let url = |name: &str| {
@@ -145,6 +160,7 @@ impl Operator {
             pairs.find(|(n, _)| *n == name).map(|(_, url)| url.to_owned()).unwrap()
         };
         (self.trigger, self.app_api, self.admin) = (url("trigger"), url("app-api"), url("admin"));
+        true
     }
 
     /// The next line on stdout after the ready line.
@@ -189,6 +205,16 @@ impl Operator {
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
         poll(|| self.child.try_wait().unwrap()).expect("the operator to end")
@@ -206,6 +232,14 @@ impl Drop for Operator {
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webhook-operator"));
     command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// The same, for one that serves.
+pub fn on_free_ports(command: &mut Command) -> &mut Command {
+    for flag in ["--trigger-addr", "--app-api-addr", "--admin-addr"] {
+        command.args([flag, "127.0.0.1:0"]);
+    }
     command
 }
 

@@ -48,9 +48,6 @@ const WAITING: usize = 8192;
 const WRITER_CACHE: i64 = 16 * 1024;
 const READER_CACHE: i64 = 2 * 1024;
 
-/// After so many pages in the log they are moved to the file.
-const CHECKPOINT_PAGES: i64 = 4000;
-
 /// How long a connection waits for somebody else's lock: a backup by hand, say.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -116,10 +113,13 @@ impl Sqlite {
         DirBuilder::new().recursive(true).mode(0o700).create(&options.folder)?;
         let lock = Arc::new(lock(&options.folder)?);
         let file = options.folder.join(FILE);
-        let mut connection = writing(&file)?;
+        let space = Space::new(options.folder.clone(), options.max_bytes);
+        let mut connection = writing(&file, space.checkpoint_pages())?;
         schema::migrate(&mut connection)?;
-        // The file's name is as much of a promise as what is in it.
-        File::open(&options.folder)?.sync_all()?;
+        // The names of the file and of its folder are as much of a promise as what is in it.
+        for folder in options.folder.ancestors().take(2) {
+            File::open(folder)?.sync_all()?;
+        }
         let ids = Arc::new(Ids::default());
         let engine = Engine::new(connection, ids.clone())?;
         let shared = Arc::new(Shared {
@@ -127,7 +127,6 @@ impl Sqlite {
             health: watch::channel(Health::Serving).0,
             figures: RwLock::new(Held::default()),
         });
-        let space = Space { folder: options.folder.clone(), max_bytes: options.max_bytes };
         let writer = Writer::new(engine, shared.clone(), space, options.retention, clock)?;
         let (commands, waiting) = sync_channel(WAITING);
         let held = lock.clone();
@@ -143,9 +142,10 @@ impl Sqlite {
 
     fn ask<T: Send + 'static>(&self, command: impl FnOnce(ReplyTo<T>) -> Command) -> Answer<T> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.commands.try_send(command(reply));
+        let send = || self.commands.try_send(command(reply)).map_err(|_| StoreError::Busy);
+        let sent = self.shared.check().and_then(|()| send());
         Box::pin(async move {
-            sent.map_err(|_| StoreError::Busy)?;
+            sent?;
             let ended = || Err(StoreError::Failed("its thread has ended".into()));
             answer.await.unwrap_or_else(|_| ended())
         })
@@ -230,7 +230,7 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn writing(file: &Path) -> Result<Connection, OpenError> {
+fn writing(file: &Path, checkpoint_pages: u64) -> Result<Connection, OpenError> {
     let connection = Connection::open(file)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -238,7 +238,7 @@ fn writing(file: &Path) -> Result<Connection, OpenError> {
     connection.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "wal_autocheckpoint", checkpoint_pages as i64)?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;

@@ -42,9 +42,10 @@ impl Reader {
         let job: Job = Box::new(move |connection| {
             let _ = reply.send(read(connection).map_err(|error| explained(&shared, &error)));
         });
-        let sent = self.jobs.try_send(job);
+        let send = || self.jobs.try_send(job).map_err(|_| StoreError::Busy);
+        let sent = self.shared.check().and_then(|()| send());
         Box::pin(async move {
-            sent.map_err(|_| StoreError::Busy)?;
+            sent?;
             answer.await.unwrap_or(Err(StoreError::Busy))
         })
     }

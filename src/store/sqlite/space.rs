@@ -10,6 +10,11 @@ use rusqlite::Connection;
 const RESERVE_BYTES: u64 = 64 << 20;
 const RESERVE_PART: u64 = 20;
 
+/// After so many pages in the log they are moved to the file, or sooner on a small disk: the log, and what
+/// it makes the file grow by, have to fit in the reserve.
+const CHECKPOINT_PAGES: u64 = 4000;
+const PAGE_BYTES: u64 = 4096;
+
 /// Where the room is.
 #[derive(Clone, Debug)]
 pub struct Space {
@@ -17,6 +22,8 @@ pub struct Space {
     pub folder: PathBuf,
     /// The most bytes that may be in use.
     pub max_bytes: u64,
+    /// The bytes that are always left on the disk.
+    pub reserve: u64,
 }
 
 /// How much room there is.
@@ -41,6 +48,17 @@ pub struct Usage {
 }
 
 impl Space {
+    /// The room of a folder.
+    pub fn new(folder: PathBuf, max_bytes: u64) -> Self {
+        let part = disk(&folder).map_or(RESERVE_BYTES, |disk| disk.total / RESERVE_PART);
+        Self { folder, max_bytes, reserve: part.min(RESERVE_BYTES) }
+    }
+
+    /// How many pages the log of a database may have.
+    pub fn checkpoint_pages(&self) -> u64 {
+        (self.reserve / 3 / PAGE_BYTES).clamp(1, CHECKPOINT_PAGES)
+    }
+
     /// What the file takes now.
     pub fn usage(&self, db: &Connection) -> rusqlite::Result<Usage> {
         let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
@@ -55,8 +73,8 @@ impl Space {
         let cap = room(usage.used, self.max_bytes, self.max_bytes / 10);
         let disk = disk(&self.folder).map_or(Room::Enough, |disk| {
             let free = disk.free + usage.reusable;
-            let reserve = RESERVE_BYTES.min(disk.total / RESERVE_PART);
-            room(disk.total.saturating_sub(free), disk.total - reserve, reserve)
+            let end = disk.total.saturating_sub(self.reserve);
+            room(disk.total.saturating_sub(free), end, self.reserve)
         });
         cap.max(disk)
     }

@@ -26,6 +26,9 @@ const BATCH_BYTES: usize = 8 << 20;
 /// How many deliveries are forgotten in one transaction.
 const FORGOTTEN_AT_ONCE: usize = 200;
 
+/// What a write takes at most beside the body of its event, about.
+const WRITE_BYTES: usize = 2048;
+
 /// How often the room is measured while there is something to do.
 const MEASURED_EVERY: Duration = Duration::from_millis(500);
 
@@ -82,15 +85,41 @@ pub struct Held {
 }
 
 impl Shared {
-    /// The store does nothing more.
+    /// The store does nothing more. The first reason is the one that is told.
     pub fn fail(&self, why: &str) -> StoreError {
-        let why: Arc<str> = why.into();
-        tracing::error!(
-            error = &*why,
-            "the store failed: no trigger is taken any more; start the operator anew"
-        );
-        self.health.send_replace(Health::Failed(why.clone()));
-        StoreError::Failed(why)
+        let is_first = self.health.send_if_modified(|health| {
+            let is_first = !matches!(health, Health::Failed(_));
+            if is_first {
+                *health = Health::Failed(why.into());
+            }
+            is_first
+        });
+        if is_first {
+            tracing::error!(
+                error = why,
+                "the store failed: no trigger is taken any more; start the operator anew"
+            );
+        }
+        StoreError::Failed(why.into())
+    }
+
+    /// Refuses everything once the store has failed, whoever found out.
+    pub fn check(&self) -> Result<(), StoreError> {
+        match &*self.health.borrow() {
+            Health::Failed(why) => Err(StoreError::Failed(why.clone())),
+            Health::Serving | Health::Full => Ok(()),
+        }
+    }
+
+    /// Whether there is room for further events.
+    fn set_full(&self, is_full: bool) {
+        self.health.send_if_modified(|health| {
+            let is_failed = matches!(health, Health::Failed(_));
+            if !is_failed {
+                *health = if is_full { Health::Full } else { Health::Serving };
+            }
+            !is_failed
+        });
     }
 }
 
@@ -102,6 +131,8 @@ pub struct Writer {
     retention: Duration,
     clock: fn() -> Moment,
     room: Room,
+    /// What was written since the room was measured, at most.
+    unmeasured: usize,
 }
 
 /// An answer that waits for the commit.
@@ -116,7 +147,8 @@ impl Writer {
         retention: Duration,
         clock: fn() -> Moment,
     ) -> rusqlite::Result<Self> {
-        let mut writer = Self { engine, shared, space, retention, clock, room: Room::Enough };
+        let room = Room::Enough;
+        let mut writer = Self { engine, shared, space, retention, clock, room, unmeasured: 0 };
         writer.measure()?;
         let due: Vec<_> = writer.engine.take_due().collect();
         writer.shared.news.tell(due);
@@ -171,7 +203,12 @@ impl Writer {
             let is_enough = writes.len() + takes.len() >= BATCH_COMMANDS || bytes >= BATCH_BYTES;
             next = if is_enough { None } else { commands.try_recv().ok() };
         }
+        self.unmeasured += bytes + writes.len() * WRITE_BYTES;
         self.write(writes)?;
+        // Before as much is written as is kept in reserve.
+        if self.unmeasured as u64 > self.space.reserve / 4 {
+            self.measure()?;
+        }
         for (take, reply) in takes {
             let taken = self.engine.take(take);
             answer(reply, taken)?;
@@ -312,6 +349,7 @@ impl Writer {
         *held = Held { usage, undelivered };
         drop(held);
         self.set_room(self.space.room(usage));
+        self.unmeasured = 0;
         Ok(())
     }
 
@@ -324,7 +362,7 @@ impl Writer {
             tracing::info!("the store has room again");
         }
         if is != was {
-            self.shared.health.send_replace(if is { Health::Full } else { Health::Serving });
+            self.shared.set_full(is);
         }
     }
 }

@@ -10,8 +10,8 @@ use super::subject::{Down, Home, Subject};
 use super::{Options, SIZE, cell, load, raw};
 use crate::measure::{self, Run, measure};
 use crate::subject::Listener;
-use crate::table::{self, row};
 use crate::{Programs, aim};
+use bench_kit::table::{self, row};
 
 const WARM_UP_SECONDS: f64 = 1.0;
 /// The aims are those of so many clients.

@@ -21,9 +21,9 @@ use tokio::time::{sleep, timeout};
 
 use super::subject::Home;
 use super::{Options, SIZE};
-use crate::http::{self, Client};
 use crate::operator;
 use crate::{Programs, aim};
+use bench_kit::http::{self, Client};
 
 /// Between two events.
 const PAUSE: Duration = Duration::from_millis(10);

@@ -14,11 +14,11 @@ use tokio::time::sleep;
 
 use super::subject::{Home, Subject};
 use super::{Options, SIZE, load, raw};
-use crate::http::Client;
 use crate::measure::{self, Load};
 use crate::subject::Listener;
-use crate::table::{self, row};
 use crate::{Programs, aim};
+use bench_kit::http::Client;
+use bench_kit::table::{self, row};
 
 const CLIENTS: usize = 64;
 const WARM_UP_SECONDS: f64 = 1.0;
@@ -56,7 +56,7 @@ struct Count {
 
 impl Count {
     async fn get(&mut self) -> Result<u64> {
-        let body = self.client.get("/").await?;
+        let (_, body) = self.client.get("/").await?;
         Ok(std::str::from_utf8(&body)?.parse()?)
     }
 }
