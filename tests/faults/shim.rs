@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use crate::support::http;
 use crate::support::listener::Listener;
-use crate::support::operator::{Folders, Operator, command, manifest};
+use crate::support::operator::{Folders, Operator, command, queued_manifest};
 
 /// A machine whose disk fails as it is told: folders, and an operator over them behind the shim.
 pub struct Machine {
@@ -25,7 +25,7 @@ impl Machine {
     pub fn new(ordering: &str) -> Self {
         let (folders, listener) = (Folders::new(), Listener::start());
         let webhook = QUEUED.replace("ORDER", ordering);
-        folders.write("shop.yaml", &manifest(&listener.url, "", &webhook));
+        folders.write("shop.yaml", &queued_manifest(&listener.url, "", &webhook));
         // What the operator makes by itself is the folder within.
         fs::create_dir(folders.data()).unwrap();
         let machine = Self { folders, listener };
