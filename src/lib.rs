@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod event;
 pub mod expression;
 pub mod guard;
+pub mod histogram;
 pub mod http;
 pub mod key_sets;
 pub mod moment;

@@ -56,7 +56,7 @@ impl Metrics {
 
 impl Metrics {
     fn queue(&self, registry: &mut Registry) {
-        let Figures { bytes, max_bytes, undelivered } = self.store.figures();
+        let Figures { bytes, max_bytes, undelivered, .. } = self.store.figures();
         gauge_of_apps(registry, &undelivered, |app| self.routes.app(app));
         let number = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         gauge(registry, "store_used_bytes", "Bytes of the store's file in use", number(bytes));

@@ -16,7 +16,7 @@ pub use connect::Connector;
 pub use envelope::{ApiField, body};
 pub use headers::{Attempt, EVENT_ID, OPERATOR, listener_headers, passed_on, uuid_value};
 pub use listener::Caller;
-pub use outcome::{CallError, ConnectError, REFUSAL_BODY_BYTES, Refusal};
+pub use outcome::{CallError, ConnectError, REFUSAL_BODY_BYTES, Refusal, outcome};
 pub use pieces::Pieces;
 pub use subject::Subject;
 pub use trace::TraceParent;

@@ -72,3 +72,15 @@ impl CallError {
         }
     }
 }
+
+/// How an attempt ended, in one word: see [`crate::routes::counts::ATTEMPT_OUTCOMES`].
+pub fn outcome(called: &Result<StatusCode, CallError>) -> &'static str {
+    match called {
+        Ok(_) => "succeeded",
+        Err(CallError::Refused(_)) => "refused",
+        Err(CallError::Timeout(_)) => "timeout",
+        Err(CallError::Connect(_)) => "connect",
+        Err(CallError::Http(_)) => "http",
+        Err(CallError::NoEndpoints) => "no_endpoints",
+    }
+}

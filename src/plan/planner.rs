@@ -239,7 +239,7 @@ impl Planner {
     pub fn routes(&self) -> impl Iterator<Item = (routes::Id, Arc<Route>)> + '_ {
         self.webhooks
             .values()
-            .filter_map(|state| state.route.clone().map(|route| (id_of(&route), route)))
+            .filter_map(|state| state.route.clone().map(|route| (route.id(), route)))
     }
 
     /// Remembers that an object now has this status, where no watch will say so.
@@ -422,7 +422,7 @@ impl Planner {
     fn remove_webhook(&mut self, key: &Key, step: &mut Step) {
         let Some(state) = self.webhooks.remove(key) else { return };
         if let Some(route) = &state.route {
-            step.routes.push(routes::Change::Delete(id_of(route)));
+            step.routes.push(routes::Change::Delete(route.id()));
         }
         step.secrets.extend(self.secrets.rename(key, &state.secrets(), &BTreeSet::new()));
         if let Some(place) = state.place() {
@@ -485,14 +485,14 @@ impl Planner {
         if route.as_ref() == state.route.as_deref() {
             return;
         }
-        let before = state.route.as_deref().map(id_of);
+        let before = state.route.as_deref().map(Route::id);
         let route = route.map(Arc::new);
-        let after = route.as_ref().map(|route| id_of(route));
+        let after = route.as_ref().map(|route| route.id());
         if let Some(before) = before.filter(|before| Some(*before) != after) {
             step.routes.push(routes::Change::Delete(before));
         }
         if let Some(route) = &route {
-            step.routes.push(routes::Change::Apply(id_of(route), route.clone()));
+            step.routes.push(routes::Change::Apply(route.id(), route.clone()));
         }
         if let Some(state) = self.webhooks.get_mut(key) {
             state.route = route;
@@ -534,10 +534,6 @@ impl Planner {
             keeper.as_deref(),
         )
     }
-}
-
-fn id_of(route: &Route) -> routes::Id {
-    routes::Id { app: route.app.uuid, webhook: route.webhook }
 }
 
 fn service_key(input: &AppInput) -> Option<Key> {

@@ -1,13 +1,16 @@
 //! From a pair of UUIDs to what a trigger needs: our own table, made for reads.
 
 mod app;
+pub mod counts;
 mod delivery;
 mod endpoints;
+mod meters;
 mod table;
 
 pub use app::{App, Host, Load, Origin, Place, Share, Target, Upstream};
 pub use delivery::{Dedup, DedupBy, Delivery};
 pub use endpoints::{Busy, Endpoint, Endpoints};
+pub use meters::{Counted, Meters};
 pub use table::{Change, Id, Table};
 
 use std::sync::Arc;
@@ -46,6 +49,13 @@ pub struct Route {
     pub binding: Arc<Binding>,
     /// What its triggers have to prove; nothing where there is none.
     pub proof: Option<Proof>,
+}
+
+impl Route {
+    /// What it is found by.
+    pub fn id(&self) -> Id {
+        Id { app: self.app.uuid, webhook: self.webhook }
+    }
 }
 
 /// What triggers have to prove.

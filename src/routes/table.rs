@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use uuid::Uuid;
 
-use super::{App, Route};
+use super::{App, Meters, Route};
 
 /// How many maps the table is made of.
 const SHARDS: usize = 1024;
@@ -51,6 +51,7 @@ pub struct Table {
     hasher: RandomState,
     shards: Box<[ArcSwap<Shard>]>,
     apps: ArcSwap<HashMap<Uuid, Arc<App>>>,
+    meters: Option<Box<Meters>>,
     writer: Mutex<()>,
 }
 
@@ -59,7 +60,13 @@ impl Default for Table {
         let hasher = RandomState::default();
         let shard = || ArcSwap::from_pointee(Shard::with_hasher(hasher.clone()));
         let shards = (0..SHARDS).map(|_| shard()).collect();
-        Self { hasher, shards, apps: ArcSwap::default(), writer: Mutex::default() }
+        Self {
+            hasher,
+            shards,
+            apps: ArcSwap::default(),
+            meters: Some(Box::default()),
+            writer: Mutex::default(),
+        }
     }
 }
 
@@ -116,6 +123,16 @@ impl Table {
         for (slot, shard) in self.shards.iter().zip(fresh) {
             slot.store(Arc::new(shard));
         }
+    }
+
+    /// A table beside which nothing is counted.
+    pub fn unmetered() -> Self {
+        Self { meters: None, ..Self::default() }
+    }
+
+    /// What is counted, if it is.
+    pub fn meters(&self) -> Option<&Meters> {
+        self.meters.as_deref()
     }
 
     /// How many routes there are.

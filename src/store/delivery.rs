@@ -36,6 +36,18 @@ pub enum Reason {
     AppDeleted,
 }
 
+impl Reason {
+    /// The word for it, see [`crate::routes::counts::DEATHS`].
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::AttemptsUsedUp => "attempts_used_up",
+            Self::TooOld => "too_old",
+            Self::Rejected => "rejected",
+            Self::AppDeleted => "app_deleted",
+        }
+    }
+}
+
 /// Which deliveries to lease.
 #[derive(Clone, Copy, Debug)]
 pub struct Take {

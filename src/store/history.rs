@@ -7,6 +7,7 @@ use http::HeaderMap;
 use uuid::Uuid;
 
 use super::{Attempted, Reason, State, StoredWebhook};
+use crate::histogram::Snapshot;
 use crate::moment::Moment;
 
 /// Which deliveries are meant. What is `None` is not asked for.
@@ -76,7 +77,7 @@ pub struct Replayed {
 }
 
 /// What a store holds, in numbers. Kept in memory: asking costs nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
     /// Bytes on the disk that are in use.
     pub bytes: u64,
@@ -84,4 +85,23 @@ pub struct Figures {
     pub max_bytes: u64,
     /// Deliveries that have not ended, by app.
     pub undelivered: Vec<(Uuid, u64)>,
+    /// When the oldest of them began, by app; to the second.
+    pub oldest: Vec<(Uuid, Moment)>,
+    /// How long commits to stable storage took since the start, in seconds.
+    pub commit_times: Snapshot,
+    /// How many writes each of them had.
+    pub commit_writes: Snapshot,
+}
+
+/// What has become of the deliveries of one webhook.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Those that succeeded, ever; after a crash those of the last half second may be missing.
+    pub succeeded: u64,
+    /// Those that are dead, and kept to be replayed.
+    pub dead: u64,
+    /// Those that have not ended.
+    pub pending: u64,
+    /// When one last succeeded.
+    pub last: Option<Moment>,
 }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 pub use delivery::{Attempted, Body, Lease, Leased, Next, Reason, Settled, State, Take, Taken};
 pub use event::{Content, DuplicateKey, Form, NewEvent, StoredWebhook};
-pub use history::{Detail, Figures, Filter, Replayed, Summary};
+pub use history::{Detail, Figures, Filter, Replayed, Summary, Tally};
 pub use ids::Ids;
 pub use news::News;
 
@@ -108,6 +108,9 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// What it holds, in numbers.
     fn figures(&self) -> Figures;
+
+    /// What has become of the deliveries of each webhook that had one. Also of those that are gone.
+    fn tallies(&self) -> Answer<Vec<(Arc<StoredWebhook>, Tally)>>;
 
     /// How it is.
     fn health(&self) -> watch::Receiver<Health>;

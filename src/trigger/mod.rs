@@ -15,7 +15,7 @@ mod queue;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, EXPECT};
@@ -104,6 +104,17 @@ impl From<HttpError> for Refused {
 }
 
 impl Outcome {
+    /// The word for it, see [`crate::routes::counts::OUTCOMES`].
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Delivered(_) => "delivered",
+            Self::Stored(_) => "stored",
+            Self::Duplicate(_) => "duplicate",
+            Self::FilteredOut(_) => "filtered",
+            Self::Answered(_) => "handshake",
+        }
+    }
+
     /// The response, and the event if there was one.
     fn into_response(self) -> (Response<Full<Bytes>>, Option<Uuid>) {
         match self {
@@ -136,22 +147,45 @@ impl Pipeline {
     where
         B: Body<Data = Bytes>,
     {
-        let (mut response, event) = match self.trigger(request, peer).await {
+        let began = Instant::now();
+        let (head, body) = request.into_parts();
+        let (route, answer) = match self.route(&head.method, head.uri.path()) {
+            Ok(route) => (Some(route.clone()), self.trigger(route, head, body, peer).await),
+            Err(error) => (None, Err(error.into())),
+        };
+        let outcome = answer.as_ref().map_or_else(|refused| refused.error.reason, Outcome::word);
+        let (mut response, event) = match answer {
             Ok(outcome) => outcome.into_response(),
             Err(Refused { error, event }) => (error.into_response(), event),
         };
         if let Some(event) = event {
             response.headers_mut().insert(delivery::EVENT_ID, delivery::uuid_value(event));
         }
+        self.count(route.as_deref(), outcome, response.status(), began);
         response
     }
 
-    async fn trigger<B>(&self, request: Request<B>, peer: Peer) -> Result<Outcome, Refused>
+    fn count(&self, route: Option<&Route>, outcome: &str, status: StatusCode, began: Instant) {
+        let Some(meters) = self.shared.routes.meters() else { return };
+        match route {
+            Some(route) => {
+                meters.webhooks.of(route.id()).triggered(outcome, (self.shared.clock)());
+            }
+            None => drop(meters.unrouted.count(outcome)),
+        }
+        meters.answered(status, began.elapsed());
+    }
+
+    async fn trigger<B>(
+        &self,
+        route: Arc<Route>,
+        head: Parts,
+        body: B,
+        peer: Peer,
+    ) -> Result<Outcome, Refused>
     where
         B: Body<Data = Bytes>,
     {
-        let (head, body) = request.into_parts();
-        let route = self.route(&head.method, head.uri.path())?;
         self.admit(&route)?;
         let client = guards::source(&route, peer, &head.headers, &self.shared.trusted_proxies)?;
         let failures = &self.shared.failures;
@@ -293,7 +327,16 @@ impl Pipeline {
         let passed = delivery::passed_on(&route.binding.forward_headers, told, sent);
         let headers = delivery::listener_headers(subject, target, attempt, passed);
         let body = delivery::body(subject, &event.bytes, &self.api.of(&route.app));
+        let began = Instant::now();
         let called = self.caller.call(target, headers, body, route.app.timeout).await;
+        if let Some(meters) = self.shared.routes.meters() {
+            let counts = meters.webhooks.of(route.id());
+            counts.attempted(called.is_ok(), (self.shared.clock)());
+            if called.is_ok() {
+                counts.delivered();
+            }
+            meters.apps.of(route.app.uuid).attempted(delivery::outcome(&called), began.elapsed());
+        }
         called.map(drop).map_err(|error| call_error(route, id, &error))
     }
 }

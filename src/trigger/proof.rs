@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Response, StatusCode};
 
 use super::{Failures, RETRY};
 use crate::http::HttpError;
-use crate::routes::{Id, Proof, Route};
+use crate::routes::{Proof, Route};
 use crate::verify::{self, Denied, Input, Verified};
 
 /// Refuses a client that has failed too often of late, before its body is read.
@@ -16,7 +16,7 @@ pub fn budget(route: &Route, failures: &Failures, client: Option<IpAddr>) -> Res
     if route.proof.is_none() {
         return Ok(());
     }
-    failures.check(id(route), client, Instant::now()).map_err(HttpError::rate_limited)
+    failures.check(route.id(), client, Instant::now()).map_err(HttpError::rate_limited)
 }
 
 /// Who sent a trigger; `None` where the webhook does not ask.
@@ -28,7 +28,7 @@ pub fn check<'r>(
 ) -> Result<Option<Verified<'r>>, HttpError> {
     let Some(Proof(verifiers)) = &route.proof else { return Ok(None) };
     let verified = verifiers.check(input).map_err(|why| denied(route, why, failures, client))?;
-    failures.passed(id(route), client, Instant::now());
+    failures.passed(route.id(), client, Instant::now());
     Ok(verified)
 }
 
@@ -66,14 +66,10 @@ fn denied(route: &Route, why: Denied, failures: &Failures, client: Option<IpAddr
         // That is no fault of the sender's.
         return HttpError::unavailable("not_ready", "The webhook is not ready.", RETRY);
     }
-    failures.failed(id(route), client, Instant::now());
+    failures.failed(route.id(), client, Instant::now());
     HttpError::new(
         StatusCode::UNAUTHORIZED,
         "invalid_signature",
         "The request is not signed as this webhook asks for.",
     )
-}
-
-fn id(route: &Route) -> Id {
-    Id { app: route.app.uuid, webhook: route.webhook }
 }

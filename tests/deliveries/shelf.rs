@@ -10,7 +10,8 @@ use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::store::{
     Accepted, Answer, Attempted, Detail, Figures, Filter, Health, Ids, Lease, NewEvent, News, Next,
-    Reason, Replayed, Settled, State, Store, StoreError, StoredWebhook, Summary, Take, Taken, ids,
+    Reason, Replayed, Settled, State, Store, StoreError, StoredWebhook, Summary, Take, Taken,
+    Tally, ids,
 };
 
 /// When the first delivery of a shelf began.
@@ -202,6 +203,10 @@ impl Store for Shelf {
 
     fn figures(&self) -> Figures {
         Figures::default()
+    }
+
+    fn tallies(&self) -> Answer<Vec<(Arc<StoredWebhook>, Tally)>> {
+        not_here()
     }
 
     fn health(&self) -> watch::Receiver<Health> {

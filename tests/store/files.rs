@@ -2,10 +2,10 @@
 
 use rusqlite::Connection;
 use webhook_operator::moment::Moment;
-use webhook_operator::store::Store;
 use webhook_operator::store::sqlite::{OpenError, Sqlite};
+use webhook_operator::store::{Next, Store};
 
-use super::world::{NOW, World};
+use super::world::{NOW, World, attempted};
 
 fn open(world: &World) -> Result<Sqlite, OpenError> {
     Sqlite::open(&world.options, || NOW)
@@ -63,5 +63,23 @@ async fn what_was_undelivered_is_told_of_when_a_store_is_opened() {
     world.accept("fifo").await;
     let world = world.restart();
     assert_eq!(world.news().await, [(world.app, Moment(0))]);
-    assert_eq!(world.store.figures().undelivered, [(world.app, 3)]);
+    let figures = world.store.figures();
+    assert_eq!(figures.undelivered, [(world.app, 3)]);
+    assert_eq!(figures.oldest, [(world.app, NOW)]);
+}
+
+#[tokio::test]
+async fn what_succeeded_before_it_was_counted_is_counted_when_a_file_is_brought_up_to_date() {
+    let world = World::new();
+    world.accept("a").await;
+    let leased = world.take_one(NOW).await;
+    world.store.settle(leased.lease, attempted(1), Next::Succeeded).await.unwrap();
+    let before = world.store.tallies().await.unwrap();
+    let world = world.restart_with(|db| {
+        db.execute_batch("DROP TABLE tally; PRAGMA user_version = 1").unwrap();
+    });
+    let after = world.store.tallies().await.unwrap();
+    assert_eq!(after, before);
+    assert_eq!((after[0].1.succeeded, after[0].1.pending), (1, 0));
+    assert_eq!(after[0].1.last, Some(NOW + std::time::Duration::from_millis(1)));
 }

@@ -1,5 +1,6 @@
 //! Any history gives what the simplest store gives: leases, crashes and late answers in every order.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -8,7 +9,7 @@ use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::resources::Ordering;
 use webhook_operator::store::{
-    Accepted, DuplicateKey, Filter, Lease, NewEvent, Next, Reason, State, Store, Take, ids,
+    Accepted, DuplicateKey, Filter, Lease, NewEvent, Next, Reason, State, Store, Take, Tally, ids,
 };
 
 use super::model_store::ModelStore;
@@ -236,7 +237,15 @@ impl Both {
             assert_eq!(ours.summary.finished, model.summary.finished);
             assert_eq!(ours.attempts, model.attempts);
         }
+        assert_eq!(tallies(&self.world.store).await, tallies(&self.model).await);
     }
+}
+
+/// By the names of webhooks; of those that had a delivery.
+async fn tallies(store: &dyn Store) -> BTreeMap<String, Tally> {
+    let all = store.tallies().await.unwrap().into_iter();
+    let named = all.map(|(webhook, tally)| (webhook.name.to_string(), tally));
+    named.filter(|(_, tally)| *tally != Tally::default()).collect()
 }
 
 proptest! {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
+use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
 use webhook_operator::moment::Moment;
@@ -60,6 +61,18 @@ impl World {
                 Err(error) => panic!("{error}"),
             }
         };
+        Self { folder, options, store, app }
+    }
+
+    /// The same folder, opened anew after its file was changed.
+    pub fn restart_with(self, change: impl FnOnce(&Connection)) -> Self {
+        let Self { folder, options, store, app } = self;
+        drop(store);
+        let lock = std::fs::File::open(options.folder.join("lock")).unwrap();
+        lock.lock().unwrap();
+        change(&Connection::open(options.folder.join("queue.sqlite3")).unwrap());
+        drop(lock);
+        let store = Sqlite::open(&options, || NOW).unwrap();
         Self { folder, options, store, app }
     }
 

@@ -14,7 +14,7 @@ use webhook_operator::resources::Ordering;
 use webhook_operator::store::{
     Accepted, Answer, Attempted, Body, Content, Detail, Figures, Filter, Health, Ids, Lease,
     Leased, NewEvent, News, Next, Reason, Replayed, Settled, State, Store, StoreError,
-    StoredWebhook, Summary, Take, Taken, ids,
+    StoredWebhook, Summary, Take, Taken, Tally, ids,
 };
 
 /// From this length on, a lease does not bring the body along.
@@ -138,6 +138,33 @@ impl ModelStore {
 }
 
 impl Model {
+    fn oldest(&self) -> Vec<(Uuid, Moment)> {
+        let mut oldest = HashMap::new();
+        // In the order in which they began: the first one of an app stays.
+        for (id, delivery) in self.deliveries.iter().filter(|(_, one)| !one.has_ended()) {
+            let second = Moment(ids::moment(*id).0 / 1000 * 1000);
+            oldest.entry(delivery.webhook.0).or_insert(second);
+        }
+        oldest.into_iter().collect()
+    }
+
+    fn tallies(&self) -> Vec<(Arc<StoredWebhook>, Tally)> {
+        let mut tallies: HashMap<Webhook, Tally> = HashMap::new();
+        for delivery in self.deliveries.values() {
+            let tally = tallies.entry(delivery.webhook).or_default();
+            match delivery.state {
+                State::Succeeded => {
+                    tally.succeeded += 1;
+                    tally.last = tally.last.max(delivery.finished);
+                }
+                State::Dead => tally.dead += 1,
+                State::Pending | State::Waiting => tally.pending += 1,
+            }
+        }
+        let named = tallies.into_iter();
+        named.map(|(webhook, tally)| (self.webhooks[&webhook].clone(), tally)).collect()
+    }
+
     fn tell(&mut self, app: Uuid, due: Moment) {
         let earliest = self.due.entry(app).or_insert(due);
         *earliest = due.min(*earliest);
@@ -434,7 +461,13 @@ impl Store for ModelStore {
     fn figures(&self) -> Figures {
         let model = self.model();
         let undelivered = model.undelivered();
-        Figures { bytes: model.bytes(), max_bytes: self.max_bytes, undelivered }
+        let (bytes, max_bytes) = (model.bytes(), self.max_bytes);
+        Figures { bytes, max_bytes, undelivered, oldest: model.oldest(), ..Figures::default() }
+    }
+
+    fn tallies(&self) -> Answer<Vec<(Arc<StoredWebhook>, Tally)>> {
+        let tallies = self.model().tallies();
+        Box::pin(async { Ok(tallies) })
     }
 
     fn health(&self) -> watch::Receiver<Health> {

@@ -15,7 +15,7 @@ use crate::delivery::{self, Attempt, CallError, Subject};
 use crate::event::{self, Event, EventError};
 use crate::moment::Moment;
 use crate::retry::{self, Outcome, Policy};
-use crate::routes::{App, Id, Route, Target};
+use crate::routes::{App, Id, Meters, Route, Target};
 use crate::store::{
     Attempted, Body, Form, Lease, Leased, Next, Reason, Settled, StoreError, StoredWebhook,
 };
@@ -74,7 +74,11 @@ impl<C: Call> Work<C> {
                 "a delivery was given up"
             );
         }
-        match self.record(lease, &done).await {
+        let is_recorded = self.record(lease, &done).await;
+        if let Some(meters) = self.parts.routes.meters() {
+            count(meters, &webhook, done.next);
+        }
+        match is_recorded {
             true => Dispatched::Ended { app: app.uuid, end: done.end },
             false => Dispatched::StoreFailed,
         }
@@ -103,7 +107,8 @@ impl<C: Call> Work<C> {
 
     async fn call(&self, app: &App, target: &Target, mut leased: Leased, body: Bytes) -> Done {
         let webhook = leased.webhook.clone();
-        let route = self.parts.routes.get(Id { app: app.uuid, webhook: webhook.uuid });
+        let id = Id { app: app.uuid, webhook: webhook.uuid };
+        let route = self.parts.routes.get(id);
         let subject = match &route {
             Some(route) => Subject::present(app, route),
             None => Subject::stored(app, &webhook),
@@ -125,6 +130,10 @@ impl<C: Call> Work<C> {
         let attempt = Attempt { event: leased.event, number: leased.attempt };
         let called = self.send(subject, target, attempt, headers, &event).await;
         let (attempted, now) = (attempted(clock.elapsed()), (self.parts.clock)());
+        if let Some(meters) = self.parts.routes.meters() {
+            meters.apps.of(app.uuid).attempted(delivery::outcome(&called), attempted.took);
+            meters.webhooks.of(id).attempted(called.is_ok(), now);
+        }
         let policy = policy(app, route.as_deref(), &webhook);
         let chance = 2.0 * fastrand::f64() - 1.0;
         done(called, attempted, now, |outcome| {
@@ -161,6 +170,16 @@ impl<C: Call> Work<C> {
             }
             sleep(backoff::delay(FIRST_WAIT, failures, LONGEST_WAIT)).await;
         }
+    }
+}
+
+/// Counts what follows from an attempt.
+fn count(meters: &Meters, webhook: &StoredWebhook, next: Next) {
+    let counts = || meters.webhooks.of(Id { app: webhook.app, webhook: webhook.uuid });
+    match next {
+        Next::Succeeded => counts().delivered(),
+        Next::Dead(reason) => counts().dead().count(reason.word(), 1),
+        Next::Retry(_) => meters.apps.of(webhook.app).retried(),
     }
 }
 

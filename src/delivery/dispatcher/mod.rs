@@ -251,6 +251,9 @@ impl<C: Call> Dispatcher<C> {
             Dispatched::GaveUp { app, count: Ok(count) } => {
                 self.schedule.given_up(app, count, now);
                 if count > 0 {
+                    let reason = Reason::AppDeleted.word();
+                    let meters = self.work.parts.routes.meters();
+                    meters.inspect(|meters| meters.dead.count(reason, count as u64));
                     tracing::warn!(count, "deliveries were given up: their app is gone");
                 }
             }

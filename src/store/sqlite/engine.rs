@@ -10,15 +10,16 @@ use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
 use super::leases::{Given, Leases};
-use super::open::{Counts, Open};
+use super::open::{Counts, Open, PENDING, WAITING};
+use super::tallies::Tallies;
 use super::webhooks::{Keys, Webhooks};
 use super::writer::ReplayAll;
-use super::{codec, history};
+use super::{codec, history, retention};
 use crate::moment::Moment;
 use crate::resources::Ordering;
 use crate::store::{
     Accepted, Attempted, Body, Ids, Lease, Leased, NewEvent, Next, Reason, Replayed, Settled,
-    State, Take, Taken, ids,
+    State, StoredWebhook, Take, Taken, Tally, ids,
 };
 
 /// The longest body that a lease brings along; a longer one is read when it is needed.
@@ -38,6 +39,7 @@ pub struct Engine {
     webhooks: Webhooks,
     leases: Leases,
     open: Open,
+    tallies: Tallies,
     /// Leases that were ended since the last commit.
     ended: Vec<(i64, Given, Moment)>,
     /// What is due since the last commit.
@@ -54,10 +56,11 @@ impl Engine {
         )?;
         ids.follow(last.unwrap_or(0) as u64);
         let open = Open::read(&db)?;
+        let tallies = Tallies::read(&db)?;
         // When is found out by the first take.
         let due = open.apps().keys().map(|app| (*app, Moment(0))).collect();
         let (webhooks, leases) = Default::default();
-        Ok(Self { db, ids, webhooks, leases, open, ended: Vec::new(), due })
+        Ok(Self { db, ids, webhooks, leases, open, tallies, ended: Vec::new(), due })
     }
 
     /// The connection, for what has nothing to do with deliveries.
@@ -65,9 +68,32 @@ impl Engine {
         &self.db
     }
 
-    /// The undelivered of each app.
-    pub fn undelivered(&self) -> &HashMap<Uuid, i64> {
-        self.open.apps()
+    /// What has not ended.
+    pub fn open(&self) -> &Open {
+        &self.open
+    }
+
+    /// What has become of the deliveries of each webhook that had one.
+    pub fn tallies(&mut self) -> rusqlite::Result<Vec<(Arc<StoredWebhook>, Tally)>> {
+        let mut tallies: HashMap<i64, Tally> = HashMap::new();
+        for (webhook, pending) in self.open.webhooks() {
+            tallies.entry(webhook).or_default().pending = pending as u64;
+        }
+        for (webhook, ended) in self.tallies.all() {
+            let tally = tallies.entry(webhook).or_default();
+            tally.succeeded = ended.succeeded as u64;
+            tally.dead = ended.dead as u64;
+            tally.last = ended.last;
+        }
+        let named = tallies
+            .into_iter()
+            .map(|(webhook, tally)| Ok((self.webhooks.get(&self.db, webhook)?, tally)));
+        named.collect()
+    }
+
+    /// Whether there are numbers that a crash would take.
+    pub fn has_unsaved(&self) -> bool {
+        self.tallies.are_unsaved()
     }
 
     /// Begins a transaction.
@@ -79,6 +105,7 @@ impl Engine {
     pub fn commit(&mut self) -> rusqlite::Result<()> {
         self.db.prepare_cached("COMMIT")?.execute(())?;
         self.open.commit();
+        self.tallies.commit();
         self.ended.clear();
         Ok(())
     }
@@ -86,6 +113,7 @@ impl Engine {
     /// Takes back what was written since `begin`.
     pub fn roll_back(&mut self) -> rusqlite::Result<()> {
         self.open.roll_back();
+        self.tallies.roll_back();
         self.webhooks.forget();
         self.due.clear();
         for (delivery, given, now) in std::mem::take(&mut self.ended) {
@@ -185,8 +213,7 @@ impl Engine {
             state,
             now,
         ))?;
-        let (pending, waiting) = if waits { (0, 1) } else { (1, 0) };
-        self.open.add(app, keys.webhook, Counts { pending, waiting });
+        self.open.begin(app, keys.webhook, key, if waits { WAITING } else { PENDING });
         if !waits {
             self.tell(app, now);
         }
@@ -201,7 +228,7 @@ impl Engine {
         let sql = "UPDATE delivery SET state = 0, due = ?3 WHERE key IN
             (SELECT key FROM delivery WHERE state = 1 AND webhook = ?1 ORDER BY key LIMIT ?2)";
         let promoted = self.db.prepare_cached(sql)?.execute((webhook, most, now))? as i64;
-        self.open.add(app, webhook, Counts { pending: promoted, waiting: -promoted });
+        self.open.promote(app, webhook, promoted);
         self.tell(app, now);
         Ok(())
     }
@@ -222,11 +249,15 @@ impl Engine {
         };
         self.write_attempt(key, attempted)?;
         let app = self.webhooks.get(&self.db, webhook)?.app;
-        if let Next::Retry(due) = next {
-            self.tell(app, due);
-            return Ok(Settled::Recorded);
+        match next {
+            Next::Retry(due) => {
+                self.tell(app, due);
+                return Ok(Settled::Recorded);
+            }
+            Next::Succeeded => self.tallies.succeeded(webhook, end),
+            Next::Dead(_) => self.tallies.dead(webhook, 1),
         }
-        self.open.add(app, webhook, Counts { pending: -1, waiting: 0 });
+        self.open.end(app, webhook, key, PENDING);
         if self.open.of(webhook).pending == 0 {
             self.promote(app, webhook, 1, end)?;
         }
@@ -269,10 +300,7 @@ impl Engine {
         let pending = "SELECT key FROM delivery WHERE state = 0 AND app = ?1 LIMIT ?4";
         let waiting = "SELECT key FROM delivery WHERE state = 1 AND webhook IN
             (SELECT key FROM webhook WHERE app = ?1) LIMIT ?4";
-        for (which, by) in [
-            (pending, Counts { pending: -1, waiting: 0 }),
-            (waiting, Counts { pending: 0, waiting: -1 }),
-        ] {
+        for (which, was) in [(pending, PENDING), (waiting, WAITING)] {
             let sql = format!("{set} ({which}) RETURNING key, webhook");
             let mut update = self.db.prepare_cached(&sql)?;
             let rows = update.query_map((key, now, reason, GIVEN_UP_AT_ONCE), |row| {
@@ -282,7 +310,8 @@ impl Engine {
             drop(update);
             for (delivery, webhook) in &given_up {
                 self.leases.revoke(*delivery);
-                self.open.add(app, *webhook, by);
+                self.open.end(app, *webhook, *delivery, was);
+                self.tallies.dead(*webhook, 1);
             }
             if !given_up.is_empty() {
                 return Ok(given_up.len());
@@ -321,6 +350,19 @@ impl Engine {
             self.replay(*id, *now)?;
         }
         Ok(Replayed { count: ids.len(), cursor })
+    }
+
+    /// Forgets what ended by `until`, and duplicate keys whose window is over: `most` of each.
+    pub fn forget(&mut self, until: Moment, now: Moment, most: usize) -> rusqlite::Result<()> {
+        for (webhook, count) in retention::forget(&self.db, until, most)? {
+            self.tallies.dead(webhook, -count);
+        }
+        retention::forget_duplicates(&self.db, now, most).map(drop)
+    }
+
+    /// Writes the numbers that are in memory alone.
+    pub fn save_tallies(&mut self) -> rusqlite::Result<()> {
+        self.tallies.save(&self.db)
     }
 
     fn tell(&mut self, app: Uuid, due: Moment) {

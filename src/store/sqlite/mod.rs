@@ -3,6 +3,7 @@
 //! WAL with `synchronous=FULL`: a commit returns when the log is synced, so what was answered is there
 //! after a loss of power. The folder is locked: a second process does not open it.
 
+mod ages;
 mod codec;
 mod engine;
 mod history;
@@ -12,6 +13,7 @@ mod reader;
 mod retention;
 mod schema;
 mod space;
+mod tallies;
 mod webhooks;
 mod writer;
 
@@ -30,13 +32,13 @@ use uuid::Uuid;
 
 use super::{
     Accepted, Answer, Attempted, Detail, Figures, Filter, Health, Ids, Lease, NewEvent, News, Next,
-    Reason, Replayed, Settled, Store, StoreError, Summary, Take, Taken,
+    Reason, Replayed, Settled, Store, StoreError, StoredWebhook, Summary, Take, Taken, Tally,
 };
 use crate::moment::Moment;
 use engine::Engine;
 use reader::Reader;
 use space::Space;
-use writer::{Command, Held, ReplayAll, ReplyTo, Shared, Writer};
+use writer::{Command, Commits, Held, ReplayAll, ReplyTo, Shared, Writer};
 
 /// The file.
 const FILE: &str = "queue.sqlite3";
@@ -124,6 +126,7 @@ impl Sqlite {
         let engine = Engine::new(connection, ids.clone())?;
         let shared = Arc::new(Shared {
             news: Arc::default(),
+            commits: Commits::default(),
             health: watch::channel(Health::Serving).0,
             figures: RwLock::new(Held::default()),
         });
@@ -207,7 +210,14 @@ impl Store for Sqlite {
             bytes: held.usage.used,
             max_bytes: self.max_bytes,
             undelivered: undelivered.collect(),
+            oldest: held.oldest.clone(),
+            commit_times: self.shared.commits.took.snapshot(),
+            commit_writes: self.shared.commits.writes.snapshot(),
         }
+    }
+
+    fn tallies(&self) -> Answer<Vec<(Arc<StoredWebhook>, Tally)>> {
+        self.ask(Command::Tallies)
     }
 
     fn health(&self) -> watch::Receiver<Health> {

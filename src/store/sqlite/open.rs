@@ -6,6 +6,9 @@ use std::collections::HashMap;
 use rusqlite::Connection;
 use uuid::Uuid;
 
+use super::ages::Ages;
+use crate::moment::Moment;
+
 /// Deliveries of one webhook that have not ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -15,12 +18,24 @@ pub struct Counts {
     pub waiting: i64,
 }
 
-/// A change of the counts of one webhook.
+/// One that is attempted.
+pub const PENDING: Counts = Counts { pending: 1, waiting: 0 };
+/// One that waits.
+pub const WAITING: Counts = Counts { pending: 0, waiting: 1 };
+
+impl Counts {
+    fn times(self, times: i64) -> Self {
+        Self { pending: self.pending * times, waiting: self.waiting * times }
+    }
+}
+
+/// A change that can be taken back.
 #[derive(Clone, Copy, Debug)]
-struct Delta {
-    app: Uuid,
-    webhook: i64,
-    by: Counts,
+enum Delta {
+    /// Of the counts of a webhook.
+    Counts { app: Uuid, webhook: i64, by: Counts },
+    /// Of what began when the delivery of this key did.
+    Began { app: Uuid, key: i64, by: i64 },
 }
 
 /// All counts. Bounded by the number of webhooks that have an undelivered event.
@@ -28,6 +43,7 @@ struct Delta {
 pub struct Open {
     webhooks: HashMap<i64, Counts>,
     apps: HashMap<Uuid, i64>,
+    ages: Ages,
     changes: Vec<Delta>,
 }
 
@@ -35,25 +51,24 @@ impl Open {
     /// Counts what a file has.
     pub fn read(db: &Connection) -> rusqlite::Result<Self> {
         let mut open = Self::default();
+        let mut apps = HashMap::new();
         // Each from the partial index that holds no other rows.
-        for (state, sql) in [
-            (0, "SELECT webhook, count(*) FROM delivery WHERE state = 0 GROUP BY app, webhook"),
-            (1, "SELECT webhook, count(*) FROM delivery WHERE state = 1 GROUP BY webhook"),
+        for (by, sql) in [
+            (PENDING, "SELECT webhook, key FROM delivery WHERE state = 0"),
+            (WAITING, "SELECT webhook, key FROM delivery WHERE state = 1"),
         ] {
             let mut select = db.prepare(sql)?;
             let mut rows = select.query(())?;
             while let Some(row) = rows.next()? {
-                let (webhook, count): (i64, i64) = (row.get(0)?, row.get(1)?);
-                let uuid = app_of(db, webhook)?;
-                let by = if state == 0 {
-                    Counts { pending: count, waiting: 0 }
-                } else {
-                    Counts { pending: 0, waiting: count }
+                let webhook = row.get(0)?;
+                let app = match apps.get(&webhook) {
+                    Some(app) => *app,
+                    None => *apps.entry(webhook).or_insert(app_of(db, webhook)?),
                 };
-                open.add(uuid, webhook, by);
+                open.apply(Delta::Counts { app, webhook, by }, 1);
+                open.apply(Delta::Began { app, key: row.get(1)?, by: 1 }, 1);
             }
         }
-        open.changes.clear();
         Ok(open)
     }
 
@@ -67,25 +82,59 @@ impl Open {
         &self.apps
     }
 
-    /// Adds to the counts of a webhook.
-    pub fn add(&mut self, app: Uuid, webhook: i64, by: Counts) {
-        self.apply(app, webhook, by);
-        self.changes.push(Delta { app, webhook, by });
+    /// When the oldest undelivered of each app began, to the second.
+    pub fn oldest(&self) -> impl Iterator<Item = (Uuid, Moment)> + '_ {
+        self.ages.oldest()
     }
 
-    /// What was added stays.
+    /// The undelivered of each webhook.
+    pub fn webhooks(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
+        self.webhooks.iter().map(|(webhook, counts)| (*webhook, counts.pending + counts.waiting))
+    }
+
+    /// A delivery began.
+    pub fn begin(&mut self, app: Uuid, webhook: i64, key: i64, by: Counts) {
+        self.change(Delta::Counts { app, webhook, by });
+        self.change(Delta::Began { app, key, by: 1 });
+    }
+
+    /// A delivery ended that was counted so.
+    pub fn end(&mut self, app: Uuid, webhook: i64, key: i64, was: Counts) {
+        self.change(Delta::Counts { app, webhook, by: was.times(-1) });
+        self.change(Delta::Began { app, key, by: -1 });
+    }
+
+    /// Some that waited are attempted now.
+    pub fn promote(&mut self, app: Uuid, webhook: i64, number: i64) {
+        let by = Counts { pending: number, waiting: -number };
+        self.change(Delta::Counts { app, webhook, by });
+    }
+
+    /// What was changed stays.
     pub fn commit(&mut self) {
         self.changes.clear();
     }
 
-    /// Takes back what was added since the last commit.
+    /// Takes back what was changed since the last commit.
     pub fn roll_back(&mut self) {
-        for Delta { app, webhook, by } in std::mem::take(&mut self.changes) {
-            self.apply(app, webhook, Counts { pending: -by.pending, waiting: -by.waiting });
+        for delta in std::mem::take(&mut self.changes) {
+            self.apply(delta, -1);
         }
     }
 
-    fn apply(&mut self, app: Uuid, webhook: i64, by: Counts) {
+    fn change(&mut self, delta: Delta) {
+        self.apply(delta, 1);
+        self.changes.push(delta);
+    }
+
+    fn apply(&mut self, delta: Delta, times: i64) {
+        match delta {
+            Delta::Counts { app, webhook, by } => self.count(app, webhook, by.times(times)),
+            Delta::Began { app, key, by } => self.ages.add(app, key, by * times),
+        }
+    }
+
+    fn count(&mut self, app: Uuid, webhook: i64, by: Counts) {
         let counts = self.webhooks.entry(webhook).or_default();
         counts.pending += by.pending;
         counts.waiting += by.waiting;

@@ -8,7 +8,7 @@ use super::OpenError;
 const APPLICATION_ID: i32 = 0x7768_6f70;
 
 /// What makes version n + 1 of version n. A file is never taken back.
-const MIGRATIONS: [&str; 1] = [VERSION_1];
+const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
 
 /// Keys ascend with time (see [`crate::store::ids`]): every insert is at the right edge of its tree.
 ///
@@ -81,6 +81,17 @@ CREATE TABLE duplicate (
   PRIMARY KEY (webhook, hash)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX duplicate_until ON duplicate (until);
+";
+
+/// What succeeded is counted here, as it is forgotten in time.
+const VERSION_2: &str = "
+CREATE TABLE tally (
+  webhook INTEGER PRIMARY KEY,
+  succeeded INTEGER NOT NULL,
+  last INTEGER
+) STRICT;
+INSERT INTO tally
+  SELECT webhook, count(*), max(finished) FROM delivery WHERE state = 2 GROUP BY webhook;
 ";
 
 /// Brings a file to the present version.

@@ -13,10 +13,11 @@ use uuid::Uuid;
 use super::engine::Engine;
 use super::retention;
 use super::space::{Room, Space, Usage};
+use crate::histogram::Histogram;
 use crate::moment::Moment;
 use crate::store::{
     Accepted, Attempted, Filter, Health, Lease, NewEvent, News, Next, Reason, Replayed, Settled,
-    StoreError, Take, Taken,
+    StoreError, StoredWebhook, Take, Taken, Tally,
 };
 
 /// What one transaction takes at most.
@@ -53,6 +54,8 @@ pub enum Command {
     Replay(Uuid, Moment, ReplyTo<Option<Uuid>>),
     /// See [`crate::store::Store::replay_all`].
     ReplayAll(Box<ReplayAll>, ReplyTo<Replayed>),
+    /// See [`crate::store::Store::tallies`].
+    Tallies(ReplyTo<Vec<(Arc<StoredWebhook>, Tally)>>),
 }
 
 /// The arguments of [`crate::store::Store::replay_all`].
@@ -69,10 +72,27 @@ pub struct ReplayAll {
 pub struct Shared {
     /// Which apps have something due.
     pub news: Arc<News>,
+    /// What was committed.
+    pub commits: Commits,
     /// How the store is.
     pub health: watch::Sender<Health>,
     /// What it holds.
     pub figures: RwLock<Held>,
+}
+
+/// What commits there were since the start.
+#[derive(Debug)]
+pub struct Commits {
+    /// How long each took, to stable storage.
+    pub took: Histogram,
+    /// How many writes were in each.
+    pub writes: Histogram,
+}
+
+impl Default for Commits {
+    fn default() -> Self {
+        Self { took: Histogram::of_times(), writes: Histogram::of_numbers() }
+    }
 }
 
 /// What the store holds.
@@ -82,6 +102,8 @@ pub struct Held {
     pub usage: Usage,
     /// Undelivered deliveries of each app.
     pub undelivered: HashMap<Uuid, i64>,
+    /// When the oldest of them began, of each app.
+    pub oldest: Vec<(Uuid, Moment)>,
 }
 
 impl Shared {
@@ -176,7 +198,7 @@ impl Writer {
                     next = next.min(Instant::now() + MEASURED_EVERY);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return self.save_tallies(),
             }
             if next <= Instant::now() {
                 next = Instant::now() + self.keep_house()?;
@@ -191,6 +213,7 @@ impl Writer {
         while let Some(command) = next {
             match command {
                 Command::Take(take, reply) => takes.push((take, reply)),
+                Command::Tallies(reply) => answer(reply, self.engine.tallies())?,
                 Command::Accept(event, reply) if self.room == Room::None => {
                     drop(event);
                     let _ = reply.send(Err(StoreError::Full));
@@ -221,6 +244,7 @@ impl Writer {
         if writes.is_empty() {
             return Ok(());
         }
+        self.shared.commits.writes.number(writes.len() as u64);
         let mut answering: Vec<Answering> = Vec::with_capacity(writes.len());
         let mut writes = writes.into_iter();
         let done = self.transaction(|writer| {
@@ -245,7 +269,7 @@ impl Writer {
         work: impl FnOnce(&mut Self) -> rusqlite::Result<()>,
     ) -> rusqlite::Result<()> {
         self.engine.begin()?;
-        let done = work(self).and_then(|()| self.engine.commit());
+        let done = work(self).and_then(|()| self.commit());
         if let Err(error) = done {
             if transient(&error) == Some(StoreError::Full) {
                 self.set_room(Room::None);
@@ -255,6 +279,13 @@ impl Writer {
         }
         let due: Vec<_> = self.engine.take_due().collect();
         self.shared.news.tell(due);
+        Ok(())
+    }
+
+    fn commit(&mut self) -> rusqlite::Result<()> {
+        let began = Instant::now();
+        self.engine.commit()?;
+        self.shared.commits.took.time(began.elapsed());
         Ok(())
     }
 
@@ -293,6 +324,7 @@ impl Writer {
             Command::Replay(id, now, reply) => run!(reply, self.engine.replay(id, now)),
             Command::ReplayAll(all, reply) => run!(reply, self.engine.replay_all(&all)),
             Command::Take(take, reply) => answer(reply, self.engine.take(take))?,
+            Command::Tallies(reply) => answer(reply, self.engine.tallies())?,
         }
         Ok(())
     }
@@ -300,6 +332,7 @@ impl Writer {
     /// Measures, forgets what is old, and says how long there is nothing to do.
     fn keep_house(&mut self) -> rusqlite::Result<Duration> {
         self.measure()?;
+        self.save_tallies()?;
         let now = (self.clock)();
         // What has ended goes before its time when room is wanted.
         let until = if self.room == Room::Enough { now - self.retention } else { Moment::NEVER };
@@ -316,6 +349,15 @@ impl Writer {
         Ok(next.since(now).clamp(MEASURED_EVERY, IDLE))
     }
 
+    /// Numbers for people: what cannot be saved now is saved later.
+    fn save_tallies(&mut self) -> rusqlite::Result<()> {
+        if !self.engine.has_unsaved() {
+            return Ok(());
+        }
+        let saved = self.transaction(|writer| writer.engine.save_tallies());
+        saved.or_else(|error| transient(&error).map(drop).ok_or(error))
+    }
+
     /// One step; says whether there may be more to forget.
     fn forget(&mut self, until: Moment, now: Moment) -> rusqlite::Result<bool> {
         let db = self.engine.db();
@@ -324,11 +366,7 @@ impl Writer {
         if !ended && !over {
             return Ok(false);
         }
-        let done = self.transaction(|writer| {
-            let db = writer.engine.db();
-            retention::forget(db, until, FORGOTTEN_AT_ONCE)?;
-            retention::forget_duplicates(db, now, FORGOTTEN_AT_ONCE).map(drop)
-        });
+        let done = self.transaction(|writer| writer.engine.forget(until, now, FORGOTTEN_AT_ONCE));
         match done {
             Ok(()) => {
                 if self.room != Room::Enough {
@@ -344,9 +382,10 @@ impl Writer {
 
     fn measure(&mut self) -> rusqlite::Result<()> {
         let usage = self.space.usage(self.engine.db())?;
-        let undelivered = self.engine.undelivered().clone();
+        let undelivered = self.engine.open().apps().clone();
+        let oldest = self.engine.open().oldest().collect();
         let mut held = self.shared.figures.write().unwrap_or_else(PoisonError::into_inner);
-        *held = Held { usage, undelivered };
+        *held = Held { usage, undelivered, oldest };
         drop(held);
         self.set_room(self.space.room(usage));
         self.unmeasured = 0;
@@ -424,5 +463,6 @@ fn refuse(command: Command, error: &StoreError) {
         Command::GiveUp(_, _, _, reply) => no(reply, error),
         Command::Replay(_, _, reply) => no(reply, error),
         Command::ReplayAll(_, reply) => no(reply, error),
+        Command::Tallies(reply) => no(reply, error),
     }
 }
