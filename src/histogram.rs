@@ -52,6 +52,17 @@ pub struct Snapshot {
     pub buckets: Vec<(f64, u64)>,
 }
 
+impl Snapshot {
+    /// Adds what another histogram of the same buckets has counted.
+    pub fn add(&mut self, other: &Self) {
+        self.sum += other.sum;
+        self.count += other.count;
+        for (bucket, (_, count)) in self.buckets.iter_mut().zip(&other.buckets) {
+            bucket.1 += count;
+        }
+    }
+}
+
 impl Histogram {
     /// Of times; shown in seconds.
     pub fn of_times() -> Self {

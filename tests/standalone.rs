@@ -74,7 +74,7 @@ fn probes_say_whether_it_lives_and_serves() {
     }
     let metrics = request("GET", &format!("{}/metrics", operator.admin), &[], b"");
     assert_eq!(metrics.status, 200);
-    assert!(metrics.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    assert!(metrics.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
     assert!(metrics.body.contains("\nwebhook_operator_routes 0\n"), "{}", metrics.body);
 }
 

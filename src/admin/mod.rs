@@ -6,14 +6,15 @@ mod metrics;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::watch;
 
 use crate::store;
 
+use metrics::Format;
 pub use metrics::Metrics;
 
 /// What the admin port tells.
@@ -63,9 +64,12 @@ async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
     }
 }
 
-async fn metrics(State(health): State<Health>) -> Response {
-    match health.metrics.text() {
-        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+async fn metrics(State(health): State<Health>, headers: HeaderMap) -> Response {
+    let format = Format::of(&headers);
+    match health.metrics.text(format).await {
+        Ok(text) => {
+            ([(CONTENT_TYPE, format.content_type()), (VARY, "accept")], text).into_response()
+        }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{ArgAction, Args};
 use ipnet::IpNet;
 use rustls::ServerConfig;
 
@@ -17,6 +17,7 @@ use crate::plan::Key;
 use crate::plan::address::AddressPolicy;
 use crate::plan::duration;
 use crate::resources::MAX_BODY_BYTES;
+use crate::routes::Table;
 
 /// The ports, as a subcommand's own flags name them.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +39,8 @@ pub struct ServeArgs {
     pub tls: TlsArgs,
     #[command(flatten)]
     pub queue: QueueArgs,
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
     /// Networks of the proxies before the trigger port: their X-Forwarded-For says where a trigger
     /// comes from
     #[arg(
@@ -78,6 +81,26 @@ impl ServeArgs {
     /// The proxies that are believed.
     pub fn trusted_proxies(&self) -> Networks {
         self.trusted_proxies.iter().copied().collect()
+    }
+}
+
+/// What `/metrics` tells.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Metrics")]
+pub struct MetricsArgs {
+    /// Whether triggers and attempts are counted and timed
+    #[arg(long, env = "WEBHOOK_OPERATOR_METRICS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    metrics: bool,
+    /// Whether /metrics has series for each webhook and app; without them, one for each namespace: for
+    /// installations with very many webhooks
+    #[arg(long, env = "WEBHOOK_OPERATOR_WEBHOOK_METRICS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    pub webhook_metrics: bool,
+}
+
+impl MetricsArgs {
+    /// A route table, with counters beside it if they are wanted.
+    pub fn table(&self) -> Arc<Table> {
+        Arc::new(if self.metrics { Table::default() } else { Table::unmetered() })
     }
 }
 

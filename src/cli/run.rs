@@ -115,7 +115,7 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
         identity,
         key_sets: Arc::default(),
     };
-    let brain = Arc::new(Brain::new(settings, Arc::default()));
+    let brain = Arc::new(Brain::new(settings, args.serve.metrics.table()));
     let mut source = kubernetes.start(&brain, stop.clone());
     let parts = Parts {
         store: Arc::new(kubernetes.webhooks(&brain)),

@@ -195,9 +195,10 @@ impl Running {
         let known = once_known(parts.synced.clone(), phase.clone());
         let metrics = Metrics {
             store: parts.queue.clone(),
-            routes: parts.brain.routes().clone(),
+            brain: parts.brain,
             synced: parts.synced,
             leading: parts.leading,
+            by_webhook: args.metrics.webhook_metrics,
         };
         let guard = parts.access.map_or(Guard::Loopback(bound.addresses.admin), Guard::Cluster);
         let admin = admin::router(Health { metrics, stopping: stop, store: parts.queue.health() })

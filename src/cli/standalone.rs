@@ -174,7 +174,7 @@ impl Standalone {
         let queue = args.serve.queue.open(&args.data_dir)?;
         let tokens = Arc::new(Tokens::new(&identity));
         let settings = Settings { external_url, listeners, identity, key_sets: Arc::default() };
-        let brain = Arc::new(Brain::new(settings, Arc::default()));
+        let brain = Arc::new(Brain::new(settings, args.serve.metrics.table()));
         let files = Arc::new(Files::open(manifests, args.data_dir.clone(), brain.clone())?);
         let loading = files.clone();
         tokio::task::spawn_blocking(move || loading.load()).await??;

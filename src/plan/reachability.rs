@@ -42,6 +42,11 @@ impl Reached {
         before != self.reachability
     }
 
+    /// What was found last.
+    pub fn found(&self) -> &Reachability {
+        &self.reachability
+    }
+
     /// What the app's status says of it; nothing while nothing is known.
     pub fn condition(&self, generation: i64) -> Option<Condition> {
         let (reason, message) = match &self.reachability {

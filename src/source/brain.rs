@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{Due, Pending};
+use super::{Due, Pending, Signals};
 use crate::plan::{Change, Key, Planner, Reachability, Settings, Step, Version};
 use crate::routes::Table;
 
@@ -21,6 +21,7 @@ pub struct Brain {
     look_ups: Arc<Due>,
     secrets: Arc<Due>,
     version: watch::Sender<u64>,
+    signals: Signals,
 }
 
 impl Brain {
@@ -33,6 +34,7 @@ impl Brain {
             look_ups: Arc::default(),
             secrets: Arc::default(),
             version: watch::channel(0).0,
+            signals: Signals::default(),
         }
     }
 
@@ -84,6 +86,11 @@ impl Brain {
     /// The route table.
     pub fn routes(&self) -> &Arc<Table> {
         &self.routes
+    }
+
+    /// How the exchange with the source goes.
+    pub fn signals(&self) -> &Signals {
+        &self.signals
     }
 
     /// Changes its value whenever resources changed.

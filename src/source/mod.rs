@@ -6,10 +6,12 @@ mod due;
 pub mod files;
 pub mod kubernetes;
 mod pending;
+mod signals;
 mod store;
 
 pub use access::{AccessReviewer, Right, User, Verb};
 pub use brain::Brain;
 pub use due::Due;
 pub use pending::Pending;
+pub use signals::{Signals, Watching, Written};
 pub use store::{Account, StoreError, TokenReviewer, WebhookStore};

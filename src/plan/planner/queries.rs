@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use uuid::Uuid;
 
 use super::Planner;
-use crate::plan::{AppInput, Key, Observed, WebhookInput};
+use crate::plan::{AppInput, Key, Observed, Reachability, WebhookInput};
 use crate::resources::{WebhookAppStatus, WebhookStatus};
 use crate::verify::jwt::KeySets;
 
@@ -79,6 +79,19 @@ impl Planner {
     /// An app, if it is there.
     pub fn app(&self, key: &Key) -> Option<&AppInput> {
         self.apps.get(key).map(|state| &state.input)
+    }
+
+    /// Whether the listener of each app answers of which that is known.
+    pub fn reachable_listeners(&self) -> Vec<(Key, bool)> {
+        let known = self.apps.iter().filter_map(|(key, state)| {
+            let is_reachable = match state.app.as_ref().and(Some(state.reached.found()))? {
+                Reachability::Unknown => return None,
+                Reachability::Reachable => true,
+                Reachability::Unreachable { .. } => false,
+            };
+            Some((key.clone(), is_reachable))
+        });
+        known.collect()
     }
 
     /// The UUID of an app; `None` while another app has it.

@@ -170,6 +170,9 @@ impl<'a> Board<'a> {
 
     fn settle(&mut self, object: ObjectRef, written: Result<bool, CallError>) {
         let again = self.busy.remove(&object).unwrap_or(false);
+        if !matches!(written, Ok(false)) {
+            self.statuses.brain.signals().status(object.kind.as_str(), written.is_ok());
+        }
         match written {
             Ok(written) => self.succeeded(&object, written),
             Err(error) => self.failed(&object, &error),

@@ -18,6 +18,7 @@ use super::call::{code, describe};
 use super::kinds::{Watched, is_going};
 use crate::plan::{Change, Key};
 use crate::source::Brain;
+use crate::source::signals::Watch;
 
 /// After this long the API server ends a watch, which goes on where it was. A connection that is
 /// dead without a word is noticed soon after it.
@@ -68,8 +69,10 @@ pub async fn watch<K: Watched>(
     };
     let events = start(api, config).backoff(WatchBackoff::default()).ready_chunks(BATCH);
     let mut events = pin!(events);
+    let signals = brain.clone();
     let mut feed = Feed {
         scope,
+        signal: signals.signals().watch(&K::kind(&())),
         brain,
         unsynced: Some(unsynced),
         listed: HashSet::new(),
@@ -81,8 +84,9 @@ pub async fn watch<K: Watched>(
 }
 
 /// What is remembered between the events of one watch.
-struct Feed {
+struct Feed<'a> {
     scope: Scope,
+    signal: Watch<'a>,
     brain: Arc<Brain>,
     /// Until the first list is complete.
     unsynced: Option<Sender<usize>>,
@@ -91,7 +95,7 @@ struct Feed {
     outage: Outage,
 }
 
-impl Feed {
+impl Feed<'_> {
     fn take<K: Watched>(&mut self, batch: Vec<watcher::Result<Event<K>>>) {
         let mut changes = Vec::new();
         for event in batch {
@@ -111,6 +115,7 @@ impl Feed {
     fn take_event<K: Watched>(&mut self, event: Event<K>, changes: &mut Vec<Change>) {
         // `Init` comes before each try to list, also before one that fails.
         if !matches!(event, Event::Init) && self.outage.over() {
+            self.signal.resumed();
             tracing::info!(kind = %K::kind(&()), "the watch goes on");
         }
         match event {
@@ -160,7 +165,9 @@ impl Feed {
     fn report<K: Watched>(&mut self, error: &watcher::Error) {
         let kind = K::kind(&());
         let why = explain(error);
-        match self.outage.failed(Instant::now()) {
+        let now = Instant::now();
+        self.signal.interrupted(now);
+        match self.outage.failed(now) {
             1 => tracing::warn!(%kind, why, "the watch is interrupted, what is known stays served"),
             _ => tracing::debug!(%kind, why, "the watch is still interrupted"),
         }
@@ -168,7 +175,7 @@ impl Feed {
 }
 
 /// One that is ended is waited for no more.
-impl Drop for Feed {
+impl Drop for Feed<'_> {
     fn drop(&mut self) {
         self.count_synced();
     }

@@ -1,0 +1,309 @@
+//! What there is to tell: one function for each part of the program that has something.
+
+use std::collections::BTreeMap;
+use std::ops::AddAssign;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::Metrics;
+use super::families::{Family, Labels, Values};
+use crate::histogram::Snapshot;
+use crate::moment::Moment;
+use crate::routes::counts::{AppCounts, Counts};
+use crate::routes::{Meters, Table};
+use crate::store::{Figures, Health, StoredWebhook, Tally};
+
+use Values::{Counters, Gauges, Histograms, Info};
+
+impl Metrics {
+    /// All families.
+    pub(super) async fn gather(&self, now: Moment) -> Vec<Family> {
+        let mut all = self.replica();
+        all.extend(self.store(now));
+        all.extend(self.dead(&self.store.tallies().await.unwrap_or_default()));
+        all.extend(self.exchange());
+        if let Some(meters) = self.routes().meters() {
+            all.extend(self.webhooks(meters));
+            all.extend(self.apps(meters));
+            all.extend(triggers(meters));
+        }
+        all
+    }
+
+    fn routes(&self) -> &Table {
+        self.brain.routes()
+    }
+
+    fn replica(&self) -> Vec<Family> {
+        let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+        let (routes, synced) = (self.routes().len() as f64, *self.synced.borrow());
+        let mut all = vec![
+            Family { name: "build", help: "The version of the program", values: Info(version) },
+            gauge("routes", "Webhooks that have a URL here", routes),
+            gauge("synced", "Whether all resources are known", f64::from(synced)),
+        ];
+        if let Some(leading) = &self.leading {
+            let leading = f64::from(*leading.borrow());
+            all.push(gauge("leader", "Whether this replica writes statuses", leading));
+        }
+        all
+    }
+
+    fn store(&self, now: Moment) -> Vec<Family> {
+        let Figures { bytes, max_bytes, undelivered, oldest, commit_times, commit_writes } =
+            self.store.figures();
+        let is_serving = *self.store.health().borrow() == Health::Serving;
+        let mut waiting = Sums::<f64>::default();
+        undelivered.iter().for_each(|(app, count)| waiting.add(self.app(*app), *count as f64));
+        let mut ages = BTreeMap::<Labels, f64>::new();
+        for (app, began) in oldest {
+            let age = ages.entry(self.app(app)).or_default();
+            *age = age.max(now.since(began).as_secs_f64());
+        }
+        vec![
+            Family {
+                name: "queue_undelivered",
+                help: "Deliveries of an app that have not ended",
+                values: Gauges(waiting.into()),
+            },
+            Family {
+                name: "queue_oldest_age_seconds",
+                help: "For how long the oldest of them has not ended",
+                values: Gauges(ages.into_iter().collect()),
+            },
+            gauge("store_used_bytes", "Bytes of the store's file in use", bytes as f64),
+            gauge("store_max_bytes", "Bytes that may be in use", max_bytes as f64),
+            gauge("store_serving", "Whether the store takes events", f64::from(is_serving)),
+            histogram(
+                "store_commit_duration_seconds",
+                "How long it took until writes were on stable storage",
+                commit_times,
+            ),
+            histogram(
+                "store_commit_writes",
+                "How many writes became stable together",
+                commit_writes,
+            ),
+        ]
+    }
+
+    fn dead(&self, tallies: &[(Arc<StoredWebhook>, Tally)]) -> [Family; 1] {
+        let mut sums = Sums::<f64>::default();
+        for (webhook, tally) in tallies.iter().filter(|(_, tally)| tally.dead > 0) {
+            sums.add(self.webhook(&webhook.namespace, &webhook.name), tally.dead as f64);
+        }
+        [Family {
+            name: "queue_dead",
+            help: "Deliveries of a webhook that were given up and are kept",
+            values: Gauges(sums.into()),
+        }]
+    }
+
+    /// What passes between this replica and the API server; nothing in standalone.
+    fn exchange(&self) -> Vec<Family> {
+        let kind = |kind: &str| vec![("kind", kind.to_owned())];
+        let signals = self.brain.signals();
+        let watches = signals.watches(Instant::now());
+        let lags = watches.iter().map(|watch| (kind(&watch.kind), watch.lag.as_secs_f64()));
+        let restarts = watches.iter().map(|watch| (kind(&watch.kind), watch.restarts));
+        let statuses = signals.statuses().into_iter().flat_map(|(of, written)| {
+            let outcomes = [("written", written.written), ("failed", written.failed)];
+            outcomes.map(|(word, count)| (with(kind(of), "outcome", word), count))
+        });
+        let reachable = self.brain.planner().reachable_listeners().into_iter();
+        let reachable = reachable.map(|(app, is_reachable)| {
+            (self.named("app", &app.namespace, &app.name), f64::from(is_reachable))
+        });
+        // Where many are one, it is the worst.
+        let mut worst = BTreeMap::<Labels, f64>::new();
+        reachable.for_each(|(app, is_reachable)| {
+            let value = worst.entry(app).or_insert(is_reachable);
+            *value = value.min(is_reachable);
+        });
+        vec![
+            Family {
+                name: "listener_reachable",
+                help: "Whether an app's listener answers this replica's attempts",
+                values: Gauges(worst.into_iter().collect()),
+            },
+            Family {
+                name: "watch_lag_seconds",
+                help: "For how long changes of resources may have gone unseen; 0 while they are watched",
+                values: Gauges(lags.collect()),
+            },
+            Family {
+                name: "watch_restarts",
+                help: "Watches that went on after they had been interrupted",
+                values: Counters(restarts.collect()),
+            },
+            Family {
+                name: "status_writes",
+                help: "Statuses that this replica wrote, or could not write",
+                values: Counters(statuses.collect()),
+            },
+        ]
+    }
+
+    fn webhooks(&self, meters: &Meters) -> [Family; 3] {
+        let known = meters.webhooks.known(|id| self.routes().get(id));
+        let (mut triggers, mut ended, mut dead) =
+            (Sums::default(), Sums::default(), Sums::default());
+        for (route, counts) in &known {
+            let labels = self.webhook(&route.app.namespace, &route.name);
+            add_webhook(&labels, counts, &mut triggers, &mut ended, &mut dead);
+        }
+        let none: Labels = self.webhook("", "");
+        for (outcome, count) in meters.unrouted.counted() {
+            triggers.add(with(none.clone(), "outcome", outcome), count);
+        }
+        for (reason, count) in meters.dead.counted() {
+            dead.add(with(none.clone(), "reason", reason), count);
+            ended.add(with(none.clone(), "outcome", "dead"), count);
+        }
+        [
+            Family {
+                name: "triggers",
+                help: "Triggers, by what became of them; those that no webhook takes have no name",
+                values: Counters(triggers.into()),
+            },
+            Family {
+                name: "deliveries",
+                help: "Deliveries that ended, by how",
+                values: Counters(ended.into()),
+            },
+            Family {
+                name: "dead_letters",
+                help: "Deliveries that were given up, by why",
+                values: Counters(dead.into()),
+            },
+        ]
+    }
+
+    fn apps(&self, meters: &Meters) -> [Family; 3] {
+        let known = meters.apps.known(|uuid| self.routes().app(uuid));
+        let mut sums = AppSums::default();
+        for (app, counts) in &known {
+            sums.add(&self.named("app", &app.namespace, &app.name), counts);
+        }
+        [
+            Family {
+                name: "attempts",
+                help: "Calls of listeners, by how they ended",
+                values: Counters(sums.attempts.into()),
+            },
+            Family {
+                name: "retries",
+                help: "Attempts that failed and are made again",
+                values: Counters(sums.retries.into()),
+            },
+            Family {
+                name: "attempt_duration_seconds",
+                help: "How long calls of listeners took",
+                values: Histograms(sums.took.into_iter().collect()),
+            },
+        ]
+    }
+
+    /// What names an app; those that are gone are one, without a name.
+    fn app(&self, uuid: Uuid) -> Labels {
+        let app = self.routes().app(uuid);
+        let (namespace, name) = app.as_ref().map_or(("", ""), |app| (&app.namespace, &app.name));
+        self.named("app", namespace, name)
+    }
+
+    fn webhook(&self, namespace: &str, name: &str) -> Labels {
+        self.named("webhook", namespace, name)
+    }
+
+    fn named(&self, kind: &'static str, namespace: &str, name: &str) -> Labels {
+        let name = if self.by_webhook { name } else { "" };
+        vec![("namespace", namespace.to_owned()), (kind, name.to_owned())]
+    }
+}
+
+fn add_webhook(
+    labels: &Labels,
+    counts: &Counts,
+    triggers: &mut Sums<u64>,
+    ended: &mut Sums<u64>,
+    dead: &mut Sums<u64>,
+) {
+    for (outcome, count) in counts.triggers().counted() {
+        triggers.add(with(labels.clone(), "outcome", outcome), count);
+    }
+    if counts.succeeded() > 0 {
+        ended.add(with(labels.clone(), "outcome", "succeeded"), counts.succeeded());
+    }
+    for (reason, count) in counts.dead().counted() {
+        dead.add(with(labels.clone(), "reason", reason), count);
+        ended.add(with(labels.clone(), "outcome", "dead"), count);
+    }
+}
+
+#[derive(Default)]
+struct AppSums {
+    attempts: Sums<u64>,
+    retries: Sums<u64>,
+    took: BTreeMap<Labels, Snapshot>,
+}
+
+impl AppSums {
+    fn add(&mut self, labels: &Labels, counts: &AppCounts) {
+        for (outcome, count) in counts.attempts() {
+            self.attempts.add(with(labels.clone(), "outcome", outcome), count);
+        }
+        self.retries.add(labels.clone(), counts.retries());
+        let took = counts.took.snapshot();
+        match self.took.get_mut(labels) {
+            Some(sum) => sum.add(&took),
+            None => drop(self.took.insert(labels.clone(), took)),
+        }
+    }
+}
+
+fn triggers(meters: &Meters) -> [Family; 1] {
+    let took = meters.took();
+    let took = took.map(|(code, took)| (vec![("code", code.to_owned())], took.snapshot()));
+    [Family {
+        name: "trigger_duration_seconds",
+        help: "How long triggers took to be answered, by class of the status",
+        values: Histograms(took.collect()),
+    }]
+}
+
+/// Samples, one for each set of labels: what has the same is added up.
+#[derive(Debug)]
+struct Sums<T>(BTreeMap<Labels, T>);
+
+impl<T> Default for Sums<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T: AddAssign + Default> Sums<T> {
+    fn add(&mut self, labels: Labels, value: T) {
+        *self.0.entry(labels).or_default() += value;
+    }
+}
+
+impl<T> From<Sums<T>> for Vec<(Labels, T)> {
+    fn from(sums: Sums<T>) -> Self {
+        sums.0.into_iter().collect()
+    }
+}
+
+fn with(mut labels: Labels, name: &'static str, value: &str) -> Labels {
+    labels.push((name, value.to_owned()));
+    labels
+}
+
+fn gauge(name: &'static str, help: &'static str, value: f64) -> Family {
+    Family { name, help, values: Gauges(vec![(Vec::new(), value)]) }
+}
+
+fn histogram(name: &'static str, help: &'static str, snapshot: Snapshot) -> Family {
+    Family { name, help, values: Histograms(vec![(Vec::new(), snapshot)]) }
+}

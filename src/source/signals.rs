@@ -1,0 +1,182 @@
+//! How the exchange with an API server goes: what `/metrics` tells of watches and of statuses.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Counted since this process began. Small, and asked rarely: one lock is enough.
+#[derive(Debug, Default)]
+pub struct Signals(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    watches: BTreeMap<String, Watches>,
+    statuses: BTreeMap<&'static str, Written>,
+    last_watch: u64,
+}
+
+#[derive(Debug, Default)]
+struct Watches {
+    restarts: u64,
+    /// Those that are interrupted.
+    interrupted: HashMap<u64, Interruption>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Interruption {
+    since: Instant,
+    /// When it was last tried in vain to go on.
+    last: Instant,
+}
+
+/// A watch that goes on says so with its next event alone, which may be long in coming: when it was
+/// not tried in vain for so long, it goes on. Longer than the longest try and the wait after it.
+const QUIET: Duration = Duration::from_secs(60);
+
+impl Watches {
+    /// Counts those that went on without a word.
+    fn notice_resumed(&mut self, now: Instant) {
+        let before = self.interrupted.len();
+        self.interrupted.retain(|_, watch| now.saturating_duration_since(watch.last) <= QUIET);
+        self.restarts += (before - self.interrupted.len()) as u64;
+    }
+}
+
+/// Writes of the statuses of a kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Those that were written.
+    pub written: u64,
+    /// Those that were refused, or not answered.
+    pub failed: u64,
+}
+
+/// The watches of a kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watching {
+    /// The kind.
+    pub kind: String,
+    /// Watches that went on after they had been interrupted.
+    pub restarts: u64,
+    /// For how long changes may have gone unseen.
+    pub lag: Duration,
+}
+
+/// One watch; when it is dropped, it is interrupted no more.
+#[derive(Debug)]
+pub struct Watch<'a> {
+    signals: &'a Signals,
+    kind: String,
+    number: u64,
+}
+
+impl Signals {
+    /// Tells of a watch of a kind from now on.
+    pub fn watch(&self, kind: &str) -> Watch<'_> {
+        let mut inner = self.inner();
+        inner.watches.entry(kind.to_owned()).or_default();
+        inner.last_watch += 1;
+        Watch { signals: self, kind: kind.to_owned(), number: inner.last_watch }
+    }
+
+    /// A status was written, or could not be.
+    pub fn status(&self, kind: &'static str, is_written: bool) {
+        let mut inner = self.inner();
+        let Written { written, failed } = inner.statuses.entry(kind).or_default();
+        *if is_written { written } else { failed } += 1;
+    }
+
+    /// The watches of each kind.
+    pub fn watches(&self, now: Instant) -> Vec<Watching> {
+        let mut inner = self.inner();
+        let watching = inner.watches.iter_mut().map(|(kind, watches)| {
+            watches.notice_resumed(now);
+            let first = watches.interrupted.values().map(|watch| watch.since).min();
+            let lag = first.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+            Watching { kind: kind.clone(), restarts: watches.restarts, lag }
+        });
+        watching.collect()
+    }
+
+    /// The writes of each kind's statuses.
+    pub fn statuses(&self) -> Vec<(&'static str, Written)> {
+        self.inner().statuses.iter().map(|(kind, written)| (*kind, *written)).collect()
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watch<'_> {
+    /// It is interrupted, or could not go on.
+    pub fn interrupted(&self, now: Instant) {
+        self.change(|watches| {
+            watches.notice_resumed(now);
+            let fresh = Interruption { since: now, last: now };
+            watches.interrupted.entry(self.number).or_insert(fresh).last = now;
+        });
+    }
+
+    /// It goes on.
+    pub fn resumed(&self) {
+        self.change(|watches| {
+            if watches.interrupted.remove(&self.number).is_some() {
+                watches.restarts += 1;
+            }
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Watches)) {
+        if let Some(watches) = self.signals.inner().watches.get_mut(&self.kind) {
+            change(watches);
+        }
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.change(|watches| {
+            watches.interrupted.remove(&self.number);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lag_of_a_kind_is_that_of_the_watch_which_is_interrupted_longest() {
+        let (signals, now) = (Signals::default(), Instant::now());
+        let (one, other) = (signals.watch("Secret"), signals.watch("Secret"));
+        let lag = |seconds| signals.watches(now + Duration::from_secs(seconds))[0].lag.as_secs();
+        assert_eq!(lag(10), 0);
+        one.interrupted(now);
+        one.interrupted(now + Duration::from_secs(3));
+        other.interrupted(now + Duration::from_secs(4));
+        assert_eq!(lag(10), 10);
+        one.resumed();
+        assert_eq!(lag(10), 6);
+        drop(other);
+        assert_eq!(lag(10), 0);
+        one.resumed();
+        assert_eq!(signals.watches(now)[0].restarts, 1);
+    }
+
+    #[test]
+    fn a_watch_that_was_not_interrupted_again_for_a_minute_goes_on() {
+        let (signals, now) = (Signals::default(), Instant::now());
+        let watch = signals.watch("Webhook");
+        let later = |seconds| now + Duration::from_secs(seconds);
+        watch.interrupted(now);
+        watch.interrupted(later(50));
+        assert_eq!(signals.watches(later(110))[0].lag.as_secs(), 110);
+        let Watching { lag, restarts, .. } = signals.watches(later(111)).remove(0);
+        assert_eq!((lag.as_secs(), restarts), (0, 1));
+        watch.interrupted(later(120));
+        assert_eq!(signals.watches(later(130))[0].lag.as_secs(), 10);
+    }
+}
