@@ -8,6 +8,7 @@ mod hmac;
 mod measure;
 mod memory;
 mod nginx;
+mod observability;
 mod operator;
 mod pair;
 mod propagation;
@@ -63,9 +64,11 @@ enum Command {
     Propagation(propagation::Options),
     /// CPU of a trigger that is verified beside one that is not, and HMAC-SHA256 alone.
     Verification(verification::Options),
+    /// CPU of a trigger with metrics and with traces beside one of which nothing is seen.
+    Observability(observability::Options),
     /// The durable queue: accepted and delivered per second beside bare group commit, latency, memory.
     Queue(queue::Options),
-    /// All five; `verification` and `queue` with their defaults.
+    /// All six; `verification`, `observability` and `queue` with their defaults.
     All {
         #[command(flatten)]
         trigger: trigger::Options,
@@ -105,12 +108,14 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Memory(options) => memory::run(&options, programs).await,
         Command::Propagation(options) => propagation::run(&options, programs).await,
         Command::Verification(options) => verification::run(&options, programs).await,
+        Command::Observability(options) => observability::run(&options, programs).await,
         Command::Queue(options) => queue::run(&options, programs).await,
         Command::All { trigger, memory, propagation } => {
             trigger::run(&trigger, programs).await?;
             memory::run(&memory, programs).await?;
             propagation::run(&propagation, programs).await?;
             verification::run(&verification::Options::default(), programs).await?;
+            observability::run(&observability::Options::default(), programs).await?;
             queue::run(&queue::Options::default(), programs).await
         }
     }

@@ -36,15 +36,7 @@ pub struct Operator {
 impl Operator {
     /// Starts `standalone` on the manifests in `dir/manifests`, with its data in `dir/data`.
     pub async fn standalone(programs: &Programs, dir: &Path, deadline: Duration) -> Result<Self> {
-        let mut command = Command::new(binary(programs)?);
-        command
-            .arg("standalone")
-            .arg("--manifests")
-            .arg(dir.join("manifests"))
-            .arg("--data-dir")
-            .arg(dir.join("data"))
-            .args(ANY_PORTS);
-        Self::start(&mut command, dir, deadline).await
+        Self::start(&mut standalone(programs, dir)?, dir, deadline).await
     }
 
     /// Starts `run` against the API server of a kubeconfig.
@@ -64,7 +56,8 @@ impl Operator {
         Self::start(&mut command, dir, deadline).await
     }
 
-    async fn start(command: &mut Command, dir: &Path, deadline: Duration) -> Result<Self> {
+    /// Starts what a command says.
+    pub async fn start(command: &mut Command, dir: &Path, deadline: Duration) -> Result<Self> {
         let mut process = Started::new("webhook-operator", command, dir)?;
         let ready = process.line_after("ready ", deadline).await?;
         let trigger = ready
@@ -79,6 +72,19 @@ impl Operator {
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
+}
+
+/// What [`Operator::standalone`] starts.
+pub fn standalone(programs: &Programs, dir: &Path) -> Result<Command> {
+    let mut command = Command::new(binary(programs)?);
+    command
+        .arg("standalone")
+        .arg("--manifests")
+        .arg(dir.join("manifests"))
+        .arg("--data-dir")
+        .arg(dir.join("data"))
+        .args(ANY_PORTS);
+    Ok(command)
 }
 
 /// The operator's program.
