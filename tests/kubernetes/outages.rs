@@ -1,6 +1,7 @@
 //! What goes wrong in a cluster and must not stop the rest. Each test has an API server of its own.
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use webhook_operator::resources::crds;
 use webhook_operator::routes::State;
 
@@ -23,12 +24,21 @@ async fn while_the_api_server_is_away_everything_is_served_and_afterwards_change
     // Long enough for the lease to be given up, which is after 10 seconds.
     eventually("the lease to be given up", || !operator.is_leading()).await;
     assert_eq!(state(&brain, &shop, &before), Some(State::Serving));
+    let webhooks = || {
+        let watches = brain.signals().watches(Instant::now());
+        watches.into_iter().find(|watch| watch.kind == "Webhook").expect("it is watched")
+    };
+    assert!(webhooks().lag.as_secs() >= 5, "{:?}", webhooks());
 
     site.cluster.restart();
     site.apply(&webhook("meanwhile", "shop"));
     site.kubectl(&["delete", "webhook/before"]);
     eventually("the new webhook", || state(&brain, &shop, &meanwhile).is_some()).await;
     eventually("the end of the old one", || brain.routes().len() == 1).await;
+    let watch = webhooks();
+    assert_eq!((watch.lag.as_secs(), watch.restarts), (0, 1));
+    let statuses = brain.signals().statuses();
+    assert!(statuses.iter().any(|(kind, of)| *kind == "Webhook" && of.written > 0), "{statuses:?}");
     site.wait("webhook/meanwhile", "Ready");
     operator.stop().await;
 }
