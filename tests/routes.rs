@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use k8s_openapi::jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
 use uuid::Uuid;
@@ -492,7 +493,39 @@ fn whether_a_listener_answers_is_told_in_its_app_s_status_and_leaves_it_ready() 
     let (other, since) = ("it does not answer", &second);
     assert_eq!(tell(unreachable(other), &third), failing(other, since), "it lasts");
     assert_eq!(tell(Reachability::Reachable, &third), answered(&third));
-    assert_eq!(tell(Reachability::Unknown, &third), None);
+}
+
+#[test]
+fn what_is_known_of_a_listener_stays_in_the_status_when_another_replica_begins_to_write() {
+    let mut planner = planner();
+    planner.apply(Change::App(app(0, 0, Some(1), None)));
+    let uuid = Uuid::from_bytes([1; 16]);
+    let down = Reachability::Unreachable {
+        since: Moment(1_795_536_000_000),
+        why: "it answered 503".into(),
+        failures: 10,
+    };
+    let at = |second: u8| format!("2026-11-24T16:00:0{second}Z").parse::<Timestamp>().unwrap();
+    planner.listener_reachability(uuid, down, at(1));
+    let before = planner.app_status(&app_ref(0).key, at(1)).unwrap();
+
+    let mut other = self::planner();
+    other.apply(Change::App(app(0, 0, Some(1), None)));
+    other.observe(&app_ref(0), Observed::of_app(&before));
+    assert_eq!(other.app_status(&app_ref(0).key, at(2)), None, "it has nothing to add");
+    let down_too = Reachability::Unreachable {
+        since: Moment(1_795_536_002_000),
+        why: "it does not answer".into(),
+        failures: 10,
+    };
+    other.listener_reachability(uuid, down_too, at(3));
+    let after = other.app_status(&app_ref(0).key, at(3)).unwrap();
+    assert_eq!(after.conditions[3].last_transition_time, before.conditions[3].last_transition_time);
+    assert_eq!(other.app_events(&app_ref(0).key, &after), [], "it is no news");
+    other.listener_reachability(uuid, Reachability::Reachable, at(4));
+    let back = other.app_status(&app_ref(0).key, at(4)).unwrap();
+    assert_eq!(back.conditions[3].last_transition_time.0, at(4));
+    assert_eq!(&*other.app_events(&app_ref(0).key, &back)[0].reason, "ListenerReachable");
 }
 
 #[test]

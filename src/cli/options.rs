@@ -18,6 +18,8 @@ use crate::plan::address::AddressPolicy;
 use crate::plan::duration;
 use crate::resources::MAX_BODY_BYTES;
 use crate::routes::Table;
+use crate::source::{Counting, LocalTallies};
+use crate::store::Store;
 
 /// The ports, as a subcommand's own flags name them.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +63,10 @@ pub struct ServeArgs {
     /// once, each connection ends with its next answer, and only then the ports close
     #[arg(long, env = "WEBHOOK_OPERATOR_SHUTDOWN_DELAY", default_value = "0s", value_parser = time_or_none, value_name = "TIME")]
     pub shutdown_delay: Duration,
+    /// How long `status.lastDelivery` and `status.deliveries` of a webhook stay at least before they are
+    /// refreshed
+    #[arg(long, env = "WEBHOOK_OPERATOR_STATUS_INTERVAL", default_value = "1m", value_parser = time, value_name = "TIME")]
+    status_interval: Duration,
     /// Threads that take triggers, each with connections of its own [default: one a core]
     #[arg(long, env = "WEBHOOK_OPERATOR_TRIGGER_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub trigger_threads: Option<u16>,
@@ -76,6 +82,12 @@ impl ServeArgs {
     /// Lets connections begin as the balancer before the trigger port makes them begin.
     pub fn behind_balancer(&self, acceptor: Acceptor) -> Acceptor {
         if self.proxy_protocol { acceptor.behind(self.trusted_proxies()) } else { acceptor }
+    }
+
+    /// Who counts for statuses what became of events, and how often.
+    pub fn counting(&self, queue: &Arc<dyn Store>, routes: &Arc<Table>) -> Counting {
+        let tallies = Arc::new(LocalTallies::new(queue.clone(), routes.clone()));
+        Counting { tallies, interval: self.status_interval }
     }
 
     /// The proxies that are believed.

@@ -116,7 +116,8 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
         key_sets: Arc::default(),
     };
     let brain = Arc::new(Brain::new(settings, args.serve.metrics.table()));
-    let mut source = kubernetes.start(&brain, stop.clone());
+    let counting = args.serve.counting(&queue, brain.routes());
+    let mut source = kubernetes.start(&brain, counting, stop.clone());
     let parts = Parts {
         store: Arc::new(kubernetes.webhooks(&brain)),
         queue,

@@ -179,6 +179,7 @@ impl Standalone {
         let loading = files.clone();
         tokio::task::spawn_blocking(move || loading.load()).await??;
 
+        let counting = args.serve.counting(&queue, brain.routes());
         let parts = Parts {
             brain: brain.clone(),
             store: files.clone(),
@@ -192,7 +193,13 @@ impl Standalone {
             leading: None,
         };
         let server = Running::start(bound, &args.serve, parts, stop.clone())?;
-        let files = tokio::spawn(files.run(stop));
+        let followed = brain.clone();
+        let files = tokio::spawn(async move {
+            tokio::select! {
+                () = files.run(stop) => {}
+                () = counting.follow(&followed) => {}
+            }
+        });
         Ok(Self { ports, brain, scheme, server, files })
     }
 

@@ -1,10 +1,12 @@
 //! The brain: from resources to routes and statuses. Pure: no client, no socket, no clock.
 
 pub mod address;
+mod counted;
 pub mod decide;
 mod delivery;
 pub mod duration;
 pub mod endpoints;
+pub mod events;
 mod guards;
 pub mod identity;
 pub mod input;
@@ -15,6 +17,8 @@ mod services;
 pub mod status;
 pub mod verify;
 
+pub use counted::{Count, Counted, Died, Recount};
+pub use events::{Event, Severity};
 pub use guards::Fault;
 pub use input::{
     AppInput, Change, Key, Kind, ObjectRef, ServiceInput, ServicePort, SliceInput, WebhookInput,

@@ -3,6 +3,7 @@
 //! Only what a change can touch is decided anew: an app, those that claim the same UUID, and the
 //! webhooks of an app whose decision changed.
 
+mod counts;
 mod named;
 mod queries;
 
@@ -15,9 +16,10 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use uuid::Uuid;
 
+use super::counted::Count;
 use super::decide::{self, AppStanding, Found, ListenerPolicy};
 use super::identity::IdentityKey;
-use super::input::{AppInput, Change, Endpoint, Key, Kind, ObjectRef, WebhookInput};
+use super::input::{AppInput, Change, Endpoint, Key, Kind, Meta, ObjectRef, WebhookInput};
 use super::reachability::{Reachability, Reached};
 use super::secrets::Secrets;
 use super::services::Services;
@@ -116,6 +118,8 @@ struct WebhookState {
     route: Option<Arc<Route>>,
     /// What its triggers have to prove, or why that cannot be told.
     proof: Result<Option<Proof>, Box<Verdict>>,
+    /// What was counted and is not yet in its status. Boxed: of most there is none.
+    count: Option<Box<Count>>,
 }
 
 impl WebhookState {
@@ -244,12 +248,16 @@ impl Planner {
 
     /// Remembers that an object now has this status, where no watch will say so.
     pub fn observe(&mut self, object: &ObjectRef, observed: Observed) {
-        let meta = match object.kind {
+        self.was_told(object, &observed);
+        if let Some(meta) = self.meta_mut(object) {
+            meta.observed = observed;
+        }
+    }
+
+    fn meta_mut(&mut self, object: &ObjectRef) -> Option<&mut Meta> {
+        match object.kind {
             Kind::WebhookApp => self.apps.get_mut(&object.key).map(|state| &mut state.input.meta),
             Kind::Webhook => self.webhooks.get_mut(&object.key).map(|state| &mut state.input.meta),
-        };
-        if let Some(meta) = meta {
-            meta.observed = observed;
         }
     }
 
@@ -389,7 +397,8 @@ impl Planner {
         }
         let route = before.as_ref().and_then(|before| before.route.clone());
         let named = before.as_ref().map(|before| before.secrets()).unwrap_or_default();
-        let mut state = WebhookState { input, uuid, route, proof: Ok(None) };
+        let count = before.as_ref().and_then(|before| before.count.clone());
+        let mut state = WebhookState { input, uuid, route, proof: Ok(None), count };
         step.secrets.extend(self.secrets.rename(&key, &named, &state.secrets()));
         state.proof = match before.as_deref() {
             // Made anew only when it has to be: it costs, and the route is another one then.

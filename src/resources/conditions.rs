@@ -3,8 +3,14 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
+/// The type of the condition that says whether an object works.
+pub const READY: &str = "Ready";
+
+/// The type of the condition that says whether an object waits for somebody to change something.
+pub const STALLED: &str = "Stalled";
+
 /// The types that the operator sets, in the order in which it writes them.
-pub const TYPES: [&str; 3] = ["Ready", "Reconciling", "Stalled"];
+pub const TYPES: [&str; 3] = [READY, "Reconciling", STALLED];
 
 /// The type of an app's condition that says whether its listener answers.
 pub const LISTENER_REACHABLE: &str = "ListenerReachable";

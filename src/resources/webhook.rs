@@ -1,6 +1,6 @@
 //! `Webhook`: one inbound webhook of an app.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ use super::{DEFAULT_MAX_BODY_BYTES, schema};
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
     printcolumn = r#"{"name":"Action","type":"string","jsonPath":".spec.action"}"#,
     printcolumn = r#"{"name":"App","type":"string","jsonPath":".spec.app"}"#,
+    printcolumn = r#"{"name":"Last Delivery","type":"date","jsonPath":".status.lastDelivery"}"#,
+    printcolumn = r#"{"name":"Pending","type":"integer","priority":1,"jsonPath":".status.deliveries.pending"}"#,
+    printcolumn = r#"{"name":"Dead","type":"integer","priority":1,"jsonPath":".status.deliveries.dead"}"#,
     printcolumn = r#"{"name":"URL","type":"string","priority":1,"jsonPath":".status.url"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
@@ -126,6 +129,12 @@ pub struct WebhookStatus {
     /// The trigger URL. Who reads it can trigger the webhook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// When the listener last took an event of this webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_delivery: Option<Time>,
+    /// What became of its events; absent while none was queued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deliveries: Option<DeliveryCounts>,
     /// The generation that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
@@ -133,6 +142,21 @@ pub struct WebhookStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
+}
+
+/// What became of the events that a webhook queued.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryCounts {
+    /// Deliveries that the listener ever took; the number is kept with the queue.
+    #[serde(default)]
+    pub succeeded: i64,
+    /// Deliveries that were given up and are kept: they can be replayed.
+    #[serde(default)]
+    pub dead: i64,
+    /// Deliveries that have not ended.
+    #[serde(default)]
+    pub pending: i64,
 }
 
 fn default_max_body_bytes() -> i64 {

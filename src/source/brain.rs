@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{Due, Pending, Signals};
-use crate::plan::{Change, Key, Planner, Reachability, Settings, Step, Version};
+use crate::plan::{Change, Count, Key, Planner, Reachability, Settings, Step, Version};
 use crate::routes::Table;
 
 /// One planner, the table that it feeds, and the statuses that wait to be written.
@@ -56,6 +56,12 @@ impl Brain {
         let now = Timestamp::now();
         let changed = self.planner().listener_reachability(app, found, now);
         self.pending.add(changed, []);
+    }
+
+    /// What was counted of a webhook's events: nothing but its status follows from it.
+    pub fn count(&self, webhook: &Key, count: Count) {
+        let counted = self.planner().count(webhook, count);
+        self.pending.add(counted, []);
     }
 
     /// The statuses that wait to be written.

@@ -9,6 +9,7 @@ mod backoff;
 mod call;
 mod connect;
 mod error;
+mod events;
 mod identity;
 mod kinds;
 mod leader;
@@ -38,7 +39,7 @@ pub(crate) use tokens::AUDIENCE;
 pub use tokens::Tokens;
 pub use webhooks::Webhooks;
 
-use super::Brain;
+use super::{Brain, Counting};
 use crate::plan::identity::IdentityKey;
 
 /// Name of the lease, and the `app.kubernetes.io/name` of what the operator makes for itself.
@@ -68,6 +69,8 @@ pub struct Kubernetes {
     namespace: String,
     /// Sorted, each once; empty: all.
     watch_namespaces: Vec<String>,
+    /// Who events are from.
+    pod: String,
     /// Who this process is among the replicas.
     identity: String,
 }
@@ -83,12 +86,13 @@ impl Kubernetes {
         let client = connect::connect(kubeconfig.as_deref()).await?;
         watch_namespaces.sort();
         watch_namespaces.dedup();
-        let pod = pod.as_deref().unwrap_or(NAME);
+        let pod = pod.unwrap_or_else(|| NAME.to_owned());
         Ok(Self {
             namespace: namespace.unwrap_or_else(|| client.default_namespace().to_owned()),
             watch_namespaces,
             // A pod's name comes back when a StatefulSet or a node restarts it; its lease does not.
             identity: format!("{pod}_{}", uuid::Uuid::new_v4().simple()),
+            pod,
             client,
         })
     }
@@ -121,8 +125,9 @@ impl Kubernetes {
         Access::new(self.client.clone())
     }
 
-    /// Begins to watch, and to compete for the lease until `stop` turns true.
-    pub fn start(&self, brain: &Arc<Brain>, stop: Receiver<bool>) -> Running {
-        running::start(self, brain, stop)
+    /// Begins to watch, and to compete for the lease until `stop` turns true; who holds it writes what
+    /// is counted.
+    pub fn start(&self, brain: &Arc<Brain>, counting: Counting, stop: Receiver<bool>) -> Running {
+        running::start(self, brain, counting, stop)
     }
 }

@@ -8,6 +8,7 @@ pub mod kubernetes;
 mod pending;
 mod signals;
 mod store;
+mod tallies;
 
 pub use access::{AccessReviewer, Right, User, Verb};
 pub use brain::Brain;
@@ -15,3 +16,4 @@ pub use due::Due;
 pub use pending::Pending;
 pub use signals::{Signals, Watching, Written};
 pub use store::{Account, StoreError, TokenReviewer, WebhookStore};
+pub use tallies::{Counting, LocalTallies, Tallies};

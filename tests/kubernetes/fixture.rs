@@ -1,19 +1,23 @@
 //! What the tests share: one API server, a namespace for each test, operators to start in it.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
+use webhook_operator::moment::Moment;
 use webhook_operator::plan::decide::ListenerPolicy;
-use webhook_operator::plan::{Key, Settings};
-use webhook_operator::resources::crds;
-use webhook_operator::routes::Table;
-use webhook_operator::source::Brain;
+use webhook_operator::plan::{Counted, Key, Settings};
+use webhook_operator::resources::{DeliveryCounts, crds};
+use webhook_operator::routes::{Id, Table};
 use webhook_operator::source::kubernetes::{Kubernetes, KubernetesError, Options, Running};
+use webhook_operator::source::{Brain, Counting, Tallies};
 
 use crate::cluster::Cluster;
 use crate::support::rbac;
@@ -100,6 +104,13 @@ impl<C: std::ops::Deref<Target = Cluster>> Site<C> {
         Operator::start(self.options()).await
     }
 
+    /// An operator that counts what a test says, this often.
+    pub async fn operator_counting(&self, said: &Arc<Said>, interval: Duration) -> Operator {
+        let counting = Counting { tallies: said.clone(), interval };
+        let operator = Operator::try_counting(self.options(), counting).await.expect("a cluster");
+        operator.synced().await
+    }
+
     /// Applies a manifest in this namespace.
     pub fn apply(&self, manifest: &Value) {
         self.cluster.apply(&self.placed(manifest));
@@ -173,12 +184,20 @@ pub struct Operator {
 
 impl Operator {
     pub async fn start(options: Options) -> Self {
-        let operator = Self::try_start(options).await.expect("a cluster");
-        operator.running.synced().wait_for(|synced| *synced).await.expect("synced");
-        operator
+        Self::try_start(options).await.expect("a cluster").synced().await
+    }
+
+    async fn synced(self) -> Self {
+        self.running.synced().wait_for(|synced| *synced).await.expect("synced");
+        self
     }
 
     pub async fn try_start(options: Options) -> Result<Self, KubernetesError> {
+        let counting = Counting { tallies: Arc::<Said>::default(), interval: DEADLINE };
+        Self::try_counting(options, counting).await
+    }
+
+    async fn try_counting(options: Options, counting: Counting) -> Result<Self, KubernetesError> {
         // Shows what RUST_LOG names; only the first of the tests sets it up.
         drop(tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).try_init());
         let kubernetes = Kubernetes::connect(options).await?;
@@ -190,7 +209,7 @@ impl Operator {
         };
         let brain = Arc::new(Brain::new(settings, Arc::new(Table::default())));
         let (stop, stopped) = watch::channel(false);
-        let running = kubernetes.start(&brain, stopped);
+        let running = kubernetes.start(&brain, counting, stopped);
         Ok(Self { kubernetes, brain, running, stop })
     }
 
@@ -212,6 +231,35 @@ impl Operator {
             .await
             .expect("an end")
             .expect("no panic");
+    }
+}
+
+/// What became of events, as a test says it; at first it is not known.
+#[derive(Default)]
+pub struct Said(Mutex<Option<HashMap<Id, Counted>>>);
+
+impl Said {
+    /// Of one webhook alone there is something.
+    pub fn say(&self, operator: &Operator, webhook: &Key, counts: DeliveryCounts, last: Moment) {
+        let planner = operator.brain.planner();
+        let found = planner.routes().find(|(_, route)| {
+            (&route.app.namespace, &route.name) == (&webhook.namespace, &webhook.name)
+        });
+        let (id, _) = found.expect("the webhook's route");
+        let counted = Counted::new(Some(counts), Some(last));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(HashMap::from([(id, counted)]));
+    }
+}
+
+impl Tallies for Said {
+    fn count(&self) -> BoxFuture<'_, Result<HashMap<Id, Counted>, String>> {
+        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        async { said.ok_or_else(|| "it was not said".into()) }.boxed()
+    }
+
+    fn last_death<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Option<Box<str>>> {
+        async { Some("the listener answered 410 Gone".into()) }.boxed()
     }
 }
 

@@ -3,10 +3,12 @@
 
 mod access;
 mod audit;
+mod events;
 mod examples;
 mod fixture;
 mod identity;
 mod leases;
+mod numbers;
 mod outages;
 mod rights;
 mod schema;

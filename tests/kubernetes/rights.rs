@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::{Value, json};
+use webhook_operator::moment::Moment;
+use webhook_operator::plan::Reachability;
 use webhook_operator::resources::Webhook;
 use webhook_operator::source::kubernetes::Options;
 use webhook_operator::source::{self, AccessReviewer, TokenReviewer, Verb, WebhookStore};
@@ -144,6 +146,24 @@ async fn live(site: &OwnSite, options: Options) {
     for object in ["webhookapp/named-later", "webhook/payments"] {
         site.wait(object, "Ready");
     }
+    // An event that comes again is counted by a patch.
+    let uuid = operator.brain.planner().app_uuid(&site.key("shop")).expect("the app");
+    let down = || Reachability::Unreachable {
+        since: Moment(1_795_536_000_000),
+        why: "it answered 503".into(),
+        failures: 10,
+    };
+    for found in [down(), Reachability::Reachable, down()] {
+        let is_down = found != Reachability::Reachable;
+        operator.brain.listener_reachability(uuid, found);
+        let condition = if is_down { "ListenerReachable=False" } else { "ListenerReachable" };
+        site.wait("webhookapp/shop", condition);
+    }
+    eventually("the second event", || {
+        site.kubectl(&["get", "events.events.k8s.io", "-o", "jsonpath={.items[*].series.count}"])
+            .contains('2')
+    })
+    .await;
     let Operator { kubernetes, brain, .. } = &operator;
     let webhooks = kubernetes.webhooks(brain);
     let mut made: Webhook = serde_json::from_value(webhook("made", "shop")).expect("a Webhook");

@@ -151,11 +151,14 @@ async fn kubectl_prints_what_one_looks_for() {
     };
     // The age changes.
     let values = |first| row(first)[1..].split_last().expect("columns").1.join(" ");
-    assert_eq!(row("NAME"), ["NAME", "READY", "REASON", "ACTION", "APP", "AGE"]);
+    assert_eq!(
+        row("NAME"),
+        ["NAME", "READY", "REASON", "ACTION", "APP", "LAST", "DELIVERY", "AGE"]
+    );
     assert_eq!(values("webhook.lenra.io/payments"), "True Succeeded pay shop");
     assert_eq!(values("webhookapp.lenra.io/shop"), "True Succeeded 1");
     assert!(
-        lines.contains("NAME                       READY   REASON      WEBHOOKS   AGE"),
+        lines.contains("NAME                       READY   REASON      REACHABLE   WEBHOOKS   AGE"),
         "{lines}"
     );
     // A URL is as good as a key: it is shown to those who ask for it.

@@ -28,7 +28,9 @@ impl Planner {
         let mut conditions =
             state.verdict.conditions(meta.generation, meta.observed.since(&state.verdict, now));
         // Of an app whose UUID another one has, nothing is attempted.
-        conditions.extend(state.app.as_ref().and(state.reached.condition(meta.generation)));
+        conditions.extend(state.app.as_ref().and_then(|_| {
+            meta.observed.listener(state.reached.condition(meta.generation), meta.generation)
+        }));
         let status = WebhookAppStatus {
             uuid: uuid.map(|uuid| uuid.to_string()),
             url: uuid.map(|uuid| self.app_url(uuid)),
@@ -46,9 +48,12 @@ impl Planner {
         let verdict = self.decide_webhook(state);
         // A UUID that an older webhook has is not this one's, nor is its URL.
         let uuid = (verdict.reason() != "UUIDConflict").then_some(state.uuid);
+        let counted = state.counted();
         let status = WebhookStatus {
             uuid: uuid.map(|uuid| uuid.to_string()),
             url: uuid.and_then(|_| self.webhook_url(key)),
+            last_delivery: counted.last_delivery(),
+            deliveries: counted.deliveries,
             observed_generation: Some(meta.generation),
             conditions: verdict.conditions(meta.generation, meta.observed.since(&verdict, now)),
         };

@@ -11,14 +11,22 @@ use super::ledger::FileId;
 use super::manifest::{Declared, Id};
 use super::parallel;
 use super::status_files::{split, to_yaml};
-use crate::plan::{Kind, ObjectRef, Observed};
+use crate::plan::{Event, Kind, ObjectRef, Observed, Planner, Severity};
 use crate::resources::{WebhookAppStatus, WebhookStatus};
 
 /// So many files are written before others have their turn.
 const BATCH: usize = 512;
 
-/// A status that must be written.
-enum Due {
+/// What the log calls the origin of events: it can be told from the rest by it.
+const EVENTS: &str = "webhook_operator::events";
+
+/// A status that must be written, and what people are told then.
+struct Due {
+    status: Status,
+    events: Vec<Event>,
+}
+
+enum Status {
     App(WebhookAppStatus),
     Webhook(WebhookStatus),
 }
@@ -53,7 +61,7 @@ impl Core {
                 Ok(Outcome::Written) => {
                     state.drafts.remove(object);
                     state.unwritten = false;
-                    written.extend(due.map(|due| (object, due.observed())));
+                    written.extend(due.map(|due| (object, due)));
                 }
                 Ok(Outcome::Lost) => state.ledger.distrust(object),
                 Err(error) => {
@@ -63,18 +71,20 @@ impl Core {
             }
         }
         let mut planner = self.brain.planner();
-        written.into_iter().for_each(|(object, observed)| planner.observe(object, observed));
+        for (object, due) in &written {
+            planner.observe(object, due.status.observed());
+        }
+        drop(planner);
+        for (object, due) in written {
+            due.events.iter().for_each(|event| tell(object, event));
+        }
         failed
     }
 
     fn dues(&self, objects: &[ObjectRef]) -> Vec<Option<Due>> {
         let now = Timestamp::now();
         let planner = self.brain.planner();
-        let due = |object: &ObjectRef| match object.kind {
-            Kind::WebhookApp => planner.app_status(&object.key, now).map(Due::App),
-            Kind::Webhook => planner.webhook_status(&object.key, now).map(Due::Webhook),
-        };
-        objects.iter().map(due).collect()
+        objects.iter().map(|object| Due::of(object, &planner, now)).collect()
     }
 
     fn publish_one(
@@ -101,7 +111,7 @@ impl Core {
             }
             before = fs::read_to_string(self.created_path(&object.key))?;
         }
-        let status = due.map(Due::text);
+        let status = due.map(|due| due.status.text());
         files.write(object, &compose(draft, status.as_deref(), &before))?;
         Ok(Outcome::Written)
     }
@@ -115,7 +125,34 @@ fn tell_unwritten(state: &mut State, object: &ObjectRef, error: &io::Error) {
     }
 }
 
+/// What a cluster shows as Events stands in the log here.
+fn tell(object: &ObjectRef, event: &Event) {
+    let (kind, key) = (object.kind.as_str(), &object.key);
+    let Event { severity, reason, note } = event;
+    match severity {
+        Severity::Normal => tracing::info!(target: EVENTS, kind, %key, %reason, "{note}"),
+        Severity::Warning => tracing::warn!(target: EVENTS, kind, %key, %reason, "{note}"),
+    }
+}
+
 impl Due {
+    fn of(object: &ObjectRef, planner: &Planner, now: Timestamp) -> Option<Self> {
+        let key = &object.key;
+        Some(match object.kind {
+            Kind::WebhookApp => {
+                let status = planner.app_status(key, now)?;
+                Self { events: planner.app_events(key, &status), status: Status::App(status) }
+            }
+            Kind::Webhook => {
+                let status = planner.webhook_status(key, now)?;
+                let events = planner.webhook_events(key, &status);
+                Self { events, status: Status::Webhook(status) }
+            }
+        })
+    }
+}
+
+impl Status {
     fn observed(&self) -> Observed {
         match self {
             Self::App(status) => Observed::of_app(status),

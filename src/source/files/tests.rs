@@ -67,6 +67,7 @@ impl Place {
             .with_ansi(false)
             .without_time()
             .with_target(false)
+            .with_env_filter("warn,webhook_operator::events=off")
             .finish();
         Self { directory, log, _guard: tracing::subscriber::set_default(subscriber) }
     }

@@ -53,7 +53,9 @@ impl<K> Raw<K> {
 fn ours(mut status: Value) -> Value {
     if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
         conditions.retain(|condition| {
-            condition["type"].as_str().is_some_and(|type_| conditions::TYPES.contains(&type_))
+            condition["type"].as_str().is_some_and(|type_| {
+                conditions::TYPES.contains(&type_) || type_ == conditions::LISTENER_REACHABLE
+            })
         });
     }
     status

@@ -18,7 +18,7 @@ use super::watch::{Scope, watch};
 use super::{Kubernetes, NAME, leader, services};
 use crate::plan::Change;
 use crate::resources::{Webhook, WebhookApp};
-use crate::source::Brain;
+use crate::source::{Brain, Counting};
 
 /// A source at work. Dropping it ends it at once, without giving the lease back.
 pub struct Running {
@@ -55,7 +55,12 @@ impl Running {
 }
 
 /// Starts the watches and the competition for the lease.
-pub fn start(kubernetes: &Kubernetes, brain: &Arc<Brain>, stop: Receiver<bool>) -> Running {
+pub fn start(
+    kubernetes: &Kubernetes,
+    brain: &Arc<Brain>,
+    counting: Counting,
+    stop: Receiver<bool>,
+) -> Running {
     let client = &kubernetes.client;
     let (mut watching, mut competing) = (JoinSet::new(), JoinSet::new());
     let (synced_sender, synced) = watch::channel(false);
@@ -68,7 +73,7 @@ pub fn start(kubernetes: &Kubernetes, brain: &Arc<Brain>, stop: Receiver<bool>) 
     let (leading_sender, leading) = watch::channel(false);
     let identity = kubernetes.identity.clone();
     let lease = Lease::new(client.clone(), &kubernetes.namespace, NAME, identity);
-    let statuses = Statuses::new(client.clone(), Arc::clone(brain));
+    let statuses = Statuses::new(client.clone(), Arc::clone(brain), counting, &kubernetes.pod);
     competing.spawn(leader::lead(lease, statuses, leading_sender, synced.clone(), stop));
     Running { synced, leading, watching, competing }
 }

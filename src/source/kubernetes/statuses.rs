@@ -11,17 +11,19 @@ use futures_util::{FutureExt, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
+use kube::core::object::HasStatus;
 use kube::{Api, Client, Resource};
 use serde::Serialize;
-use tokio::select;
 use tokio::time::{Instant, sleep};
+use tokio::{join, select};
 
 use super::backoff::{Outage, delay};
 use super::call::{CallError, call};
+use super::events::{self, Events};
 use super::raw::Raw;
-use crate::plan::{Key, Kind, ObjectRef};
+use crate::plan::{Event, Key, Kind, ObjectRef, Observed, Planner};
 use crate::resources::{FIELD_MANAGER, Webhook, WebhookApp};
-use crate::source::Brain;
+use crate::source::{Brain, Counting};
 
 /// How many statuses are written at once.
 const CONCURRENCY: usize = 8;
@@ -29,16 +31,19 @@ const CONCURRENCY: usize = 8;
 /// The longest wait before a status that could not be written is tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Writes statuses.
+/// Writes statuses, and the events that follow from them.
 pub struct Statuses {
     client: Client,
     brain: Arc<Brain>,
+    counting: Counting,
+    events: Events,
 }
 
 impl Statuses {
-    /// Writes what `brain` decides.
-    pub fn new(client: Client, brain: Arc<Brain>) -> Self {
-        Self { client, brain }
+    /// Writes what `brain` decides, and what is counted; `pod` is who events are from.
+    pub fn new(client: Client, brain: Arc<Brain>, counting: Counting, pod: &str) -> Self {
+        let events = Events::new(client.clone(), pod);
+        Self { client, brain, counting, events }
     }
 
     /// Looks through all objects, then writes what becomes pending, for ever.
@@ -47,22 +52,14 @@ impl Statuses {
     pub async fn write(&self) {
         let objects: Vec<_> = self.brain.planner().objects().collect();
         self.brain.pending().add(objects, []);
-        Board::new(self).run().await;
+        join!(Board::new(self).run(), self.counting.follow(&self.brain), self.events.publish());
     }
 
     /// Writes one status, if it differs; says whether it did. An object that is gone has none.
     async fn write_one(&self, object: &ObjectRef) -> Result<bool, CallError> {
-        let now = Timestamp::now();
-        let ObjectRef { kind, key } = object;
-        let written = match kind {
-            Kind::WebhookApp => {
-                let status = self.brain.planner().app_status(key, now);
-                self.patch::<WebhookApp>(key, status).await
-            }
-            Kind::Webhook => {
-                let status = self.brain.planner().webhook_status(key, now);
-                self.patch::<Webhook>(key, status).await
-            }
+        let written = match object.kind {
+            Kind::WebhookApp => self.write_due::<WebhookApp>(object).await,
+            Kind::Webhook => self.write_due::<Webhook>(object).await,
         };
         match written {
             Err(error) if error.code() == Some(404) => Ok(false),
@@ -70,11 +67,23 @@ impl Statuses {
         }
     }
 
-    async fn patch<K>(&self, key: &Key, status: Option<impl Serialize>) -> Result<bool, CallError>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug,
-    {
-        let Some(status) = status else { return Ok(false) };
+    async fn write_due<K: Written>(&self, object: &ObjectRef) -> Result<bool, CallError> {
+        let now = Timestamp::now();
+        let due = K::due(&self.brain.planner(), &object.key, now);
+        let Some(Due { status, observed, events }) = due else { return Ok(false) };
+        let uid = self.patch::<K>(&object.key, &status).await?;
+        self.brain.planner().was_told(object, &observed);
+        let regarding = events::regarding::<K>(&object.key, uid);
+        events.into_iter().for_each(|event| self.events.tell(&regarding, event));
+        Ok(true)
+    }
+
+    /// Writes a status; says the UID of its object.
+    async fn patch<K: Written>(
+        &self,
+        key: &Key,
+        status: &K::Status,
+    ) -> Result<Option<String>, CallError> {
         let body = serde_json::json!({
             "apiVersion": K::api_version(&()),
             "kind": K::kind(&()),
@@ -95,7 +104,42 @@ impl Statuses {
             }
             written => written,
         };
-        written.map(|_| true)
+        written.map(|mut object| object.take_metadata().uid)
+    }
+}
+
+/// A kind whose status is written.
+trait Written:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + HasStatus<Status: Serialize>
+    + Clone
+    + Debug
+{
+    /// The status that is to be written.
+    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<Due<Self::Status>>;
+}
+
+/// A status that is to be written, and what follows from that.
+struct Due<S> {
+    status: S,
+    observed: Observed,
+    events: Vec<Event>,
+}
+
+impl Written for WebhookApp {
+    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<Due<Self::Status>> {
+        let status = planner.app_status(key, now)?;
+        let (observed, events) = (Observed::of_app(&status), planner.app_events(key, &status));
+        Some(Due { status, observed, events })
+    }
+}
+
+impl Written for Webhook {
+    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<Due<Self::Status>> {
+        let status = planner.webhook_status(key, now)?;
+        let (observed, events) =
+            (Observed::of_webhook(&status), planner.webhook_events(key, &status));
+        Some(Due { status, observed, events })
     }
 }
 

@@ -1,0 +1,125 @@
+//! What people are told when a status changes: the Events of a Webhook and of a WebhookApp.
+//!
+//! Each follows from the status that an object had and the one that it gets, so that nothing is told
+//! again by a replica that starts or takes the lease over.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::counted::{Counted, Died};
+use super::{Key, Observed};
+use crate::resources::conditions::{LISTENER_REACHABLE, READY, STALLED};
+use crate::resources::{WebhookAppStatus, WebhookStatus};
+
+/// Something that people want to know of an object. Neither a secret nor a URL is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Whether somebody should have a look.
+    pub severity: Severity,
+    /// A CamelCase word for programs.
+    pub reason: Box<str>,
+    /// One sentence.
+    pub note: String,
+}
+
+/// How an event is meant; Kubernetes has these two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// All is as it should be.
+    Normal,
+    /// Something is not.
+    Warning,
+}
+
+/// The reason of the event that tells of deliveries that died.
+pub const DEAD_LETTERS: &str = "DeadLetters";
+
+impl Event {
+    fn new(severity: Severity, reason: &str, note: impl Into<String>) -> Self {
+        Self { severity, reason: reason.into(), note: note.into() }
+    }
+
+    fn normal(reason: &str, note: impl Into<String>) -> Self {
+        Self::new(Severity::Normal, reason, note)
+    }
+
+    fn warning(reason: &str, note: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, reason, note)
+    }
+}
+
+/// What is told of an app whose status changes.
+pub fn of_app(before: &Observed, after: &WebhookAppStatus) -> Vec<Event> {
+    let ready = of_readiness(before, &after.conditions);
+    let listener = of_listener(before, &after.conditions);
+    ready.into_iter().chain(listener).collect()
+}
+
+/// What is told of a webhook whose status changes; `died` is what is known of deliveries that died.
+pub fn of_webhook(key: &Key, before: &Observed, after: &WebhookStatus, died: &Died) -> Vec<Event> {
+    let (counted_before, counted) = (before.counted(), Counted::of(after));
+    let ready = of_readiness(before, &after.conditions);
+    let first = of_first_delivery(&counted_before, &counted);
+    let dead = of_dead_letters(key, &counted_before, &counted, died);
+    ready.into_iter().chain(first).chain(dead).collect()
+}
+
+/// Ready, or why not. That something is being found out is over in a moment, and nothing to tell.
+fn of_readiness(before: &Observed, conditions: &[Condition]) -> Option<Event> {
+    let ready = find(conditions, READY)?;
+    if before.says(ready) {
+        return None;
+    }
+    let is_stalled = find(conditions, STALLED).is_some_and(is_true);
+    match &*ready.reason {
+        _ if is_true(ready) => Some(Event::normal("Ready", &*ready.message)),
+        reason if is_stalled => Some(Event::warning(reason, &*ready.message)),
+        "Suspended" => Some(Event::normal("Suspended", &*ready.message)),
+        _ => None,
+    }
+}
+
+/// A listener that has ceased to answer, or answers again.
+fn of_listener(before: &Observed, conditions: &[Condition]) -> Option<Event> {
+    let found = find(conditions, LISTENER_REACHABLE)?;
+    match (before.listener_status(), &*found.status) {
+        (Some("False"), "True") => Some(Event::normal("ListenerReachable", &*found.message)),
+        (before, "False") if before != Some("False") => {
+            Some(Event::warning("ListenerUnreachable", &*found.message))
+        }
+        _ => None,
+    }
+}
+
+fn of_first_delivery(before: &Counted, after: &Counted) -> Option<Event> {
+    let is_first = before.last_delivery().is_none() && after.last_delivery().is_some();
+    is_first.then(|| Event::normal("FirstDelivery", "the listener has taken its first event"))
+}
+
+fn of_dead_letters(key: &Key, before: &Counted, after: &Counted, died: &Died) -> Option<Event> {
+    let count = after.dead() - before.dead();
+    if count <= 0 {
+        return None;
+    }
+    let deliveries = if count == 1 { "delivery" } else { "deliveries" };
+    let since = died.since.map(|since| format!(" since {since}")).unwrap_or_default();
+    let why =
+        died.why.as_deref().map(|why| format!(", the last because {why}")).unwrap_or_default();
+    let Key { namespace, name } = key;
+    Some(Event::warning(
+        DEAD_LETTERS,
+        format!(
+            "{count} {deliveries} died{since}{why}; see kubectl webhook deliveries list -n {namespace} --webhook {name} --state dead"
+        ),
+    ))
+}
+
+fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+fn is_true(condition: &Condition) -> bool {
+    condition.status == "True"
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+
+use super::*;
+use crate::moment::Moment;
+use crate::resources::DeliveryCounts;
+use crate::resources::conditions::Verdict;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn ready() -> Verdict {
+    Verdict::Ready { message: "it works".into() }
+}
+
+fn stalled(reason: &'static str) -> Verdict {
+    Verdict::stalled(reason, format!("it is {reason}"))
+}
+
+fn progressing() -> Verdict {
+    Verdict::Reconciling { message: "it is looked up".into() }
+}
+
+fn webhook(verdict: &Verdict) -> WebhookStatus {
+    WebhookStatus { conditions: verdict.conditions(1, [NOW; 3]), ..WebhookStatus::default() }
+}
+
+fn counted(dead: i64, last: Option<i64>) -> WebhookStatus {
+    WebhookStatus {
+        deliveries: Some(DeliveryCounts { dead, ..DeliveryCounts::default() }),
+        last_delivery: last.map(|second| Time(Timestamp::from_second(second).unwrap())),
+        ..webhook(&ready())
+    }
+}
+
+fn app(reachable: Option<&str>) -> WebhookAppStatus {
+    let mut conditions = ready().conditions(1, [NOW; 3]);
+    conditions.extend(reachable.map(|status| Condition {
+        type_: LISTENER_REACHABLE.into(),
+        status: status.into(),
+        reason: "Whatever".into(),
+        message: format!("reachable: {status}"),
+        observed_generation: Some(1),
+        last_transition_time: Time(NOW),
+    }));
+    WebhookAppStatus { conditions, ..WebhookAppStatus::default() }
+}
+
+fn told(before: Option<&WebhookStatus>, after: &WebhookStatus, died: &Died) -> Vec<Event> {
+    let before = before.map(Observed::of_webhook).unwrap_or_default();
+    of_webhook(&Key::new("team-a", "payments"), &before, after, died)
+}
+
+#[test]
+fn what_becomes_of_an_object_is_told_when_it_changes_and_only_then() {
+    let is_ready = || Some(Event::normal("Ready", "it works"));
+    let is = |reason: &str| Some(Event::warning(reason, format!("it is {reason}")));
+    let suspended = || Some(Event::normal("Suspended", Verdict::Suspended.message()));
+    for (before, after, event) in [
+        (None, ready(), is_ready()),
+        (None, progressing(), None),
+        (None, stalled("AppNotFound"), is("AppNotFound")),
+        (Some(progressing()), ready(), is_ready()),
+        (Some(ready()), ready(), None),
+        (Some(ready()), Verdict::Ready { message: "it works otherwise".into() }, None),
+        (Some(ready()), progressing(), None),
+        (Some(ready()), Verdict::Suspended, suspended()),
+        (Some(Verdict::Suspended), Verdict::Suspended, None),
+        (Some(ready()), stalled("SecretNotFound"), is("SecretNotFound")),
+        (Some(stalled("SecretNotFound")), stalled("SecretNotFound"), None),
+        (Some(stalled("SecretNotFound")), stalled("SecretEmpty"), is("SecretEmpty")),
+        (Some(stalled("SecretEmpty")), ready(), is_ready()),
+    ] {
+        let before = before.as_ref().map(webhook);
+        let events = told(before.as_ref(), &webhook(&after), &Died::default());
+        assert_eq!(events, Vec::from_iter(event), "{before:?}, then {after:?}");
+    }
+}
+
+#[test]
+fn a_listener_is_told_of_when_it_ceases_to_answer_and_when_it_answers_again() {
+    let down = || Some(Event::warning("ListenerUnreachable", "reachable: False"));
+    let back = || Some(Event::normal("ListenerReachable", "reachable: True"));
+    for (before, after, event) in [
+        (None, Some("True"), None),
+        (None, Some("False"), down()),
+        (Some("True"), Some("False"), down()),
+        (Some("False"), Some("False"), None),
+        (Some("False"), Some("True"), back()),
+        (Some("True"), Some("True"), None),
+        (Some("False"), None, None),
+    ] {
+        let events = of_app(&Observed::of_app(&app(before)), &app(after));
+        assert_eq!(events, Vec::from_iter(event), "{before:?}, then {after:?}");
+    }
+    let created = of_app(&Observed::default(), &app(None));
+    assert_eq!(created, [Event::normal("Ready", "it works")]);
+}
+
+#[test]
+fn the_first_delivery_is_told_of_once() {
+    let first = Event::normal("FirstDelivery", "the listener has taken its first event");
+    for (before, after, event) in [
+        (webhook(&ready()), counted(0, Some(7)), Some(first)),
+        (counted(0, Some(7)), counted(0, Some(9)), None),
+        (webhook(&ready()), counted(0, None), None),
+    ] {
+        let events = told(Some(&before), &after, &Died::default());
+        assert_eq!(events, Vec::from_iter(event), "{before:?}, then {after:?}");
+    }
+}
+
+#[test]
+fn deliveries_that_died_are_told_of_with_what_is_known_of_them() {
+    const SEE: &str =
+        "see kubectl webhook deliveries list -n team-a --webhook payments --state dead";
+    let nothing = Died::default();
+    let because = Died {
+        since: Some(Moment(1_795_536_000_123)),
+        why: Some("the listener answered 410 Gone".into()),
+    };
+    for (before, after, died, note) in [
+        (0, 1, &nothing, "1 delivery died; "),
+        (
+            2,
+            5,
+            &because,
+            "3 deliveries died since 2026-11-24T16:00:00.123Z, the last because the listener answered 410 Gone; ",
+        ),
+    ] {
+        let events = told(Some(&counted(before, None)), &counted(after, None), died);
+        assert_eq!(events, [Event::warning(DEAD_LETTERS, format!("{note}{SEE}"))]);
+    }
+    for (before, after) in [(5, 5), (5, 0)] {
+        let events = told(Some(&counted(before, None)), &counted(after, None), &because);
+        assert_eq!(events, [], "{before}, then {after}");
+    }
+}

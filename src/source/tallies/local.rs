@@ -1,0 +1,108 @@
+//! What this process alone has counted.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::Tallies;
+use crate::plan::{Counted, Key};
+use crate::resources::{DeliveryCounts, DeliveryMode};
+use crate::routes::{Id, Table};
+use crate::store::{Detail, Filter, Reason, State, Store, StoreError, Tally};
+
+/// The queue of this process, and what its listeners took while the sender waited.
+pub struct LocalTallies {
+    store: Arc<dyn Store>,
+    routes: Arc<Table>,
+}
+
+impl LocalTallies {
+    /// Counts what is in a store, and what is remembered beside the routes.
+    pub fn new(store: Arc<dyn Store>, routes: Arc<Table>) -> Self {
+        Self { store, routes }
+    }
+
+    async fn queued(&self) -> Result<HashMap<Id, Counted>, StoreError> {
+        let tallies = self.store.tallies().await?;
+        let of = |(webhook, tally): (Arc<_>, Tally)| (id_of(&webhook), counted(tally));
+        Ok(tallies.into_iter().map(of).collect())
+    }
+
+    /// Of a webhook without a queue it is remembered when its listener last took an event, and no more.
+    fn add_unqueued(&self, counted: &mut HashMap<Id, Counted>) {
+        let Some(meters) = self.routes.meters() else { return };
+        let find = |id| self.routes.get(id).map(|route| (id, route.binding.delivery.mode));
+        for ((id, mode), counts) in meters.webhooks.known(find) {
+            if mode == DeliveryMode::Sync {
+                counted.entry(id).or_default().took(counts.last_success());
+            }
+        }
+    }
+
+    async fn why_dead(&self, webhook: &Key) -> Result<Option<Box<str>>, StoreError> {
+        let filter = Filter {
+            namespace: Some(webhook.namespace.to_string()),
+            webhook: Some(webhook.name.to_string()),
+            state: Some(State::Dead),
+            ..Filter::default()
+        };
+        let latest = self.store.list(filter, None, 1).await?;
+        let Some(summary) = latest.into_iter().next() else { return Ok(None) };
+        Ok(self.store.show(summary.id).await?.map(|detail| why(&detail).into()))
+    }
+}
+
+impl fmt::Debug for LocalTallies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalTallies").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl Tallies for LocalTallies {
+    fn count(&self) -> BoxFuture<'_, Result<HashMap<Id, Counted>, String>> {
+        async {
+            let mut counted = self.queued().await.map_err(|error| error.to_string())?;
+            self.add_unqueued(&mut counted);
+            Ok(counted)
+        }
+        .boxed()
+    }
+
+    fn last_death<'a>(&'a self, webhook: &'a Key) -> BoxFuture<'a, Option<Box<str>>> {
+        async move {
+            self.why_dead(webhook).await.unwrap_or_else(|error| {
+                tracing::debug!(%webhook, %error, "it is not known why a delivery died");
+                None
+            })
+        }
+        .boxed()
+    }
+}
+
+fn id_of(webhook: &crate::store::StoredWebhook) -> Id {
+    Id { app: webhook.app, webhook: webhook.uuid }
+}
+
+fn counted(tally: Tally) -> Counted {
+    let Tally { succeeded, dead, pending, last } = tally;
+    let [succeeded, dead, pending] =
+        [succeeded, dead, pending].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+    Counted::new(Some(DeliveryCounts { succeeded, dead, pending }), last)
+}
+
+/// Why a delivery died, in words that follow on "because".
+fn why(detail: &Detail) -> String {
+    let last = detail.attempts.last().and_then(|attempt| attempt.error.as_deref());
+    let last = last.unwrap_or("it was never attempted");
+    match detail.summary.reason {
+        Some(Reason::AppDeleted) => "its app was deleted".into(),
+        Some(Reason::TooOld) => format!("it became too old: {last}"),
+        Some(Reason::AttemptsUsedUp) => {
+            format!("{last}, in the last of {} attempts", detail.summary.attempts)
+        }
+        Some(Reason::Rejected) | None => last.into(),
+    }
+}

@@ -1,0 +1,163 @@
+use std::sync::Mutex;
+
+use futures_util::FutureExt;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::json;
+
+use super::*;
+use crate::plan::decide::ListenerPolicy;
+use crate::plan::identity::IdentityKey;
+use crate::plan::{AppInput, Change, Settings, WebhookInput};
+use crate::resources::DeliveryCounts;
+use crate::routes::Table;
+
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// What is counted, as the test says; `None`: it cannot be.
+#[derive(Default)]
+struct Said(Mutex<Option<HashMap<Id, Counted>>>);
+
+impl Said {
+    fn say(&self, ids: &[Id], pending: i64) {
+        let deliveries = DeliveryCounts { pending, ..DeliveryCounts::default() };
+        let counted = Counted::new(Some(deliveries), None);
+        *self.0.lock().unwrap() = Some(ids.iter().map(|id| (*id, counted)).collect());
+    }
+}
+
+impl Tallies for Said {
+    fn count(&self) -> BoxFuture<'_, Result<HashMap<Id, Counted>, String>> {
+        let said = self.0.lock().unwrap().clone();
+        async { said.ok_or_else(|| "a replica does not answer".into()) }.boxed()
+    }
+
+    fn last_death<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Option<Box<str>>> {
+        async { None }.boxed()
+    }
+}
+
+/// A brain with an app and webhooks.
+fn brain(webhooks: usize) -> Arc<Brain> {
+    let settings = Settings {
+        external_url: "https://hooks.example.com".into(),
+        listeners: ListenerPolicy { allow_url: true, ..ListenerPolicy::default() },
+        identity: IdentityKey::new(&[7; 32]).unwrap(),
+        key_sets: Arc::default(),
+    };
+    let brain = Arc::new(Brain::new(settings, Arc::new(Table::default())));
+    let object = |kind: &str, name: String, spec: serde_json::Value| {
+        json!({
+            "apiVersion": "lenra.io/v1alpha1", "kind": kind,
+            "metadata": {"namespace": "team-a", "name": name}, "spec": spec,
+        })
+    };
+    let listener = json!({"listener": {"url": "http://192.0.2.1/"}});
+    let app = serde_json::from_value(object("WebhookApp", "shop".into(), listener)).unwrap();
+    brain.apply([Change::App(AppInput::of(&app))]);
+    brain.apply((0..webhooks).map(|n| {
+        let spec = json!({"app": "shop", "action": "run"});
+        let webhook = object("Webhook", format!("webhook-{n}"), spec);
+        Change::Webhook(WebhookInput::of(&serde_json::from_value(webhook).unwrap()))
+    }));
+    brain.pending().take_all();
+    brain
+}
+
+fn ids(brain: &Brain) -> Vec<Id> {
+    brain.planner().routes().map(|(id, _)| id).collect()
+}
+
+/// Who counts, at work.
+fn follow(brain: &Arc<Brain>) -> Arc<Said> {
+    let said = Arc::new(Said::default());
+    let counting = Counting { tallies: said.clone(), interval: INTERVAL };
+    let brain = brain.clone();
+    tokio::spawn(async move { counting.follow(&brain).await });
+    said
+}
+
+/// Lets this much time pass; says how many statuses became due.
+async fn due_within(brain: &Brain, time: Duration) -> usize {
+    tokio::time::sleep(time).await;
+    let due = brain.pending().take_all();
+    let mut planner = brain.planner();
+    for object in &due {
+        let status =
+            planner.webhook_status(&object.key, Timestamp::UNIX_EPOCH).expect("it differs");
+        planner.observe(object, crate::plan::Observed::of_webhook(&status));
+    }
+    due.len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn numbers_are_told_once_an_interval_and_only_where_they_changed() {
+    let brain = brain(3);
+    let ids = ids(&brain);
+    let said = follow(&brain);
+    said.say(&ids[..2], 1);
+    assert_eq!(due_within(&brain, Duration::from_secs(1)).await, 2);
+    assert_eq!(due_within(&brain, 2 * INTERVAL).await, 0, "nothing changed");
+    said.say(&ids, 2);
+    assert_eq!(due_within(&brain, INTERVAL).await, 3);
+    for pending in 3..6 {
+        said.say(&ids, pending);
+        assert_eq!(due_within(&brain, INTERVAL / 2).await, 0);
+        assert_eq!(due_within(&brain, INTERVAL / 2).await, 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_numbers_are_told_slowly_and_each_is() {
+    let brain = brain(10_000);
+    let ids = ids(&brain);
+    let said = follow(&brain);
+    said.say(&ids, 1);
+    let mut told = 0;
+    for _ in 0..200 {
+        let due = due_within(&brain, Duration::from_secs(1)).await;
+        assert!(due <= 51, "{due} in a second");
+        told += due;
+    }
+    assert!(told > 9_900, "{told}");
+    assert_eq!(told + due_within(&brain, INTERVAL).await, ids.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_counted_stays_and_what_is_not_there_any_more_is_not_counted() {
+    let brain = brain(1);
+    let ids = ids(&brain);
+    let said = follow(&brain);
+    let key = Key::new("team-a", "webhook-0");
+    said.say(&ids, 4);
+    assert_eq!(due_within(&brain, INTERVAL).await, 1);
+    *said.0.lock().unwrap() = None;
+    assert_eq!(due_within(&brain, 3 * INTERVAL).await, 0);
+    let counted = || brain.planner().webhook(&key).unwrap().input.meta.observed.counted();
+    assert_eq!(counted().deliveries.unwrap().pending, 4);
+    said.say(&[], 0);
+    assert_eq!(due_within(&brain, INTERVAL).await, 1);
+    assert_eq!(counted().deliveries, Some(DeliveryCounts::default()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_begins_to_write_keeps_the_numbers_that_are_there_until_it_has_counted() {
+    let brain = brain(1);
+    let key = Key::new("team-a", "webhook-0");
+    let deliveries = DeliveryCounts { succeeded: 7, dead: 1, pending: 0 };
+    let counted = Counted::new(Some(deliveries), Some(Moment(5_000)));
+    // Of an earlier time of writing, and never written.
+    let died = Died::default();
+    brain.count(&key, Count { counted: Counted::default(), died: died.clone() });
+    brain.planner().forget_counts();
+    let object = crate::plan::ObjectRef { kind: crate::plan::Kind::Webhook, key: key.clone() };
+    brain.count(&key, Count { counted, died });
+    let status = brain.planner().webhook_status(&key, Timestamp::UNIX_EPOCH).unwrap();
+    brain.planner().observe(&object, crate::plan::Observed::of_webhook(&status));
+    brain.apply([Change::AppGone(Key::new("team-a", "shop"))]);
+    let status = brain.planner().webhook_status(&key, Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(status.conditions[0].reason, "AppNotFound");
+    assert_eq!(
+        (status.deliveries, status.last_delivery),
+        (Some(deliveries), counted.last_delivery())
+    );
+}
