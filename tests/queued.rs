@@ -22,9 +22,14 @@ struct Setting {
 
 /// A webhook with this in its spec.
 fn setting(webhook: &str) -> Setting {
+    setting_with(webhook, &[])
+}
+
+/// The same, of an operator with these flags.
+fn setting_with(webhook: &str, flags: &[&str]) -> Setting {
     let (folders, listener) = (Folders::new(), Listener::start());
     folders.write("shop.yaml", &queued_manifest(&listener.url, "", webhook));
-    let operator = Operator::standalone(&folders, &[]);
+    let operator = Operator::standalone(&folders, flags);
     Setting { folders, operator, listener }
 }
 
@@ -289,4 +294,50 @@ fn an_app_says_that_its_listener_does_not_answer_and_that_it_does_again() {
     for id in ids {
         setting.await_state(&id, "succeeded");
     }
+}
+
+/// Numbers in statuses are refreshed at once.
+const AT_ONCE: [&str; 2] = ["--status-interval", "200ms"];
+
+impl Setting {
+    /// Waits until the webhook's status has these lines.
+    fn await_numbers(&self, lines: &[&str]) -> String {
+        self.folders.await_status("webhook", "team-a/payments", |yaml| {
+            lines.iter().all(|line| yaml.lines().any(|said| said.trim().starts_with(line)))
+        })
+    }
+}
+
+#[test]
+fn a_status_says_what_became_of_events_and_the_log_tells_each_news_once() {
+    let mut setting = setting_with(&queued("", ""), &AT_ONCE);
+    setting.listener.behave(Behaviour::Answer("410 Gone"));
+    setting.store("{}");
+    let before = setting.await_numbers(&["dead: 1", "succeeded: 0", "pending: 0"]);
+    assert!(!before.contains("lastDelivery"), "{before}");
+    let died = setting.operator.await_log(&["DeadLetters", "1 delivery died"]);
+    assert!(
+        died.contains("the last because the listener answered 410 Gone; see kubectl"),
+        "{died}"
+    );
+    setting.listener.behave(OK);
+    setting.store("{}");
+    setting.await_numbers(&["dead: 1", "succeeded: 1", "lastDelivery: "]);
+    setting.operator.await_log(&["FirstDelivery"]);
+
+    setting.operator.terminate();
+    setting.operator.wait();
+    setting.operator = Operator::standalone(&setting.folders, &AT_ONCE);
+    setting.store("{}");
+    setting.await_numbers(&["dead: 1", "succeeded: 2"]);
+    let told = setting.operator.log();
+    assert!(!told.iter().any(|line| line.contains("webhook_operator::events")), "{told:#?}");
+}
+
+#[test]
+fn of_a_webhook_in_sync_mode_the_status_says_when_its_listener_last_took_an_event() {
+    let setting = setting_with(&queued("mode: Sync", ""), &AT_ONCE);
+    assert_eq!(setting.send(&[], "{}").status, 200);
+    let said = setting.await_numbers(&["lastDelivery: "]);
+    assert!(!said.contains("deliveries:"), "{said}");
 }
