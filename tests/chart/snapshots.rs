@@ -168,18 +168,38 @@ fn the_chart_has_the_crds_of_the_program_and_keeps_them() {
 }
 
 #[test]
-fn every_alert_has_what_a_rule_needs() {
-    let rule = object(&rendering("everything"), "PrometheusRule");
+fn every_alert_has_what_a_rule_needs_and_looks_at_its_own_release() {
+    let rendered = rendering("everything");
+    let rule = object(&rendered, "PrometheusRule");
     assert_eq!(rule["apiVersion"], "monitoring.coreos.com/v1");
-    let rules = rule.pointer("/spec/groups/0/rules").and_then(Value::as_array).expect("rules");
-    assert_eq!(rules.len(), 3);
+    let groups = rule.pointer("/spec/groups").and_then(Value::as_array).expect("groups");
+    let rules: Vec<_> =
+        groups.iter().filter_map(|group| group["rules"].as_array()).flatten().collect();
+    assert!(!rules.is_empty());
     for rule in rules {
-        for field in ["/alert", "/expr", "/labels/severity", "/annotations/summary"] {
+        let annotations =
+            ["summary", "description", "runbook_url"].map(|name| format!("/annotations/{name}"));
+        let fields = ["/alert", "/expr", "/labels/severity"].into_iter();
+        for field in fields.chain(annotations.iter().map(String::as_str)) {
             assert!(rule.pointer(field).is_some_and(Value::is_string), "{field} of {rule}");
         }
         let expression = rule["expr"].as_str().unwrap_or_default();
-        assert!(expression.contains(r#"{namespace="webhook-operator", "#), "{expression}");
+        let own = [r#"{namespace="webhook-operator", "#, r#"{job="hooks""#];
+        let selectors = expression.matches('{').count();
+        let own = own.iter().map(|own| expression.matches(own).count()).sum::<usize>();
+        assert_eq!(own, selectors, "{expression}");
     }
+}
+
+#[test]
+fn the_service_monitor_gives_series_the_job_that_alerts_look_for_and_leaves_them_their_namespace() {
+    let flags = ["--set", "metrics.serviceMonitor.enabled=true,prometheusRule.enabled=true"];
+    let rendered = render(&flags);
+    let endpoint = object(&rendered, "ServiceMonitor")["spec"]["endpoints"][0].take();
+    assert_eq!(endpoint["honorLabels"], true);
+    let job = json!({"targetLabel": "job", "replacement": "webhook-operator/webhook-operator"});
+    assert_eq!(endpoint["relabelings"], json!([job]));
+    assert!(rendered.contains(r#"{job="webhook-operator/webhook-operator"}"#));
 }
 
 #[test]
@@ -205,9 +225,11 @@ fn the_dashboard_is_json_with_a_query_in_every_panel() {
     let text = dashboards["data"]["webhook-operator.json"].as_str().expect("a dashboard");
     let dashboard: Value = serde_json::from_str(text).expect("JSON");
     let panels = dashboard["panels"].as_array().expect("panels");
+    let panels: Vec<_> = panels.iter().filter(|panel| panel["type"] != "row").collect();
     assert!(!panels.is_empty());
     for panel in panels {
         let query = panel.pointer("/targets/0/expr").and_then(Value::as_str).unwrap_or_default();
-        assert!(query.contains("$namespace"), "{panel}");
+        let names_release = ["$job", "$operator_namespace"].iter().any(|name| query.contains(name));
+        assert!(names_release, "{panel}");
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::helm::{chart, object, project, render, try_render, try_render_release};
 
 /// A value, and what the refusal names.
-const WRONG: [(&str, &str); 40] = [
+const WRONG: [(&str, &str); 44] = [
     ("replicas=2", "'replicas' not allowed"),
     (r#"replicaCount="two""#, "/replicaCount"),
     ("replicaCount=-1", "/replicaCount"),
@@ -45,6 +45,10 @@ const WRONG: [(&str, &str); 40] = [
     (r#"podDisruptionBudget.maxUnavailable="one""#, "/podDisruptionBudget/maxUnavailable"),
     ("metrics.enabled=true", "'enabled' not allowed"),
     (r#"metrics.serviceMonitor.interval="often""#, "/metrics/serviceMonitor/interval"),
+    (r#"prometheusRule.runbookUrl="docs/runbook.md#a""#, "/prometheusRule/runbookUrl"),
+    (r#"prometheusRule.job="a \"b\"""#, "/prometheusRule/job"),
+    ("prometheusRule.thresholds.storeUsedRatio=95", "/prometheusRule/thresholds/storeUsedRatio"),
+    ("prometheusRule.thresholds.backlogAge=60", "'backlogAge' not allowed"),
     ("podAnnotations.a=1", "/podAnnotations/a"),
     ("tolerations={}", "/tolerations"),
     (r#"topologySpreadConstraints=[{"maxSkew":1}]"#, "/topologySpreadConstraints/0"),

@@ -79,3 +79,8 @@ app.kubernetes.io/component: admin
 {{- end -}}
 {{- toYaml $constraints -}}
 {{- end -}}
+
+{{/* The label `job` of what Prometheus has of this release: no other release has it. */}}
+{{- define "webhook-operator.job" -}}
+{{- default (printf "%s/%s" .Release.Namespace (include "webhook-operator.fullname" .)) .Values.prometheusRule.job -}}
+{{- end -}}
