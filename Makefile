@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: demo test crash e2e build release crds chart-docs check-generated cluster bench fuzz lint
+.PHONY: demo test alerts crash e2e build release crds chart-docs check-generated cluster bench fuzz lint
 
 target := $(or $(CARGO_TARGET_DIR),target)
 
@@ -8,6 +8,9 @@ demo: ## build, and show one webhook end to end
 
 test: cluster ## every test that needs no root, those against a real API server among them
 	cargo test --locked --workspace
+
+alerts: cluster build ## alerts, runbook, dashboard and /metrics, with Debian's promtool where there is none; needs Python
+	tests/alerts/check.py
 
 e2e: cluster build ## pods on a real node; as root, which it also needs to install Debian packages
 	tests/e2e/prerequisites.sh
