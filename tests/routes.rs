@@ -496,6 +496,24 @@ fn whether_a_listener_answers_is_told_in_its_app_s_status_and_leaves_it_ready() 
 }
 
 #[test]
+fn what_was_told_is_not_told_again_before_a_watch_has_shown_it() {
+    let (mut planner, now) = (planner(), NOW.parse().unwrap());
+    planner.apply(Change::App(app(0, 0, Some(1), None)));
+    let object = app_ref(0);
+    let tell = |planner: &Planner| {
+        let status = planner.app_status(&object.key, now).expect("it differs");
+        let events = planner.app_events(&object.key, &status);
+        (Observed::of_app(&status), events.into_iter().map(|e| e.reason).collect::<Vec<_>>())
+    };
+    let (written, told) = tell(&planner);
+    assert_eq!(told, ["Ready".into()]);
+    planner.was_told(&object, &written);
+    // It counts its webhooks now: something else to write.
+    planner.apply(Change::Webhook(webhook(0, 0, 0, None, false)));
+    assert_eq!(tell(&planner).1, []);
+}
+
+#[test]
 fn what_is_known_of_a_listener_stays_in_the_status_when_another_replica_begins_to_write() {
     let mut planner = planner();
     planner.apply(Change::App(app(0, 0, Some(1), None)));

@@ -107,6 +107,23 @@ async fn numbers_are_told_once_an_interval_and_only_where_they_changed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn numbers_stay_for_an_interval_though_there_is_less_to_tell_before_them() {
+    let brain = brain(3);
+    let ids = ids(&brain);
+    let said = follow(&brain);
+    said.say(&ids, 1);
+    assert_eq!(due_within(&brain, 2 * PACE - PACE / 2).await, 2);
+    assert_eq!(due_within(&brain, PACE).await, 1);
+    let last = Key::new("team-a", "webhook-2");
+    let id = brain.planner().routes().find(|(_, route)| route.name == last.name).unwrap().0;
+    let counted = said.0.lock().unwrap().as_mut().unwrap().insert(id, Counted::default());
+    assert!(counted.is_some());
+    // The next round has begun, and the webhook is the first of it.
+    assert_eq!(due_within(&brain, INTERVAL - 2 * PACE).await, 0);
+    assert_eq!(due_within(&brain, 2 * PACE).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_numbers_are_told_slowly_and_each_is() {
     let brain = brain(10_000);
     let ids = ids(&brain);
