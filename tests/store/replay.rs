@@ -100,6 +100,22 @@ async fn lists_are_latest_first_and_go_on_after_a_cursor() {
     assert!(ids.iter().all(|id| ids::moment(*id) == NOW));
 }
 
+/// Replicas make ids of one key within a millisecond: a page may end with that of another one.
+#[tokio::test]
+async fn a_list_goes_on_after_the_id_of_another_replica_with_the_same_key() {
+    let world = World::new();
+    let (first, second) = (world.accept("a").await, world.accept("a").await);
+    let neighbour = |tail: u64| ids::from_parts(ids::key(second), tail);
+    for (cursor, expected) in [
+        (neighbour(ids::tail(second) + 1), vec![second, first]),
+        (second, vec![first]),
+        (neighbour(ids::tail(second) - 1), vec![first]),
+    ] {
+        let found = world.store.list(Filter::default(), Some(cursor), 9).await.unwrap();
+        assert_eq!(found.iter().map(|line| line.id).collect::<Vec<_>>(), expected);
+    }
+}
+
 #[tokio::test]
 async fn lists_tell_states_apart() {
     let world = World::new();

@@ -220,18 +220,21 @@ fn select(
 ) -> rusqlite::Result<Vec<(i64, Line)>> {
     let mut conditions: Vec<&str> = which.into_iter().collect();
     let mut values = of.to_vec();
-    let mut bound = |condition, key: u64| {
+    let mut bound = |condition, bounds: &[u64]| {
         conditions.push(condition);
-        values.push(Value::Integer(i64::try_from(key).unwrap_or(i64::MAX)));
+        let bounds = bounds.iter().map(|bound| i64::try_from(*bound).unwrap_or(i64::MAX));
+        values.extend(bounds.map(Value::Integer));
     };
     if let Some(cursor) = cursor {
-        bound("d.key < ?", ids::key(cursor));
+        // It may be of another replica, which makes the same keys as this one with other tails.
+        let key = ids::key(cursor);
+        bound("d.key <= ? AND (d.key < ? OR d.tail < ?)", &[key, key, ids::tail(cursor)]);
     }
     if let Some(since) = filter.since {
-        bound("d.key >= ?", ids::first_key(since));
+        bound("d.key >= ?", &[ids::first_key(since)]);
     }
     if let Some(until) = filter.until {
-        bound("d.key < ?", ids::first_key(until));
+        bound("d.key < ?", &[ids::first_key(until)]);
     }
     match filter.state {
         Some(State::Pending) => conditions.push("d.state < 2"),
