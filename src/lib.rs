@@ -13,6 +13,7 @@ pub mod histogram;
 pub mod http;
 pub mod key_sets;
 pub mod moment;
+pub mod peers;
 pub mod plan;
 pub mod resources;
 pub mod retry;

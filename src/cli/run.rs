@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use http::HeaderValue;
 use ipnet::IpNet;
 
 use super::options::{Addresses, ServeArgs, addresses, base_url};
 use super::serve::{self, Parts, Running, control_runtime};
 use super::signals;
 use crate::app_api::Tokens;
+use crate::peers::{Name, Peers};
 use crate::plan::decide::ListenerPolicy;
 use crate::plan::{Reach, Settings};
 use crate::source::Brain;
@@ -29,6 +31,11 @@ pub struct RunArgs {
     /// The name of this replica in the Lease [default: the host's name]
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pod_name: Option<String>,
+    /// The replicas of this operator, this one among them or not: the admin ports of those that the names
+    /// resolve to, such as that of a headless Service. The delivery API shows what all of them have
+    /// [default: this one alone]
+    #[arg(long, env = "WEBHOOK_OPERATOR_PEERS", value_delimiter = ',', value_name = "HOST:PORT")]
+    peers: Vec<Name>,
     /// Namespaces to watch [default: all]
     #[arg(
         long,
@@ -99,6 +106,8 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
         app_api: args.app_api_addr,
         admin: args.admin_addr,
     };
+    let me = HeaderValue::try_from(kubernetes.identity()).context("--pod-name")?;
+    let peers = Arc::new(Peers::new(args.peers.clone(), me));
     let queue = args.serve.queue.open(&args.data_dir)?;
     let bound = serve::bind(ports, args.serve.threads())?;
     let ports = bound.addresses;
@@ -125,6 +134,7 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
         tokens,
         reviewer: Some(Arc::new(kubernetes.tokens())),
         access: Some(Arc::new(kubernetes.access())),
+        peers,
         app_api_url: app_api_url(&args, kubernetes.namespace(), ports.app_api),
         listener_addresses,
         synced: source.synced(),

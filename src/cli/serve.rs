@@ -28,6 +28,7 @@ use crate::delivery::{Caller, Connector};
 use crate::http::{Acceptor, Drain, Limits, Peer, Phase, phases};
 use crate::key_sets;
 use crate::moment::Moment;
+use crate::peers::Peers;
 use crate::plan::address::AddressPolicy;
 use crate::source::{AccessReviewer, Brain, TokenReviewer, WebhookStore};
 use crate::store::Store;
@@ -63,6 +64,8 @@ pub struct Parts {
     /// Who knows what callers of the delivery API may do, in a cluster; without it this machine alone may
     /// call.
     pub access: Option<Arc<dyn AccessReviewer>>,
+    /// The other replicas.
+    pub peers: Arc<Peers>,
     /// Where apps find the app API.
     pub app_api_url: String,
     /// Which addresses listeners may have.
@@ -202,7 +205,7 @@ impl Running {
         };
         let guard = parts.access.map_or(Guard::Loopback(bound.addresses.admin), Guard::Cluster);
         let admin = admin::router(Health { metrics, stopping: stop, store: parts.queue.health() })
-            .merge(deliveries::router(parts.queue, guard));
+            .merge(deliveries::router(parts.queue, guard, parts.peers));
         let (triggers, caller) = pipeline();
         tokio::spawn(caller.sweep());
         let app_api =

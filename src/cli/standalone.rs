@@ -14,6 +14,7 @@ use super::options::{Addresses, ServeArgs, addresses, base_url, key, time};
 use super::serve::{self, Parts, Running, control_runtime};
 use super::{output, signals};
 use crate::app_api::Tokens;
+use crate::peers::Peers;
 use crate::plan::decide::ListenerPolicy;
 use crate::plan::{Key, Kind, Reach, Settings};
 use crate::source::Brain;
@@ -187,6 +188,7 @@ impl Standalone {
             tokens,
             reviewer: None,
             access: None,
+            peers: Arc::new(Peers::none()),
             app_api_url,
             listener_addresses,
             synced: watch::channel(true).1,

@@ -102,6 +102,11 @@ impl Kubernetes {
         &self.namespace
     }
 
+    /// Who this process is among the replicas: the pod's name, `_`, and what no other process has.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
     /// The key of all derived UUIDs: read from its Secret, which is made when there is none.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use axum::Extension;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use webhook_operator::admin::deliveries::{Guard, router};
+use webhook_operator::peers::Peers;
 use webhook_operator::store::State;
 
 use crate::shelf::Shelf;
@@ -21,7 +22,8 @@ async fn serve() -> (Arc<Shelf>, String) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
     let peer: Option<IpAddr> = Some(address.ip());
-    let router = router(shelf.clone(), Guard::Loopback(address)).layer(Extension(peer));
+    let (guard, peers) = (Guard::Loopback(address), Arc::new(Peers::none()));
+    let router = router(shelf.clone(), guard, peers).layer(Extension(peer));
     tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
     (shelf, format!("http://{address}"))
 }

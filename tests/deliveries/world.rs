@@ -9,6 +9,7 @@ use http::{HeaderMap, Request};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use webhook_operator::admin::deliveries::{Guard, router};
+use webhook_operator::peers::Peers;
 use webhook_operator::source::AccessReviewer;
 
 use crate::shelf::Shelf;
@@ -67,7 +68,7 @@ impl World {
 
     fn guarded(guard: Guard) -> Self {
         let shelf = Shelf::empty();
-        Self { router: router(shelf.clone(), guard), shelf }
+        Self { router: router(shelf.clone(), guard, Arc::new(Peers::none())), shelf }
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -41,6 +41,12 @@ pub enum ApiError {
     /// There is no such delivery here, or none that the caller may know of; or no such path.
     #[error("Not Found.")]
     NotFound,
+    /// It is not where it was looked for, and these replicas were not reached.
+    #[error("this may be at a replica that does not answer: {}", .0.join(", "))]
+    ReplicaUnavailable(Vec<String>),
+    /// A replica that looked for others found itself.
+    #[error("a replica asks itself")]
+    AskedItself,
     /// The path does not take this method.
     #[error("the header Allow names the methods of this path")]
     MethodNotAllowed,
@@ -67,6 +73,8 @@ impl ApiError {
             Self::Body(BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::Body(BodyError::Broken) => (StatusCode::BAD_REQUEST, "invalid_body"),
             Self::NotFound => (StatusCode::NOT_FOUND, "error_404"),
+            Self::ReplicaUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "replica_unavailable"),
+            Self::AskedItself => (StatusCode::LOOP_DETECTED, "asked_itself"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::NotEnded => (StatusCode::CONFLICT, "not_ended"),
             Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "store_full"),

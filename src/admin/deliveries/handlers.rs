@@ -1,6 +1,7 @@
 //! What the delivery API does: list, show, replay.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
@@ -13,14 +14,20 @@ use uuid::Uuid;
 use super::Deliveries;
 use super::access::Caller;
 use super::error::ApiError;
+use super::merge;
+use super::others::Others;
 use super::query::{self, MAX_LIMIT, Page};
 use super::view::{Begun, Delivery, FullDelivery, List, Replayed};
 use crate::http::{json, read_body};
+use crate::moment::Moment;
 use crate::source::{Right, Verb};
-use crate::store::{Detail, Filter};
+use crate::store::{Detail, Filter, StoreError, Summary};
 
 /// The largest filter, in bytes.
 const MAX_BODY: usize = 16 * 1024;
+
+/// How long another replica may take for a replay by filter.
+const REPLAY_DEADLINE: Duration = Duration::from_secs(15 * 60);
 
 /// The id in a path.
 pub struct Id(Uuid);
@@ -43,28 +50,32 @@ impl FromRequestParts<Arc<Deliveries>> for Id {
 pub async fn list(
     State(api): State<Arc<Deliveries>>,
     caller: Caller,
+    others: Others,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let Page { filter, cursor, limit } =
         query::page(query.as_deref().unwrap_or_default(), (api.clock)())?;
     api.require(&caller, right(Verb::List, &filter)).await?;
     // One more tells whether there is a next page.
-    let mut found = api.store.list(filter, cursor, limit + 1).await?;
-    let is_last = found.len() <= limit;
-    found.truncate(limit);
-    let last = found.last().filter(|_| !is_last);
-    let cursor = last.map(|last| query::cursor(last.id));
-    let items = found.into_iter().map(Delivery::from).collect();
-    Ok(answer(StatusCode::OK, &List { items, cursor }))
+    let own = api.store.list(filter, cursor, limit + 1);
+    let (own, answers) = tokio::join!(own, others.answers());
+    let (mut pages, unavailable) = answers.read::<List>();
+    pages.push(List { items: items(own?), cursor: None, unavailable });
+    Ok(answer(StatusCode::OK, &merge::pages(pages, limit)))
+}
+
+fn items(found: Vec<Summary>) -> Vec<Delivery> {
+    found.into_iter().map(Delivery::from).collect()
 }
 
 /// `GET /api/deliveries/{id}`.
 pub async fn show(
     State(api): State<Arc<Deliveries>>,
     caller: Caller,
+    others: Others,
     Id(id): Id,
 ) -> Result<Response, ApiError> {
-    let detail = api.found(id).await?;
+    let Some(detail) = api.store.show(id).await? else { return others.who_has_it().await };
     if !api.allows(&caller, &right_on(Verb::Get, &detail)).await? {
         return Err(ApiError::NotFound);
     }
@@ -75,9 +86,10 @@ pub async fn show(
 pub async fn replay(
     State(api): State<Arc<Deliveries>>,
     caller: Caller,
+    others: Others,
     Id(id): Id,
 ) -> Result<Response, ApiError> {
-    let detail = api.found(id).await?;
+    let Some(detail) = api.store.show(id).await? else { return others.who_has_it().await };
     let right = right_on(Verb::Create, &detail);
     if !api.allows(&caller, &right).await? {
         // Who may not even see it does not learn that it is there.
@@ -100,27 +112,38 @@ pub async fn replay(
 pub async fn replay_all(
     State(api): State<Arc<Deliveries>>,
     caller: Caller,
+    others: Others,
     body: Body,
 ) -> Result<Response, ApiError> {
     let now = (api.clock)();
-    let filter = query::replay(&read_body(body, MAX_BODY).await?, now)?;
+    let body = read_body(body, MAX_BODY).await?;
+    let filter = query::replay(&body, now)?;
     api.require(&caller, right(Verb::Create, &filter)).await?;
-    let (mut replayed, mut cursor) = (0, None);
-    loop {
-        let step = api.store.replay_all(filter.clone(), cursor, MAX_LIMIT, now).await?;
-        replayed += step.count as u64;
-        cursor = step.cursor;
-        if cursor.is_none() {
-            break;
-        }
+    let others = others.with(body, REPLAY_DEADLINE);
+    let (own, answers) = tokio::join!(api.replay_own(&filter, now), others.answers());
+    let (replays, mut unavailable) = answers.read::<Replayed>();
+    let mut replayed = own?;
+    for other in replays {
+        replayed += other.replayed;
+        unavailable.extend(other.unavailable);
     }
-    tracing::info!(replayed, namespace = filter.namespace, webhook = filter.webhook, "replayed");
-    Ok(answer(StatusCode::OK, &Replayed { replayed }))
+    Ok(answer(StatusCode::OK, &Replayed { replayed, unavailable }))
 }
 
 impl Deliveries {
-    async fn found(&self, id: Uuid) -> Result<Detail, ApiError> {
-        self.store.show(id).await?.ok_or(ApiError::NotFound)
+    async fn replay_own(&self, filter: &Filter, now: Moment) -> Result<u64, StoreError> {
+        let (mut replayed, mut cursor) = (0, None);
+        loop {
+            let step = self.store.replay_all(filter.clone(), cursor, MAX_LIMIT, now).await?;
+            replayed += step.count as u64;
+            cursor = step.cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let Filter { namespace, webhook, .. } = filter;
+        tracing::info!(replayed, namespace, webhook, "replayed");
+        Ok(replayed)
     }
 }
 

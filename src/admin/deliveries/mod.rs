@@ -5,6 +5,8 @@ mod error;
 mod handlers;
 mod loopback;
 mod mask;
+mod merge;
+mod others;
 mod query;
 mod since;
 pub mod view;
@@ -17,11 +19,13 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::HeaderName;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use self::error::ApiError;
 pub use self::since::since;
 use crate::moment::Moment;
+use crate::peers::Peers;
 use crate::source::AccessReviewer;
 use crate::store::Store;
 
@@ -50,13 +54,15 @@ impl fmt::Debug for Guard {
 struct Deliveries {
     store: Arc<dyn Store>,
     guard: Guard,
+    peers: Arc<Peers>,
     clock: fn() -> Moment,
 }
 
-/// The routes under `/api`. Under [`Guard::Loopback`] a request needs its [`crate::http::Peer`] as an
+/// The routes under `/api`, for what this replica and its peers have. Under [`Guard::Loopback`] a request needs its [`crate::http::Peer`] as an
 /// extension; without one nobody may call.
-pub fn router(store: Arc<dyn Store>, guard: Guard) -> Router {
-    let deliveries = Deliveries { store, guard, clock: Moment::now };
+pub fn router(store: Arc<dyn Store>, guard: Guard, peers: Arc<Peers>) -> Router {
+    let between_replicas = from_fn_with_state(peers.clone(), others::between_replicas);
+    let deliveries = Deliveries { store, guard, peers, clock: Moment::now };
     let routes = Router::new()
         .route("/openapi.json", get(openapi))
         .route("/deliveries", get(handlers::list))
@@ -65,6 +71,7 @@ pub fn router(store: Arc<dyn Store>, guard: Guard) -> Router {
         .route("/deliveries/{id}/replay", post(handlers::replay))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(between_replicas)
         .with_state(Arc::new(deliveries));
     Router::new().nest("/api", routes)
 }

@@ -66,6 +66,9 @@ pub struct List {
     pub items: Vec<Delivery>,
     /// Where the next part begins; `None` when this is the last one.
     pub cursor: Option<String>,
+    /// The replicas that did not answer: what they have is not here.
+    #[serde(default)]
+    pub unavailable: Vec<String>,
 }
 
 /// A delivery in a list. Neither UUID of its webhook's URL is told: who knows both may trigger it.
@@ -172,10 +175,13 @@ pub struct Begun {
 }
 
 /// What a replay by filter did.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Replayed {
     /// How many deliveries began.
     pub replayed: u64,
+    /// The replicas that did not answer: how many began there is not known.
+    #[serde(default)]
+    pub unavailable: Vec<String>,
 }
 
 impl From<Summary> for Delivery {

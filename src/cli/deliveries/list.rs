@@ -93,7 +93,7 @@ pub async fn list(args: ListArgs) -> anyhow::Result<()> {
         eprintln!("No deliveries found.");
         return Ok(());
     }
-    let list = List { items, cursor: None };
+    let list = List { items, ..List::default() };
     args.output.print(&list, || as_table(&list.items, shows_namespace, Moment::now()))
 }
 

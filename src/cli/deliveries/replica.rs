@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::delivery::OPERATOR;
+use crate::peers::REPLICA;
 use crate::source::kubernetes::describe;
 
 /// How long a replica may take for an answer; for a replay by filter it is asked to do more.
@@ -117,6 +118,10 @@ impl Replica {
         body: Bytes,
     ) -> Result<Request<Bytes>, ReplicaError> {
         let mut request = Request::builder().method(method).uri(path).header(USER_AGENT, OPERATOR);
+        if let Way::Pod { .. } = self.way {
+            // The others are asked by ourselves.
+            request = request.header(REPLICA, HeaderValue::from_static("command-line"));
+        }
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }

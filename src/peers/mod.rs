@@ -1,0 +1,165 @@
+//! The other replicas: found by a name, and asked what this one is asked, by whoever asks it.
+//!
+//! What is asked has the caller's own credentials, so that each replica decides by itself what the caller
+//! may do: to be a peer gives no right. A peer is called over plain HTTP, at the addresses that
+//! the names resolve to and nowhere else; who can change what they resolve to gets to see tokens.
+
+mod call;
+mod name;
+mod roster;
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+
+use self::call::CallError;
+pub use self::call::{ANSWER_DEADLINE, Question};
+pub use self::name::{InvalidName, Name};
+use self::roster::Roster;
+
+/// In a request, which replica asks: it is answered for the replica that is asked alone, and nobody else is
+/// asked. In the answer to it, which replica answers.
+pub const REPLICA: HeaderName = HeaderName::from_static("webhook-operator-replica");
+
+/// How many peers are asked at once, by all callers together.
+const CONCURRENCY: usize = 64;
+
+/// The other replicas.
+#[derive(Debug)]
+pub struct Peers {
+    /// This process among all that ever were: `<name>_<something unique>`.
+    me: HeaderValue,
+    names: Vec<Name>,
+    found: name::Cache,
+    /// The address among those of the names that turned out to be this process.
+    own: OnceLock<SocketAddr>,
+    roster: Mutex<Roster>,
+    permits: Semaphore,
+}
+
+/// What the other replicas answered.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// One for each replica that answered.
+    pub given: Vec<Answer>,
+    /// The names of those that did not, or their addresses where no name is known.
+    pub unavailable: Vec<String>,
+}
+
+/// What a replica answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// What tells the replica from every other one.
+    identity: HeaderValue,
+    /// The name of the replica.
+    pub replica: String,
+    /// The status.
+    pub status: StatusCode,
+    /// The header `Location`.
+    pub location: Option<HeaderValue>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Peers {
+    /// Peers at whatever the names resolve to; this process may be among them. `me` tells it from
+    /// every other one, and begins with its name and `_`.
+    pub fn new(names: Vec<Name>, me: HeaderValue) -> Self {
+        Self {
+            me,
+            names,
+            found: name::Cache::default(),
+            own: OnceLock::new(),
+            roster: Mutex::default(),
+            permits: Semaphore::new(CONCURRENCY),
+        }
+    }
+
+    /// Nobody: there is one replica.
+    pub fn none() -> Self {
+        Self::new(Vec::new(), HeaderValue::from_static("standalone"))
+    }
+
+    /// What this process calls itself.
+    pub fn me(&self) -> &HeaderValue {
+        &self.me
+    }
+
+    /// Asks every other replica at once. Takes no longer than the question's deadline, and 2 seconds to
+    /// find them.
+    pub async fn ask(&self, question: &Question) -> Answers {
+        if self.names.is_empty() {
+            return Answers::default();
+        }
+        let name::Found { addresses, unresolved } = self.found.of(&self.names).await;
+        let others = addresses.into_iter().filter(|address| self.own.get() != Some(address));
+        let asked = others.map(|address| async move {
+            (address, call::call(address, question, &self.me, &self.permits).await)
+        });
+        let answered = join_all(asked).await;
+        self.sort_out(answered, unresolved)
+    }
+
+    /// Tells answers from failures, replicas from each other, and this one from the others.
+    fn sort_out(
+        &self,
+        answered: Vec<(SocketAddr, Result<Answer, CallError>)>,
+        unresolved: Vec<String>,
+    ) -> Answers {
+        let now = Instant::now();
+        let mut answers = Answers { given: Vec::new(), unavailable: unresolved };
+        let (mut who, mut silent) = (Vec::new(), Vec::new());
+        for (address, answer) in answered {
+            match answer {
+                Ok(answer) if answer.identity == self.me => drop(self.own.set(address)),
+                // Two addresses of one replica.
+                Ok(answer) if who.contains(&answer.identity) => {}
+                Ok(answer) => {
+                    self.roster().met(&answer.replica, address, now);
+                    who.push(answer.identity.clone());
+                    answers.given.push(answer);
+                }
+                Err(error) => {
+                    tracing::debug!(%address, %error, "a replica did not answer");
+                    silent.push(address);
+                }
+            }
+        }
+        let present: Vec<&str> = answers.given.iter().map(|answer| &*answer.replica).collect();
+        answers.unavailable.extend(self.roster().missing(&present, &silent, now));
+        answers
+    }
+
+    fn roster(&self) -> MutexGuard<'_, Roster> {
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Answers {
+    /// The answers as what they should be. Whoever answered something else counts as unavailable.
+    pub fn read<T: DeserializeOwned>(self) -> (Vec<T>, Vec<String>) {
+        let Self { given, mut unavailable } = self;
+        let mut read = Vec::new();
+        for answer in given {
+            let body = answer.status.is_success().then_some(&answer.body);
+            match body.and_then(|body| serde_json::from_slice(body).ok()) {
+                Some(value) => read.push(value),
+                None => unavailable.push(answer.replica),
+            }
+        }
+        (read, unavailable)
+    }
+}
+
+impl Question {
+    /// A question that is answered at once.
+    pub fn new(method: Method, path: String, authorization: Option<HeaderValue>) -> Self {
+        Self { method, path, authorization, body: Bytes::new(), deadline: ANSWER_DEADLINE }
+    }
+}
