@@ -3,9 +3,10 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{self, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -15,10 +16,13 @@ use support::cluster::Cluster;
 use support::github;
 use support::http::{as_app, post, request};
 use support::listener::Listener;
-use support::operator::{APP, Operator, WEBHOOK, eventually, manifest, output};
+use support::operator::{APP, Operator, WEBHOOK, eventually, manifest, output, queued_manifest};
 use support::rbac;
 
 const OPERATOR_NAMESPACE: &str = "webhook-operator";
+
+/// The UUID of a second app.
+const OTHER_APP: &str = "24361375-54d4-4ddb-8d2d-0dd212e13cd2";
 
 /// A cluster with the CRDs, the operator's ServiceAccount and a namespace of tenants.
 fn cluster() -> Cluster {
@@ -279,6 +283,113 @@ fn while_secrets_are_rotated_nothing_that_a_live_one_signed_is_refused() {
     assert!(refused.is_empty(), "of {sent}: {refused:?}");
     assert!(sent > 20, "{sent}");
     assert_eq!(github::post(&url, "3", "{}").status, 401, "no longer live");
+}
+
+/// Replicas of which each is told the addresses of all, by whose names they are known before they start.
+fn start_peers(cluster: &Cluster, names: &[&str]) -> Vec<Operator> {
+    // Addresses of this process alone: a port that were free now might be taken a moment later.
+    let [_, _, high, low] = process::id().to_be_bytes();
+    let addresses: Vec<String> =
+        (0..names.len()).map(|number| format!("127.{}.{high}.{low}:9090", 100 + number)).collect();
+    let peers = addresses.join(",");
+    let start = |(name, address): (&&str, &String)| {
+        let flags = ["--namespace", OPERATOR_NAMESPACE, "--pod-name", name, "--peers", &peers];
+        let flags = [&flags[..], &["--admin-addr", address]].concat();
+        let operator = Operator::run(&operator_kubeconfig(cluster), &flags);
+        operator.await_synced();
+        operator
+    };
+    names.iter().zip(&addresses).map(start).collect()
+}
+
+/// A token of somebody new who may do everything with deliveries, in one namespace or in all.
+fn reader(cluster: &Cluster, name: &str, namespace: Option<&str>) -> String {
+    let cluster_role = ["create", "clusterrole", name, "--verb=list,get,create"];
+    let resource = "--resource=webhooks.lenra.io/deliveries";
+    kubectl(cluster, &[&cluster_role[..], &[resource]].concat());
+    kubectl(cluster, &["create", "serviceaccount", name, "-n", "team-a"]);
+    let (role, account) =
+        (format!("--clusterrole={name}"), format!("--serviceaccount=team-a:{name}"));
+    match namespace {
+        Some(namespace) => {
+            kubectl(cluster, &["create", "rolebinding", name, &role, &account, "-n", namespace])
+        }
+        None => kubectl(cluster, &["create", "clusterrolebinding", name, &role, &account]),
+    };
+    kubectl(cluster, &["create", "token", name, "-n", "team-a"]).trim().to_owned()
+}
+
+/// All of a list, three at a time.
+fn listed(operator: &Operator, token: &str, query: &str) -> Vec<String> {
+    let (mut ids, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let url = format!("{}/api/deliveries?{query}&limit=3&cursor={cursor}", operator.admin);
+        let page = as_app("GET", &url, token, "");
+        assert_eq!(page.status, 200, "{}", page.body);
+        assert_eq!(page.json()["unavailable"], json!([]));
+        let items = page.json()["items"].as_array().unwrap().clone();
+        ids.extend(items.iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+        match page.json()["cursor"].as_str() {
+            Some(next) => cursor = next.to_owned(),
+            None => return ids,
+        }
+    }
+}
+
+#[test]
+fn each_replica_shows_and_replays_what_all_have_to_who_may() {
+    let (cluster, listener) = (cluster(), Listener::start());
+    kubectl(&cluster, &["create", "namespace", "team-b"]);
+    let ours = queued_manifest(&listener.url, "", "");
+    let theirs = ours.replace("team-a", "team-b").replace(APP, OTHER_APP);
+    cluster.apply(&ours);
+    cluster.apply(&theirs);
+    let replicas = start_peers(&cluster, &["one", "two"]);
+    let (auditor, jane) =
+        (reader(&cluster, "auditor", None), reader(&cluster, "jane", Some("team-a")));
+    let (mut all, mut ours) = (BTreeSet::new(), BTreeSet::new());
+    for replica in replicas.iter().cycle().take(10) {
+        let id = post(&replica.url(), "{}").stored();
+        ours.insert(id.clone());
+        all.insert(id);
+        all.insert(post(&replica.url().replace(APP, OTHER_APP), "{}").stored());
+    }
+    let latest_first = |ids: &BTreeSet<String>| ids.iter().rev().cloned().collect::<Vec<_>>();
+    for replica in &replicas {
+        assert_eq!(listed(replica, &auditor, ""), latest_first(&all));
+        assert_eq!(listed(replica, &jane, "namespace=team-a"), latest_first(&ours));
+        for query in ["", "?namespace=team-b"] {
+            let url = format!("{}/api/deliveries{query}", replica.admin);
+            assert_eq!(as_app("GET", &url, &jane, "").reason(), "forbidden");
+        }
+        for id in &all {
+            let url = format!("{}/api/deliveries/{id}", replica.admin);
+            let status = if ours.contains(id) { 200 } else { 404 };
+            assert_eq!(as_app("GET", &url, &jane, "").status, status, "{id}");
+        }
+    }
+    // Each was stored by one of them, and is replayed by way of the other once the listener has it.
+    for id in &ours {
+        let url = format!("{}/api/deliveries/{id}/replay", replicas[0].admin);
+        eventually("a replay", || {
+            let answer = as_app("POST", &url, &jane, "");
+            assert!(matches!(answer.status, 201 | 409), "{}", answer.body);
+            (answer.status == 201).then_some(())
+        });
+    }
+    assert_eq!(listed(&replicas[1], &jane, "namespace=team-a").len(), 2 * ours.len());
+
+    // As one sees it who looks at a replica by the command line, while the other one is dead.
+    let [one, two] = replicas.try_into().ok().expect("two");
+    two.kill();
+    let list = ["deliveries", "list", "--server", &one.admin, "--token", &auditor, "-o", "json"];
+    let output = output(&list);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.starts_with("warning: nothing from two"), "{said}");
+    let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rest = list["items"].as_array().unwrap().len();
+    assert!(rest > 0 && rest < all.len() + ours.len(), "{rest}");
+    assert_eq!(list["unavailable"], json!(["two"]));
 }
 
 #[test]

@@ -235,10 +235,12 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
-/// The same, for one that serves.
+/// The same, for one that serves: on a port that is free, where none is given.
 pub fn on_free_ports(command: &mut Command) -> &mut Command {
     for flag in ["--trigger-addr", "--app-api-addr", "--admin-addr"] {
-        command.args([flag, "127.0.0.1:0"]);
+        if !command.get_args().any(|given| given == flag) {
+            command.args([flag, "127.0.0.1:0"]);
+        }
     }
     command
 }

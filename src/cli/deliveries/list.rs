@@ -88,47 +88,50 @@ pub async fn list(args: ListArgs) -> anyhow::Result<()> {
         since: args.since.map(|since| since.0),
         until: args.until.map(|until| until.0),
     };
-    let items = latest(&operator, &meant, args.limit as usize).await?;
-    if items.is_empty() && args.output == Format::Table {
+    let list = latest(&operator, &meant, args.limit as usize).await?;
+    if list.items.is_empty() && args.output == Format::Table {
         eprintln!("No deliveries found.");
         return Ok(());
     }
-    let list = List { items, ..List::default() };
     args.output.print(&list, || as_table(&list.items, shows_namespace, Moment::now()))
 }
 
-/// The latest deliveries of all replicas, at most `limit`.
-pub async fn latest(
-    operator: &Operator,
-    meant: &Meant,
-    limit: usize,
-) -> anyhow::Result<Vec<Delivery>> {
+/// The latest deliveries of all replicas, at most `limit`. Which replicas are missing is told on stderr.
+pub async fn latest(operator: &Operator, meant: &Meant, limit: usize) -> anyhow::Result<List> {
     let answers = ask(operator, |replica| latest_of(replica, meant, limit)).await;
-    Ok(merged(answers.of_some()?, limit))
+    let list = merged(answers.of_some()?, limit);
+    for name in &list.unavailable {
+        eprintln!("warning: nothing from {}: it does not answer the others", clean(name));
+    }
+    Ok(list)
 }
 
 /// The lists of several replicas as one, the latest first.
-fn merged(lists: Vec<Vec<Delivery>>, limit: usize) -> Vec<Delivery> {
-    let mut items: Vec<Delivery> = lists.into_iter().flatten().collect();
+fn merged(lists: Vec<List>, limit: usize) -> List {
+    let mut merged = List::default();
+    for list in lists {
+        merged.items.extend(list.items);
+        merged.unavailable.extend(list.unavailable);
+    }
     // An id begins with the time at which the delivery began.
-    items.sort_by_key(|item| std::cmp::Reverse(item.id));
-    items.truncate(limit);
-    items
+    merged.items.sort_by_key(|item| std::cmp::Reverse(item.id));
+    merged.items.truncate(limit);
+    // Each page names them again.
+    merged.unavailable.sort();
+    merged.unavailable.dedup();
+    merged
 }
 
-async fn latest_of(
-    replica: &Replica,
-    meant: &Meant,
-    limit: usize,
-) -> Result<Vec<Delivery>, ReplicaError> {
-    let (mut items, mut cursor) = (Vec::new(), None);
+async fn latest_of(replica: &Replica, meant: &Meant, limit: usize) -> Result<List, ReplicaError> {
+    let mut read = List::default();
     loop {
-        let page = (limit - items.len()).min(PAGE);
-        let list: List = replica.get(&meant.path(page, cursor.as_deref())).await?;
-        items.extend(list.items);
-        cursor = list.cursor;
-        if cursor.is_none() || items.len() >= limit {
-            return Ok(items);
+        let limit_of_page = (limit - read.items.len()).min(PAGE);
+        let page: List = replica.get(&meant.path(limit_of_page, read.cursor.as_deref())).await?;
+        read.items.extend(page.items);
+        read.unavailable.extend(page.unavailable);
+        read.cursor = page.cursor;
+        if read.cursor.is_none() || read.items.len() >= limit {
+            return Ok(read);
         }
     }
 }
@@ -200,11 +203,13 @@ mod tests {
     #[test]
     fn lists_of_several_replicas_are_one_list_by_time_as_long_as_was_asked_for() {
         let lists = || {
-            [vec![6, 3, 2], vec![], vec![5, 4, 1]]
-                .map(|ids| ids.into_iter().map(delivery).collect())
+            [vec![6, 3, 2], vec![], vec![5, 4, 1]].map(|ids| List {
+                items: ids.into_iter().map(delivery).collect(),
+                ..List::default()
+            })
         };
         let ids = |limit| -> Vec<u128> {
-            merged(lists().into(), limit).iter().map(|item| item.id.as_u128()).collect()
+            merged(lists().into(), limit).items.iter().map(|item| item.id.as_u128()).collect()
         };
         assert_eq!(ids(4), [6, 5, 4, 3]);
         assert_eq!(ids(9), [6, 5, 4, 3, 2, 1]);

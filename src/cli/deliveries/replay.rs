@@ -91,7 +91,7 @@ async fn by_filter(operator: &Operator, args: ReplayArgs) -> anyhow::Result<()> 
         until: Some(args.until.map_or_else(|| Moment::now().to_string(), |until| until.0)),
     };
     if args.dry_run || !args.yes {
-        let count = latest(operator, &meant, COUNTED).await?.len();
+        let count = latest(operator, &meant, COUNTED).await?.items.len();
         let said = sentence(&meant, count);
         if args.dry_run || count == 0 {
             output::line(&said);
@@ -107,6 +107,11 @@ async fn by_filter(operator: &Operator, args: ReplayArgs) -> anyhow::Result<()> 
     let replayed: u64 = answers.given.iter().map(|answer| answer.replayed).sum();
     if !answers.given.is_empty() {
         output::line(&format!("{replayed} replayed"));
+    }
+    let silent: Vec<String> =
+        answers.given.iter().flat_map(|answer| answer.unavailable.clone()).collect();
+    if !silent.is_empty() {
+        bail!("nothing is known of {}: it does not answer the others", silent.join(", "));
     }
     if answers.failed.is_empty() { Ok(()) } else { Err(answers.failure()) }
 }
