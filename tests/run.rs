@@ -294,7 +294,7 @@ fn start_peers(cluster: &Cluster, names: &[&str]) -> Vec<Operator> {
     let peers = addresses.join(",");
     let start = |(name, address): (&&str, &String)| {
         let flags = ["--namespace", OPERATOR_NAMESPACE, "--pod-name", name, "--peers", &peers];
-        let flags = [&flags[..], &["--admin-addr", address]].concat();
+        let flags = [&flags[..], &["--admin-addr", address, "--status-interval", "1s"]].concat();
         let operator = Operator::run(&operator_kubeconfig(cluster), &flags);
         operator.await_synced();
         operator
@@ -334,6 +334,12 @@ fn listed(operator: &Operator, token: &str, query: &str) -> Vec<String> {
             None => return ids,
         }
     }
+}
+
+/// Waits until the status of the webhook says how many of its deliveries succeeded.
+fn await_succeeded(cluster: &Cluster, count: usize) {
+    let condition = format!("--for=jsonpath={{.status.deliveries.succeeded}}={count}");
+    kubectl(cluster, &["wait", &condition, "wh/payments", "-n", "team-a", "--timeout=60s"]);
 }
 
 #[test]
@@ -378,6 +384,27 @@ fn each_replica_shows_and_replays_what_all_have_to_who_may() {
         });
     }
     assert_eq!(listed(&replicas[1], &jane, "namespace=team-a").len(), 2 * ours.len());
+    for (query, reason) in
+        [("", "forbidden"), ("?namespace=team-b", "forbidden"), ("?x=", "invalid_filter")]
+    {
+        let url = format!("{}/api/tallies{query}", replicas[0].admin);
+        assert_eq!(as_app("GET", &url, &jane, "").reason(), reason, "{query}");
+    }
+    let (mut succeeded, mut pending) = (0, 0);
+    for replica in &replicas {
+        let url = format!("{}/api/tallies?namespace=team-a", replica.admin);
+        let tallies = as_app("GET", &url, &jane, "").json();
+        let [tally] = &tallies["items"].as_array().unwrap()[..] else { panic!("{tallies}") };
+        assert_eq!(
+            (&tally["namespace"], &tally["webhook"]),
+            (&json!("team-a"), &json!("payments"))
+        );
+        succeeded += tally["deliveries"]["succeeded"].as_u64().unwrap();
+        pending += tally["deliveries"]["pending"].as_u64().unwrap();
+    }
+    assert_eq!(succeeded + pending, 2 * ours.len() as u64, "each of its own");
+    // The one that writes statuses has added them up.
+    await_succeeded(&cluster, 2 * ours.len());
 
     // As one sees it who looks at a replica by the command line, while the other one is dead.
     let [one, two] = replicas.try_into().ok().expect("two");
@@ -390,6 +417,9 @@ fn each_replica_shows_and_replays_what_all_have_to_who_may() {
     let rest = list["items"].as_array().unwrap().len();
     assert!(rest > 0 && rest < all.len() + ours.len(), "{rest}");
     assert_eq!(list["unavailable"], json!(["two"]));
+    // The numbers of the dead one are remembered.
+    post(&one.url(), "{}").stored();
+    await_succeeded(&cluster, 2 * ours.len() + 1);
 }
 
 #[test]

@@ -18,8 +18,7 @@ use crate::plan::address::AddressPolicy;
 use crate::plan::duration;
 use crate::resources::MAX_BODY_BYTES;
 use crate::routes::Table;
-use crate::source::{Counting, LocalTallies};
-use crate::store::Store;
+use crate::source::{Counting, Tallies};
 
 /// The ports, as a subcommand's own flags name them.
 #[derive(Clone, Copy, Debug)]
@@ -85,8 +84,7 @@ impl ServeArgs {
     }
 
     /// Who counts for statuses what became of events, and how often.
-    pub fn counting(&self, queue: &Arc<dyn Store>, routes: &Arc<Table>) -> Counting {
-        let tallies = Arc::new(LocalTallies::new(queue.clone(), routes.clone()));
+    pub fn counting(&self, tallies: Arc<dyn Tallies>) -> Counting {
         Counting { tallies, interval: self.status_interval }
     }
 

@@ -16,8 +16,8 @@ use crate::app_api::Tokens;
 use crate::peers::{Name, Peers};
 use crate::plan::decide::ListenerPolicy;
 use crate::plan::{Reach, Settings};
-use crate::source::Brain;
 use crate::source::kubernetes::{Kubernetes, Options};
+use crate::source::{Brain, LocalTallies};
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
@@ -125,7 +125,8 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
         key_sets: Arc::default(),
     };
     let brain = Arc::new(Brain::new(settings, args.serve.metrics.table()));
-    let counting = args.serve.counting(&queue, brain.routes());
+    let own = Arc::new(LocalTallies::new(queue.clone(), brain.routes().clone()));
+    let counting = args.serve.counting(Arc::new(kubernetes.tallies(own, &brain, &peers)));
     let mut source = kubernetes.start(&brain, counting, stop.clone());
     let parts = Parts {
         store: Arc::new(kubernetes.webhooks(&brain)),

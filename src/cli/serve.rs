@@ -196,6 +196,7 @@ impl Running {
             now,
         ));
         let known = once_known(parts.synced.clone(), phase.clone());
+        let routes = parts.brain.routes().clone();
         let metrics = Metrics {
             store: parts.queue.clone(),
             brain: parts.brain,
@@ -205,7 +206,7 @@ impl Running {
         };
         let guard = parts.access.map_or(Guard::Loopback(bound.addresses.admin), Guard::Cluster);
         let admin = admin::router(Health { metrics, stopping: stop, store: parts.queue.health() })
-            .merge(deliveries::router(parts.queue, guard, parts.peers));
+            .merge(deliveries::router(parts.queue, routes, guard, parts.peers));
         let (triggers, caller) = pipeline();
         tokio::spawn(caller.sweep());
         let app_api =

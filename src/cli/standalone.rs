@@ -17,8 +17,8 @@ use crate::app_api::Tokens;
 use crate::peers::Peers;
 use crate::plan::decide::ListenerPolicy;
 use crate::plan::{Key, Kind, Reach, Settings};
-use crate::source::Brain;
 use crate::source::files::{self, Files};
+use crate::source::{Brain, LocalTallies};
 
 /// How many URLs are printed; the rest stand in the status files.
 const PRINTED_URLS: usize = 50;
@@ -180,7 +180,8 @@ impl Standalone {
         let loading = files.clone();
         tokio::task::spawn_blocking(move || loading.load()).await??;
 
-        let counting = args.serve.counting(&queue, brain.routes());
+        let own = LocalTallies::new(queue.clone(), brain.routes().clone());
+        let counting = args.serve.counting(Arc::new(own));
         let parts = Parts {
             brain: brain.clone(),
             store: files.clone(),

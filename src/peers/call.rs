@@ -26,8 +26,9 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// How long an answer may take, from the connection to the last byte.
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The largest answer, in bytes: 500 deliveries of a list have less than 1 MiB.
-const MAX_ANSWER: usize = 4 << 20;
+/// The largest answer, in bytes, unless the question says otherwise: 500 deliveries of a list have less
+/// than 1 MiB.
+pub const MAX_ANSWER: usize = 4 << 20;
 
 /// What is asked of a replica.
 #[derive(Clone)]
@@ -42,6 +43,8 @@ pub struct Question {
     pub body: Bytes,
     /// How long it may take.
     pub deadline: Duration,
+    /// The largest answer that is read, in bytes.
+    pub max_answer: usize,
 }
 
 /// Why a replica did not answer.
@@ -81,7 +84,7 @@ pub async fn call(
         // Nobody closes the semaphore.
         let _permit = permits.acquire().await.map_err(|_| CallError::Timeout)?;
         let response = send(address, request(address, question, me)?).await?;
-        read(response).await
+        read(response, question.max_answer).await
     };
     timeout(question.deadline, asked).await.map_err(|_| CallError::Timeout)?
 }
@@ -117,11 +120,11 @@ async fn send(
     Ok(sender.send_request(request).await?)
 }
 
-async fn read(response: Response<Incoming>) -> Result<Answer, CallError> {
+async fn read(response: Response<Incoming>, max: usize) -> Result<Answer, CallError> {
     let (parts, body) = response.into_parts();
     let identity = parts.headers.get(REPLICA).ok_or(CallError::Stranger)?;
     let replica = name(identity).ok_or(CallError::Stranger)?;
-    let body = read_body(Body::new(body), MAX_ANSWER).await.map_err(CallError::Body)?;
+    let body = read_body(Body::new(body), max).await.map_err(CallError::Body)?;
     let location = parts.headers.get(LOCATION).cloned();
     let (identity, status) = (identity.clone(), parts.status);
     Ok(Answer { identity, replica, status, location, body })

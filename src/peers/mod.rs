@@ -18,8 +18,8 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
-use self::call::CallError;
-pub use self::call::{ANSWER_DEADLINE, Question};
+pub use self::call::Question;
+use self::call::{ANSWER_DEADLINE, CallError, MAX_ANSWER};
 pub use self::name::{InvalidName, Name};
 use self::roster::Roster;
 
@@ -91,10 +91,15 @@ impl Peers {
         &self.me
     }
 
+    /// Whether there may be others.
+    pub fn is_alone(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// Asks every other replica at once. Takes no longer than the question's deadline, and 2 seconds to
     /// find them.
     pub async fn ask(&self, question: &Question) -> Answers {
-        if self.names.is_empty() {
+        if self.is_alone() {
             return Answers::default();
         }
         let name::Found { addresses, unresolved } = self.found.of(&self.names).await;
@@ -142,14 +147,15 @@ impl Peers {
 }
 
 impl Answers {
-    /// The answers as what they should be. Whoever answered something else counts as unavailable.
-    pub fn read<T: DeserializeOwned>(self) -> (Vec<T>, Vec<String>) {
+    /// The answers as what they should be, and the names of who gave them. Whoever answered something
+    /// else counts as unavailable.
+    pub fn read<T: DeserializeOwned>(self) -> (Vec<(String, T)>, Vec<String>) {
         let Self { given, mut unavailable } = self;
         let mut read = Vec::new();
         for answer in given {
             let body = answer.status.is_success().then_some(&answer.body);
             match body.and_then(|body| serde_json::from_slice(body).ok()) {
-                Some(value) => read.push(value),
+                Some(value) => read.push((answer.replica, value)),
                 None => unavailable.push(answer.replica),
             }
         }
@@ -160,6 +166,7 @@ impl Answers {
 impl Question {
     /// A question that is answered at once.
     pub fn new(method: Method, path: String, authorization: Option<HeaderValue>) -> Self {
-        Self { method, path, authorization, body: Bytes::new(), deadline: ANSWER_DEADLINE }
+        let (body, deadline, max_answer) = (Bytes::new(), ANSWER_DEADLINE, MAX_ANSWER);
+        Self { method, path, authorization, body, deadline, max_answer }
     }
 }

@@ -21,6 +21,7 @@ mod running;
 mod secrets;
 mod services;
 mod statuses;
+mod summed;
 mod tokens;
 mod watch;
 mod webhooks;
@@ -28,18 +29,21 @@ mod webhooks;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kube::Client;
+use http::HeaderValue;
+use kube::{Client, Config};
 use tokio::sync::watch::Receiver;
 
 pub use access::Access;
 pub(crate) use call::{call, describe};
 pub use error::KubernetesError;
 pub use running::Running;
+pub use summed::SummedTallies;
 pub(crate) use tokens::AUDIENCE;
 pub use tokens::Tokens;
 pub use webhooks::Webhooks;
 
-use super::{Brain, Counting};
+use super::{Brain, Counting, Tallies};
+use crate::peers::Peers;
 use crate::plan::identity::IdentityKey;
 
 /// Name of the lease, and the `app.kubernetes.io/name` of what the operator makes for itself.
@@ -65,6 +69,7 @@ pub struct Options {
 /// A connection to a cluster.
 pub struct Kubernetes {
     client: Client,
+    config: Config,
     /// The operator's own namespace.
     namespace: String,
     /// Sorted, each once; empty: all.
@@ -83,7 +88,7 @@ impl Kubernetes {
     /// When there is no API server, it refuses, or the CRDs are not installed: one line for people.
     pub async fn connect(options: Options) -> Result<Self, KubernetesError> {
         let Options { kubeconfig, namespace, mut watch_namespaces, pod } = options;
-        let client = connect::connect(kubeconfig.as_deref()).await?;
+        let (client, config) = connect::connect(kubeconfig.as_deref()).await?;
         watch_namespaces.sort();
         watch_namespaces.dedup();
         let pod = pod.unwrap_or_else(|| NAME.to_owned());
@@ -94,6 +99,7 @@ impl Kubernetes {
             identity: format!("{pod}_{}", uuid::Uuid::new_v4().simple()),
             pod,
             client,
+            config,
         })
     }
 
@@ -128,6 +134,26 @@ impl Kubernetes {
     /// Asks who calls, and what callers may do.
     pub fn access(&self) -> Access {
         Access::new(self.client.clone())
+    }
+
+    /// The header by which this process says who it is, to the API server and to other replicas; `None` where
+    /// it has no token.
+    ///
+    /// # Errors
+    /// When the login fails.
+    pub async fn authorization(&self) -> Result<Option<HeaderValue>, String> {
+        connect::authorization(&self.config).await
+    }
+
+    /// Adds up what all replicas have counted, `own` being what this one has.
+    pub fn tallies(
+        &self,
+        own: Arc<dyn Tallies>,
+        brain: &Arc<Brain>,
+        peers: &Arc<Peers>,
+    ) -> SummedTallies {
+        let namespaces = self.watch_namespaces.clone();
+        SummedTallies::new(own, brain.clone(), peers.clone(), self.config.clone(), namespaces)
     }
 
     /// Begins to watch, and to compete for the lease until `stop` turns true; who holds it writes what

@@ -23,7 +23,7 @@ async fn serve() -> (Arc<Shelf>, String) {
     let address: SocketAddr = listener.local_addr().unwrap();
     let peer: Option<IpAddr> = Some(address.ip());
     let (guard, peers) = (Guard::Loopback(address), Arc::new(Peers::none()));
-    let router = router(shelf.clone(), guard, peers).layer(Extension(peer));
+    let router = router(shelf.clone(), Arc::default(), guard, peers).layer(Extension(peer));
     tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
     (shelf, format!("http://{address}"))
 }

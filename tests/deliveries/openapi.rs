@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use webhook_operator::admin::deliveries::OPENAPI;
+use webhook_operator::admin::deliveries::view::{Tallies, WebhookTally};
+use webhook_operator::moment::Moment;
+use webhook_operator::resources::DeliveryCounts;
 use webhook_operator::store::State;
 
 use crate::world::{Answer, World};
@@ -45,7 +49,26 @@ async fn every_answer_is_as_described() {
     is("List", &world.get("/api/deliveries?limit=1").await);
     is("Error", &world.get("/api/deliveries?limit=0").await);
     is("Begun", &world.post(&format!("/api/deliveries/{binary}/replay"), "").await);
+    is("Tallies", &world.get("/api/tallies").await);
+    is("Tallies", &tallies());
     is("Replayed", &world.post("/api/deliveries/replay", "{}").await);
+}
+
+/// As an operator with webhooks answers.
+fn tallies() -> Answer {
+    let tally = |deliveries, last_delivery| WebhookTally {
+        namespace: "team-a".into(),
+        app: "shop".into(),
+        webhook: "pay".into(),
+        deliveries,
+        last_delivery,
+    };
+    let items = vec![
+        tally(Some(DeliveryCounts { succeeded: 3, dead: 2, pending: 1 }), Some(Moment(1))),
+        tally(None, None),
+    ];
+    let body = serde_json::to_string(&Tallies { items }).expect("JSON");
+    Answer { status: 200, headers: HeaderMap::new(), body }
 }
 
 #[test]

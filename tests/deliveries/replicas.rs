@@ -88,7 +88,7 @@ impl Replica {
             counter.fetch_add(1, Ordering::Relaxed);
             next.run(request)
         });
-        let router = router(shelf.clone(), guard, peers);
+        let router = router(shelf.clone(), Arc::default(), guard, peers);
         let router = router.layer(count).layer(Extension::<Option<IpAddr>>(peer));
         let serving = tokio::spawn(async { axum::serve(port, router).await.unwrap() });
         Self { shelf, url: format!("http://{address}"), asked, serving }

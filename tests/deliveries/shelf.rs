@@ -206,7 +206,23 @@ impl Store for Shelf {
     }
 
     fn tallies(&self) -> Answer<Vec<(Arc<StoredWebhook>, Tally)>> {
-        not_here()
+        self.answer(|details| {
+            let mut tallies: Vec<(Arc<StoredWebhook>, Tally)> = Vec::new();
+            for Detail { summary, .. } in details {
+                let known = tallies.iter().position(|(webhook, _)| *webhook == summary.webhook);
+                let known = known.unwrap_or_else(|| {
+                    tallies.push((summary.webhook.clone(), Tally::default()));
+                    tallies.len() - 1
+                });
+                let tally = &mut tallies[known].1;
+                *match summary.state {
+                    State::Pending | State::Waiting => &mut tally.pending,
+                    State::Succeeded => &mut tally.succeeded,
+                    State::Dead => &mut tally.dead,
+                } += 1;
+            }
+            tallies
+        })
     }
 
     fn health(&self) -> watch::Receiver<Health> {

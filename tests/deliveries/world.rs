@@ -68,7 +68,10 @@ impl World {
 
     fn guarded(guard: Guard) -> Self {
         let shelf = Shelf::empty();
-        Self { router: router(shelf.clone(), guard, Arc::new(Peers::none())), shelf }
+        Self {
+            router: router(shelf.clone(), Arc::default(), guard, Arc::new(Peers::none())),
+            shelf,
+        }
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -178,6 +178,12 @@ async fn live(site: &OwnSite, options: Options) {
     let jane = access.user(&token).await.expect("an answer").expect("a user");
     let right = source::Right { verb: Verb::List, namespace: None, webhook: None };
     assert!(!access.allows(&jane, &right).await.expect("an answer"));
+    // What replicas ask each other for, as the operator itself.
+    let login = kubernetes.authorization().await.expect("a login").expect("a token");
+    let token = login.to_str().unwrap().strip_prefix("Bearer ").expect("a bearer token");
+    let itself = access.user(token).await.expect("an answer").expect("a user");
+    let right = source::Right { namespace: Some(site.namespace.clone()), ..right };
+    assert!(access.allows(&itself, &right).await.expect("an answer"));
     // The lease is written again when it is given back.
     operator.stop().await;
 }
@@ -217,7 +223,10 @@ async fn are_exactly_used(
     })
     .await;
     let Used { rights, refused } = used(&site.cluster, operator, granted);
-    let unused: Vec<_> = granted.difference(&rights).map(Right::to_string).collect();
+    // That one is looked up by replicas, not by the API server.
+    let is_ours = |right: &&Right| right.resource == "webhooks/deliveries";
+    let unused = granted.difference(&rights).filter(|right| !is_ours(right));
+    let unused: Vec<_> = unused.map(Right::to_string).collect();
     assert!(unused.is_empty(), "never used: {unused:#?}");
     assert!(refused.is_empty(), "refused: {refused:#?}");
 }

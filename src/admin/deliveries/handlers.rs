@@ -59,8 +59,9 @@ pub async fn list(
     // One more tells whether there is a next page.
     let own = api.store.list(filter, cursor, limit + 1);
     let (own, answers) = tokio::join!(own, others.answers());
-    let (mut pages, unavailable) = answers.read::<List>();
-    pages.push(List { items: items(own?), cursor: None, unavailable });
+    let (others, unavailable) = answers.read::<List>();
+    let own = List { items: items(own?), cursor: None, unavailable };
+    let pages = others.into_iter().map(|(_, page)| page).chain([own]).collect();
     Ok(answer(StatusCode::OK, &merge::pages(pages, limit)))
 }
 
@@ -123,7 +124,7 @@ pub async fn replay_all(
     let (own, answers) = tokio::join!(api.replay_own(&filter, now), others.answers());
     let (replays, mut unavailable) = answers.read::<Replayed>();
     let mut replayed = own?;
-    for other in replays {
+    for (_, other) in replays {
         replayed += other.replayed;
         unavailable.extend(other.unavailable);
     }
@@ -157,6 +158,6 @@ fn right_on(verb: Verb, detail: &Detail) -> Right {
     Right { verb, namespace: Some(namespace), webhook: Some(name) }
 }
 
-fn answer(status: StatusCode, value: &impl serde::Serialize) -> Response {
+pub fn answer(status: StatusCode, value: &impl serde::Serialize) -> Response {
     json(status, value).map(Body::new)
 }

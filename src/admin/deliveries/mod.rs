@@ -9,6 +9,7 @@ mod merge;
 mod others;
 mod query;
 mod since;
+mod tallies;
 pub mod view;
 
 use std::fmt;
@@ -26,7 +27,8 @@ use self::error::ApiError;
 pub use self::since::since;
 use crate::moment::Moment;
 use crate::peers::Peers;
-use crate::source::AccessReviewer;
+use crate::routes::Table;
+use crate::source::{AccessReviewer, LocalTallies};
 use crate::store::Store;
 
 /// The description of the API (OpenAPI 3.1), kept by hand and held to the code by a test.
@@ -55,25 +57,34 @@ struct Deliveries {
     store: Arc<dyn Store>,
     guard: Guard,
     peers: Arc<Peers>,
+    tallies: LocalTallies,
+    routes: Arc<Table>,
     clock: fn() -> Moment,
 }
 
-/// The routes under `/api`, for what this replica and its peers have. Under [`Guard::Loopback`] a request needs its [`crate::http::Peer`] as an
+/// The paths under `/api`, for what this replica and its peers have. Under [`Guard::Loopback`] a request needs its [`crate::http::Peer`] as an
 /// extension; without one nobody may call.
-pub fn router(store: Arc<dyn Store>, guard: Guard, peers: Arc<Peers>) -> Router {
+pub fn router(
+    store: Arc<dyn Store>,
+    routes: Arc<Table>,
+    guard: Guard,
+    peers: Arc<Peers>,
+) -> Router {
+    let tallies = LocalTallies::new(store.clone(), routes.clone());
     let between_replicas = from_fn_with_state(peers.clone(), others::between_replicas);
-    let deliveries = Deliveries { store, guard, peers, clock: Moment::now };
-    let routes = Router::new()
+    let deliveries = Deliveries { store, guard, peers, tallies, routes, clock: Moment::now };
+    let paths = Router::new()
         .route("/openapi.json", get(openapi))
         .route("/deliveries", get(handlers::list))
         .route("/deliveries/replay", post(handlers::replay_all))
         .route("/deliveries/{id}", get(handlers::show))
         .route("/deliveries/{id}/replay", post(handlers::replay))
+        .route("/tallies", get(tallies::tallies))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(between_replicas)
         .with_state(Arc::new(deliveries));
-    Router::new().nest("/api", routes)
+    Router::new().nest("/api", paths)
 }
 
 async fn openapi() -> ([(HeaderName, &'static str); 1], Bytes) {

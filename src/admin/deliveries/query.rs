@@ -74,8 +74,7 @@ pub fn page(query: &str, now: Moment) -> Result<Page, ApiError> {
             "until" => &mut fields.until,
             "cursor" => &mut cursor,
             "limit" => &mut limit,
-            // It is not repeated to whoever sent it: it may be anything.
-            _ => return Err(ApiError::InvalidFilter("there is an unknown parameter".into())),
+            _ => return Err(unknown_parameter()),
         };
         if !value.is_empty() && field.replace(value.into_owned()).is_some() {
             return Err(invalid(&name, "is there twice"));
@@ -86,6 +85,23 @@ pub fn page(query: &str, now: Moment) -> Result<Page, ApiError> {
         cursor: cursor.map(|text| read_cursor(&text)).transpose()?,
         limit: limit.map_or(Ok(DEFAULT_LIMIT), |text| read_limit(&text))?,
     })
+}
+
+/// Reads the query of tallies: at most a namespace.
+///
+/// # Errors
+/// [`ApiError::InvalidFilter`] for a parameter that is unknown, repeated or not readable.
+pub fn tallies(query: &str) -> Result<Option<String>, ApiError> {
+    let mut namespace = None;
+    for (field, value) in form_urlencoded::parse(query.as_bytes()) {
+        if field != "namespace" {
+            return Err(unknown_parameter());
+        }
+        if !value.is_empty() && namespace.replace(value.into_owned()).is_some() {
+            return Err(invalid("namespace", "is there twice"));
+        }
+    }
+    namespace.map(|text| name("namespace", text)).transpose()
 }
 
 /// Reads the body of a replay by filter: what has ended, and is dead where it does not say. What begins
@@ -135,6 +151,11 @@ fn state(text: &str) -> Result<store::State, ApiError> {
     let state = State::ALL.into_iter().find(|state| state.name() == text);
     let state = state.ok_or_else(|| invalid("state", "must be pending, succeeded or dead"))?;
     Ok(state.stored())
+}
+
+/// It is not repeated to whoever sent it: it may be anything.
+fn unknown_parameter() -> ApiError {
+    ApiError::InvalidFilter("there is an unknown parameter".into())
 }
 
 fn invalid(field: &str, why: &str) -> ApiError {

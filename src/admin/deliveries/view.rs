@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::mask;
 use crate::moment::Moment;
+use crate::resources::DeliveryCounts;
 use crate::store::{self, Attempted, Detail, Reason, Summary, ids};
 
 /// Where a delivery stands, as callers name it.
@@ -182,6 +183,29 @@ pub struct Replayed {
     /// The replicas that did not answer: how many began there is not known.
     #[serde(default)]
     pub unavailable: Vec<String>,
+}
+
+/// What became of the events of webhooks at one replica.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Tallies {
+    /// Of each webhook that had something to count.
+    pub items: Vec<WebhookTally>,
+}
+
+/// What became of the events of a webhook at one replica.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookTally {
+    /// The namespace of app and webhook.
+    pub namespace: Arc<str>,
+    /// The app's name.
+    pub app: Arc<str>,
+    /// The webhook's name.
+    pub webhook: Arc<str>,
+    /// How many deliveries there are; `None` of one that never queued anything.
+    pub deliveries: Option<DeliveryCounts>,
+    /// When its listener last took an event.
+    pub last_delivery: Option<Moment>,
 }
 
 impl From<Summary> for Delivery {

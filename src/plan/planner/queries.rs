@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::Planner;
 use crate::plan::{AppInput, Key, Observed, Reachability, WebhookInput};
 use crate::resources::{WebhookAppStatus, WebhookStatus};
+use crate::routes::Id;
 use crate::verify::jwt::KeySets;
 
 /// A webhook as the app API shows it.
@@ -58,6 +59,16 @@ impl Planner {
             conditions: verdict.conditions(meta.generation, meta.observed.since(&verdict, now)),
         };
         (!Observed::of_webhook(&status).says_the_same(&meta.observed)).then_some(status)
+    }
+
+    /// What the route of a webhook is found by; `None` where its app is not there, or another webhook has
+    /// its UUID.
+    pub fn webhook_id(&self, key: &Key) -> Option<Id> {
+        let state = self.webhooks.get(key)?;
+        let app_key = state.app_key()?;
+        let app = self.apps.get(&app_key)?.app.as_ref()?.uuid;
+        let keeper = self.keeper_of_webhook(&app_key, state.uuid)?;
+        (keeper == key.name).then_some(Id { app, webhook: state.uuid })
     }
 
     /// The trigger URL of a webhook whose app is there.

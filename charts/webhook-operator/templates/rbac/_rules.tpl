@@ -12,6 +12,10 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+# Not asked of the API server: replicas have each other tell what they have counted, and look up that they may.
+- apiGroups: [lenra.io]
+  resources: [webhooks/deliveries]
+  verbs: [list]
 - apiGroups: [""]
   resources: [services]
   verbs: [list, watch]

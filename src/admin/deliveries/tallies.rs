@@ -1,0 +1,45 @@
+//! What became of the events of each webhook at this replica, in numbers: for the replica that adds them up.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use http::StatusCode;
+
+use super::access::Caller;
+use super::error::ApiError;
+use super::handlers::answer;
+use super::view::{Tallies, WebhookTally};
+use super::{Deliveries, query};
+use crate::plan::Counted;
+use crate::routes::Route;
+use crate::source::{Right, Tallies as _, Verb};
+
+/// `GET /api/tallies`. Webhooks that are there, and had something to count.
+pub async fn tallies(
+    State(api): State<Arc<Deliveries>>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    let namespace = query::tallies(query.as_deref().unwrap_or_default())?;
+    let right = Right { verb: Verb::List, namespace: namespace.clone(), webhook: None };
+    api.require(&caller, right).await?;
+    let counted = api.tallies.count().await.map_err(ApiError::Unavailable)?;
+    let items = counted.into_iter().filter_map(|(id, counted)| {
+        let route = api.routes.get(id)?;
+        let is_meant = namespace.as_deref().is_none_or(|name| *name == *route.app.namespace);
+        is_meant.then(|| tally(&route, &counted))
+    });
+    Ok(answer(StatusCode::OK, &Tallies { items: items.collect() }))
+}
+
+fn tally(route: &Route, counted: &Counted) -> WebhookTally {
+    WebhookTally {
+        namespace: route.app.namespace.clone(),
+        app: route.app.name.clone(),
+        webhook: route.name.clone(),
+        deliveries: counted.deliveries,
+        last_delivery: counted.last_delivery().map(|time| SystemTime::from(time.0).into()),
+    }
+}

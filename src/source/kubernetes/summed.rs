@@ -1,0 +1,247 @@
+//! What all replicas have counted together, for the one that writes statuses.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use form_urlencoded::Serializer;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::{HeaderValue, Method};
+use kube::Config;
+use serde::Deserialize;
+
+use super::connect::authorization;
+use crate::moment::Moment;
+use crate::peers::{Peers, Question};
+use crate::plan::{Counted, Key};
+use crate::resources::DeliveryCounts;
+use crate::routes::Id;
+use crate::source::{Brain, Tallies};
+
+/// The largest answer of a replica, in bytes: some 300,000 webhooks.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// The numbers of this replica and those of the others. Of one that does not answer, its last ones.
+pub struct SummedTallies {
+    own: Arc<dyn Tallies>,
+    brain: Arc<Brain>,
+    peers: Arc<Peers>,
+    config: Config,
+    /// Empty: all.
+    namespaces: Vec<String>,
+    known: Mutex<Known>,
+}
+
+/// What the others said.
+#[derive(Default)]
+struct Known {
+    /// Of each, the last time.
+    of: HashMap<String, Vec<Tally>>,
+    /// How many deliveries were dead there, the last time.
+    dead: HashMap<Id, i64>,
+    /// Where more are dead than the time before.
+    more_dead: HashSet<Id>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    items: Vec<Tally>,
+}
+
+/// What a replica says of a webhook.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Tally {
+    namespace: Arc<str>,
+    webhook: Arc<str>,
+    deliveries: Option<DeliveryCounts>,
+    last_delivery: Option<Moment>,
+}
+
+/// What the others say now.
+#[derive(Default)]
+struct Round {
+    of: HashMap<String, Vec<Tally>>,
+    /// Who did not answer everything.
+    missing: BTreeSet<String>,
+}
+
+impl SummedTallies {
+    pub(super) fn new(
+        own: Arc<dyn Tallies>,
+        brain: Arc<Brain>,
+        peers: Arc<Peers>,
+        config: Config,
+        namespaces: Vec<String>,
+    ) -> Self {
+        Self { own, brain, peers, config, namespaces, known: Mutex::default() }
+    }
+
+    async fn sum(&self) -> Result<HashMap<Id, Counted>, String> {
+        let mut sum = self.own.count().await?;
+        if self.peers.is_alone() {
+            return Ok(sum);
+        }
+        let round = self.ask().await?;
+        let others = self.identified(self.known().after(round)?);
+        self.known().compare(&others);
+        for (id, counted) in others {
+            add(sum.entry(id).or_default(), &counted);
+        }
+        Ok(sum)
+    }
+
+    /// Asks in the operator's own name, for the namespaces that it may read.
+    async fn ask(&self) -> Result<Round, String> {
+        let login = authorization(&self.config).await;
+        let login =
+            login.map_err(|error| format!("no token to ask other replicas with: {error}"))?;
+        let mut round = Round::default();
+        let every = [String::new()];
+        let namespaces = if self.namespaces.is_empty() { &every[..] } else { &self.namespaces };
+        for namespace in namespaces {
+            let answers = self.peers.ask(&question(namespace, login.clone())).await;
+            let (given, missing) = answers.read::<Answer>();
+            for (replica, answer) in given {
+                round.of.entry(replica).or_default().extend(answer.items);
+            }
+            round.missing.extend(missing);
+        }
+        round.of.retain(|replica, _| !round.missing.contains(replica));
+        Ok(round)
+    }
+
+    /// What was said of webhooks that are there.
+    fn identified(&self, tallies: Vec<Tally>) -> HashMap<Id, Counted> {
+        let planner = self.brain.planner();
+        let mut counted: HashMap<Id, Counted> = HashMap::new();
+        for Tally { namespace, webhook, deliveries, last_delivery } in tallies {
+            if let Some(id) = planner.webhook_id(&Key { namespace, name: webhook }) {
+                add(counted.entry(id).or_default(), &Counted::new(deliveries, last_delivery));
+            }
+        }
+        counted
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// Takes in what was said now; says what is known of all.
+    fn after(&mut self, round: Round) -> Result<Vec<Tally>, String> {
+        let Round { of, missing } = round;
+        // Who neither answers nor is missed has gone for good.
+        self.of.retain(|replica, _| missing.contains(replica));
+        self.of.extend(of);
+        let unknown: Vec<_> =
+            missing.into_iter().filter(|replica| !self.of.contains_key(replica)).collect();
+        if !unknown.is_empty() {
+            return Err(format!("nothing is known of {}", unknown.join(", ")));
+        }
+        Ok(self.of.values().flatten().cloned().collect())
+    }
+
+    fn compare(&mut self, counted: &HashMap<Id, Counted>) {
+        let dead: HashMap<Id, i64> =
+            counted.iter().map(|(id, counted)| (*id, counted.dead())).collect();
+        let before = |id: &Id| self.dead.get(id).copied().unwrap_or_default();
+        let more = dead.iter().filter(|(id, dead)| **dead > before(id)).map(|(id, _)| *id);
+        self.more_dead = more.collect();
+        self.dead = dead;
+    }
+}
+
+impl Tallies for SummedTallies {
+    fn count(&self) -> BoxFuture<'_, Result<HashMap<Id, Counted>, String>> {
+        self.sum().boxed()
+    }
+
+    /// Of what has died at another replica, it is not known why.
+    fn last_death<'a>(&'a self, webhook: &'a Key) -> BoxFuture<'a, Option<Box<str>>> {
+        let id = self.brain.planner().webhook_id(webhook);
+        let is_elsewhere = id.is_some_and(|id| self.known().more_dead.contains(&id));
+        if is_elsewhere { async { None }.boxed() } else { self.own.last_death(webhook) }
+    }
+}
+
+fn question(namespace: &str, authorization: Option<HeaderValue>) -> Question {
+    let query = Serializer::new(String::new()).append_pair("namespace", namespace).finish();
+    let question = Question::new(Method::GET, format!("/api/tallies?{query}"), authorization);
+    Question { max_answer: MAX_ANSWER, ..question }
+}
+
+fn add(sum: &mut Counted, more: &Counted) {
+    let last = more.last_delivery().map(|time| std::time::SystemTime::from(time.0).into());
+    sum.took(last);
+    if let Some(more) = more.deliveries {
+        let DeliveryCounts { succeeded, dead, pending } =
+            sum.deliveries.get_or_insert_with(DeliveryCounts::default);
+        for (count, more) in
+            [(succeeded, more.succeeded), (dead, more.dead), (pending, more.pending)]
+        {
+            *count = count.saturating_add(more);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tallies(dead: i64) -> Vec<Tally> {
+        let deliveries = Some(DeliveryCounts { dead, ..DeliveryCounts::default() });
+        let (namespace, webhook) = ("team-a".into(), "pay".into());
+        vec![Tally { namespace, webhook, deliveries, last_delivery: None }]
+    }
+
+    fn round(of: &[(&str, i64)], missing: &[&str]) -> Round {
+        let of = of.iter().map(|(name, dead)| ((*name).to_owned(), tallies(*dead))).collect();
+        Round { of, missing: missing.iter().map(ToString::to_string).collect() }
+    }
+
+    fn dead(tallies: Vec<Tally>) -> i64 {
+        tallies.iter().filter_map(|tally| Some(tally.deliveries?.dead)).sum()
+    }
+
+    #[test]
+    fn of_a_replica_that_does_not_answer_the_last_numbers_count() {
+        let mut known = Known::default();
+        assert_eq!(known.after(round(&[("a", 1), ("b", 10)], &[])).map(dead), Ok(11));
+        assert_eq!(known.after(round(&[("a", 2)], &["b"])).map(dead), Ok(12));
+        assert_eq!(known.after(round(&[("a", 2), ("b", 20)], &[])).map(dead), Ok(22));
+        // It has been taken away.
+        assert_eq!(known.after(round(&[("a", 2)], &[])).map(dead), Ok(2));
+    }
+
+    #[test]
+    fn while_nothing_is_known_of_a_replica_there_is_no_sum() {
+        let mut known = Known::default();
+        let why = known.after(round(&[("a", 1)], &["b", "c"])).map(dead);
+        assert_eq!(why, Err("nothing is known of b, c".into()));
+        assert_eq!(known.after(round(&[("a", 1), ("b", 2)], &[])).map(dead), Ok(3));
+    }
+
+    #[test]
+    fn numbers_are_added_and_the_latest_delivery_is_the_last_one() {
+        let counts = |succeeded, dead, pending| DeliveryCounts { succeeded, dead, pending };
+        let of = |counts, second: u64| Counted::new(counts, Some(Moment(second * 1000)));
+        let mut sum = Counted::default();
+        for more in [of(Some(counts(1, 2, 3)), 5), of(None, 9), of(Some(counts(10, 20, 30)), 7)] {
+            add(&mut sum, &more);
+        }
+        assert_eq!(sum, of(Some(counts(11, 22, 33)), 9));
+    }
+
+    #[test]
+    fn it_is_known_where_more_has_died() {
+        let (mut known, id) =
+            (Known::default(), Id { app: uuid::Uuid::nil(), webhook: uuid::Uuid::nil() });
+        for (dead, is_more) in [(1, true), (1, false), (3, true), (2, false)] {
+            let deliveries = Some(DeliveryCounts { dead, ..DeliveryCounts::default() });
+            known.compare(&HashMap::from([(id, Counted::new(deliveries, None))]));
+            assert_eq!(known.more_dead.contains(&id), is_more, "{dead}");
+        }
+    }
+}
