@@ -3,12 +3,13 @@
 use clap::Args;
 use form_urlencoded::Serializer;
 
-use super::ask::ask;
-use super::reach::{Operator, ReachArgs, ScopeArgs};
-use super::replica::{Replica, ReplicaError};
-use super::table::{age, clean, or_none, table};
-use super::{Format, Since};
+use super::Since;
 use crate::admin::deliveries::view::{Delivery, List};
+use crate::cli::client::Format;
+use crate::cli::client::ask::ask;
+use crate::cli::client::reach::{Operator, ReachArgs, ScopeArgs};
+use crate::cli::client::replica::{Replica, ReplicaError};
+use crate::cli::client::table::{age, clean, or_none, table};
 use crate::moment::Moment;
 
 /// Deliveries of one answer at most.

@@ -1,23 +1,16 @@
 //! `webhook-operator deliveries`: what happened to each event, for people and for scripts.
 
-mod ask;
-mod cluster;
 mod list;
-mod reach;
 mod replay;
-mod replica;
 mod show;
-mod table;
 
 use std::str::FromStr;
 
-use clap::{Args, Subcommand, ValueEnum};
-use serde::Serialize;
+use clap::{Args, Subcommand};
 
 use self::list::ListArgs;
 use self::replay::ReplayArgs;
 use self::show::ShowArgs;
-use super::output;
 use crate::admin::deliveries::since;
 use crate::moment::Moment;
 
@@ -47,30 +40,6 @@ pub async fn deliveries(args: DeliveriesArgs) -> anyhow::Result<()> {
         DeliveriesCommand::List(args) => list::list(args).await,
         DeliveriesCommand::Show(args) => show::show(args).await,
         DeliveriesCommand::Replay(args) => replay::replay(args).await,
-    }
-}
-
-/// How something is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    Table,
-    /// For programs.
-    Json,
-    /// For programs, and people too.
-    Yaml,
-}
-
-impl Format {
-    /// Prints a value; `table` writes it for people.
-    fn print(self, value: &impl Serialize, table: impl FnOnce() -> String) -> anyhow::Result<()> {
-        let text = match self {
-            Self::Table => table(),
-            Self::Json => serde_json::to_string_pretty(value)?,
-            Self::Yaml => serde_saphyr::to_string(value)?,
-        };
-        output::line(text.trim_end());
-        Ok(())
     }
 }
 

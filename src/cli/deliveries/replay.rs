@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Since;
-use super::ask::ask;
 use super::list::{Meant, latest};
-use super::reach::{Operator, ReachArgs, ScopeArgs};
 use super::show::find;
 use crate::admin::deliveries::view::{Begun, Replayed};
+use crate::cli::client::ask::ask;
+use crate::cli::client::reach::{Operator, ReachArgs, ScopeArgs};
 use crate::cli::output;
 use crate::moment::Moment;
 

@@ -6,11 +6,11 @@ use anyhow::Context;
 use clap::Args;
 use uuid::Uuid;
 
-use super::Format;
-use super::ask::ask;
-use super::reach::{Operator, ReachArgs};
-use super::table::{clean, clean_lines, or_none, table};
 use crate::admin::deliveries::view::{Attempt, Content, FullDelivery};
+use crate::cli::client::Format;
+use crate::cli::client::ask::ask;
+use crate::cli::client::reach::{Operator, ReachArgs};
+use crate::cli::client::table::{clean, clean_lines, or_none, table};
 
 /// Flags of `deliveries show`.
 #[derive(Debug, Args)]
