@@ -28,6 +28,14 @@ impl Encoding {
             }
         }
     }
+
+    /// A signature as its sender writes it.
+    pub(super) fn encode(self, signature: &[u8]) -> String {
+        match self {
+            Self::Hex => to_hex(signature),
+            Self::Base64 => STANDARD.encode(signature),
+        }
+    }
 }
 
 /// Decodes hexadecimal digits into a buffer that they fill.

@@ -55,6 +55,20 @@ impl<'a> Layout<'a> {
     }
 }
 
+impl Layout<'_> {
+    /// The value of a header with one signature, and before it an item of another name where `first` has
+    /// one: what [`Self::read`] reads.
+    pub(super) fn write(self, first: Option<(&str, &str)>, signature: &str) -> String {
+        match self {
+            Self::Prefixed(prefix) => format!("{prefix}{signature}"),
+            Self::Items { separator, assign, name } => {
+                let first = first.map(|(name, value)| format!("{name}{assign}{value}{separator}"));
+                format!("{}{name}{assign}{signature}", first.unwrap_or_default())
+            }
+        }
+    }
+}
+
 impl<'a> Signatures<'a> {
     /// The signatures, still encoded.
     pub(super) fn iter(self) -> impl Iterator<Item = &'a str> {
@@ -115,6 +129,18 @@ mod tests {
         assert_eq!(read(LIST, "v1a,x v1,a v2,y v1,b"), Ok(vec!["a", "b"]));
         assert_eq!(read(STRIPE, "t=1,v0=b"), Err(Denied::OtherScheme));
         assert_eq!(read(LIST, "v1a,x"), Err(Denied::OtherScheme));
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        for (layout, first, value) in [
+            (Layout::Prefixed("sha256="), None, "sha256=ab"),
+            (STRIPE, Some(("t", "1")), "t=1,v1=ab"),
+            (LIST, None, "v1,ab"),
+        ] {
+            assert_eq!(layout.write(first, "ab"), value);
+            assert_eq!(read(layout, value), Ok(vec!["ab"]));
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | what is known of a provider? | `provider.rs`, a row each |
 //! | what is a row made of? | `scheme.rs`, `layout.rs`, `template.rs` |
 //! | how is a signature checked? | `signature.rs`; a token: `token.rs`, `jwt/` |
+//! | how would its sender sign a request? | `signature/sign.rs`, `proof.rs` |
 //! | what does a provider ask before it sends? | `handshake.rs` |
 //! | what becomes of secrets? | `secret.rs`, `key.rs` |
 //!
@@ -25,6 +26,7 @@ pub mod jwt;
 mod key;
 mod layout;
 mod message;
+mod proof;
 mod provider;
 mod scheme;
 mod secret;
@@ -42,6 +44,7 @@ pub use entry::{Entry, EntryError};
 pub use handshake::{Handshake, cloud_events};
 pub use key::Algorithm;
 pub use layout::{Layout, MAX_ITEMS};
+pub use proof::{CannotSign, Proof};
 pub use provider::{Delivery, PROVIDERS, Provider};
 pub use scheme::{Scheme, Signature, Source, Timestamp, Token, TokenForm};
 pub use secret::{EmptySecret, Secret};

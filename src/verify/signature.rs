@@ -1,5 +1,7 @@
 //! A signature, checked: the one machine that the rows of the table and users' entries are data for.
 
+mod sign;
+
 use std::time::Duration;
 
 use http::HeaderName;

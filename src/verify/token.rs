@@ -3,7 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderName;
+use zeroize::Zeroizing;
 
+use super::proof::{CannotSign, Proof};
 use super::scheme::{Token, TokenForm};
 use super::{Denied, EntryError, Input, Secret, entry, header};
 
@@ -40,6 +42,20 @@ impl TokenCheck {
         };
         let is_one = self.shown.iter().any(|secret| secret.is(presented));
         if is_one { Ok(()) } else { Err(Denied::Mismatch) }
+    }
+
+    /// The header that shows the first of the secrets.
+    ///
+    /// # Errors
+    /// When no header may have its bytes.
+    pub(super) fn sign(&self) -> Result<Proof, CannotSign> {
+        let mut proof = Proof::default();
+        let scheme = self.scheme.map(|scheme| format!("{scheme} ")).unwrap_or_default();
+        if let Some(secret) = self.shown.first() {
+            let value = Zeroizing::new([scheme.as_bytes(), secret.bytes()].concat());
+            proof.add(&self.header, &value)?;
+        }
+        Ok(proof)
     }
 }
 

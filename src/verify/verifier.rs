@@ -9,6 +9,7 @@ use super::entry::{self, Check, Entry, EntryError};
 use super::handshake::{self, Handshake};
 use super::json::{self, Scalar};
 use super::key::Key;
+use super::proof::{CannotSign, Proof};
 use super::provider::Delivery;
 use super::{Denied, Secret, header};
 
@@ -107,6 +108,30 @@ impl Verifier {
             }
         }
         Err(denied)
+    }
+
+    /// What the sender of this request would prove itself by, made with the first secret that can: the
+    /// inverse of [`Self::check`]. `id` is the delivery's, where one is signed and `input` has none yet.
+    ///
+    /// # Errors
+    /// When a sender has something that its receiver has not, or the request has not what is signed.
+    pub fn sign(&self, input: &Input<'_>, id: &str) -> Result<Proof, CannotSign> {
+        for check in &self.checks {
+            let proof = match check {
+                Check::Signature(signature) => signature.sign(input, id)?,
+                Check::Token(token) => Some(token.sign()?),
+                Check::Jwt(_) => return Err(CannotSign::Issuer),
+            };
+            if let Some(proof) = proof {
+                return Ok(proof);
+            }
+        }
+        Err(CannotSign::PublicKey(self.provider))
+    }
+
+    /// The `type` of the entry.
+    pub fn provider(&self) -> &'static str {
+        self.provider
     }
 
     /// The answer to a request by which a provider asks whether this is its endpoint, before it sends

@@ -10,5 +10,6 @@ mod key_sets;
 mod properties;
 mod request;
 mod sign;
+mod signing;
 mod tokens;
 mod vectors;
