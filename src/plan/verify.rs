@@ -32,11 +32,24 @@ pub fn verifiers(
     secrets: &Secrets,
     key_sets: &KeySets,
 ) -> Result<Arc<Verifiers>, Verdict> {
-    let made = entries.iter().enumerate().map(|(index, entry)| {
-        let place = format!("spec.verify[{index}]");
-        Finder { namespace, secrets, place }.verifier(entry, key_sets)
-    });
+    let made =
+        (0..entries.len()).map(|index| verifier(namespace, entries, index, secrets, key_sets));
     Ok(Arc::new(Verifiers::new(made.collect::<Result<_, _>>()?)))
+}
+
+/// One of the entries, ready to check triggers.
+///
+/// # Errors
+/// The first thing that is missing or wrong, with its place in the spec.
+pub fn verifier(
+    namespace: &Arc<str>,
+    entries: &[VerifyEntry],
+    index: usize,
+    secrets: &Secrets,
+    key_sets: &KeySets,
+) -> Result<Verifier, Verdict> {
+    let place = format!("spec.verify[{index}]");
+    Finder { namespace, secrets, place }.verifier(&entries[index], key_sets)
 }
 
 /// Finds the secrets of one entry.

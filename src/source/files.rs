@@ -7,6 +7,7 @@ mod documents;
 mod error;
 mod identity;
 mod ledger;
+pub mod look;
 mod manifest;
 mod parallel;
 mod pass;

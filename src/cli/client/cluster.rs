@@ -1,4 +1,4 @@
-//! The replicas of an operator in a cluster, and who calls them.
+//! A cluster, the replicas of its operator, and who calls them.
 
 use anyhow::{Context, anyhow, bail};
 use http::header::AUTHORIZATION;
@@ -12,24 +12,111 @@ use kube::{Api, Client, Config};
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 
 use super::reach::{ReachArgs, bearer};
-use super::replica::{Replica, Way};
+use super::replica::Replica;
+use super::way::Way;
 use crate::plan::Key;
 use crate::source::kubernetes::{AUDIENCE, call, describe};
 
 /// What the chart calls the pods of an operator.
 const PODS: &str = "app.kubernetes.io/name=webhook-operator";
 
-/// What the chart calls the admin port.
-const PORT_NAME: &str = "admin";
+/// A port of the operator's pods.
+pub struct Port {
+    /// What the chart calls it.
+    name: &'static str,
+    /// Its number, where a pod does not name it.
+    default: u16,
+}
 
-/// The admin port, where a pod does not name it.
-const PORT: u16 = 9090;
+/// The port of the delivery API.
+pub const ADMIN: Port = Port { name: "admin", default: 9090 };
+
+/// The port of triggers.
+pub const TRIGGER: Port = Port { name: "trigger", default: 8080 };
 
 /// How long a token lives that is made for a call: the shortest that there is.
 const TOKEN_SECONDS: i64 = 600;
 
-/// How the cluster is reached that the flags name; `None` when they name none and there is none.
-pub async fn config(args: &ReachArgs) -> anyhow::Result<Option<Config>> {
+/// A cluster, as the caller's kubeconfig reaches it.
+#[derive(Clone)]
+pub struct Cluster {
+    /// A client with the caller's rights.
+    pub client: Client,
+    config: Config,
+}
+
+impl Cluster {
+    /// The cluster that the flags name; `None` when they name none and there is none.
+    pub async fn find(args: &ReachArgs) -> anyhow::Result<Option<Self>> {
+        let Some(config) = config(args).await? else { return Ok(None) };
+        let client = Client::try_from(config.clone()).map_err(|error| anyhow!(describe(&error)))?;
+        Ok(Some(Self { client, config }))
+    }
+
+    /// The namespace of the kubeconfig's context.
+    pub fn namespace(&self) -> &str {
+        &self.config.default_namespace
+    }
+
+    /// The pods of the operator, those that do not run too.
+    pub async fn pods(&self, args: &ReachArgs) -> anyhow::Result<Vec<Pod>> {
+        let pods = self.pods_of(&args.operator_namespace);
+        let found = call(pods.list(&ListParams::default().labels(PODS))).await;
+        let server = &self.config.cluster_url;
+        let found =
+            found.with_context(|| format!("cannot list the operator's pods at {server}"))?;
+        Ok(found.items)
+    }
+
+    /// Each pod of the operator that runs.
+    pub async fn replicas(&self, args: &ReachArgs) -> anyhow::Result<Vec<Replica>> {
+        let own = authorization(&self.config).await?;
+        let pods = self.pods(args).await?;
+        let authorization = match (&args.token, &args.service_account) {
+            (Some(token), _) => bearer(token)?,
+            (None, Some(account)) => bearer(&token_of(&self.client, account).await?)?,
+            (None, None) => own.context(
+                "the kubeconfig has no token to call the delivery API with: give one by --token, or have one made by --service-account NAMESPACE/NAME",
+            )?,
+        };
+        let replicas = self.ways(&pods, args, &ADMIN)?.into_iter().map(|(name, way)| Replica {
+            name,
+            way,
+            authorization: Some(authorization.clone()),
+        });
+        Ok(replicas.collect())
+    }
+
+    /// The ways to a port of each pod of the operator that runs, with the pods' names.
+    pub fn ways(
+        &self,
+        pods: &[Pod],
+        args: &ReachArgs,
+        port: &Port,
+    ) -> anyhow::Result<Vec<(String, Way)>> {
+        let namespace = &args.operator_namespace;
+        let api = self.pods_of(namespace);
+        let running = pods.iter().filter(|pod| is_running(pod));
+        let ways = running.filter_map(|pod| {
+            let name = pod.metadata.name.clone()?;
+            let way = Way::Pod { pods: api.clone(), name: name.clone(), port: port.of(pod) };
+            Some((name, way))
+        });
+        let ways: Vec<_> = ways.collect();
+        if ways.is_empty() {
+            bail!(
+                "no pod of the operator runs in the namespace {namespace} (--operator-namespace)"
+            );
+        }
+        Ok(ways)
+    }
+
+    fn pods_of(&self, namespace: &str) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+async fn config(args: &ReachArgs) -> anyhow::Result<Option<Config>> {
     let context = args.context.clone();
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     let kubeconfig = match &args.kubeconfig {
@@ -43,35 +130,6 @@ pub async fn config(args: &ReachArgs) -> anyhow::Result<Option<Config>> {
         Err(error) if std::env::var_os("KUBECONFIG").is_some() => Err(error).context("KUBECONFIG"),
         Err(_) => Ok(Config::incluster().ok()),
     }
-}
-
-/// Each pod of the operator that runs.
-pub async fn replicas(config: Config, args: &ReachArgs) -> anyhow::Result<Vec<Replica>> {
-    let server = config.cluster_url.clone();
-    let own = authorization(&config).await?;
-    let client = Client::try_from(config).map_err(|error| anyhow!(describe(&error)))?;
-    let namespace = &args.operator_namespace;
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let found = call(pods.list(&ListParams::default().labels(PODS))).await;
-    let found = found.with_context(|| format!("cannot list the operator's pods at {server}"))?;
-    let authorization = match (&args.token, &args.service_account) {
-        (Some(token), _) => bearer(token)?,
-        (None, Some(account)) => bearer(&token_of(&client, account).await?)?,
-        (None, None) => own.context(
-            "the kubeconfig has no token to call the delivery API with: give one by --token, or have one made by --service-account NAMESPACE/NAME",
-        )?,
-    };
-    let running = found.into_iter().filter(is_running);
-    let replicas = running.filter_map(|pod| {
-        let (port, name) = (admin_port(&pod), pod.metadata.name?);
-        let way = Way::Pod { pods: pods.clone(), port };
-        Some(Replica { name, way, authorization: Some(authorization.clone()) })
-    });
-    let replicas: Vec<_> = replicas.collect();
-    if replicas.is_empty() {
-        bail!("no pod of the operator runs in the namespace {namespace} (--operator-namespace)");
-    }
-    Ok(replicas)
 }
 
 /// The header that a request to the API server would have; `None` for a client certificate.
@@ -103,16 +161,19 @@ async fn token_of(client: &Client, account: &Key) -> anyhow::Result<String> {
     Ok(made.status.context("the API server made no token")?.token)
 }
 
-fn is_running(pod: &Pod) -> bool {
+/// Whether the pod's containers were started.
+pub fn is_running(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     phase == Some("Running")
 }
 
-fn admin_port(pod: &Pod) -> u16 {
-    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    let mut ports = containers.flat_map(|container| container.ports.iter().flatten());
-    let port = ports.find(|port| port.name.as_deref() == Some(PORT_NAME));
-    port.and_then(|port| u16::try_from(port.container_port).ok()).unwrap_or(PORT)
+impl Port {
+    fn of(&self, pod: &Pod) -> u16 {
+        let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+        let mut ports = containers.flat_map(|container| container.ports.iter().flatten());
+        let port = ports.find(|port| port.name.as_deref() == Some(self.name));
+        port.and_then(|port| u16::try_from(port.container_port).ok()).unwrap_or(self.default)
+    }
 }
 
 #[cfg(test)]
@@ -134,8 +195,8 @@ mod tests {
         let ports = json!([
             {"name": "trigger", "containerPort": 8080}, {"name": "admin", "containerPort": 9191},
         ]);
-        assert_eq!(admin_port(&pod("Running", ports)), 9191);
-        assert_eq!(admin_port(&pod("Running", json!([]))), 9090);
+        assert_eq!(ADMIN.of(&pod("Running", ports)), 9191);
+        assert_eq!(ADMIN.of(&pod("Running", json!([]))), 9090);
         assert!(is_running(&pod("Running", json!([]))));
         assert!(!is_running(&pod("Pending", json!([]))));
     }

@@ -7,5 +7,6 @@ mod format;
 pub mod reach;
 pub mod replica;
 pub mod table;
+pub mod way;
 
 pub use format::Format;

@@ -1,24 +1,19 @@
 //! Where the delivery API is: at a URL, or at each replica of an operator in a cluster.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use http::HeaderValue;
-use kube::{Client, Config};
 
-use super::cluster;
-use super::replica::{Replica, Way};
+use super::cluster::Cluster;
+use super::replica::Replica;
+use super::way::Way;
 use crate::cli::options::base_url;
 use crate::plan::Key;
-use crate::source::kubernetes::describe;
 
 /// Where `standalone` serves the delivery API.
 const STANDALONE: &str = "http://127.0.0.1:9090";
-
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// Where the delivery API is, and who calls it.
 #[derive(Debug, Args)]
@@ -27,7 +22,7 @@ pub struct ReachArgs {
     /// URL of an admin port [default: the operator of the kubeconfig's cluster; without a kubeconfig
     /// http://127.0.0.1:9090, where standalone serves it]
     #[arg(long, env = "WEBHOOK_OPERATOR_SERVER", value_parser = base_url, value_name = "URL", conflicts_with_all = ["kubeconfig", "context"])]
-    server: Option<String>,
+    pub server: Option<String>,
     /// Kubeconfig file [default: KUBECONFIG, ~/.kube/config, or the pod's ServiceAccount]
     #[arg(long, env = "WEBHOOK_OPERATOR_KUBECONFIG", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
@@ -55,10 +50,10 @@ pub struct ReachArgs {
 pub struct ScopeArgs {
     /// Namespace of the webhooks [default: that of the kubeconfig's context; with a server, all]
     #[arg(short, long, value_name = "NAME", conflicts_with = "all_namespaces")]
-    namespace: Option<String>,
+    pub namespace: Option<String>,
     /// Webhooks of all namespaces
     #[arg(short = 'A', long)]
-    all_namespaces: bool,
+    pub all_namespaces: bool,
 }
 
 /// The replicas of an operator.
@@ -76,24 +71,27 @@ impl Operator {
         if let Some(server) = &args.server {
             return Self::at(server, args);
         }
-        match cluster::config(args).await? {
-            Some(config) => {
-                let default_namespace = Some(config.default_namespace.clone());
-                let replicas = cluster::replicas(config, args).await?;
-                Ok(Self { replicas, default_namespace })
-            }
+        match Cluster::find(args).await? {
+            Some(cluster) => Self::of(&cluster, args).await,
             None => Self::at(STANDALONE, args),
         }
     }
 
+    /// The operator of a cluster.
+    pub async fn of(cluster: &Cluster, args: &ReachArgs) -> anyhow::Result<Self> {
+        let replicas = cluster.replicas(args).await?;
+        Ok(Self { replicas, default_namespace: Some(cluster.namespace().to_owned()) })
+    }
+
+    /// The operator of this machine, or of the URL that the flags name.
+    pub fn standalone(args: &ReachArgs) -> anyhow::Result<Self> {
+        Self::at(args.server.as_deref().unwrap_or(STANDALONE), args)
+    }
+
     fn at(server: &str, args: &ReachArgs) -> anyhow::Result<Self> {
-        let mut config = Config::new(server.parse().context("--server")?);
-        config.connect_timeout = Some(CONNECT);
-        // It is said that it did not work; it is not done twice.
-        config.default_retry = false;
-        let client = Client::try_from(config).map_err(|error| anyhow::anyhow!(describe(&error)))?;
+        let way = Way::to_server(server).context("--server")?;
         let authorization = args.token.as_deref().map(bearer).transpose()?;
-        let replica = Replica { name: server.to_owned(), way: Way::Server(client), authorization };
+        let replica = Replica { name: server.to_owned(), way, authorization };
         Ok(Self { replicas: vec![replica], default_namespace: None })
     }
 

@@ -108,7 +108,8 @@ pub fn is_object_file(path: &Path) -> bool {
         && !path.file_name().is_some_and(atomic::is_temporary)
 }
 
-fn directory(kind: Kind) -> &'static str {
+/// What the directory of a kind is called.
+pub fn directory(kind: Kind) -> &'static str {
     match kind {
         Kind::WebhookApp => "webhookapp",
         Kind::Webhook => "webhook",
