@@ -4,7 +4,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use webhook_operator::cli::{self, Cli};
+use webhook_operator::cli::{self, Cli, Success};
+
+/// What was asked about is not well.
+const NOT_WELL: u8 = 1;
 
 /// What a person did wrong, or what the surroundings lack.
 const USAGE: u8 = 2;
@@ -13,7 +16,8 @@ fn main() -> ExitCode {
     let Cli { telemetry, command } = Cli::parse();
     telemetry.start();
     match cli::execute(command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Success::Yes) => ExitCode::SUCCESS,
+        Ok(Success::No) => ExitCode::from(NOT_WELL),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(USAGE)

@@ -13,6 +13,7 @@ mod serve;
 mod signals;
 mod standalone;
 pub mod telemetry;
+mod trigger;
 
 use clap::{Parser, Subcommand};
 
@@ -39,29 +40,41 @@ pub enum Command {
     Listen(listen::ListenArgs),
     /// Show what happened to each event, and replay it
     Deliveries(Box<deliveries::DeliveriesArgs>),
+    /// Send a test event to a webhook, signed as its provider would, and say what becomes of it
+    Trigger(Box<trigger::TriggerArgs>),
     /// Print the CustomResourceDefinitions as YAML
     Crds(crds::CrdsArgs),
+}
+
+/// Whether what was asked about is good; where it could not be found out, there is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Success {
+    /// It is, or was done.
+    Yes,
+    /// It is not: the program then exits with code 1.
+    No,
 }
 
 /// Does what the command line says.
 ///
 /// # Errors
 /// With one line for a person; the program then exits with code 2.
-pub fn execute(command: Command) -> anyhow::Result<()> {
+pub fn execute(command: Command) -> anyhow::Result<Success> {
     match command {
-        Command::Run(args) => run::run(*args),
-        Command::Standalone(args) => standalone::standalone(*args),
-        Command::Demo(args) => demo::demo(*args),
+        Command::Run(args) => run::run(*args)?,
+        Command::Standalone(args) => standalone::standalone(*args)?,
+        Command::Demo(args) => demo::demo(*args)?,
         Command::Listen(args) => {
             let runtime = serve::control_runtime()?;
-            runtime.block_on(async { listen::listen(args, signals::stop()?).await })
+            runtime.block_on(async { listen::listen(args, signals::stop()?).await })?;
         }
+        Command::Crds(args) => crds::print(&args),
         Command::Deliveries(args) => {
-            serve::control_runtime()?.block_on(deliveries::deliveries(*args))
+            serve::control_runtime()?.block_on(deliveries::deliveries(*args))?;
         }
-        Command::Crds(args) => {
-            crds::print(&args);
-            Ok(())
+        Command::Trigger(args) => {
+            return serve::control_runtime()?.block_on(trigger::trigger(*args));
         }
     }
+    Ok(Success::Yes)
 }

@@ -17,7 +17,7 @@ use senders::{SENDERS, Sender, Signing};
 use serde_json::{Value, json};
 use support::http::{Response, request};
 use support::listener::Listener;
-use support::operator::{Folders, Operator, eventually};
+use support::operator::{Folders, Operator, eventually, output};
 
 /// The webhook of `jwt.yaml`, whose sender needs an issuer.
 const OF_AN_ISSUER: &str = "pubsub";
@@ -255,4 +255,38 @@ fn a_sender_from_elsewhere_is_refused_and_one_that_sends_too_much_is_slowed_down
     let refused =
         eventually("the limit", || Some(request.send()).filter(|answer| answer.status != 202));
     assert_eq!((refused.status, refused.reason().as_str()), (429, "rate_limited"));
+}
+
+#[test]
+fn the_command_line_signs_a_test_event_for_every_webhook_whose_sender_has_a_secret() {
+    let setting = Setting::new();
+    let (manifests, data) = (setting.folders.manifests(), setting.folders.data());
+    let trigger = |webhook: &str| {
+        setting.url(webhook);
+        output(&[
+            "trigger",
+            webhook,
+            "--manifests",
+            manifests.to_str().unwrap(),
+            "--data-dir",
+            data.to_str().unwrap(),
+            "--server",
+            &setting.operator.admin,
+            "--header",
+            &format!("X-Forwarded-For: {FROM}"),
+        ])
+    };
+    for example in examples() {
+        let ended = trigger(&example.name);
+        let said = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
+        match &*example.name {
+            "discord" => assert!(said.contains("has only the public one"), "{said}"),
+            OF_AN_ISSUER => assert!(said.contains("from its issuer alone"), "{said}"),
+            name => {
+                let call = setting.listener.call();
+                assert_eq!(call.json()["action"], example.spec["action"], "{name}");
+                assert!(ended.status.success() && said.contains("Delivered"), "{name}: {said}");
+            }
+        }
+    }
 }

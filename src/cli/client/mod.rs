@@ -4,9 +4,11 @@
 pub mod ask;
 pub mod cluster;
 mod format;
+pub mod place;
 pub mod reach;
 pub mod replica;
 pub mod table;
+pub mod target;
 pub mod way;
 
 pub use format::Format;

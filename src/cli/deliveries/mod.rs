@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use self::list::ListArgs;
 use self::replay::ReplayArgs;
 use self::show::ShowArgs;
+pub use self::show::find;
 use crate::admin::deliveries::since;
 use crate::moment::Moment;
 

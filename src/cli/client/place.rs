@@ -1,0 +1,168 @@
+//! Where resources are: in a cluster, or in the folders of a standalone operator.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::ListParams;
+use kube::core::ObjectList;
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+
+use super::cluster::Cluster;
+use super::reach::{Operator, ReachArgs};
+use crate::plan::{Key, Kind, SecretInput};
+use crate::resources::{Webhook, WebhookApp};
+use crate::source::files::look;
+use crate::source::kubernetes::call;
+
+/// Where standalone keeps its data.
+const DATA_DIR: &str = "./data";
+
+/// The folders of a standalone operator.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where")]
+pub struct FolderArgs {
+    /// Data dir of a standalone operator [default: ./data, where there is no kubeconfig or a server is named]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["kubeconfig", "context"])]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Where resources are.
+pub enum Place {
+    /// In a cluster, read with the caller's rights.
+    Cluster(Box<Cluster>),
+    /// In the data dir of a standalone operator.
+    Folder(PathBuf),
+}
+
+/// A kind of the operator's.
+pub trait Ours:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + DeserializeOwned
+    + Clone
+    + std::fmt::Debug
+{
+    /// Which.
+    const KIND: Kind;
+}
+
+impl Ours for WebhookApp {
+    const KIND: Kind = Kind::WebhookApp;
+}
+
+impl Ours for Webhook {
+    const KIND: Kind = Kind::Webhook;
+}
+
+impl Place {
+    /// The place that the flags name.
+    pub async fn find(reach: &ReachArgs, folder: &FolderArgs) -> anyhow::Result<Self> {
+        let data_dir = || folder.data_dir.clone().unwrap_or_else(|| DATA_DIR.into());
+        if folder.data_dir.is_some() || reach.server.is_some() {
+            return Ok(Self::Folder(data_dir()));
+        }
+        let cluster = Cluster::find(reach).await?;
+        Ok(cluster.map_or_else(|| Self::Folder(data_dir()), |found| Self::Cluster(found.into())))
+    }
+
+    /// The operator that serves what is here.
+    pub async fn operator(&self, reach: &ReachArgs) -> anyhow::Result<Operator> {
+        match self {
+            Self::Cluster(cluster) => Operator::of(cluster, reach).await,
+            Self::Folder(_) => Operator::standalone(reach),
+        }
+    }
+
+    /// The namespace that is meant where none is named; `None` for all.
+    pub fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::Cluster(cluster) => Some(cluster.namespace()),
+            Self::Folder(_) => None,
+        }
+    }
+
+    /// The objects of a namespace, or of all.
+    ///
+    /// # Errors
+    /// When they cannot be read, with who refused it.
+    pub async fn list<K: Ours>(&self, namespace: Option<&str>) -> anyhow::Result<Vec<K>> {
+        let plural = K::plural(&());
+        match self {
+            Self::Cluster(cluster) => {
+                let api: Api<K> = match namespace {
+                    Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
+                    None => Api::all(cluster.client.clone()),
+                };
+                let list = call(api.list(&ListParams::default())).await;
+                let list: ObjectList<K> = list.with_context(|| format!("cannot list {plural}"))?;
+                Ok(list.items)
+            }
+            Self::Folder(data_dir) => {
+                let list = look::objects::<K>(data_dir, K::KIND).with_context(|| {
+                    format!(
+                        "no standalone operator has its data in {} (--data-dir)",
+                        data_dir.display()
+                    )
+                })?;
+                let is_meant = |object: &K| {
+                    namespace.is_none_or(|name| object.meta().namespace.as_deref() == Some(name))
+                };
+                Ok(list.into_iter().filter(is_meant).collect())
+            }
+        }
+    }
+
+    /// One object, in the namespace that is named, or else where it is.
+    ///
+    /// # Errors
+    /// When there is none, or when several have the name.
+    pub async fn one<K: Ours>(&self, namespace: Option<&str>, name: &str) -> anyhow::Result<K> {
+        let kind = K::KIND.as_str();
+        let namespace = namespace.or_else(|| self.namespace());
+        if let (Self::Cluster(cluster), Some(namespace)) = (self, namespace) {
+            let api: Api<K> = Api::namespaced(cluster.client.clone(), namespace);
+            let found = call(api.get_opt(name)).await;
+            let found =
+                found.with_context(|| format!("cannot read the {kind} {namespace}/{name}"))?;
+            return found.with_context(|| format!("there is no {kind} {namespace}/{name}"));
+        }
+        let mut named = self.list::<K>(namespace).await?;
+        named.retain(|object| object.meta().name.as_deref() == Some(name));
+        if named.len() > 1 {
+            bail!("several namespaces have a {kind} {name}: say NAMESPACE/{name}");
+        }
+        let whose = namespace.map_or(String::new(), |namespace| format!("{namespace}/"));
+        named.pop().with_context(|| format!("there is no {kind} {whose}{name}"))
+    }
+
+    /// A Secret in a cluster; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the caller may not read it: a sentence that says so.
+    pub async fn secret(&self, key: &Key) -> anyhow::Result<Option<SecretInput>> {
+        let Self::Cluster(cluster) = self else { return Ok(None) };
+        let api: Api<Secret> = Api::namespaced(cluster.client.clone(), &key.namespace);
+        match call(api.get_opt(&key.name)).await {
+            Ok(found) => Ok(found.map(SecretInput::of)),
+            Err(error) if error.code() == Some(403) => {
+                Err(anyhow!("you may not read the Secret {key}"))
+            }
+            Err(error) => Err(error).with_context(|| format!("cannot read the Secret {key}")),
+        }
+    }
+}
+
+/// Those of these Secrets that are in manifests.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn secrets_of(
+    manifests: &std::path::Path,
+    wanted: &BTreeSet<Key>,
+) -> anyhow::Result<Vec<SecretInput>> {
+    look::secrets(manifests, wanted).with_context(|| format!("cannot read {}", manifests.display()))
+}

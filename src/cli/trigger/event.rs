@@ -1,0 +1,254 @@
+//! The request that a test event is: its body, its headers, and where it goes. Pure.
+
+use std::str::FromStr;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::uri::{Authority, Scheme, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+
+use super::sample::Sample;
+use crate::delivery::OPERATOR;
+use crate::verify::{Input, Proof};
+
+/// A header as a flag gives it.
+#[derive(Clone, Debug)]
+pub struct Header(HeaderName, HeaderValue);
+
+impl FromStr for Header {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "must be of the form 'Name: value'";
+        let (name, value) = text.split_once(':').ok_or(FORM)?;
+        let (name, value) = (name.trim().parse(), value.trim().parse());
+        Ok(Self(name.map_err(|_| FORM)?, value.map_err(|_| FORM)?))
+    }
+}
+
+/// What is said of an event, before it is signed.
+pub struct Event {
+    headers: HeaderMap,
+    body: Bytes,
+    /// Scheme and authority of the trigger URL.
+    external_url: String,
+    path_and_query: String,
+    /// What a sender would call the delivery.
+    id: String,
+    /// Milliseconds since 1970.
+    millis: u64,
+}
+
+impl Event {
+    /// The event of a sample, or of a body of the caller's own.
+    ///
+    /// # Errors
+    /// When the trigger URL is none.
+    pub fn new(
+        url: &str,
+        sample: &Sample,
+        body: Option<Bytes>,
+        id: String,
+        millis: u64,
+    ) -> anyhow::Result<Self> {
+        let (external_url, path_and_query) = split(url)?;
+        // Only the body of the sample is known to be of its type: another one is told by --content-type.
+        let is_json = |body: &Bytes| serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
+        let content_type = match &body {
+            None => Some(sample.content_type),
+            Some(body) => is_json(body).then_some("application/json"),
+        };
+        let body = body.unwrap_or_else(|| sample.body(&id, millis).into());
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, OPERATOR);
+        for (name, value) in sample.headers {
+            let value = HeaderValue::try_from(value.replace("{id}", &id))?;
+            headers.insert(HeaderName::try_from(*name)?, value);
+        }
+        if let Some(content_type) = content_type {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        Ok(Self { headers, body, external_url, path_and_query, id, millis })
+    }
+
+    /// Says something else in its headers.
+    pub fn set(&mut self, headers: &[Header], content_type: Option<&HeaderValue>) {
+        for Header(name, value) in headers {
+            self.headers.insert(name, value.clone());
+        }
+        if let Some(value) = content_type {
+            self.headers.insert(CONTENT_TYPE, value.clone());
+        }
+    }
+
+    /// What of it is signed.
+    pub fn input(&self) -> Input<'_> {
+        Input {
+            method: &Method::POST,
+            headers: &self.headers,
+            external_url: &self.external_url,
+            path_and_query: &self.path_and_query,
+            body: &self.body,
+            now: self.millis / 1000,
+        }
+    }
+
+    /// What a sender would call the delivery.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Adds what proves who sent it. What the caller gave for a header stays.
+    pub fn prove(&mut self, proof: Proof, given: &[Header]) {
+        let is_given = |name: &HeaderName| given.iter().any(|Header(given, _)| given == name);
+        for (name, value) in &proof.headers {
+            if !is_given(name) {
+                self.headers.insert(name, value.clone());
+            }
+        }
+        if let Some(parameter) = proof.query {
+            let separator = if self.path_and_query.contains('?') { '&' } else { '?' };
+            self.path_and_query = format!("{}{separator}{parameter}", self.path_and_query);
+        }
+    }
+
+    /// The request, to its path at the operator's own port: what a proxy has before it is left out.
+    ///
+    /// # Errors
+    /// When the trigger URL is none of an operator.
+    pub fn to_port(self) -> anyhow::Result<Request<Bytes>> {
+        let at =
+            self.path_and_query.rfind("/apps/").context("the trigger URL has no /apps/ in it")?;
+        let path = self.path_and_query[at..].to_owned();
+        self.to(&path)
+    }
+
+    /// The request to its URL; the scheme and authority of that.
+    ///
+    /// # Errors
+    /// When the URL has no path that a request can have.
+    pub fn to_url(self) -> anyhow::Result<(String, Request<Bytes>)> {
+        let (base, path) = (self.external_url.clone(), self.path_and_query.clone());
+        Ok((base, self.to(&path)?))
+    }
+
+    /// The request to another URL; what is signed stays what it was.
+    ///
+    /// # Errors
+    /// When it is no URL.
+    pub fn to_another(self, url: &str) -> anyhow::Result<(String, Request<Bytes>)> {
+        let (base, mut path) = split(url)?;
+        if path == "/" {
+            // The port alone was named.
+            return Ok((base, self.to_port()?));
+        }
+        if let Some((_, query)) =
+            self.path_and_query.split_once('?').filter(|_| !path.contains('?'))
+        {
+            path = format!("{path}?{query}");
+        }
+        Ok((base, self.to(&path)?))
+    }
+
+    fn to(self, path: &str) -> anyhow::Result<Request<Bytes>> {
+        let mut request = Request::post(path).body(self.body)?;
+        *request.headers_mut() = self.headers;
+        Ok(request)
+    }
+}
+
+/// Scheme and authority, then path and query. An error does not repeat the URL, which is a secret.
+fn split(url: &str) -> anyhow::Result<(String, String)> {
+    let parsed: Option<Uri> = url.parse().ok();
+    let parts = parsed.map(Uri::into_parts);
+    let Some((Some(scheme), Some(authority), path)) =
+        parts.map(|parts| (parts.scheme, parts.authority, parts.path_and_query))
+    else {
+        bail!("the URL is not an absolute http or https URL");
+    };
+    if scheme != Scheme::HTTP && scheme != Scheme::HTTPS || has_user(&authority) {
+        bail!("the URL is not an absolute http or https URL");
+    }
+    let path = path.map_or_else(|| "/".to_owned(), |path| path.to_string());
+    Ok((format!("{scheme}://{authority}"), path))
+}
+
+fn has_user(authority: &Authority) -> bool {
+    authority.as_str().contains('@')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://hooks.example.com/below/apps/a/webhooks/b";
+
+    fn event(body: Option<&'static str>) -> Event {
+        let sample = Sample::of(Some("GitHub"));
+        Event::new(URL, sample, body.map(Bytes::from), "7".into(), 1_700_000_000_123).unwrap()
+    }
+
+    #[test]
+    fn a_sample_comes_with_its_headers_and_another_body_with_the_type_that_it_has() {
+        let headers = event(None).headers;
+        assert_eq!(headers["x-github-delivery"], "7");
+        assert_eq!(headers[CONTENT_TYPE], "application/json");
+        assert_eq!(event(Some("[1]")).headers[CONTENT_TYPE], "application/json");
+        assert!(!event(Some("a=b")).headers.contains_key(CONTENT_TYPE));
+    }
+
+    #[test]
+    fn what_the_caller_says_stays_and_the_rest_is_proved() {
+        let mut event = event(None);
+        let given = ["X-GitHub-Event: push".parse().unwrap(), "X-Sign: own".parse().unwrap()];
+        event.set(&given, Some(&HeaderValue::from_static("text/plain")));
+        let mut proof = Proof { query: Some("d=1".into()), ..Proof::default() };
+        for name in ["x-sign", "x-time"] {
+            proof.headers.insert(name, HeaderValue::from_static("made"));
+        }
+        event.prove(proof, &given);
+        let (base, request) = event.to_url().unwrap();
+        assert_eq!(
+            (&*base, request.uri().path()),
+            ("https://hooks.example.com", "/below/apps/a/webhooks/b")
+        );
+        assert_eq!(request.uri().query(), Some("d=1"));
+        for (name, value) in [
+            ("x-github-event", "push"),
+            ("x-sign", "own"),
+            ("x-time", "made"),
+            ("content-type", "text/plain"),
+        ] {
+            assert_eq!(request.headers()[name], value);
+        }
+    }
+
+    #[test]
+    fn the_way_there_may_be_another_than_the_url() {
+        let path = |request: Request<Bytes>| request.uri().to_string();
+        assert_eq!(path(event(None).to_port().unwrap()), "/apps/a/webhooks/b");
+        let another =
+            |url| event(None).to_another(url).map(|(base, request)| (base, path(request)));
+        let local = || "http://localhost:8080".to_owned();
+        assert_eq!(
+            another("http://localhost:8080").unwrap(),
+            (local(), "/apps/a/webhooks/b".into())
+        );
+        assert_eq!(another("http://localhost:8080/x").unwrap(), (local(), "/x".into()));
+        for url in ["", "localhost", "ftp://a/b", "http://user:pw@a/b"] {
+            let error = another(url).unwrap_err().to_string();
+            assert!(!error.contains("pw"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_header_has_a_name_and_a_value() {
+        for text in ["X-A: b", "X-A:", "X-A:b:c"] {
+            assert!(text.parse::<Header>().is_ok(), "{text}");
+        }
+        for text in ["", "X-A", ": b", "X A: b", "X-A: b\u{7}c"] {
+            assert!(text.parse::<Header>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! What became of a test event: for programs, and in words. Pure.
+
+use std::fmt::Write as _;
+
+use http::{HeaderMap, StatusCode, header};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::admin::deliveries::view::{Attempt, FullDelivery, State};
+use crate::cli::client::table::{age, clean};
+use crate::moment::Moment;
+
+/// What the operator did with an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Outcome {
+    /// The listener took it.
+    Delivered,
+    /// It is stored; it was not followed further.
+    Accepted,
+    /// It is stored, and was not delivered in the time that was given.
+    Pending,
+    /// It is stored, and is not tried again.
+    Dead,
+    /// It was stored before.
+    Duplicate,
+    /// The webhook's filter lets it go.
+    Filtered,
+    /// It was no event: the provider asks something, and was answered.
+    Answered,
+    /// It was not taken.
+    Refused,
+}
+
+impl Outcome {
+    /// Whether it is what a sender hopes for.
+    pub fn is_good(self) -> bool {
+        !matches!(self, Self::Pending | Self::Dead | Self::Refused)
+    }
+}
+
+/// What became of a test event.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The webhook's namespace.
+    pub namespace: String,
+    /// Its name.
+    pub webhook: String,
+    /// The `type` of the entry as which the event was signed.
+    pub signed_as: Option<&'static str>,
+    /// What the operator answered.
+    #[serde(flatten)]
+    pub answer: Answer,
+    /// What became of the delivery, where it was followed.
+    pub delivery: Option<FullDelivery>,
+    /// Why it was not followed.
+    pub not_followed: Option<String>,
+}
+
+/// What the operator answered.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// The status of the response.
+    pub status: u16,
+    /// What it means.
+    pub outcome: Outcome,
+    /// The event's id.
+    pub event_id: Option<Uuid>,
+    /// The reason of a refusal.
+    pub reason: Option<String>,
+    /// The same in a sentence.
+    pub message: Option<String>,
+}
+
+impl Answer {
+    /// Reads a response of the trigger port.
+    pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let value: Value = serde_json::from_slice(body).unwrap_or_default();
+        let text = |name: &str| value[name].as_str().map(str::to_owned);
+        let said = headers.get("webhook-event-id").and_then(|id| id.to_str().ok());
+        let event_id = said.and_then(|id| id.parse().ok());
+        let is_ours = event_id.is_some() || text("reason").is_some();
+        let outcome = match status {
+            StatusCode::ACCEPTED if is_ours => Outcome::Accepted,
+            _ if !status.is_success() || status == StatusCode::ACCEPTED => Outcome::Refused,
+            _ if value["duplicate"] == true => Outcome::Duplicate,
+            _ if value["filtered"] == true => Outcome::Filtered,
+            _ if value == "ok" && is_ours => Outcome::Delivered,
+            _ => Outcome::Answered,
+        };
+        let (reason, mut message) = (text("reason"), text("message"));
+        if outcome == Outcome::Refused && !is_ours {
+            let server = headers.get(header::SERVER).and_then(|name| name.to_str().ok());
+            let who = server.map_or(String::new(), |name| format!(" (Server: {name})"));
+            message = Some(format!(
+                "this is no answer of a webhook-operator{who}: does the URL lead to its trigger port?"
+            ));
+        }
+        Self { status: status.as_u16(), outcome, event_id, reason, message }
+    }
+}
+
+impl Report {
+    /// Takes in what became of the delivery.
+    pub fn follow(&mut self, delivery: FullDelivery) {
+        self.answer.outcome = match delivery.delivery.state {
+            State::Pending => Outcome::Pending,
+            State::Succeeded => Outcome::Delivered,
+            State::Dead => Outcome::Dead,
+        };
+        self.delivery = Some(delivery);
+    }
+
+    /// What happened, in sentences.
+    pub fn in_words(&self, now: Moment) -> String {
+        let Self { namespace, webhook, signed_as, answer, .. } = self;
+        let how =
+            signed_as.map_or_else(|| "unsigned".into(), |name| format!("signed as {name} signs"));
+        let mut text = format!("Sent to {}, {how}.\n", clean(&format!("{namespace}/{webhook}")));
+        text.push_str(&self.taken());
+        if let Some(delivery) = &self.delivery {
+            let _ = write!(text, "\n{}", became(delivery, now));
+        }
+        if let (Some(why), Some(id)) = (&self.not_followed, answer.event_id) {
+            let _ = write!(text, "\nWhat becomes of it cannot be seen from here: {}.", clean(why));
+            let _ = write!(text, "\n  webhook-operator deliveries show {id}");
+        }
+        text
+    }
+
+    /// What the operator did.
+    fn taken(&self) -> String {
+        let Answer { status, outcome, event_id, reason, message } = &self.answer;
+        let id = event_id.map(|id| id.to_string()).unwrap_or_default();
+        match outcome {
+            Outcome::Delivered if self.delivery.is_none() => {
+                format!("{status}: the listener took it (event {id}).")
+            }
+            Outcome::Delivered | Outcome::Accepted | Outcome::Pending | Outcome::Dead => {
+                format!("{status}: stored as event {id}.")
+            }
+            Outcome::Duplicate => format!(
+                "{status}: a duplicate of event {id}, which was taken before; nothing more is delivered."
+            ),
+            Outcome::Filtered => format!(
+                "{status}: the webhook's filter does not hold of it, so the listener is not called (event {id})."
+            ),
+            Outcome::Answered => format!(
+                "{status}: it was no event, but something that the provider asks; it was answered."
+            ),
+            Outcome::Refused => {
+                let reason = reason.as_deref().map(|reason| format!(" {}", clean(reason)));
+                let message = message.as_deref().map(|message| format!(": {}", clean(message)));
+                let (reason, message) = (reason.unwrap_or_default(), message.unwrap_or_default());
+                format!("Refused with {status}{reason}{message}{}", self.hint())
+            }
+        }
+    }
+
+    /// Where a person looks next.
+    fn hint(&self) -> String {
+        let Self { namespace, webhook, .. } = self;
+        let command =
+            |words: &str| format!("\n  {words} {}", clean(&format!("{namespace}/{webhook}")));
+        match self.answer.reason.as_deref() {
+            Some("not_ready" | "suspended" | "error_404" | "store_full" | "store_failed") => {
+                command("webhook-operator status")
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+/// What became of a delivery.
+fn became(full: &FullDelivery, now: Moment) -> String {
+    let delivery = &full.delivery;
+    let app = clean(&delivery.app);
+    let last = full.attempts.last();
+    match (delivery.state, last) {
+        (State::Succeeded, Some(Attempt { number, duration_milliseconds, status, .. })) => {
+            let status =
+                status.map_or(String::new(), |status| format!(", which answered {status}"));
+            format!(
+                "Delivered to the listener of {app}{status}, on attempt {number} in {duration_milliseconds} ms."
+            )
+        }
+        (State::Succeeded, None) => format!("Delivered to the listener of {app}."),
+        (State::Dead, last) => {
+            let reason = delivery.reason.as_deref().map(clean).unwrap_or_default();
+            let last = last.map(|attempt| format!(": {}", failed(attempt))).unwrap_or_default();
+            format!(
+                "Dead, {reason}{last}. It is kept: webhook-operator deliveries replay {}",
+                delivery.id
+            )
+        }
+        (State::Pending, _) if delivery.waiting => {
+            "Still waiting for the event before it (ordering: Fifo).".into()
+        }
+        (State::Pending, None) => "Still pending: no attempt was made yet.".into(),
+        (State::Pending, Some(attempt)) => {
+            let next = match delivery.due_at {
+                Some(due) if due > now => format!("in {}", age(due.since(now))),
+                _ => "now".into(),
+            };
+            format!("Still pending: {}; the next attempt is {next}.", failed(attempt))
+        }
+    }
+}
+
+fn failed(attempt: &Attempt) -> String {
+    let Attempt { number, status, error, .. } = attempt;
+    match (status, error) {
+        (Some(status), _) => format!("attempt {number} was answered {status}"),
+        (None, Some(error)) => format!("attempt {number} failed: {}", clean(error)),
+        (None, None) => format!("attempt {number} failed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const ID: &str = "019d5a1c-0c1e-7c40-8f0e-2a9d4b7f1c22";
+
+    fn answer(status: u16, with_id: bool, body: &str) -> Answer {
+        let mut headers = HeaderMap::new();
+        if with_id {
+            headers.insert("webhook-event-id", ID.parse().unwrap());
+        }
+        Answer::read(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes())
+    }
+
+    fn report(answer: Answer) -> Report {
+        Report {
+            namespace: "team-a".into(),
+            webhook: "pay".into(),
+            signed_as: Some("GitHub"),
+            answer,
+            delivery: None,
+            not_followed: None,
+        }
+    }
+
+    fn delivery(state: &str, attempts: Value) -> FullDelivery {
+        serde_json::from_value(json!({
+            "id": ID, "eventId": ID, "generation": 1, "namespace": "team-a", "app": "shop",
+            "webhook": "pay", "action": "paid", "state": state, "waiting": false,
+            "reason": (state == "dead").then_some("Rejected"), "attemptCount": 1,
+            "lastStatus": null, "createdAt": "2026-11-24T12:00:00Z",
+            "dueAt": "2026-11-24T12:00:05Z", "finishedAt": null, "attempts": attempts,
+            "contentType": null, "headers": [], "body": {"bytes": 0, "truncated": false},
+        }))
+        .unwrap()
+    }
+
+    fn attempt(status: Option<u16>, error: Option<&str>) -> Value {
+        json!([{"number": 1, "startedAt": "2026-11-24T12:00:00Z", "durationMilliseconds": 12,
+            "status": status, "error": error, "answer": null}])
+    }
+
+    #[test]
+    fn each_answer_of_the_contract_has_an_outcome() {
+        for (status, with_id, body, outcome) in [
+            (202, true, r#"{"id":"x"}"#, Outcome::Accepted),
+            (200, true, r#""ok""#, Outcome::Delivered),
+            (200, true, r#"{"id":"x","duplicate":true}"#, Outcome::Duplicate),
+            (200, true, r#"{"id":"x","filtered":true}"#, Outcome::Filtered),
+            (200, false, r#"{"type":1}"#, Outcome::Answered),
+            (401, false, r#"{"message":"m","reason":"invalid_signature"}"#, Outcome::Refused),
+            (502, true, r#"{"message":"m","reason":"listener_error"}"#, Outcome::Refused),
+            (202, false, "<html>", Outcome::Refused),
+            (404, false, "<html>", Outcome::Refused),
+            (301, false, "", Outcome::Refused),
+        ] {
+            assert_eq!(answer(status, with_id, body).outcome, outcome, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn what_no_operator_answered_is_told_from_a_refusal() {
+        let words = report(answer(404, false, "<html>")).in_words(Moment(0));
+        assert!(words.contains("no answer of a webhook-operator"), "{words}");
+        let refused = r#"{"message":"No valid signature.","reason":"invalid_signature"}"#;
+        let words = report(answer(401, false, refused)).in_words(Moment(0));
+        assert!(
+            words.ends_with("Refused with 401 invalid_signature: No valid signature."),
+            "{words}"
+        );
+    }
+
+    #[test]
+    fn what_became_of_a_delivery_is_told_in_words() {
+        let now = Moment::parse("2026-11-24T12:00:01Z").unwrap();
+        for (state, attempts, outcome, words) in [
+            (
+                "succeeded",
+                attempt(Some(200), None),
+                Outcome::Delivered,
+                "Delivered to the listener of shop, which answered 200, on attempt 1 in 12 ms.",
+            ),
+            (
+                "dead",
+                attempt(Some(404), None),
+                Outcome::Dead,
+                "Dead, Rejected: attempt 1 was answered 404. It is kept: webhook-operator deliveries replay 019d5a1c-0c1e-7c40-8f0e-2a9d4b7f1c22",
+            ),
+            (
+                "pending",
+                attempt(Some(503), None),
+                Outcome::Pending,
+                "Still pending: attempt 1 was answered 503; the next attempt is in 4s.",
+            ),
+            (
+                "pending",
+                attempt(None, Some("no\nroute")),
+                Outcome::Pending,
+                "Still pending: attempt 1 failed: no\\nroute; the next attempt is in 4s.",
+            ),
+            ("pending", json!([]), Outcome::Pending, "Still pending: no attempt was made yet."),
+        ] {
+            let mut report = report(answer(202, true, "{}"));
+            report.follow(delivery(state, attempts));
+            assert_eq!(report.answer.outcome, outcome);
+            let said = report.in_words(now);
+            assert_eq!(
+                said.lines().collect::<Vec<_>>(),
+                [
+                    "Sent to team-a/pay, signed as GitHub signs.",
+                    &format!("202: stored as event {ID}."),
+                    words,
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn only_what_is_refused_dead_or_late_is_no_success() {
+        use Outcome::{Accepted, Answered, Dead, Delivered, Duplicate, Filtered, Pending, Refused};
+        assert!([Accepted, Answered, Delivered, Duplicate, Filtered].iter().all(|it| it.is_good()));
+        assert!([Pending, Dead, Refused].iter().all(|it| !it.is_good()));
+    }
+}
