@@ -12,6 +12,7 @@ mod run;
 mod serve;
 mod signals;
 mod standalone;
+mod status;
 pub mod telemetry;
 mod trigger;
 
@@ -42,6 +43,8 @@ pub enum Command {
     Deliveries(Box<deliveries::DeliveriesArgs>),
     /// Send a test event to a webhook, signed as its provider would, and say what becomes of it
     Trigger(Box<trigger::TriggerArgs>),
+    /// Say what is wrong, and what to do
+    Status(Box<status::StatusArgs>),
     /// Print the CustomResourceDefinitions as YAML
     Crds(crds::CrdsArgs),
 }
@@ -71,6 +74,9 @@ pub fn execute(command: Command) -> anyhow::Result<Success> {
         Command::Crds(args) => crds::print(&args),
         Command::Deliveries(args) => {
             serve::control_runtime()?.block_on(deliveries::deliveries(*args))?;
+        }
+        Command::Status(args) => {
+            return serve::control_runtime()?.block_on(status::status(*args));
         }
         Command::Trigger(args) => {
             return serve::control_runtime()?.block_on(trigger::trigger(*args));

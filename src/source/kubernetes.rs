@@ -34,7 +34,7 @@ use kube::{Client, Config};
 use tokio::sync::watch::Receiver;
 
 pub use access::Access;
-pub(crate) use call::{call, describe};
+pub(crate) use call::{CallError, call, describe};
 pub use error::KubernetesError;
 pub use running::Running;
 pub use summed::SummedTallies;

@@ -2,6 +2,7 @@
 //! SPEC section 9.
 
 mod run;
+mod status;
 #[path = "../support/mod.rs"]
 mod support;
 mod trigger;

@@ -1,0 +1,125 @@
+//! `webhook-operator status`: what is wrong and what to do, in words.
+
+mod advice;
+mod checks;
+mod conditions;
+mod finding;
+mod look;
+mod observed;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use serde::Serialize;
+
+use self::finding::{Finding, Severity};
+use self::look::Scope;
+use self::observed::{Observed, Operator};
+use crate::cli::Success;
+use crate::cli::client::Format;
+use crate::cli::client::place::{FolderArgs, Place};
+use crate::cli::client::reach::{ReachArgs, ScopeArgs};
+use crate::cli::client::table::clean;
+use crate::cli::client::target::Target;
+use crate::moment::Moment;
+
+/// Flags of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// One webhook, and its app [default: all of the namespace]
+    #[arg(value_name = "[NAMESPACE/]NAME", conflicts_with = "all_namespaces")]
+    webhook: Option<Target>,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// How it is printed
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+    #[command(flatten)]
+    reach: ReachArgs,
+    #[command(flatten)]
+    folder: FolderArgs,
+}
+
+/// What a person or a program is told.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    /// Whether there is no problem.
+    well: bool,
+    /// Apps that were looked at.
+    apps: usize,
+    /// Webhooks that were looked at.
+    webhooks: usize,
+    /// What is wrong, and what is good to know.
+    findings: Vec<Finding>,
+    /// What could not be looked at, and why.
+    not_looked_at: Vec<String>,
+}
+
+/// Says what is wrong.
+///
+/// # Errors
+/// When it could not look, with one line for a person.
+pub async fn status(args: StatusArgs) -> anyhow::Result<Success> {
+    let place = Place::find(&args.reach, &args.folder).await?;
+    let target = args.webhook.as_ref();
+    let named = target.and_then(|target| target.namespace.clone()).or(args.scope.namespace);
+    let default = || place.namespace().map(str::to_owned);
+    let scope = Scope {
+        namespace: if args.scope.all_namespaces { None } else { named.or_else(default) },
+        webhook: target.map(|target| target.name.clone()),
+    };
+    let observed = look::look(&place, &args.reach, &scope).await?;
+    let report = Report::of(&observed);
+    let now = observed.now;
+    args.output.print(&report, || report.in_words(&observed.operator, &scope, now))?;
+    Ok(if report.well { Success::Yes } else { Success::No })
+}
+
+impl Report {
+    fn of(observed: &Observed) -> Self {
+        let findings = checks::findings(observed);
+        Self {
+            well: findings.iter().all(|finding| finding.severity != Severity::Problem),
+            apps: observed.apps().len(),
+            webhooks: observed.webhooks().len(),
+            findings,
+            not_looked_at: observed.unseen.clone(),
+        }
+    }
+
+    fn in_words(&self, operator: &Operator, scope: &Scope, now: Moment) -> String {
+        let mut text = String::new();
+        if self.well {
+            // Writing to a text does not fail.
+            let _ = writeln!(text, "{}\n", self.all_is_well(operator, scope));
+        }
+        for finding in &self.findings {
+            let _ = writeln!(text, "{}\n", finding.in_words(now));
+        }
+        for why in &self.not_looked_at {
+            let _ = writeln!(text, "Not looked at: {}.", clean(why));
+        }
+        text
+    }
+
+    fn all_is_well(&self, operator: &Operator, scope: &Scope) -> String {
+        let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let place = match (operator, &scope.namespace) {
+            (_, Some(namespace)) => format!(" in the namespace {}", clean(namespace)),
+            (Operator::Cluster { .. }, None) => " in all namespaces".into(),
+            (Operator::Standalone { .. }, None) => String::new(),
+        };
+        let replicas = match operator {
+            Operator::Cluster { pods: Some(pods), .. } => {
+                format!("; {} of the operator", count(pods.len(), "ready replica"))
+            }
+            Operator::Cluster { pods: None, .. } => String::new(),
+            Operator::Standalone { .. } => "; the operator is ready".into(),
+        };
+        let (apps, webhooks) = (count(self.apps, "app"), count(self.webhooks, "webhook"));
+        format!("All is well: {apps} and {webhooks}{place}{replicas}.")
+    }
+}
