@@ -3,7 +3,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use webhook_operator::cli::{self, Cli, Success};
 
 /// What was asked about is not well.
@@ -13,7 +12,7 @@ const NOT_WELL: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let Cli { telemetry, command } = Cli::parse();
+    let Cli { telemetry, command } = Cli::of_call();
     telemetry.start();
     match cli::execute(command) {
         Ok(Success::Yes) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod client;
+mod completion;
 mod crds;
 mod deliveries;
 mod demo;
@@ -16,7 +17,9 @@ mod status;
 pub mod telemetry;
 mod trigger;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+
+use self::client::called::Called;
 
 /// Inbound webhooks for Kubernetes: declared as resources, carried to your app.
 #[derive(Debug, Parser)]
@@ -26,6 +29,22 @@ pub struct Cli {
     pub telemetry: telemetry::TelemetryArgs,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Inbound webhooks: what happened to each event, what is wrong, and a test event.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl-webhook",
+    bin_name = "kubectl webhook",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+struct Plugin {
+    #[command(flatten)]
+    telemetry: telemetry::TelemetryArgs,
+    #[command(subcommand)]
+    command: ClientCommand,
 }
 
 /// What the program can do.
@@ -39,14 +58,41 @@ pub enum Command {
     Demo(Box<demo::DemoArgs>),
     /// Listen as an app would, and print each call (for development)
     Listen(listen::ListenArgs),
+    #[command(flatten)]
+    Client(ClientCommand),
+    /// Print the CustomResourceDefinitions as YAML
+    Crds(crds::CrdsArgs),
+}
+
+/// What it can do to an operator that runs elsewhere: kubectl has these as a plugin.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
     /// Show what happened to each event, and replay it
     Deliveries(Box<deliveries::DeliveriesArgs>),
     /// Send a test event to a webhook, signed as its provider would, and say what becomes of it
     Trigger(Box<trigger::TriggerArgs>),
     /// Say what is wrong, and what to do
     Status(Box<status::StatusArgs>),
-    /// Print the CustomResourceDefinitions as YAML
-    Crds(crds::CrdsArgs),
+    /// Print what a shell needs to complete the words of a command line
+    Completion(completion::CompletionArgs),
+}
+
+impl Cli {
+    /// Reads the command line, by the name that the program was called by; ends the process where it is
+    /// wrong, or asks for help or for completions.
+    pub fn of_call() -> Self {
+        let mut words = std::env::args_os();
+        let called = words.next().map_or(Called::Program, |first| Called::of(&first));
+        called.remember();
+        match called {
+            Called::Program => Self::parse(),
+            Called::Plugin => {
+                let Plugin { telemetry, command } = Plugin::parse();
+                Self { telemetry, command: Command::Client(command) }
+            }
+            Called::Completer => completion::answer_kubectl(Plugin::command(), words.collect()),
+        }
+    }
 }
 
 /// Whether what was asked about is good; where it could not be found out, there is an error.
@@ -72,14 +118,22 @@ pub fn execute(command: Command) -> anyhow::Result<Success> {
             runtime.block_on(async { listen::listen(args, signals::stop()?).await })?;
         }
         Command::Crds(args) => crds::print(&args),
-        Command::Deliveries(args) => {
-            serve::control_runtime()?.block_on(deliveries::deliveries(*args))?;
-        }
-        Command::Status(args) => {
-            return serve::control_runtime()?.block_on(status::status(*args));
-        }
-        Command::Trigger(args) => {
-            return serve::control_runtime()?.block_on(trigger::trigger(*args));
+        Command::Client(command) => return serve::control_runtime()?.block_on(ask(command)),
+    }
+    Ok(Success::Yes)
+}
+
+async fn ask(command: ClientCommand) -> anyhow::Result<Success> {
+    match command {
+        ClientCommand::Deliveries(args) => deliveries::deliveries(*args).await?,
+        ClientCommand::Trigger(args) => return trigger::trigger(*args).await,
+        ClientCommand::Status(args) => return status::status(*args).await,
+        ClientCommand::Completion(args) => {
+            let program = match Called::now() {
+                Called::Program => Cli::command(),
+                Called::Plugin | Called::Completer => Plugin::command(),
+            };
+            completion::print(&args, program);
         }
     }
     Ok(Success::Yes)

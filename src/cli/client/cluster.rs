@@ -99,7 +99,8 @@ impl Cluster {
         let running = pods.iter().filter(|pod| is_running(pod));
         let ways = running.filter_map(|pod| {
             let name = pod.metadata.name.clone()?;
-            let way = Way::Pod { pods: api.clone(), name: name.clone(), port: port.of(pod) };
+            let way =
+                Way::Pod { pods: Box::new(api.clone()), name: name.clone(), port: port.of(pod) };
             Some((name, way))
         });
         let ways: Vec<_> = ways.collect();

@@ -2,6 +2,7 @@
 //! and how an answer is printed.
 
 pub mod ask;
+pub mod called;
 pub mod cluster;
 mod format;
 pub mod place;

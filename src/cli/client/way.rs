@@ -27,7 +27,7 @@ pub enum Way {
     /// By a port of a pod, which the API server forwards.
     Pod {
         /// The pods of its namespace.
-        pods: Api<Pod>,
+        pods: Box<Api<Pod>>,
         /// Its name.
         name: String,
         /// The port.

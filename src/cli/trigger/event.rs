@@ -117,41 +117,41 @@ impl Event {
     ///
     /// # Errors
     /// When the trigger URL is none of an operator.
-    pub fn to_port(self) -> anyhow::Result<Request<Bytes>> {
+    pub fn into_port(self) -> anyhow::Result<Request<Bytes>> {
         let at =
             self.path_and_query.rfind("/apps/").context("the trigger URL has no /apps/ in it")?;
         let path = self.path_and_query[at..].to_owned();
-        self.to(&path)
+        self.at(&path)
     }
 
     /// The request to its URL; the scheme and authority of that.
     ///
     /// # Errors
     /// When the URL has no path that a request can have.
-    pub fn to_url(self) -> anyhow::Result<(String, Request<Bytes>)> {
+    pub fn into_url(self) -> anyhow::Result<(String, Request<Bytes>)> {
         let (base, path) = (self.external_url.clone(), self.path_and_query.clone());
-        Ok((base, self.to(&path)?))
+        Ok((base, self.at(&path)?))
     }
 
     /// The request to another URL; what is signed stays what it was.
     ///
     /// # Errors
     /// When it is no URL.
-    pub fn to_another(self, url: &str) -> anyhow::Result<(String, Request<Bytes>)> {
+    pub fn into_another(self, url: &str) -> anyhow::Result<(String, Request<Bytes>)> {
         let (base, mut path) = split(url)?;
         if path == "/" {
             // The port alone was named.
-            return Ok((base, self.to_port()?));
+            return Ok((base, self.into_port()?));
         }
         if let Some((_, query)) =
             self.path_and_query.split_once('?').filter(|_| !path.contains('?'))
         {
             path = format!("{path}?{query}");
         }
-        Ok((base, self.to(&path)?))
+        Ok((base, self.at(&path)?))
     }
 
-    fn to(self, path: &str) -> anyhow::Result<Request<Bytes>> {
+    fn at(self, path: &str) -> anyhow::Result<Request<Bytes>> {
         let mut request = Request::post(path).body(self.body)?;
         *request.headers_mut() = self.headers;
         Ok(request)
@@ -208,7 +208,7 @@ mod tests {
             proof.headers.insert(name, HeaderValue::from_static("made"));
         }
         event.prove(proof, &given);
-        let (base, request) = event.to_url().unwrap();
+        let (base, request) = event.into_url().unwrap();
         assert_eq!(
             (&*base, request.uri().path()),
             ("https://hooks.example.com", "/below/apps/a/webhooks/b")
@@ -227,9 +227,9 @@ mod tests {
     #[test]
     fn the_way_there_may_be_another_than_the_url() {
         let path = |request: Request<Bytes>| request.uri().to_string();
-        assert_eq!(path(event(None).to_port().unwrap()), "/apps/a/webhooks/b");
+        assert_eq!(path(event(None).into_port().unwrap()), "/apps/a/webhooks/b");
         let another =
-            |url| event(None).to_another(url).map(|(base, request)| (base, path(request)));
+            |url| event(None).into_another(url).map(|(base, request)| (base, path(request)));
         let local = || "http://localhost:8080".to_owned();
         assert_eq!(
             another("http://localhost:8080").unwrap(),

@@ -163,24 +163,24 @@ fn read(data: &str) -> anyhow::Result<Bytes> {
 async fn send(args: &TriggerArgs, place: &Place, event: Event) -> anyhow::Result<Response<Bytes>> {
     let (way, request, else_what) = match (&args.url, place) {
         (Some(url), _) => {
-            let (base, request) = event.to_another(url).context("--url")?;
+            let (base, request) = event.into_another(url).context("--url")?;
             (Way::to_server(&base)?, request, "")
         }
         (None, Place::Cluster(cluster)) if args.through_cluster => {
             let pods = cluster.pods(&args.reach).await?;
             let (_, way) = cluster.ways(&pods, &args.reach, &TRIGGER)?.swap_remove(0);
-            (way, event.to_port()?, "")
+            (way, event.into_port()?, "")
         }
         (None, Place::Folder(_)) if args.through_cluster => {
             bail!("--through-cluster needs a cluster: name a kubeconfig");
         }
         (None, Place::Cluster(_)) => {
-            let (base, request) = event.to_url()?;
+            let (base, request) = event.into_url()?;
             let hint = "; --through-cluster sends it to a replica by way of the API server";
             (Way::to_server(&base)?, request, hint)
         }
         (None, Place::Folder(_)) => {
-            let (base, request) = event.to_url()?;
+            let (base, request) = event.into_url()?;
             (Way::to_server(&base)?, request, "; does the operator run?")
         }
     };

@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::admin::deliveries::view::{Attempt, FullDelivery, State};
+use crate::cli::client::called::command;
 use crate::cli::client::table::{age, clean};
 use crate::moment::Moment;
 
@@ -125,7 +126,7 @@ impl Report {
         }
         if let (Some(why), Some(id)) = (&self.not_followed, answer.event_id) {
             let _ = write!(text, "\nWhat becomes of it cannot be seen from here: {}.", clean(why));
-            let _ = write!(text, "\n  webhook-operator deliveries show {id}");
+            let _ = write!(text, "\n  {}", command(&format!("deliveries show {id}")));
         }
         text
     }
@@ -162,11 +163,10 @@ impl Report {
     /// Where a person looks next.
     fn hint(&self) -> String {
         let Self { namespace, webhook, .. } = self;
-        let command =
-            |words: &str| format!("\n  {words} {}", clean(&format!("{namespace}/{webhook}")));
         match self.answer.reason.as_deref() {
             Some("not_ready" | "suspended" | "error_404" | "store_full" | "store_failed") => {
-                command("webhook-operator status")
+                let status = command(&format!("status {namespace}/{webhook}"));
+                format!("\n  {}", clean(&status))
             }
             _ => String::new(),
         }
@@ -190,10 +190,8 @@ fn became(full: &FullDelivery, now: Moment) -> String {
         (State::Dead, last) => {
             let reason = delivery.reason.as_deref().map(clean).unwrap_or_default();
             let last = last.map(|attempt| format!(": {}", failed(attempt))).unwrap_or_default();
-            format!(
-                "Dead, {reason}{last}. It is kept: webhook-operator deliveries replay {}",
-                delivery.id
-            )
+            let replay = command(&format!("deliveries replay {}", delivery.id));
+            format!("Dead, {reason}{last}. It is kept: {replay}")
         }
         (State::Pending, _) if delivery.waiting => {
             "Still waiting for the event before it (ordering: Fifo).".into()

@@ -80,7 +80,6 @@ static SAMPLES: &[Sample] = &[
         headers: &[("I-Twilio-Idempotency-Token", "{id}")],
         content_type: "application/x-www-form-urlencoded",
         body: "MessageSid=SM{id}&From=%2B15005550006&To=%2B15005550001&Body=a+test",
-        ..PLAIN
     },
     Sample {
         provider: "Zoom",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::admin::deliveries::view::Delivery;
+use crate::cli::client::called::command;
 use crate::cli::status::finding::Finding;
 use crate::cli::status::observed::Observed;
 
@@ -11,23 +12,25 @@ const LATE: Duration = Duration::from_secs(5 * 60);
 
 pub fn dead(observed: &Observed) -> Vec<Finding> {
     let Some(deliveries) = &observed.deliveries else { return Vec::new() };
-    let dead =
-        deliveries.dead_by_webhook().into_iter().filter_map(|(key, dead)| {
-            let (last, flags) =
-                (*dead.first()?, format!("-n {} --webhook {}", key.namespace, key.name));
-            let what = format!(
-                "has {} of the last 24 h",
-                count(dead.len(), "dead delivery", "dead deliveries")
-            );
-            Some(
+    let dead = deliveries.dead_by_webhook().into_iter().filter_map(|(key, dead)| {
+        let (last, flags) =
+            (*dead.first()?, format!("-n {} --webhook {}", key.namespace, key.name));
+        let what = format!(
+            "has {} of the last 24 h",
+            count(dead.len(), "dead delivery", "dead deliveries")
+        );
+        Some(
             Finding::problem(format!("Webhook {key}"), what)
                 .because(format!("The last one: {}", ended(last)))
-                .so("See what the listener said, mend it, and replay them", [
-                    format!("webhook-operator deliveries show {}", last.id),
-                    format!("webhook-operator deliveries replay {flags} --state dead --since 24h"),
-                ]),
+                .so(
+                    "See what the listener said, mend it, and replay them",
+                    [
+                        command(&format!("deliveries show {}", last.id)),
+                        command(&format!("deliveries replay {flags} --state dead --since 24h")),
+                    ],
+                ),
         )
-        });
+    });
     dead.collect()
 }
 
@@ -58,7 +61,7 @@ pub fn pending(observed: &Observed) -> Vec<Finding> {
             .because(format!("The oldest had {attempts}{}", status.unwrap_or_default()))
             .so(
                 "They are tried again by themselves. What was said to the attempts is in each",
-                [format!("webhook-operator deliveries show {}", oldest.id)],
+                [command(&format!("deliveries show {}", oldest.id))],
             ),
         )
     });

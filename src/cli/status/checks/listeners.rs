@@ -1,5 +1,6 @@
 //! What is wrong with the listeners of apps. Pure.
 
+use crate::cli::client::called::command;
 use crate::cli::status::conditions::{find, is_true, since};
 use crate::cli::status::finding::Finding;
 use crate::cli::status::observed::Observed;
@@ -17,8 +18,7 @@ pub fn listeners(observed: &Observed) -> Vec<Finding> {
             let label = format!("kubernetes.io/service-name={}", service.name);
             commands.push(format!("kubectl get endpointslices -n {} -l {label}", key.namespace));
         }
-        commands
-            .push(format!("webhook-operator deliveries list -n {} --state pending", key.namespace));
+        commands.push(command(&format!("deliveries list -n {} --state pending", key.namespace)));
         Some(
             Finding::problem(format!("The listener of WebhookApp {key}"), "does not answer")
                 .since(since(reachable))
