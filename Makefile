@@ -1,7 +1,9 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: demo test alerts crash e2e build release crds chart-docs check-generated cluster bench fuzz lint
+.PHONY: demo test alerts crash e2e build release install crds chart-docs check-generated cluster bench fuzz lint
 
 target := $(or $(CARGO_TARGET_DIR),target)
+prefix ?= $(HOME)/.local
+bin = $(DESTDIR)$(prefix)/bin
 
 demo: ## build, and show one webhook end to end
 	cargo run --quiet --locked -- demo
@@ -26,6 +28,11 @@ build:
 
 release:
 	cargo build --locked --release
+
+install: release ## the program and the names by which kubectl finds it, below `prefix`
+	install -D $(target)/release/webhook-operator $(bin)/webhook-operator
+	ln -sf webhook-operator $(bin)/kubectl-webhook
+	ln -sf webhook-operator $(bin)/kubectl_complete-webhook
 
 cluster: ## the Kubernetes of the tests and Helm, built from Go modules; about 10 minutes the first time
 	tests/cluster/build.sh

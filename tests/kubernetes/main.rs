@@ -3,6 +3,7 @@
 
 mod access;
 mod audit;
+mod cli;
 mod events;
 mod examples;
 mod fixture;
