@@ -229,7 +229,7 @@ async fn deliveries(place: &Place, reach: &ReachArgs, scope: &Scope) -> anyhow::
             since: (state != "pending").then(|| SINCE.into()),
             until: None,
         };
-        *list = latest(&operator, &meant, DELIVERIES).await.context(what)?;
+        *list = latest(&operator, &meant, DELIVERIES).await.context(what)?.items;
     }
     Ok(found)
 }
