@@ -20,5 +20,7 @@ pub mod retry;
 pub mod routes;
 pub mod source;
 pub mod store;
+pub mod traces;
 pub mod trigger;
+mod trust;
 pub mod verify;

@@ -159,6 +159,7 @@ impl World {
             caller: listeners.clone(),
             api: Box::new(|_| ApiField::new("http://api", "token")),
             tell: Box::new(move |_, told| tell.lock().unwrap().push(told)),
+            traces: Default::default(),
             clock,
             limits: Limits::default(),
             drain: DRAIN,

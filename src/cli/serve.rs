@@ -32,6 +32,7 @@ use crate::peers::Peers;
 use crate::plan::address::AddressPolicy;
 use crate::source::{AccessReviewer, Brain, TokenReviewer, WebhookStore};
 use crate::store::Store;
+use crate::traces::{self, Traces};
 use crate::trigger::{Budget, Failures, Pipeline, Shared};
 
 /// Connections that wait to be accepted, on each listener.
@@ -80,6 +81,7 @@ pub struct Parts {
 pub struct Running {
     threads: Vec<oneshot::Receiver<()>>,
     ports: Vec<tokio::task::JoinHandle<()>>,
+    traces: Traces,
 }
 
 /// The runtime of everything but triggers.
@@ -148,6 +150,7 @@ impl Running {
     ) -> anyhow::Result<Self> {
         let limits = Arc::new(args.limits.limits());
         let phase = phases(stop.clone(), args.shutdown_delay);
+        let traces = traces::start()?;
         let shared = Arc::new(Shared {
             routes: parts.brain.routes().clone(),
             limits: limits.clone(),
@@ -159,6 +162,7 @@ impl Running {
             store: parts.queue.clone(),
             trusted_proxies: args.trusted_proxies(),
             failures: Failures::new(Instant::now()),
+            traces: traces.clone(),
         });
         let connector =
             Connector::new(parts.listener_addresses.clone(), args.listener_ca_file.clone())
@@ -186,7 +190,7 @@ impl Running {
         }
         threads.push(spawn_thread(
             "dispatch".into(),
-            dispatch(&parts, &connector, phase.clone(), limits.drain),
+            dispatch(&parts, &connector, &traces, phase.clone(), limits.drain),
         )?);
         let app_api = app_api::router(AppApi::new(
             parts.brain.clone(),
@@ -219,7 +223,7 @@ impl Running {
             tokio::spawn(app_api),
             tokio::spawn(serve_router(bound.admin, admin, None, limits, phase)),
         ];
-        Ok(Self { threads, ports })
+        Ok(Self { threads, ports, traces })
     }
 
     /// Resolves when everything has drained or was cut off.
@@ -230,6 +234,7 @@ impl Running {
         for port in self.ports {
             let _ = port.await;
         }
+        self.traces.finish().await;
     }
 }
 
@@ -293,6 +298,7 @@ async fn once_known(mut synced: watch::Receiver<bool>, mut phase: watch::Receive
 fn dispatch(
     parts: &Parts,
     connector: &Arc<Connector>,
+    traces: &Traces,
     phase: watch::Receiver<Phase>,
     drain: Duration,
 ) -> impl Future<Output = io::Result<()>> + Send + use<> {
@@ -306,6 +312,7 @@ fn dispatch(
         caller: caller.clone(),
         api: Box::new(move |app| fields.of(app)),
         tell: Box::new(move |app, reachability| brain.listener_reachability(app, reachability)),
+        traces: traces.clone(),
         clock: Moment::now,
         limits: dispatcher::Limits::default(),
         drain,

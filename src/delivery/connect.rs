@@ -10,10 +10,7 @@ use std::time::Duration;
 use hyper::client::conn::http1;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
-use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -23,6 +20,7 @@ use super::{ConnectError, Pieces};
 use crate::plan::address::AddressPolicy;
 use crate::resources::Scheme;
 use crate::routes::{Host, Origin};
+use crate::trust;
 
 /// How long one of several addresses or endpoints is tried before the next one.
 pub const ONE_OF_SEVERAL: Duration = Duration::from_secs(3);
@@ -50,7 +48,8 @@ impl Connector {
     /// # Errors
     /// When the file cannot be read or holds no certificate.
     pub fn new(addresses: AddressPolicy, ca_file: Option<PathBuf>) -> io::Result<Arc<Self>> {
-        let extra_roots = ca_file.map(read_roots).transpose()?.unwrap_or_default();
+        let extra_roots =
+            ca_file.as_deref().map(trust::read_roots).transpose()?.unwrap_or_default();
         Ok(Arc::new(Self { addresses, extra_roots, tls: OnceLock::new() }))
     }
 
@@ -92,7 +91,8 @@ impl Connector {
 
     /// Made when the first listener wants it: reading the system's authorities takes a while.
     fn tls(&self) -> &TlsConnector {
-        self.tls.get_or_init(|| TlsConnector::from(Arc::new(client_config(&self.extra_roots))))
+        self.tls
+            .get_or_init(|| TlsConnector::from(Arc::new(trust::client_config(&self.extra_roots))))
     }
 }
 
@@ -117,24 +117,4 @@ where
     // How it ends is told to whoever waits for an answer.
     tokio::spawn(async move { drop(connection.await) });
     Ok(sender)
-}
-
-fn read_roots(path: PathBuf) -> io::Result<Vec<CertificateDer<'static>>> {
-    let invalid = |error: rustls::pki_types::pem::Error| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()))
-    };
-    let roots = CertificateDer::pem_file_iter(&path).map_err(invalid)?;
-    roots.collect::<Result<Vec<_>, _>>().map_err(invalid)
-}
-
-fn client_config(extra: &[CertificateDer<'static>]) -> ClientConfig {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    roots.add_parsable_certificates(extra.iter().cloned());
-    let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
-    builder
-        .with_safe_default_protocol_versions()
-        .expect("ring has the cipher suites of the default versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
 }

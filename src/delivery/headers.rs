@@ -3,9 +3,9 @@
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use uuid::Uuid;
 
-use super::trace::TRACEPARENT;
-use super::{Subject, TraceParent};
+use super::Subject;
 use crate::routes::Target;
+use crate::traces::TraceContext;
 
 /// Names an event, in listener calls as in the answers of the trigger port.
 pub const EVENT_ID: HeaderName = HeaderName::from_static("webhook-event-id");
@@ -26,13 +26,14 @@ pub struct Attempt {
     pub number: u32,
 }
 
-/// The headers of one attempt; `passed` are those of the trigger that are passed on, and its
-/// `traceparent`: see [`passed_on`].
+/// The headers of one attempt; `passed` are those of the trigger that are passed on: see [`passed_on`].
+/// `trace` is the attempt's own span.
 pub fn listener_headers(
     subject: Subject<'_>,
     target: &Target,
     attempt: Attempt,
     passed: HeaderMap,
+    trace: &TraceContext,
 ) -> HeaderMap {
     let mut headers = passed;
     // Ours come last, and replace: nothing that is passed on can stand in for them.
@@ -44,29 +45,22 @@ pub fn listener_headers(
     headers.insert(UUID, uuid_value(subject.webhook));
     headers.insert(ACTION, action_value(subject.action));
     headers.insert(ATTEMPT, HeaderValue::from(attempt.number));
-    TraceParent::continue_in(&mut headers);
+    trace.put_in(&mut headers);
     headers
 }
 
-/// Of the headers of a trigger, what the webhook names, what its provider tells about the event in
-/// (`told`), and `traceparent`. The map itself is used again where it can be: it has the room that
-/// ours need.
+/// Of the headers of a trigger, what the webhook names, and what its provider tells about the event in
+/// (`told`). The map itself is used again where it can be: it has the room that ours need.
 pub fn passed_on(names: &[HeaderName], told: &[HeaderName], mut sent: HeaderMap) -> HeaderMap {
-    let trace = sent.remove(TRACEPARENT);
-    let mut passed = if names.is_empty() && told.is_empty() {
+    if names.is_empty() && told.is_empty() {
         sent.clear();
-        sent
-    } else {
-        let mut passed = HeaderMap::with_capacity(16);
-        for name in told.iter().chain(names.iter().filter(|name| !told.contains(name))) {
-            for value in sent.get_all(name) {
-                passed.append(name.clone(), value.clone());
-            }
+        return sent;
+    }
+    let mut passed = HeaderMap::with_capacity(16);
+    for name in told.iter().chain(names.iter().filter(|name| !told.contains(name))) {
+        for value in sent.get_all(name) {
+            passed.append(name.clone(), value.clone());
         }
-        passed
-    };
-    if let Some(trace) = trace {
-        passed.insert(TRACEPARENT, trace);
     }
     passed
 }

@@ -10,7 +10,7 @@ mod outcome;
 mod pieces;
 mod pool;
 mod subject;
-mod trace;
+pub mod trace;
 
 pub use connect::Connector;
 pub use envelope::{ApiField, body};
@@ -19,4 +19,3 @@ pub use listener::Caller;
 pub use outcome::{CallError, ConnectError, REFUSAL_BODY_BYTES, Refusal, outcome};
 pub use pieces::Pieces;
 pub use subject::Subject;
-pub use trace::TraceParent;

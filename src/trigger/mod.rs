@@ -12,6 +12,7 @@ mod guards;
 pub mod path;
 mod proof;
 mod queue;
+mod trace;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +38,7 @@ use crate::moment::Moment;
 use crate::resources::DeliveryMode;
 use crate::routes::{Place, Route, Share, State, Table};
 use crate::store::{Accepted, NewEvent, Store};
+use crate::traces::{Span, Traces};
 use crate::verify::Input;
 use body::{BodyError, Bounds};
 use path::PathError;
@@ -67,6 +69,8 @@ pub struct Shared {
     pub clock: fn() -> Moment,
     /// Where events are kept that are delivered later.
     pub store: Arc<dyn Store>,
+    /// Where triggers are recorded as spans.
+    pub traces: Traces,
 }
 
 /// The pipeline of one runtime.
@@ -149,8 +153,12 @@ impl Pipeline {
     {
         let began = Instant::now();
         let (head, body) = request.into_parts();
+        let mut span = None;
         let (route, answer) = match self.route(&head.method, head.uri.path()) {
-            Ok(route) => (Some(route.clone()), self.trigger(route, head, body, peer).await),
+            Ok(route) => {
+                let span = span.insert(trace::receive(&self.shared.traces, &head, &route));
+                (Some(route.clone()), self.trigger(route, head, body, peer, span).await)
+            }
             Err(error) => (None, Err(error.into())),
         };
         let outcome = answer.as_ref().map_or_else(|refused| refused.error.reason, Outcome::word);
@@ -162,6 +170,9 @@ impl Pipeline {
             response.headers_mut().insert(delivery::EVENT_ID, delivery::uuid_value(event));
         }
         self.count(route.as_deref(), outcome, response.status(), began);
+        if let Some(span) = span {
+            trace::answered(span, outcome, response.status(), event);
+        }
         response
     }
 
@@ -182,6 +193,7 @@ impl Pipeline {
         head: Parts,
         body: B,
         peer: Peer,
+        span: &Span,
     ) -> Result<Outcome, Refused>
     where
         B: Body<Data = Bytes>,
@@ -198,7 +210,7 @@ impl Pipeline {
         let mut place = self.enter(&route)?;
         let body = self.read(&route, &head.headers, body, &mut place).await?;
         let input = self.input(&head, &body.bytes);
-        let verified = proof::check(&route, &input, failures, client)?;
+        let verified = proof::check(&route, &input, failures, client, span)?;
         guards::rate(&route)?;
         if let Some(answer) = verified.and_then(|verified| verified.handshake(&input)) {
             return Ok(Outcome::Answered(answer));
@@ -214,15 +226,19 @@ impl Pipeline {
         let verified = verified.as_ref();
         if route.binding.delivery.mode == DeliveryMode::Sync {
             let told = verified.map_or(&[][..], |verified| verified.event_headers());
-            self.deliver(&route, head.headers, told, &event, id).await.map_err(refused)?;
+            self.deliver(&route, head.headers, told, &event, id, span).await.map_err(refused)?;
             return Ok(Outcome::Delivered(id));
         }
         let input = self.input(&head, &raw);
         let duplicate = queue::duplicate_key(&route, verified, &input, &head, &event.bytes, id)
             .map_err(refused)?;
-        let content = queue::content(&route, verified, head.headers, raw, &event.bytes);
+        let mut span = trace::store(span, &route, id, raw.len());
+        let content =
+            queue::content(&route, verified, head.headers, raw, &event.bytes, span.context());
         let stored = self.shared.store.accept(NewEvent { id, route, content, duplicate, now });
-        match stored.await.map_err(|error| refused(queue::refused(&error)))? {
+        let stored = stored.await.map_err(|error| queue::refused(&error));
+        let stored = stored.inspect_err(|error| span.fail(error.reason));
+        match stored.map_err(refused)? {
             Accepted::Stored => Ok(Outcome::Stored(id)),
             Accepted::Duplicate(first) => Ok(Outcome::Duplicate(first)),
         }
@@ -317,6 +333,7 @@ impl Pipeline {
         told: &[HeaderName],
         event: &Buffered<Event>,
         id: Uuid,
+        span: &Span,
     ) -> Result<(), HttpError> {
         // A route that serves has a target: the planner makes no other.
         let Some(target) = &route.app.target else {
@@ -325,10 +342,13 @@ impl Pipeline {
         let attempt = Attempt { event: id, number: 1 };
         let subject = Subject::present(&route.app, route);
         let passed = delivery::passed_on(&route.binding.forward_headers, told, sent);
-        let headers = delivery::listener_headers(subject, target, attempt, passed);
+        let mut span = span.child(delivery::trace::NAME, delivery::trace::KIND);
+        delivery::trace::begun(&mut span, subject, &route.name, target, attempt);
+        let headers = delivery::listener_headers(subject, target, attempt, passed, span.context());
         let body = delivery::body(subject, &event.bytes, &self.api.of(&route.app));
         let began = Instant::now();
         let called = self.caller.call(target, headers, body, route.app.timeout).await;
+        delivery::trace::ended(span, &called);
         if let Some(meters) = self.shared.routes.meters() {
             let counts = meters.webhooks.of(route.id());
             counts.attempted(called.is_ok(), (self.shared.clock)());

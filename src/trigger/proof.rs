@@ -6,9 +6,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode};
 
-use super::{Failures, RETRY};
+use super::{Failures, RETRY, trace};
 use crate::http::HttpError;
 use crate::routes::{Proof, Route};
+use crate::traces::Span;
 use crate::verify::{self, Denied, Input, Verified};
 
 /// Refuses a client that has failed too often of late, before its body is read.
@@ -25,9 +26,14 @@ pub fn check<'r>(
     input: &Input<'_>,
     failures: &Failures,
     client: Option<IpAddr>,
+    request: &Span,
 ) -> Result<Option<Verified<'r>>, HttpError> {
     let Some(Proof(verifiers)) = &route.proof else { return Ok(None) };
-    let verified = verifiers.check(input).map_err(|why| denied(route, why, failures, client))?;
+    let mut span = trace::verify(request);
+    let verified = verifiers.check(input).map_err(|why| {
+        span.fail(why.reason());
+        denied(route, why, failures, client)
+    })?;
     failures.passed(route.id(), client, Instant::now());
     Ok(verified)
 }

@@ -10,11 +10,12 @@ use ring::digest;
 use uuid::Uuid;
 
 use super::filter;
-use crate::delivery::{self, TraceParent};
+use crate::delivery;
 use crate::event::Event;
 use crate::http::HttpError;
 use crate::routes::{Dedup, DedupBy, Route};
 use crate::store::{Content, DuplicateKey, Form, StoreError};
+use crate::traces::TraceContext;
 use crate::verify::{Input, Verified};
 
 /// When a sender may try again that a full or failing store refused.
@@ -54,20 +55,20 @@ fn hash(key: &[u8]) -> [u8; 16] {
     std::array::from_fn(|i| digest.as_ref()[i])
 }
 
-/// What is kept of a trigger.
+/// What is kept of a trigger; all its attempts are of one `trace`, whether the sender's or a new one.
 pub fn content(
     route: &Route,
     verified: Option<&Verified<'_>>,
     sent: HeaderMap,
     body: Bytes,
     event: &Event,
+    trace: &TraceContext,
 ) -> Content {
     let told = verified.map_or(&[][..], |verified| verified.event_headers());
     let form = if event.is_json_of(&body) { Form::Json } else { Form::Converted };
     let content_type = sent.get(CONTENT_TYPE).cloned();
     let mut headers = delivery::passed_on(&route.binding.forward_headers, told, sent);
-    // All attempts are of one trace, whether the sender's or a new one.
-    TraceParent::continue_in(&mut headers);
+    trace.put_in(&mut headers);
     Content { form, content_type, headers, body }
 }
 

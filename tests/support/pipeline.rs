@@ -15,6 +15,7 @@ use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::routes::Table;
 use webhook_operator::source::Brain;
 use webhook_operator::store::sqlite::{Options, Sqlite};
+use webhook_operator::traces::Traces;
 use webhook_operator::trigger::{Budget, Failures, Pipeline, Shared};
 
 /// What every URL begins with.
@@ -53,6 +54,7 @@ pub fn new(listeners: ListenerPolicy, trusted_proxies: Networks) -> (Brain, Pipe
         store: Arc::new(store()),
         trusted_proxies,
         failures: Failures::new(Instant::now()),
+        traces: Traces::default(),
     };
     let tokens = Arc::new(Tokens::new(&identity()));
     let api = ApiFields::new("http://api.example.com", tokens, || 0);

@@ -11,7 +11,7 @@ use super::room::Taken as Held;
 use super::schedule::End;
 use super::{Call, Dispatched, Work};
 use crate::backoff;
-use crate::delivery::{self, Attempt, CallError, Subject};
+use crate::delivery::{self, Attempt, CallError, Subject, trace};
 use crate::event::{self, Event, EventError};
 use crate::moment::Moment;
 use crate::retry::{self, Outcome, Policy};
@@ -128,7 +128,11 @@ impl<C: Call> Work<C> {
         };
         let headers = std::mem::take(&mut leased.headers);
         let attempt = Attempt { event: leased.event, number: leased.attempt };
-        let called = self.send(subject, target, attempt, headers, &event).await;
+        let mut span = self.parts.traces.resume(&headers, trace::NAME, trace::KIND);
+        trace::begun(&mut span, subject, &webhook.name, target, attempt);
+        let headers = delivery::listener_headers(subject, target, attempt, headers, span.context());
+        let called = self.send(subject, target, headers, &event).await;
+        trace::ended(span, &called);
         let (attempted, now) = (attempted(clock.elapsed()), (self.parts.clock)());
         if let Some(meters) = self.parts.routes.meters() {
             meters.apps.of(app.uuid).attempted(delivery::outcome(&called), attempted.took);
@@ -145,11 +149,9 @@ impl<C: Call> Work<C> {
         &self,
         subject: Subject<'_>,
         target: &Target,
-        attempt: Attempt,
-        passed: HeaderMap,
+        headers: HeaderMap,
         event: &Event,
     ) -> Result<StatusCode, CallError> {
-        let headers = delivery::listener_headers(subject, target, attempt, passed);
         let body = delivery::body(subject, event, &(self.parts.api)(subject.app));
         self.parts.caller.call(target, headers, body, subject.app.timeout).await
     }

@@ -27,6 +27,7 @@ use crate::moment::Moment;
 use crate::plan::Reachability;
 use crate::routes::{App, Table, Target};
 use crate::store::{News, Reason, Store, StoreError, Take, Taken};
+use crate::traces::Traces;
 use attempt::{Job, LEASE_SLACK};
 use room::Room;
 pub use schedule::Limits;
@@ -80,6 +81,8 @@ pub struct Parts<C> {
     pub api: Box<dyn Fn(&App) -> ApiField + Send + Sync>,
     /// Is told whether an app's listener answers, when that changes.
     pub tell: Box<dyn Fn(Uuid, Reachability) + Send + Sync>,
+    /// Where attempts are recorded as spans.
+    pub traces: Traces,
     /// The time.
     pub clock: fn() -> Moment,
     /// What there may be at once.

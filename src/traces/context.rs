@@ -1,0 +1,227 @@
+//! `traceparent` and `tracestate` (W3C Trace Context, level 1): the sender's trace goes on, or a new one
+//! begins.
+
+use std::str::FromStr;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::trace::TraceState;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// The longest `tracestate` that is passed on, in bytes (section 3.3.1.5: at least so many).
+const STATE_BYTES: usize = 512;
+/// The most entries that it may have (section 3.3.1.1).
+const STATE_MEMBERS: usize = 32;
+
+/// The flag of a trace that is recorded.
+const SAMPLED: u8 = 1;
+
+/// A span's place in its trace, as it is told from one program to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    trace: u128,
+    span: u64,
+    flags: u8,
+    state: Option<HeaderValue>,
+}
+
+impl TraceContext {
+    /// What headers say; `None` unless `traceparent` is there once and valid (section 3.2.2).
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut values = headers.get_all(TRACEPARENT).iter();
+        let (value, None) = (values.next()?, values.next()) else { return None };
+        let (trace, span, flags) = parse(value.as_bytes())?;
+        Some(Self { trace, span, flags, state: state(headers) })
+    }
+
+    /// The first span of a new trace.
+    pub fn begin() -> Self {
+        let trace = u128::from(fastrand::u64(1..)) << 64 | u128::from(fastrand::u64(..));
+        Self { trace, span: fastrand::u64(1..), flags: 0, state: None }
+    }
+
+    /// Another span of the same trace.
+    pub fn next(&self) -> Self {
+        Self { span: fastrand::u64(1..), ..self.clone() }
+    }
+
+    /// Says in headers that this is the parent of what is to come.
+    pub fn put_in(&self, headers: &mut HeaderMap) {
+        headers.insert(TRACEPARENT, self.to_header());
+        match &self.state {
+            Some(state) => drop(headers.insert(TRACESTATE, state.clone())),
+            None => drop(headers.remove(TRACESTATE)),
+        }
+    }
+
+    /// Whether the trace is recorded.
+    pub fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
+    /// The same, recorded or not.
+    pub fn sampled(mut self, is_sampled: bool) -> Self {
+        self.flags = self.flags & !SAMPLED | u8::from(is_sampled);
+        self
+    }
+
+    /// The ids of trace and span.
+    pub fn ids(&self) -> (u128, u64) {
+        (self.trace, self.span)
+    }
+
+    /// The flags, as they are sent.
+    pub fn flags(&self) -> u8 {
+        self.flags
+    }
+
+    /// What other tracing systems have said of the trace.
+    pub fn state(&self) -> TraceState {
+        let text = self.state.as_ref().and_then(|state| state.to_str().ok());
+        text.and_then(|text| TraceState::from_str(text).ok()).unwrap_or_default()
+    }
+
+    fn to_header(&self) -> HeaderValue {
+        let mut value = [b'-'; 55];
+        value[..2].copy_from_slice(b"00");
+        value[3..19].copy_from_slice(&hex((self.trace >> 64) as u64));
+        value[19..35].copy_from_slice(&hex(self.trace as u64));
+        value[36..52].copy_from_slice(&hex(self.span));
+        value[53..].copy_from_slice(&hex(u64::from(self.flags))[14..]);
+        // Hexadecimal digits and hyphens are a header value.
+        HeaderValue::from_bytes(&value).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+}
+
+/// Trace, parent and flags of a valid `traceparent`.
+fn parse(value: &[u8]) -> Option<(u128, u64, u8)> {
+    let (fields, rest) = value.split_at_checked(55)?;
+    let hyphens = [fields[2], fields[35], fields[52]] == *b"---";
+    let version = number(&fields[..2])?;
+    // A later version may have more fields; version 00 has not.
+    let known = match version {
+        0 => rest.is_empty(),
+        0xff => false,
+        _ => matches!(rest, [] | [b'-', ..]),
+    };
+    let trace = number(&fields[3..35])?;
+    let span = number(&fields[36..52])? as u64;
+    let flags = number(&fields[53..])? as u8;
+    (hyphens && known && trace != 0 && span != 0).then_some((trace, span, flags))
+}
+
+/// What lower-case hexadecimal digits say, at most 32 of them.
+fn number(digits: &[u8]) -> Option<u128> {
+    digits.iter().try_fold(0, |number, digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u128::from(value))
+    })
+}
+
+/// `tracestate`, when it is well-formed and not too long.
+fn state(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut values = headers.get_all(TRACESTATE).iter();
+    let first = values.next()?;
+    let state = values.try_fold(first.clone(), |state, value| {
+        if state.len() + value.len() >= STATE_BYTES {
+            return None;
+        }
+        HeaderValue::from_bytes(&[state.as_bytes(), value.as_bytes()].join(&b',')).ok()
+    })?;
+    let text = state.to_str().ok()?;
+    let is_short = text.len() <= STATE_BYTES && text.split(',').count() <= STATE_MEMBERS;
+    (is_short && TraceState::from_str(text).is_ok()).then_some(state)
+}
+
+fn hex(number: u64) -> [u8; 16] {
+    std::array::from_fn(|i| b"0123456789abcdef"[(number >> (60 - 4 * i)) as usize & 15])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALID: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn headers(all: &[(&'static str, &str)]) -> HeaderMap {
+        let value = |value: &str| HeaderValue::from_str(value).unwrap();
+        all.iter().map(|(name, v)| (HeaderName::from_static(name), value(v))).collect()
+    }
+
+    fn put(context: &TraceContext) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        context.put_in(&mut headers);
+        headers
+    }
+
+    #[test]
+    fn a_valid_trace_goes_on_with_a_new_parent() {
+        let sent = TraceContext::of(&headers(&[("traceparent", VALID)])).unwrap();
+        assert_eq!(put(&sent)[TRACEPARENT], VALID);
+        let ours = put(&sent.next());
+        let ours = ours[TRACEPARENT].to_str().unwrap();
+        assert_eq!(ours[..36], VALID[..36]);
+        assert_ne!(ours[36..52], VALID[36..52]);
+        assert_eq!(ours[52..], VALID[52..]);
+    }
+
+    #[test]
+    fn a_new_trace_is_valid_and_not_recorded() {
+        let begun = TraceContext::begin();
+        assert!(!begun.is_sampled());
+        assert_eq!(TraceContext::of(&put(&begun)), Some(begun));
+    }
+
+    #[test]
+    fn an_invalid_parent_is_none() {
+        for sent in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01more",
+        ] {
+            assert_eq!(TraceContext::of(&headers(&[("traceparent", sent)])), None, "{sent}");
+        }
+        let twice = headers(&[("traceparent", VALID), ("traceparent", VALID)]);
+        assert_eq!(TraceContext::of(&twice), None);
+    }
+
+    #[test]
+    fn a_later_version_is_read_as_far_as_it_is_known() {
+        let later = VALID.replacen("00", "cc", 1) + "-what-comes";
+        let context = TraceContext::of(&headers(&[("traceparent", &later)])).unwrap();
+        assert_eq!(put(&context)[TRACEPARENT], VALID);
+    }
+
+    #[test]
+    fn tracestate_goes_on_when_it_is_well_formed_and_short() {
+        let passed = |states: &[&str]| {
+            let mut all = vec![("traceparent", VALID)];
+            all.extend(states.iter().map(|state| ("tracestate", *state)));
+            let context = TraceContext::of(&headers(&all)).unwrap();
+            put(&context).get(TRACESTATE).map(|state| state.to_str().unwrap().to_owned())
+        };
+        let members = |count| (0..count).map(|i| format!("a{i}=1")).collect::<Vec<_>>().join(",");
+        assert_eq!(passed(&["a=1,b=2"]).as_deref(), Some("a=1,b=2"));
+        assert_eq!(passed(&["a=1", "b=2"]).as_deref(), Some("a=1,b=2"));
+        assert!(passed(&[&members(32)]).is_some());
+        assert_eq!(passed(&[&members(33)]), None);
+        assert_eq!(passed(&[&format!("a={}", "x".repeat(511))]), None);
+        assert_eq!(
+            passed(&[&format!("a={}", "x".repeat(250)), &format!("b={}", "x".repeat(260))]),
+            None
+        );
+        assert_eq!(passed(&["no member"]), None);
+        assert_eq!(passed(&[]), None);
+    }
+}
