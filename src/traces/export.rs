@@ -124,7 +124,11 @@ struct InRuntime {
 impl HttpClient for InRuntime {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let client = self.client.clone();
-        self.runtime.spawn(async move { client.send_bytes(request).await }).await?
+        let sent = self.runtime.spawn(async move { client.send_bytes(request).await }).await?;
+        // The exporter says no more of it than that it failed.
+        sent.inspect_err(
+            |error| tracing::debug!(%error, source = error.source(), "an export failed"),
+        )
     }
 }
 
