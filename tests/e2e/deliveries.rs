@@ -57,11 +57,36 @@ fn deliveries_of_all_replicas_are_one_list_for_who_may_read_them() {
     let said = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2), "{said}");
     assert_eq!(said.matches("you may not list webhooks/deliveries").count(), 1, "{said}");
+
+    all_is_well(admin);
+    // The URL leads nowhere from here; a replica's trigger port is reached by way of the API server.
+    let sent = &["trigger", "recorder", "-n", TEAM, "--through-cluster"];
+    let said = succeeds(&program(admin, sent));
+    assert!(said.contains("Delivered to the listener of recorder, which answered 200"), "{said}");
+}
+
+/// What `status` says of all namespaces: everything was looked at, and is well.
+fn all_is_well(kubeconfig: &Path) {
+    let said = succeeds(&program(kubeconfig, &["status", "-A"]));
+    let well =
+        "All is well: 1 app and 1 webhook in all namespaces; 2 ready replicas of the operator.";
+    assert_eq!(said.trim_end(), well);
+}
+
+fn succeeds(output: &Output) -> String {
+    let said = [&output.stdout[..], &output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(output.status.success(), "{said}");
+    said
 }
 
 fn run(kubeconfig: &Path, words: &[&str]) -> Output {
-    let words = [&["deliveries"], words, &["--kubeconfig", kubeconfig.to_str().expect("UTF-8")]];
-    command(&words.concat()).output().expect("start the program")
+    program(kubeconfig, &[&["deliveries"], words].concat())
+}
+
+fn program(kubeconfig: &Path, words: &[&str]) -> Output {
+    let flags = ["--kubeconfig", kubeconfig.to_str().expect("UTF-8")];
+    command(&[words, &flags].concat()).output().expect("start the program")
 }
 
 /// The ids that `deliveries list` has.
