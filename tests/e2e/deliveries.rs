@@ -6,7 +6,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 
 use crate::helm::{Helm, RELEASE};
-use crate::support::http::post;
+use crate::support::http::{as_app, post};
 use crate::support::listener::Listener;
 use crate::support::node::Node;
 use crate::support::operator::command;
@@ -14,7 +14,7 @@ use crate::team::{self, TEAM, await_webhook};
 use crate::volumes::Volumes;
 use crate::{await_service, images, kubectl};
 
-/// Enough for two replicas to get some.
+/// Enough for each of three replicas to get some.
 const TRIGGERS: usize = 24;
 
 #[test]
@@ -25,7 +25,9 @@ fn deliveries_of_all_replicas_are_one_list_for_who_may_read_them() {
         team::make_namespace(&node, namespace);
     }
     volumes.declare(&node);
-    Helm::new(&node).install();
+    let mut helm = Helm::new(&node);
+    helm.set(&["replicaCount=3"]);
+    helm.install();
     let listener = Listener::start_at(node.host_ip());
     let address = listener.url.trim_start_matches("http://").trim_end_matches('/');
     team::make_app_outside(&node, "recorder", address.parse().expect("an address"));
@@ -53,6 +55,7 @@ fn deliveries_of_all_replicas_are_one_list_for_who_may_read_them() {
     // As jane, with a token that is good for nothing else: who may make her tokens may.
     let account = format!("{TEAM}/jane");
     assert_eq!(listed(admin, &["-n", TEAM, "--service-account", &account]), accepted);
+    each_replica_answers_for_all(&node, &accepted);
     let refused = run(&jane, &["list", "-A"]);
     let said = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2), "{said}");
@@ -78,6 +81,25 @@ fn succeeds(output: &Output) -> String {
     let said = String::from_utf8_lossy(&said).into_owned();
     assert!(output.status.success(), "{said}");
     said
+}
+
+/// As a program in the cluster asks: one pod, by its address.
+fn each_replica_answers_for_all(node: &Node, accepted: &[String]) {
+    let token = kubectl(node, &["-n", TEAM, "create", "token", "jane"]);
+    let path = "jsonpath={.items[*].status.podIP}";
+    let pods = kubectl(node, &["-n", RELEASE, "get", "pods", "-o", path]);
+    let pods: Vec<_> = pods.split_whitespace().collect();
+    assert_eq!(pods.len(), 3);
+    for pod in pods {
+        let url = format!("http://{pod}:9090/api/deliveries?namespace={TEAM}&limit=500");
+        let list = as_app("GET", &url, token.trim(), "").json();
+        let items = list["items"].as_array().unwrap_or_else(|| panic!("{list}"));
+        let ids: Vec<_> = items.iter().map(|item| item["id"].as_str().expect("an id")).collect();
+        assert_eq!(
+            (ids, &list["unavailable"]),
+            (accepted.iter().map(|id| &**id).collect(), &json!([]))
+        );
+    }
 }
 
 fn run(kubeconfig: &Path, words: &[&str]) -> Output {
