@@ -2,6 +2,8 @@
 //! happened to each event.
 
 pub mod deliveries;
+mod error;
+mod guard;
 mod metrics;
 
 use axum::Router;
@@ -15,6 +17,7 @@ use tokio::sync::watch;
 use crate::store;
 
 use metrics::Format;
+pub use guard::Guard;
 pub use metrics::Metrics;
 
 /// What the admin port tells.

@@ -20,8 +20,7 @@ use tower::ServiceExt;
 
 use super::options::{Addresses, ServeArgs};
 use super::output;
-use crate::admin::deliveries::{self, Guard};
-use crate::admin::{self, Health, Metrics};
+use crate::admin::{self, Guard, Health, Metrics, deliveries};
 use crate::app_api::{self, ApiFields, AppApi, Tokens};
 use crate::delivery::dispatcher::{self, Dispatcher};
 use crate::delivery::{Caller, Connector};

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use axum::Extension;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use webhook_operator::admin::deliveries::{Guard, router};
+use webhook_operator::admin::Guard;
+use webhook_operator::admin::deliveries::router;
 use webhook_operator::peers::Peers;
 use webhook_operator::store::State;
 

@@ -8,7 +8,8 @@ use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Request};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-use webhook_operator::admin::deliveries::{Guard, router};
+use webhook_operator::admin::Guard;
+use webhook_operator::admin::deliveries::router;
 use webhook_operator::peers::Peers;
 use webhook_operator::source::AccessReviewer;
 

@@ -12,12 +12,12 @@ use http::{HeaderValue, StatusCode};
 use uuid::Uuid;
 
 use super::Deliveries;
-use super::access::Caller;
-use super::error::ApiError;
 use super::merge;
 use super::others::Others;
 use super::query::{self, MAX_LIMIT, Page};
 use super::view::{Begun, Delivery, FullDelivery, List, Replayed};
+use crate::admin::error::ApiError;
+use crate::admin::guard::Caller;
 use crate::http::{json, read_body};
 use crate::moment::Moment;
 use crate::source::{Right, Verb};
@@ -55,7 +55,7 @@ pub async fn list(
 ) -> Result<Response, ApiError> {
     let Page { filter, cursor, limit } =
         query::page(query.as_deref().unwrap_or_default(), (api.clock)())?;
-    api.require(&caller, right(Verb::List, &filter)).await?;
+    api.guard.require(&caller, right(Verb::List, &filter)).await?;
     // One more tells whether there is a next page.
     let own = api.store.list(filter, cursor, limit + 1);
     let (own, answers) = tokio::join!(own, others.answers());
@@ -77,7 +77,7 @@ pub async fn show(
     Id(id): Id,
 ) -> Result<Response, ApiError> {
     let Some(detail) = api.store.show(id).await? else { return others.who_has_it().await };
-    if !api.allows(&caller, &right_on(Verb::Get, &detail)).await? {
+    if !api.guard.allows(&caller, &right_on(Verb::Get, &detail)).await? {
         return Err(ApiError::NotFound);
     }
     Ok(answer(StatusCode::OK, &FullDelivery::from(detail)))
@@ -92,9 +92,9 @@ pub async fn replay(
 ) -> Result<Response, ApiError> {
     let Some(detail) = api.store.show(id).await? else { return others.who_has_it().await };
     let right = right_on(Verb::Create, &detail);
-    if !api.allows(&caller, &right).await? {
+    if !api.guard.allows(&caller, &right).await? {
         // Who may not even see it does not learn that it is there.
-        let may_see = api.allows(&caller, &right_on(Verb::Get, &detail)).await?;
+        let may_see = api.guard.allows(&caller, &right_on(Verb::Get, &detail)).await?;
         return Err(if may_see { ApiError::Forbidden(right) } else { ApiError::NotFound });
     }
     if detail.summary.finished.is_none() {
@@ -119,7 +119,7 @@ pub async fn replay_all(
     let now = (api.clock)();
     let body = read_body(body, MAX_BODY).await?;
     let filter = query::replay(&body, now)?;
-    api.require(&caller, right(Verb::Create, &filter)).await?;
+    api.guard.require(&caller, right(Verb::Create, &filter)).await?;
     let others = others.with(body, REPLAY_DEADLINE);
     let (own, answers) = tokio::join!(api.replay_own(&filter, now), others.answers());
     let (replays, mut unavailable) = answers.read::<Replayed>();

@@ -1,9 +1,6 @@
 //! The delivery API: what happened to each event, and its replay.
 
-mod access;
-mod error;
 mod handlers;
-mod loopback;
 mod mask;
 mod merge;
 mod others;
@@ -12,44 +9,27 @@ mod since;
 mod tallies;
 pub mod view;
 
-use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::FromRef;
 use axum::http::HeaderName;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
-use self::error::ApiError;
 pub use self::since::since;
+use super::Guard;
+use super::error::ApiError;
 use crate::moment::Moment;
 use crate::peers::Peers;
 use crate::routes::Table;
-use crate::source::{AccessReviewer, LocalTallies};
+use crate::source::LocalTallies;
 use crate::store::Store;
 
 /// The description of the API (OpenAPI 3.1), kept by hand and held to the code by a test.
 pub const OPENAPI: &str = include_str!("openapi.json");
-
-/// Who may call.
-pub enum Guard {
-    /// Whom the cluster gives the right to.
-    Cluster(Arc<dyn AccessReviewer>),
-    /// Who is on this machine; the address is that of the admin port.
-    Loopback(SocketAddr),
-}
-
-impl fmt::Debug for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cluster(_) => f.write_str("Cluster"),
-            Self::Loopback(address) => f.debug_tuple("Loopback").field(address).finish(),
-        }
-    }
-}
 
 /// What the delivery API works with.
 #[derive(Debug)]
@@ -60,6 +40,12 @@ struct Deliveries {
     tallies: LocalTallies,
     routes: Arc<Table>,
     clock: fn() -> Moment,
+}
+
+impl FromRef<Arc<Deliveries>> for Guard {
+    fn from_ref(api: &Arc<Deliveries>) -> Self {
+        api.guard.clone()
+    }
 }
 
 /// The paths under `/api`, for what this replica and its peers have. Under [`Guard::Loopback`] a request needs its [`crate::http::Peer`] as an

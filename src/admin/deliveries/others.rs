@@ -12,7 +12,7 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 
 use super::Deliveries;
-use super::error::ApiError;
+use crate::admin::error::ApiError;
 use crate::peers::{Answer, Answers, Peers, Question, REPLICA};
 
 /// The other replicas, to be asked what this one is asked, by the same caller. Where a replica asks

@@ -5,9 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::error::ApiError;
 use super::since::since;
 use super::view::State;
+use crate::admin::error::ApiError;
 use crate::moment::Moment;
 use crate::store::{self, Filter};
 

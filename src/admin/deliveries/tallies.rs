@@ -7,11 +7,11 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
 
-use super::access::Caller;
-use super::error::ApiError;
 use super::handlers::answer;
 use super::view::{Tallies, WebhookTally};
 use super::{Deliveries, query};
+use crate::admin::error::ApiError;
+use crate::admin::guard::Caller;
 use crate::plan::Counted;
 use crate::routes::Route;
 use crate::source::{Right, Tallies as _, Verb};
@@ -24,7 +24,7 @@ pub async fn tallies(
 ) -> Result<Response, ApiError> {
     let namespace = query::tallies(query.as_deref().unwrap_or_default())?;
     let right = Right { verb: Verb::List, namespace: namespace.clone(), webhook: None };
-    api.require(&caller, right).await?;
+    api.guard.require(&caller, right).await?;
     let counted = api.tallies.count().await.map_err(ApiError::Unavailable)?;
     let items = counted.into_iter().filter_map(|(id, counted)| {
         let route = api.routes.get(id)?;

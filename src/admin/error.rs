@@ -1,4 +1,4 @@
-//! Why a call of the delivery API fails, and the response that says so.
+//! Why a call of the admin API fails, and the response that says so.
 
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ fn body_message(error: BodyError) -> &'static str {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         if let Self::Unavailable(why) = &self {
-            tracing::error!(error = why, "a call of the delivery API failed");
+            tracing::error!(error = why, "a call of the API failed");
         }
         let (status, reason) = self.status_and_reason();
         let mut error = HttpError::new(status, reason, self.to_string());

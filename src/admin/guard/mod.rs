@@ -1,17 +1,37 @@
-//! Who calls the delivery API, and what the caller may do.
+//! Who calls the API of the admin port, and what the caller may do.
 
+mod loopback;
+
+use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use http::Method;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
 use super::error::ApiError;
-use super::loopback;
-use super::{Deliveries, Guard};
 use crate::http::{Peer, bearer};
-use crate::source::{Right, User};
+use crate::source::{AccessReviewer, Right, User};
+
+/// Who may call.
+#[derive(Clone)]
+pub enum Guard {
+    /// Whom the cluster gives the right to.
+    Cluster(Arc<dyn AccessReviewer>),
+    /// Who is on this machine; the address is that of the admin port.
+    Loopback(SocketAddr),
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster(_) => f.write_str("Cluster"),
+            Self::Loopback(address) => f.debug_tuple("Loopback").field(address).finish(),
+        }
+    }
+}
 
 /// Somebody who may call; what may be done is asked for each time.
 pub enum Caller {
@@ -21,17 +41,17 @@ pub enum Caller {
     User(User),
 }
 
-impl FromRequestParts<Arc<Deliveries>> for Caller {
+impl<S> FromRequestParts<S> for Caller
+where
+    Guard: FromRef<S>,
+    S: Send + Sync,
+{
     type Rejection = ApiError;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        api: &Arc<Deliveries>,
-    ) -> Result<Self, ApiError> {
-        let caller = match &api.guard {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let caller = match Guard::from_ref(state) {
             Guard::Loopback(admin) => {
-                let peer = parts.extensions.get::<Peer>().copied().flatten();
-                loopback::check(parts, peer, *admin).map_err(ApiError::Foreign)?;
+                loopback::check(parts, peer(parts), admin).map_err(ApiError::Foreign)?;
                 Self::Local
             }
             Guard::Cluster(reviewer) => {
@@ -47,14 +67,14 @@ impl FromRequestParts<Arc<Deliveries>> for Caller {
     }
 }
 
-impl Deliveries {
+impl Guard {
     /// Whether a caller has a right.
     pub async fn allows(&self, caller: &Caller, right: &Right) -> Result<bool, ApiError> {
-        match (&self.guard, caller) {
-            (Guard::Cluster(reviewer), Caller::User(user)) => {
+        match (self, caller) {
+            (Self::Cluster(reviewer), Caller::User(user)) => {
                 Ok(reviewer.allows(user, right).await?)
             }
-            (Guard::Loopback(_), Caller::Local) => Ok(true),
+            (Self::Loopback(_), Caller::Local) => Ok(true),
             // No guard lets in such a caller.
             _ => Ok(false),
         }
@@ -64,6 +84,10 @@ impl Deliveries {
     pub async fn require(&self, caller: &Caller, right: Right) -> Result<(), ApiError> {
         if self.allows(caller, &right).await? { Ok(()) } else { Err(ApiError::Forbidden(right)) }
     }
+}
+
+fn peer(parts: &Parts) -> Peer {
+    parts.extensions.get::<Peer>().copied().flatten()
 }
 
 fn is_json(parts: &Parts) -> bool {
