@@ -5,6 +5,7 @@ pub mod deliveries;
 mod error;
 mod guard;
 mod metrics;
+pub mod page;
 
 use axum::Router;
 use axum::extract::State;

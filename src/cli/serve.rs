@@ -20,7 +20,7 @@ use tower::ServiceExt;
 
 use super::options::{Addresses, ServeArgs};
 use super::output;
-use crate::admin::{self, Guard, Health, Metrics, deliveries};
+use crate::admin::{self, Guard, Health, Metrics, deliveries, page};
 use crate::app_api::{self, ApiFields, AppApi, Tokens};
 use crate::delivery::dispatcher::{self, Dispatcher};
 use crate::delivery::{Caller, Connector};
@@ -209,7 +209,9 @@ impl Running {
         };
         let guard = parts.access.map_or(Guard::Loopback(bound.addresses.admin), Guard::Cluster);
         let admin = admin::router(Health { metrics, stopping: stop, store: parts.queue.health() })
+            .merge(page::router(guard.clone()))
             .merge(deliveries::router(parts.queue, routes, guard, parts.peers));
+        let admin = page::secure(admin);
         let (triggers, caller) = pipeline();
         tokio::spawn(caller.sweep());
         let app_api =

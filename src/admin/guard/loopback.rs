@@ -13,15 +13,22 @@ use crate::http::Peer;
 /// Says from where a browser's request was begun (Fetch Metadata, section 2.4).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Refuses what is not from here; the text says why. `admin` is the address of the port.
+/// Refuses what is not from here, or is from here because another site asked for it; the text says why.
+/// `admin` is the address of the port.
 pub fn check(parts: &Parts, peer: Peer, admin: SocketAddr) -> Result<(), &'static str> {
+    let host = local(parts, peer, admin)?;
+    same_site(&parts.headers, &host)
+}
+
+/// Refuses what is not from here: a link on another site may still lead here. Says by which name the
+/// port was called.
+pub fn local(parts: &Parts, peer: Peer, admin: SocketAddr) -> Result<Authority, &'static str> {
     if !peer.is_some_and(is_loopback) {
-        return Err("only this machine may call the delivery API");
+        return Err("only this machine may call the admin port");
     }
     // A name that a site had resolve to this machine (DNS rebinding) is not ours.
     let host = host(parts).filter(|host| is_ours(host, admin));
-    let host = host.ok_or("the header Host is not the address of the admin port")?;
-    same_site(&parts.headers, &host)
+    host.ok_or("the header Host is not the address of the admin port")
 }
 
 fn is_loopback(address: IpAddr) -> bool {
@@ -52,7 +59,7 @@ fn is_ours(host: &Authority, admin: SocketAddr) -> bool {
 
 /// A browser says where a page is from that makes it send something; other programs say nothing.
 fn same_site(headers: &HeaderMap, host: &Authority) -> Result<(), &'static str> {
-    let refusal = Err("another site may not call the delivery API");
+    let refusal = Err("another site may not call the API of the admin port");
     let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
     if !sites.all(|site| site == "same-origin" || site == "none") {
         return refusal;

@@ -1,0 +1,71 @@
+// A list of what is configured, with numbers and charts: the common part of apps and webhooks.
+
+import { read } from "./api.js";
+import { chart } from "./chart.js";
+import { badge, el, set } from "./dom.js";
+import { filters } from "./filters.js";
+import { live } from "./live.js";
+import { href } from "./route.js";
+import { keep, row, table } from "./table.js";
+import { count, time } from "./words.js";
+
+const EVERY = 5000;
+const PAGE = 50;
+
+/** A view of what `/api/VIEW` lists: `head` and `cells` are its first columns, the others are numbers. */
+export function overview({ view, title, caption, fields, head, cells }) {
+  return (route) => {
+    let query = route.query;
+    const { form, fill } = filters(view, fields);
+    const columns = [...head, "Deliveries", "Last success", "Triggers, last hour", "Attempts, last hour"];
+    const { element, body, labels } = table(caption, columns, { class: view });
+    const empty = el("p", { class: "empty", hidden: true }, "There is none here.");
+    const [next, first] = [el("a", { class: "button" }, "Next"), el("a", { class: "button" }, "First")];
+
+    function asked() {
+      return Object.fromEntries(fields.map(({ name }) => [name, query[name]]));
+    }
+
+    async function load(signal) {
+      const { items, cursor } = await read(`/${view}`, { ...asked(), limit: PAGE, cursor: query.cursor }, signal);
+      keep(body, items, (item) => `${item.namespace}/${item.name}`, (item) => row(labels, [...cells(item), ...numbers(item)], 0));
+      empty.hidden = items.length > 0;
+      set(next, "href", cursor && href(view, { ...query, cursor }));
+      next.hidden = !cursor;
+    }
+
+    function show() {
+      fill(query);
+      first.hidden = !query.cursor;
+      first.href = href(view, { ...query, cursor: "" });
+    }
+
+    show();
+    const reading = live(load, EVERY);
+    return {
+      title,
+      nodes: [form, reading.problem, el("div", { class: "toolbar" }, reading.control), element, empty,
+        el("nav", { class: "pages", "aria-label": "Pages" }, first, next)],
+      update(changed) {
+        query = changed;
+        show();
+        body.replaceChildren();
+        reading.again();
+      },
+      stop: reading.stop,
+    };
+  };
+}
+
+function numbers({ deliveries, lastSuccessAt, lastHour }) {
+  const { succeeded, pending, dead } = deliveries;
+  const told = [el("span", {}, `${count(succeeded)} succeeded`)];
+  if (pending > 0) told.push(badge(`${count(pending)} pending`, "wait"));
+  if (dead > 0) told.push(badge(`${count(dead)} dead`, "bad"));
+  return [
+    el("div", { class: "numbers" }, told),
+    time(lastSuccessAt),
+    chart("Triggers", "accepted", "refused", lastHour.accepted, lastHour.refused),
+    chart("Attempts", "succeeded", "failed", lastHour.succeeded, lastHour.failed),
+  ];
+}

@@ -1,0 +1,61 @@
+// Tables whose rows stay the same elements while their contents change: focus and choices stay too.
+
+import { el } from "./dom.js";
+
+/**
+ * A table. The roles are those that its elements have anyway; they are said because a narrow window shows the
+ * rows as blocks. `head` gives the heading of each column, an element or a text.
+ */
+export function table(caption, head, attributes = {}) {
+  const body = el("tbody", { role: "rowgroup" });
+  const cells = head.map((cell) => el("th", { role: "columnheader", scope: "col" }, cell));
+  const element = el(
+    "table",
+    { role: "table", ...attributes },
+    el("caption", {}, caption),
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, cells)),
+    body,
+  );
+  return { element, body, labels: head.map((cell) => (typeof cell === "string" ? cell : "")) };
+}
+
+/** A row. The cell of `heading` names it. */
+export function row(labels, cells, heading = -1) {
+  const made = cells.map((cell, index) => {
+    const label = { "data-label": labels[index] };
+    return index === heading
+      ? el("th", { role: "rowheader", scope: "row", ...label }, cell)
+      : el("td", { role: "cell", ...label }, cell);
+  });
+  return el("tr", { role: "row" }, made);
+}
+
+/**
+ * Lets a table's body have one row for each item, in their order. `make` makes a row of an item. A row is
+ * made anew only when `text` says something else of its item, and the focus goes over to the new one.
+ */
+export function keep(body, items, key, make) {
+  const rows = new Map([...body.children].map((element) => [element.dataset.key, element]));
+  const wanted = items.map((item) => {
+    const [name, text] = [key(item), JSON.stringify(item)];
+    const known = rows.get(name);
+    if (known?.dataset.text === text) return known;
+    const made = make(item);
+    made.dataset.key = name;
+    made.dataset.text = text;
+    if (known) replace(known, made);
+    return made;
+  });
+  const kept = new Set(wanted);
+  for (const element of [...body.children]) if (!kept.has(element)) element.remove();
+  wanted.forEach((element, index) => {
+    if (body.children[index] !== element) body.insertBefore(element, body.children[index] ?? null);
+  });
+}
+
+function replace(known, made) {
+  const focusable = "a, button, input";
+  const index = [...known.querySelectorAll(focusable)].indexOf(document.activeElement);
+  known.replaceWith(made);
+  made.querySelectorAll(focusable)[index]?.focus();
+}
