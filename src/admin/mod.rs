@@ -5,6 +5,7 @@ pub mod deliveries;
 mod error;
 mod guard;
 mod metrics;
+pub mod overview;
 pub mod page;
 
 use axum::Router;
@@ -17,8 +18,8 @@ use tokio::sync::watch;
 
 use crate::store;
 
-use metrics::Format;
 pub use guard::Guard;
+use metrics::Format;
 pub use metrics::Metrics;
 
 /// What the admin port tells.

@@ -20,7 +20,7 @@ use tower::ServiceExt;
 
 use super::options::{Addresses, ServeArgs};
 use super::output;
-use crate::admin::{self, Guard, Health, Metrics, deliveries, page};
+use crate::admin::{self, Guard, Health, Metrics, deliveries, overview, page};
 use crate::app_api::{self, ApiFields, AppApi, Tokens};
 use crate::delivery::dispatcher::{self, Dispatcher};
 use crate::delivery::{Caller, Connector};
@@ -202,7 +202,7 @@ impl Running {
         let routes = parts.brain.routes().clone();
         let metrics = Metrics {
             store: parts.queue.clone(),
-            brain: parts.brain,
+            brain: parts.brain.clone(),
             synced: parts.synced,
             leading: parts.leading,
             by_webhook: args.metrics.webhook_metrics,
@@ -210,6 +210,7 @@ impl Running {
         let guard = parts.access.map_or(Guard::Loopback(bound.addresses.admin), Guard::Cluster);
         let admin = admin::router(Health { metrics, stopping: stop, store: parts.queue.health() })
             .merge(page::router(guard.clone()))
+            .merge(overview::router(parts.brain, parts.queue.clone(), guard.clone()))
             .merge(deliveries::router(parts.queue, routes, guard, parts.peers));
         let admin = page::secure(admin);
         let (triggers, caller) = pipeline();

@@ -23,6 +23,7 @@ pub use guards::Fault;
 pub use input::{
     AppInput, Change, Key, Kind, ObjectRef, ServiceInput, ServicePort, SliceInput, WebhookInput,
 };
+pub use planner::overview;
 pub use planner::{Planner, Settings, Step};
 pub use reachability::Reachability;
 pub use secrets::SecretInput;

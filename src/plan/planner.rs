@@ -5,6 +5,7 @@
 
 mod counts;
 mod named;
+pub mod overview;
 mod queries;
 
 pub use queries::WebhookView;

@@ -69,6 +69,12 @@ impl Reached {
         })
     }
 
+    /// Whether the listener answers, and what there is to say about it; nothing while nothing is known.
+    pub fn answer(&self) -> Option<(bool, String)> {
+        let condition = self.condition(0)?;
+        Some((condition.status == "True", condition.message))
+    }
+
     fn status(&self) -> Option<&'static str> {
         status(&self.reachability)
     }

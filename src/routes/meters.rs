@@ -82,12 +82,20 @@ impl<K, V> Default for Counted<K, V> {
 impl<K: Copy + Eq + Hash, V: Default> Counted<K, V> {
     /// The counts of one.
     pub fn of(&self, key: K) -> Arc<V> {
-        let shard = &self.shards[(self.hasher.hash_one(key) >> 48) as usize % SHARDS];
-        if let Some(known) = shard.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return known.clone();
+        if let Some(known) = self.find(key) {
+            return known;
         }
-        let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shard(key).write().unwrap_or_else(PoisonError::into_inner);
         shard.entry(key).or_default().clone()
+    }
+
+    /// The counts of one that something has happened to.
+    pub fn find(&self, key: K) -> Option<Arc<V>> {
+        self.shard(key).read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
+    }
+
+    fn shard(&self, key: K) -> &RwLock<HashMap<K, Arc<V>, RandomState>> {
+        &self.shards[(self.hasher.hash_one(key) >> 48) as usize % SHARDS]
     }
 
     /// All counts of those that `find` finds; the others are forgotten.

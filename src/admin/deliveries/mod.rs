@@ -4,7 +4,7 @@ mod handlers;
 mod mask;
 mod merge;
 mod others;
-mod query;
+pub(super) mod query;
 mod since;
 mod tallies;
 pub mod view;

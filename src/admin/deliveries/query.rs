@@ -12,7 +12,7 @@ use crate::moment::Moment;
 use crate::store::{self, Filter};
 
 /// Deliveries of a page, when the caller does not say.
-const DEFAULT_LIMIT: usize = 50;
+pub const DEFAULT_LIMIT: usize = 50;
 
 /// Deliveries of a page at most.
 pub const MAX_LIMIT: usize = 500;
@@ -135,12 +135,14 @@ fn read_cursor(text: &str) -> Result<Uuid, ApiError> {
     id.ok_or_else(|| invalid("cursor", "must be what an answer called cursor"))
 }
 
-fn read_limit(text: &str) -> Result<usize, ApiError> {
+/// Reads how many at most.
+pub fn read_limit(text: &str) -> Result<usize, ApiError> {
     let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| invalid("limit", "must be a number from 1 to 500"))
 }
 
-fn name(field: &'static str, text: String) -> Result<String, ApiError> {
+/// Reads the name of an object.
+pub fn name(field: &'static str, text: String) -> Result<String, ApiError> {
     if text.is_empty() || text.len() > MAX_NAME {
         return Err(invalid(field, "must be the name of one"));
     }
@@ -153,12 +155,13 @@ fn state(text: &str) -> Result<store::State, ApiError> {
     Ok(state.stored())
 }
 
-/// It is not repeated to whoever sent it: it may be anything.
-fn unknown_parameter() -> ApiError {
+/// That a parameter is unknown. It is not repeated to whoever sent it: it may be anything.
+pub fn unknown_parameter() -> ApiError {
     ApiError::InvalidFilter("there is an unknown parameter".into())
 }
 
-fn invalid(field: &str, why: &str) -> ApiError {
+/// What is wrong with a field.
+pub fn invalid(field: &str, why: &str) -> ApiError {
     ApiError::InvalidFilter(format!("{field} {why}"))
 }
 
