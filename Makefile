@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: demo test alerts crash e2e build release install crds chart-docs check-generated cluster bench fuzz lint
+.PHONY: demo test page alerts crash e2e build release install crds chart-docs check-generated cluster bench fuzz lint
 
 target := $(or $(CARGO_TARGET_DIR),target)
 prefix ?= $(HOME)/.local
@@ -18,6 +18,10 @@ e2e: cluster build ## pods on a real node; as root, which it also needs to insta
 	tests/e2e/prerequisites.sh
 	tests/e2e/images.sh $(target)/debug/webhook-operator $(target)/e2e/images
 	cargo test --locked --test e2e -- --test-threads=1 --nocapture
+
+page: cluster build ## the page in a real browser; as root it installs the Debian packages that lack
+	tests/page/prerequisites.sh
+	cd tests/page && node --test --test-concurrency=1 --test-reporter=spec
 
 crash: build ## the operator killed again and again under load; `make crash seconds=3600` by hand
 	cargo build --locked --package crash

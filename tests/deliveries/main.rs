@@ -4,6 +4,7 @@ mod access;
 mod api;
 mod cli;
 mod openapi;
+mod overview;
 mod replicas;
 mod shelf;
 #[path = "../support/mod.rs"]

@@ -52,6 +52,12 @@ async fn every_answer_is_as_described() {
     is("Tallies", &world.get("/api/tallies").await);
     is("Tallies", &tallies());
     is("Replayed", &world.post("/api/deliveries/replay", "{}").await);
+    world.add_app("team-a/shop", 1, "http://192.0.2.1/");
+    world.add_webhook("team-a/pay", "shop", json!({}));
+    world.add_webhook("team-a/lost", "nowhere", json!({}));
+    for list in ["Apps", "Webhooks"] {
+        is(list, &world.get(&format!("/api/{}", list.to_lowercase())).await);
+    }
 }
 
 /// As an operator with webhooks answers.
@@ -83,11 +89,13 @@ fn every_schema_refuses_fields_that_it_does_not_name() {
 #[tokio::test]
 async fn every_parameter_and_field_that_is_described_is_taken() {
     let (world, document) = (World::standalone(), document());
-    let parameters = document["paths"]["/api/deliveries"]["get"]["parameters"].as_array().unwrap();
-    for parameter in parameters {
-        let name = parameter["name"].as_str().unwrap();
-        world.get(&format!("/api/deliveries?{name}=")).await.ok();
+    for path in ["/api/apps", "/api/webhooks", "/api/deliveries"] {
+        for parameter in document["paths"][path]["get"]["parameters"].as_array().unwrap() {
+            let name = parameter["name"].as_str().unwrap();
+            world.get(&format!("{path}?{name}=")).await.ok();
+        }
     }
+    let parameters = document["paths"]["/api/deliveries"]["get"]["parameters"].as_array().unwrap();
     let fields = document["components"]["schemas"]["Filter"]["properties"].as_object().unwrap();
     for field in fields.keys() {
         world.post("/api/deliveries/replay", &json!({field: null}).to_string()).await.ok();
@@ -113,9 +121,13 @@ async fn every_route_is_described_and_every_described_route_is_there() {
         assert_eq!(allowed.collect::<BTreeSet<_>>(), methods, "{path}");
         described.insert(path.clone());
     }
-    let source = include_str!("../../src/admin/deliveries/mod.rs");
-    let routes = source.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next());
-    assert_eq!(routes.map(|path| format!("/api{path}")).collect::<BTreeSet<_>>(), described);
+    let routes = |source: &'static str, under: &'static str| {
+        let paths = source.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next());
+        paths.map(move |path| format!("{under}{path}"))
+    };
+    let routes = routes(include_str!("../../src/admin/deliveries/mod.rs"), "/api")
+        .chain(routes(include_str!("../../src/admin/overview/mod.rs"), ""));
+    assert_eq!(routes.collect::<BTreeSet<_>>(), described);
     let served = world.get("/api/openapi.json").await;
     assert_eq!(served.ok(), document);
 }

@@ -8,15 +8,20 @@ use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Request};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-use webhook_operator::admin::Guard;
-use webhook_operator::admin::deliveries::router;
+use uuid::Uuid;
+use webhook_operator::admin::{Guard, deliveries, overview};
 use webhook_operator::peers::Peers;
-use webhook_operator::source::AccessReviewer;
+use webhook_operator::plan::address::AddressPolicy;
+use webhook_operator::plan::decide::ListenerPolicy;
+use webhook_operator::plan::identity::IdentityKey;
+use webhook_operator::plan::{AppInput, Change, Reach, Settings, WebhookInput};
+use webhook_operator::source::{AccessReviewer, Brain};
 
 use crate::shelf::Shelf;
 
 pub struct World {
     pub shelf: Arc<Shelf>,
+    pub brain: Arc<Brain>,
     router: Router,
 }
 
@@ -56,6 +61,27 @@ impl Answer {
     }
 }
 
+fn brain() -> Brain {
+    let listeners = ListenerPolicy {
+        allow_url: true,
+        addresses: AddressPolicy::default(),
+        reach: Reach::Address,
+    };
+    let settings = Settings {
+        external_url: "https://hooks.example.com".into(),
+        listeners,
+        identity: IdentityKey::new(&[7; 32]).unwrap(),
+        key_sets: Arc::default(),
+    };
+    Brain::new(settings, Arc::default())
+}
+
+fn object(kind: &str, name: &str, spec: Value) -> Value {
+    let (namespace, name) = name.split_once('/').expect("namespace/name");
+    let metadata = json!({"namespace": namespace, "name": name});
+    json!({"apiVersion": "lenra.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec})
+}
+
 impl World {
     /// Outside a cluster.
     pub fn standalone() -> Self {
@@ -68,11 +94,30 @@ impl World {
     }
 
     fn guarded(guard: Guard) -> Self {
-        let shelf = Shelf::empty();
-        Self {
-            router: router(shelf.clone(), Arc::default(), guard, Arc::new(Peers::none())),
-            shelf,
-        }
+        let (shelf, brain) = (Shelf::empty(), Arc::new(brain()));
+        let router = deliveries::router(
+            shelf.clone(),
+            brain.routes().clone(),
+            guard.clone(),
+            Arc::new(Peers::none()),
+        )
+        .merge(overview::router(brain.clone(), shelf.clone(), guard));
+        Self { shelf, brain, router }
+    }
+
+    /// Adds `namespace/name`, an app with this UUID and this listener.
+    pub fn add_app(&self, app: &str, uuid: u128, listener: &str) {
+        let spec = json!({"uuid": Uuid::from_u128(uuid), "listener": {"url": listener}});
+        let app = serde_json::from_value(object("WebhookApp", app, spec)).unwrap();
+        self.brain.apply([Change::App(AppInput::of(&app))]);
+    }
+
+    /// Adds `namespace/name`, a webhook of an app; its UUID is that of the shelf's events.
+    pub fn add_webhook(&self, webhook: &str, app: &str, mut spec: Value) {
+        spec["app"] = json!(app);
+        spec["action"] = json!("pay");
+        let webhook = serde_json::from_value(object("Webhook", webhook, spec)).unwrap();
+        self.brain.apply([Change::Webhook(WebhookInput::of(&webhook))]);
     }
 
     pub async fn get(&self, path: &str) -> Answer {

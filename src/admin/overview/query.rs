@@ -3,7 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::admin::deliveries::query::{DEFAULT_LIMIT, invalid, name, read_limit, unknown_parameter};
+use crate::admin::deliveries::query::{
+    DEFAULT_LIMIT, invalid, name, read_limit, unknown_parameter,
+};
 use crate::admin::error::ApiError;
 use crate::plan::Key;
 use crate::plan::overview::{Part, Position};

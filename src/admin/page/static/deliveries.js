@@ -30,7 +30,7 @@ export function deliveries(route) {
   const { element, body, labels } = table("Deliveries, the latest first", [all, "Began", "State", "Webhook", "Action", "Attempts", "Answer", "Delivery"], { class: "deliveries" });
   const replayChosen = el("button", { type: "button", disabled: true, on: { click: () => replayThese([...chosen]).then(done) } });
   const replayMatching = el("button", { type: "button", on: { click: () => replayAll(toReplay(query)).then(done) } });
-  const [older, newest] = [el("a", { class: "button" }, "Older"), el("a", { class: "button" }, "Newest")];
+  const [older, newest] = [el("a", { class: "button", hidden: true }, "Older"), el("a", { class: "button", hidden: true }, "Newest")];
   const empty = el("p", { class: "empty", hidden: true }, "No delivery matches.");
   let newestId = null;
 
@@ -58,7 +58,7 @@ export function deliveries(route) {
     const box = el("input", {
       type: "checkbox", "data-id": item.id, disabled: item.state === "pending",
       "aria-label": item.state === "pending" ? `Delivery ${short(item.id)} has not ended` : `Select delivery ${short(item.id)}`,
-      on: { change: () => choose(item.id, box.checked) },
+      on: { change: () => (choose(box), showChoice()) },
     });
     box.checked = chosen.has(item.id);
     const webhook = el("a", { href: href("deliveries", { ...query, cursor: "", namespace: item.namespace, webhook: item.webhook }) },
@@ -71,17 +71,17 @@ export function deliveries(route) {
     ]);
   }
 
-  function choose(id, isChosen) {
-    if (isChosen) chosen.add(id);
-    else chosen.delete(id);
-    showChoice();
+  function choose(box) {
+    if (box.checked) chosen.add(box.dataset.id);
+    else chosen.delete(box.dataset.id);
   }
 
   function chooseAll() {
     for (const box of boxes()) {
       box.checked = all.checked;
-      choose(box.dataset.id, all.checked);
+      choose(box);
     }
+    showChoice();
   }
 
   function boxes() {

@@ -30,7 +30,7 @@ export function delivery(route) {
   const reading = live(load, EVERY);
   return {
     title: "Delivery",
-    nodes: [el("p", { class: "id" }, foreign(route.id)), reading.problem, place, el("div", { class: "toolbar" }, reading.control)],
+    nodes: [el("div", { class: "bar" }, el("p", { class: "id" }, foreign(route.id)), reading.control), reading.problem, place],
     update() {},
     stop: reading.stop,
   };

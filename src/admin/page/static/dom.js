@@ -2,7 +2,7 @@
 
 /**
  * An element with attributes and children. An attribute that is true is there without a value, one that is
- * false, null or undefined is not there; `on` has listeners; strings among the children become text.
+ * false, null or undefined is not there; `on` has listeners; strings among the children become text, and null and false are left out.
  */
 export function el(tag, attributes = {}, ...children) {
   return build(document.createElement(tag), attributes, children);
@@ -16,7 +16,7 @@ export function svg(tag, attributes = {}, ...children) {
 function build(element, { on = {}, ...attributes }, children) {
   for (const [name, value] of Object.entries(attributes)) set(element, name, value);
   for (const [event, listener] of Object.entries(on)) element.addEventListener(event, listener);
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
 

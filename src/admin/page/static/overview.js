@@ -20,7 +20,7 @@ export function overview({ view, title, caption, fields, head, cells }) {
     const columns = [...head, "Deliveries", "Last success", "Triggers, last hour", "Attempts, last hour"];
     const { element, body, labels } = table(caption, columns, { class: view });
     const empty = el("p", { class: "empty", hidden: true }, "There is none here.");
-    const [next, first] = [el("a", { class: "button" }, "Next"), el("a", { class: "button" }, "First")];
+    const [next, first] = [el("a", { class: "button", hidden: true }, "Next"), el("a", { class: "button", hidden: true }, "First")];
 
     function asked() {
       return Object.fromEntries(fields.map(({ name }) => [name, query[name]]));
@@ -44,7 +44,7 @@ export function overview({ view, title, caption, fields, head, cells }) {
     const reading = live(load, EVERY);
     return {
       title,
-      nodes: [form, reading.problem, el("div", { class: "toolbar" }, reading.control), element, empty,
+      nodes: [el("div", { class: "bar" }, form, reading.control), reading.problem, element, empty,
         el("nav", { class: "pages", "aria-label": "Pages" }, first, next)],
       update(changed) {
         query = changed;
@@ -62,10 +62,11 @@ function numbers({ deliveries, lastSuccessAt, lastHour }) {
   const told = [el("span", {}, `${count(succeeded)} succeeded`)];
   if (pending > 0) told.push(badge(`${count(pending)} pending`, "wait"));
   if (dead > 0) told.push(badge(`${count(dead)} dead`, "bad"));
-  return [
-    el("div", { class: "numbers" }, told),
-    time(lastSuccessAt),
-    chart("Triggers", "accepted", "refused", lastHour.accepted, lastHour.refused),
-    chart("Attempts", "succeeded", "failed", lastHour.succeeded, lastHour.failed),
-  ];
+  const charts = lastHour
+    ? [
+        chart("Triggers", "accepted", "refused", lastHour.accepted, lastHour.refused),
+        chart("Attempts", "succeeded", "failed", lastHour.succeeded, lastHour.failed),
+      ]
+    : ["not counted", "not counted"];
+  return [el("div", { class: "numbers" }, told), time(lastSuccessAt), ...charts];
 }

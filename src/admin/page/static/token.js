@@ -41,8 +41,9 @@ function ask(why) {
   field.focus();
   say(problem, why && `${why} Is it expired?`);
   return new Promise((resolve) => {
-    // There is nothing to see without a token.
+    // There is nothing to see without a token. A browser may close the dialog all the same.
     dialog.addEventListener("cancel", (event) => event.preventDefault());
+    dialog.addEventListener("close", () => dialog.isConnected && dialog.showModal());
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const value = field.value.trim();
@@ -52,7 +53,6 @@ function ask(why) {
       }
       keepToken(value);
       field.value = "";
-      dialog.close();
       dialog.remove();
       document.getElementById("forget").hidden = !hasToken();
       note("");
