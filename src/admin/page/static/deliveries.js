@@ -1,7 +1,7 @@
 // The list of deliveries: live, searched, paged, and replayed from.
 
 import { read } from "./api.js";
-import { badge, el, foreign, news, set } from "./dom.js";
+import { badge, el, foreign, news, say, set } from "./dom.js";
 import { filters } from "./filters.js";
 import { live } from "./live.js";
 import { replayAll, replayThese } from "./replay.js";
@@ -32,12 +32,15 @@ export function deliveries(route) {
   const replayMatching = el("button", { type: "button", on: { click: () => replayAll(toReplay(query)).then(done) } });
   const [older, newest] = [el("a", { class: "button", hidden: true }, "Older"), el("a", { class: "button", hidden: true }, "Newest")];
   const empty = el("p", { class: "empty", hidden: true }, "No delivery matches.");
+  const missing = el("p", { class: "problem", role: "status", hidden: true });
   let newestId = null;
 
   async function load(signal) {
-    const { items, cursor } = await read("/deliveries", { ...toApi(query), limit: PAGE, cursor: query.cursor }, signal);
+    const { items, cursor, unavailable } = await read("/deliveries", { ...toApi(query), limit: PAGE, cursor: query.cursor }, signal);
     keep(body, items, (item) => item.id, line);
     empty.hidden = items.length > 0;
+    missing.hidden = unavailable.length === 0;
+    say(missing, `Not all are shown: ${unavailable.join(", ")} does not answer.`);
     set(older, "href", cursor && href("deliveries", { ...query, cursor }));
     older.hidden = !cursor;
     announce(items);
@@ -122,7 +125,7 @@ export function deliveries(route) {
   const pages = el("nav", { class: "pages", "aria-label": "Pages" }, newest, older);
   return {
     title: "Deliveries",
-    nodes: [goTo(), form, reading.problem, toolbar, element, empty, pages],
+    nodes: [goTo(), form, reading.problem, missing, toolbar, element, empty, pages],
     update(next) {
       query = next;
       show();

@@ -65,7 +65,8 @@ export async function replayAll(filter) {
   if (!(await confirm("Replay all that match", question))) return false;
   note("Replaying…");
   try {
-    tell((await send("/deliveries/replay", filter)).replayed, []);
+    const { replayed, unavailable } = await send("/deliveries/replay", filter);
+    tell(replayed, unavailable.map((replica) => `${replica} does not answer`));
   } catch (error) {
     note(`They were not all replayed: ${error.message}.`, true);
   }
@@ -90,5 +91,5 @@ async function countAll(filter, signal, progress) {
 function tell(begun, failures) {
   const done = `${counted(begun, "new delivery", "new deliveries")} began`;
   const why = [...new Set(failures)].join("; ");
-  note(failures.length ? `${done}; ${count(failures.length)} did not: ${why}.` : `${done}.`, failures.length > 0);
+  note(failures.length ? `${done}; not all: ${why}.` : `${done}.`, failures.length > 0);
 }
