@@ -35,6 +35,7 @@ use tokio::sync::watch::Receiver;
 
 pub use access::Access;
 pub(crate) use call::{CallError, call, describe};
+pub(crate) use connect::authorization;
 pub use error::KubernetesError;
 pub use running::Running;
 pub use summed::SummedTallies;
@@ -142,7 +143,7 @@ impl Kubernetes {
     /// # Errors
     /// When the login fails.
     pub async fn authorization(&self) -> Result<Option<HeaderValue>, String> {
-        connect::authorization(&self.config).await
+        authorization(&self.config).await
     }
 
     /// Adds up what all replicas have counted, `own` being what this one has.

@@ -1,21 +1,17 @@
 //! A cluster, the replicas of its operator, and who calls them.
 
 use anyhow::{Context, anyhow, bail};
-use http::header::AUTHORIZATION;
-use http::{HeaderValue, Request, Response};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use kube::api::{ListParams, PostParams};
-use kube::client::{Body, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
-use tower::{BoxError, Layer, ServiceExt, service_fn};
 
 use super::reach::{ReachArgs, bearer};
 use super::replica::Replica;
 use super::way::Way;
 use crate::plan::Key;
-use crate::source::kubernetes::{AUDIENCE, call, describe};
+use crate::source::kubernetes::{AUDIENCE, authorization, call, describe};
 
 /// What the chart calls the pods of an operator.
 const PODS: &str = "app.kubernetes.io/name=webhook-operator";
@@ -70,7 +66,8 @@ impl Cluster {
 
     /// Each pod of the operator that runs.
     pub async fn replicas(&self, args: &ReachArgs) -> anyhow::Result<Vec<Replica>> {
-        let own = authorization(&self.config).await?;
+        let own = authorization(&self.config).await;
+        let own = own.map_err(|why| anyhow!("the kubeconfig's login failed: {why}"))?;
         let pods = self.pods(args).await?;
         let authorization = match (&args.token, &args.service_account) {
             (Some(token), _) => bearer(token)?,
@@ -131,20 +128,6 @@ async fn config(args: &ReachArgs) -> anyhow::Result<Option<Config>> {
         Err(error) if std::env::var_os("KUBECONFIG").is_some() => Err(error).context("KUBECONFIG"),
         Err(_) => Ok(Config::incluster().ok()),
     }
-}
-
-/// The header that a request to the API server would have; `None` for a client certificate.
-async fn authorization(config: &Config) -> anyhow::Result<Option<HeaderValue>> {
-    let layer = config.auth_layer().map_err(|error| anyhow!(describe(&error)))?;
-    let Some(layer) = layer else { return Ok(None) };
-    let header = service_fn(|request: Request<Body>| async move {
-        let found = request.headers().get(AUTHORIZATION).cloned();
-        Ok::<_, BoxError>(Response::new(found))
-    });
-    let found = layer.layer(header).oneshot(Request::new(Body::empty())).await;
-    found
-        .map(Response::into_body)
-        .map_err(|error: BoxError| anyhow!("the kubeconfig's login failed: {error}"))
 }
 
 /// A token that is good for nothing but to call an operator.

@@ -10,7 +10,7 @@ use http::{HeaderValue, Method};
 use kube::Config;
 use serde::Deserialize;
 
-use super::connect::authorization;
+use super::authorization;
 use crate::moment::Moment;
 use crate::peers::{Peers, Question};
 use crate::plan::{Counted, Key};
