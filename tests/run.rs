@@ -403,6 +403,16 @@ fn each_replica_shows_and_replays_what_all_have_to_who_may() {
         pending += tally["deliveries"]["pending"].as_u64().unwrap();
     }
     assert_eq!(succeeded + pending, 2 * ours.len() as u64, "each of its own");
+    for replica in &replicas {
+        let url = format!("{}/api/webhooks?namespace=team-a", replica.admin);
+        let list = as_app("GET", &url, &jane, "").json();
+        let webhook = &list["items"][0];
+        let number = |state: &str| webhook["deliveries"][state].as_u64().unwrap();
+        assert_eq!(number("succeeded") + number("pending"), 2 * ours.len() as u64, "{list}");
+        let minutes = webhook["lastHour"]["accepted"].as_array().unwrap();
+        let accepted: u64 = minutes.iter().map(|count| count.as_u64().unwrap()).sum();
+        assert_eq!((accepted, &list["unavailable"]), (ours.len() as u64, &json!([])), "{list}");
+    }
     // The one that writes statuses has added them up.
     await_succeeded(&cluster, 2 * ours.len());
 
@@ -417,6 +427,10 @@ fn each_replica_shows_and_replays_what_all_have_to_who_may() {
     let rest = list["items"].as_array().unwrap().len();
     assert!(rest > 0 && rest < all.len() + ours.len(), "{rest}");
     assert_eq!(list["unavailable"], json!(["two"]));
+    for kind in ["apps", "webhooks"] {
+        let url = format!("{}/api/{kind}?namespace=team-a", one.admin);
+        assert_eq!(as_app("GET", &url, &jane, "").json()["unavailable"], json!(["two"]), "{kind}");
+    }
     // The numbers of the dead one are remembered.
     post(&one.url(), "{}").stored();
     await_succeeded(&cluster, 2 * ours.len() + 1);

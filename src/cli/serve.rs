@@ -210,7 +210,12 @@ impl Running {
         let guard = parts.access.map_or(Guard::Loopback(bound.addresses.admin), Guard::Cluster);
         let admin = admin::router(Health { metrics, stopping: stop, store: parts.queue.health() })
             .merge(page::router(guard.clone()))
-            .merge(overview::router(parts.brain, parts.queue.clone(), guard.clone()))
+            .merge(overview::router(
+                parts.brain,
+                parts.queue.clone(),
+                guard.clone(),
+                parts.peers.clone(),
+            ))
             .merge(deliveries::router(parts.queue, routes, guard, parts.peers));
         let admin = page::secure(admin);
         let (triggers, caller) = pipeline();

@@ -8,8 +8,10 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use webhook_operator::admin::deliveries::OPENAPI;
 use webhook_operator::admin::deliveries::view::{Tallies, WebhookTally};
+use webhook_operator::admin::overview::view::LastHour;
 use webhook_operator::moment::Moment;
 use webhook_operator::resources::DeliveryCounts;
+use webhook_operator::routes::counts::{MINUTES, Rates};
 use webhook_operator::store::State;
 
 use crate::world::{Answer, World};
@@ -68,6 +70,7 @@ fn tallies() -> Answer {
         webhook: "pay".into(),
         deliveries,
         last_delivery,
+        last_hour: Some(LastHour::of(&[Rates::default(); MINUTES])),
     };
     let items = vec![
         tally(Some(DeliveryCounts { succeeded: 3, dead: 2, pending: 1 }), Some(Moment(1))),

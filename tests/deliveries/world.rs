@@ -101,7 +101,12 @@ impl World {
             guard.clone(),
             Arc::new(Peers::none()),
         )
-        .merge(overview::router(brain.clone(), shelf.clone(), guard));
+        .merge(overview::router(
+            brain.clone(),
+            shelf.clone(),
+            guard,
+            Arc::new(Peers::none()),
+        ));
         Self { shelf, brain, router }
     }
 

@@ -87,21 +87,39 @@ pub fn page(query: &str, now: Moment) -> Result<Page, ApiError> {
     })
 }
 
-/// Reads the query of tallies: at most a namespace.
+/// What is to be told of which webhooks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Those of this namespace.
+    pub namespace: Option<String>,
+    /// Whether their last hour is to be told too.
+    pub last_hour: bool,
+}
+
+/// Reads the query of tallies: a namespace, and whether the last hour is wanted.
 ///
 /// # Errors
 /// [`ApiError::InvalidFilter`] for a parameter that is unknown, repeated or not readable.
-pub fn tallies(query: &str) -> Result<Option<String>, ApiError> {
-    let mut namespace = None;
-    for (field, value) in form_urlencoded::parse(query.as_bytes()) {
-        if field != "namespace" {
-            return Err(unknown_parameter());
-        }
-        if !value.is_empty() && namespace.replace(value.into_owned()).is_some() {
-            return Err(invalid("namespace", "is there twice"));
+pub fn tallies(query: &str) -> Result<Told, ApiError> {
+    let (mut namespace, mut last_hour) = (None, None);
+    for (parameter, value) in form_urlencoded::parse(query.as_bytes()) {
+        let field = match &*parameter {
+            "namespace" => &mut namespace,
+            "lastHour" => &mut last_hour,
+            _ => return Err(unknown_parameter()),
+        };
+        if !value.is_empty() && field.replace(value.into_owned()).is_some() {
+            return Err(invalid(&parameter, "is there twice"));
         }
     }
-    namespace.map(|text| name("namespace", text)).transpose()
+    Ok(Told {
+        namespace: namespace.map(|text| name("namespace", text)).transpose()?,
+        last_hour: match last_hour.as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(invalid("lastHour", "must be true or false")),
+        },
+    })
 }
 
 /// Reads the body of a replay by filter: what has ended, and is dead where it does not say. What begins

@@ -12,8 +12,9 @@ use super::view::{Tallies, WebhookTally};
 use super::{Deliveries, query};
 use crate::admin::error::ApiError;
 use crate::admin::guard::Caller;
+use crate::admin::overview::view::LastHour;
 use crate::plan::Counted;
-use crate::routes::Route;
+use crate::routes::{Id, Route};
 use crate::source::{Right, Tallies as _, Verb};
 
 /// `GET /api/tallies`. Webhooks that are there, and had something to count.
@@ -22,16 +23,27 @@ pub async fn tallies(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let namespace = query::tallies(query.as_deref().unwrap_or_default())?;
+    let query::Told { namespace, last_hour } =
+        query::tallies(query.as_deref().unwrap_or_default())?;
     let right = Right { verb: Verb::List, namespace: namespace.clone(), webhook: None };
     api.guard.require(&caller, right).await?;
     let counted = api.tallies.count().await.map_err(ApiError::Unavailable)?;
     let items = counted.into_iter().filter_map(|(id, counted)| {
         let route = api.routes.get(id)?;
         let is_meant = namespace.as_deref().is_none_or(|name| *name == *route.app.namespace);
-        is_meant.then(|| tally(&route, &counted))
+        is_meant.then(|| WebhookTally {
+            last_hour: last_hour.then(|| api.last_hour(id)).flatten(),
+            ..tally(&route, &counted)
+        })
     });
     Ok(answer(StatusCode::OK, &Tallies { items: items.collect() }))
+}
+
+impl Deliveries {
+    fn last_hour(&self, id: Id) -> Option<LastHour> {
+        let counts = self.routes.meters()?.webhooks.find(id)?;
+        Some(LastHour::of(&counts.rates((self.clock)())))
+    }
 }
 
 fn tally(route: &Route, counted: &Counted) -> WebhookTally {
@@ -41,5 +53,6 @@ fn tally(route: &Route, counted: &Counted) -> WebhookTally {
         webhook: route.name.clone(),
         deliveries: counted.deliveries,
         last_delivery: counted.last_delivery().map(|time| SystemTime::from(time.0).into()),
+        last_hour: None,
     }
 }

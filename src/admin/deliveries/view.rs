@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::mask;
+use crate::admin::overview::view::LastHour;
 use crate::moment::Moment;
 use crate::resources::DeliveryCounts;
 use crate::store::{self, Attempted, Detail, Reason, Summary, ids};
@@ -206,6 +207,9 @@ pub struct WebhookTally {
     pub deliveries: Option<DeliveryCounts>,
     /// When its listener last took an event.
     pub last_delivery: Option<Moment>,
+    /// Minute by minute, where it was asked for and is counted.
+    #[serde(default)]
+    pub last_hour: Option<LastHour>,
 }
 
 impl From<Summary> for Delivery {

@@ -11,15 +11,18 @@ use axum::body::Body;
 use axum::extract::{FromRef, RawQuery, State};
 use axum::response::Response;
 use axum::routing::get;
-use http::StatusCode;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method, StatusCode};
 
 use self::numbers::Numbers;
 use self::view::{App, Page, Webhook};
 use super::Guard;
+use super::deliveries::view::Tallies;
 use super::error::ApiError;
 use super::guard::Caller;
 use crate::http::json;
 use crate::moment::Moment;
+use crate::peers::{Peers, Question, REPLICA};
 use crate::plan::overview::Part;
 use crate::source::{Brain, Right, Verb};
 use crate::store::Store;
@@ -30,6 +33,7 @@ struct Overview {
     brain: Arc<Brain>,
     store: Arc<dyn Store>,
     guard: Guard,
+    peers: Arc<Peers>,
     clock: fn() -> Moment,
 }
 
@@ -40,8 +44,8 @@ impl FromRef<Arc<Overview>> for Guard {
 }
 
 /// `/api/apps` and `/api/webhooks`. Whoever may list deliveries may call.
-pub fn router(brain: Arc<Brain>, store: Arc<dyn Store>, guard: Guard) -> Router {
-    let overview = Overview { brain, store, guard, clock: Moment::now };
+pub fn router(brain: Arc<Brain>, store: Arc<dyn Store>, guard: Guard, peers: Arc<Peers>) -> Router {
+    let overview = Overview { brain, store, guard, peers, clock: Moment::now };
     Router::new()
         .route("/api/apps", get(apps))
         .route("/api/webhooks", get(webhooks))
@@ -52,41 +56,43 @@ pub fn router(brain: Arc<Brain>, store: Arc<dyn Store>, guard: Guard) -> Router 
 async fn apps(
     State(overview): State<Arc<Overview>>,
     caller: Caller,
+    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let part = overview.part(&caller, query, &["namespace"]).await?;
+    let (numbers, unavailable) = overview.numbers(&headers, part.namespace.as_deref()).await?;
     let found = overview.brain.planner().app_overviews(&part);
-    let numbers = overview.numbers().await?;
     let page = Page::of(
         found,
         part.limit - 1,
         |app| &app.position,
         |app| {
-            let numbers = numbers.of_app(&app.ids);
+            let numbers = numbers.of_app(&app.position.key, &app.ids);
             App::new(app, numbers)
         },
     );
-    Ok(json(StatusCode::OK, &page).map(Body::new))
+    Ok(json(StatusCode::OK, &Page { unavailable, ..page }).map(Body::new))
 }
 
 async fn webhooks(
     State(overview): State<Arc<Overview>>,
     caller: Caller,
+    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let part = overview.part(&caller, query, &["namespace", "app"]).await?;
+    let (numbers, unavailable) = overview.numbers(&headers, part.namespace.as_deref()).await?;
     let found = overview.brain.planner().webhook_overviews(&part);
-    let numbers = overview.numbers().await?;
     let page = Page::of(
         found,
         part.limit - 1,
         |webhook| &webhook.position,
         |webhook| {
-            let numbers = numbers.of(webhook.id.as_slice());
+            let numbers = numbers.of_webhook(&webhook.position.key, webhook.id.as_slice());
             Webhook::new(webhook, numbers)
         },
     );
-    Ok(json(StatusCode::OK, &page).map(Body::new))
+    Ok(json(StatusCode::OK, &Page { unavailable, ..page }).map(Body::new))
 }
 
 impl Overview {
@@ -103,8 +109,33 @@ impl Overview {
         Ok(Part { limit: part.limit + 1, ..part })
     }
 
-    async fn numbers(&self) -> Result<Numbers<'_>, ApiError> {
+    /// The numbers of all replicas, and the names of those that did not tell theirs.
+    async fn numbers(
+        &self,
+        headers: &HeaderMap,
+        namespace: Option<&str>,
+    ) -> Result<(Numbers<'_>, Vec<String>), ApiError> {
+        let (told, unavailable) = self.others(headers, namespace).await;
         let tallies = self.store.tallies().await?;
-        Ok(Numbers::new(&tallies, self.brain.routes().meters(), (self.clock)()))
+        let mut numbers = Numbers::new(&tallies, self.brain.routes().meters(), (self.clock)());
+        told.into_iter().for_each(|(_, tallies)| numbers.add(tallies.items));
+        Ok((numbers, unavailable))
+    }
+
+    /// What the other replicas tell, asked as the caller.
+    async fn others(
+        &self,
+        headers: &HeaderMap,
+        namespace: Option<&str>,
+    ) -> (Vec<(String, Tallies)>, Vec<String>) {
+        if headers.contains_key(REPLICA) {
+            return Default::default();
+        }
+        let authorization = headers.get(AUTHORIZATION).cloned();
+        let namespace = namespace.unwrap_or_default().as_bytes();
+        let namespace: String = form_urlencoded::byte_serialize(namespace).collect();
+        let path = format!("/api/tallies?lastHour=true&namespace={namespace}");
+        let question = Question::new(Method::GET, path, authorization);
+        self.peers.ask(&question).await.read()
     }
 }

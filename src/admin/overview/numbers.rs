@@ -1,4 +1,5 @@
-//! What became of the events of webhooks: tallies of the store, and the last hour of this replica.
+//! What became of the events of webhooks: tallies of the store, the last hour, and what other replicas
+//! tell of both.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +7,10 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::view::{Deliveries, LastHour};
+use crate::admin::deliveries::view::WebhookTally;
 use crate::moment::Moment;
+use crate::plan::Key;
+use crate::resources::DeliveryCounts;
 use crate::routes::counts::{MINUTES, Rates};
 use crate::routes::{Id, Meters};
 use crate::store::{StoredWebhook, Tally};
@@ -18,6 +22,17 @@ pub struct Numbers<'a> {
     /// `None` where nothing is counted.
     meters: Option<&'a Meters>,
     now: Moment,
+    /// What the other replicas tell, by webhook and by app.
+    others: HashMap<Named, Vec<WebhookTally>>,
+}
+
+/// What numbers are wanted of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Named {
+    /// A webhook.
+    Webhook(Key),
+    /// All webhooks of an app.
+    App(Key),
 }
 
 /// What became of the events of one webhook, or of all of an app.
@@ -44,29 +59,43 @@ impl<'a> Numbers<'a> {
             add(by_webhook.entry(id).or_default(), tally);
             add(by_app.entry(webhook.app).or_default(), tally);
         }
-        Self { by_webhook, by_app, meters, now }
+        Self { by_webhook, by_app, meters, now, others: HashMap::new() }
     }
 
-    /// Of some webhooks.
-    pub fn of(&self, ids: &[Id]) -> Sum {
+    /// Adds what another replica tells.
+    pub fn add(&mut self, tallies: Vec<WebhookTally>) {
+        for tally in tallies {
+            let key =
+                |name: &Arc<str>| Key { namespace: tally.namespace.clone(), name: name.clone() };
+            let names = [Named::Webhook(key(&tally.webhook)), Named::App(key(&tally.app))];
+            for name in names {
+                self.others.entry(name).or_default().push(tally.clone());
+            }
+        }
+    }
+
+    /// Of a webhook, which has these ids while it has a route.
+    pub fn of_webhook(&self, key: &Key, ids: &[Id]) -> Sum {
         let mut all = Tally::default();
         ids.iter().filter_map(|id| self.by_webhook.get(id)).for_each(|tally| add(&mut all, tally));
-        self.sum(all, ids)
+        self.sum(&Named::Webhook(key.clone()), all, ids)
     }
 
     /// Of an app that has these webhooks; events of those that it had before are among them.
-    pub fn of_app(&self, ids: &[Id]) -> Sum {
+    pub fn of_app(&self, key: &Key, ids: &[Id]) -> Sum {
         let tally = ids.first().and_then(|id| self.by_app.get(&id.app));
-        self.sum(tally.copied().unwrap_or_default(), ids)
+        self.sum(&Named::App(key.clone()), tally.copied().unwrap_or_default(), ids)
     }
 
-    fn sum(&self, tally: Tally, ids: &[Id]) -> Sum {
+    fn sum(&self, name: &Named, tally: Tally, ids: &[Id]) -> Sum {
         let Tally { succeeded, dead, pending, last } = tally;
-        Sum {
+        let mut sum = Sum {
             deliveries: Deliveries { succeeded, dead, pending },
             last_success_at: last,
             last_hour: self.meters.map(|meters| self.last_hour(meters, ids)),
-        }
+        };
+        self.others.get(name).into_iter().flatten().for_each(|tally| sum.add(tally));
+        sum
     }
 
     fn last_hour(&self, meters: &Meters, ids: &[Id]) -> LastHour {
@@ -80,6 +109,22 @@ impl<'a> Numbers<'a> {
             }
         }
         LastHour::of(&minutes)
+    }
+}
+
+impl Sum {
+    fn add(&mut self, tally: &WebhookTally) {
+        let WebhookTally { deliveries, last_delivery, last_hour, .. } = tally;
+        if let Some(DeliveryCounts { succeeded, dead, pending }) = *deliveries {
+            let number = |count: i64| u64::try_from(count).unwrap_or(0);
+            self.deliveries.succeeded += number(succeeded);
+            self.deliveries.dead += number(dead);
+            self.deliveries.pending += number(pending);
+        }
+        self.last_success_at = self.last_success_at.max(*last_delivery);
+        if let (Some(sum), Some(other)) = (&mut self.last_hour, last_hour) {
+            sum.add(other);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::numbers::Sum;
 use super::query;
@@ -19,6 +19,8 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next part begins; `None` when this is the last one.
     pub cursor: Option<String>,
+    /// The replicas that did not answer: what they counted is not in the numbers.
+    pub unavailable: Vec<String>,
 }
 
 impl<T> Page<T> {
@@ -32,7 +34,7 @@ impl<T> Page<T> {
         let is_last = found.len() <= limit;
         found.truncate(limit);
         let cursor = found.last().filter(|_| !is_last).map(|last| query::cursor(position(last)));
-        Self { items: found.into_iter().map(view).collect(), cursor }
+        Self { items: found.into_iter().map(view).collect(), cursor, unavailable: Vec::new() }
     }
 }
 
@@ -99,8 +101,8 @@ pub struct Deliveries {
     pub dead: u64,
 }
 
-/// The last sixty minutes, the present one last, as this replica counted them.
-#[derive(Clone, Debug, Serialize)]
+/// The last sixty minutes, the present one last, as replicas counted them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LastHour {
     /// Triggers that were no errors.
     accepted: Vec<u32>,
@@ -121,6 +123,22 @@ impl LastHour {
             refused: each(|rates| rates.refused),
             succeeded: each(|rates| rates.succeeded),
             failed: each(|rates| rates.failed),
+        }
+    }
+
+    /// Adds what another replica counted in the same minutes.
+    pub fn add(&mut self, other: &Self) {
+        let each = [
+            (&mut self.accepted, &other.accepted),
+            (&mut self.refused, &other.refused),
+            (&mut self.succeeded, &other.succeeded),
+            (&mut self.failed, &other.failed),
+        ];
+        for (minutes, others) in each {
+            minutes
+                .iter_mut()
+                .zip(others)
+                .for_each(|(sum, count)| *sum = sum.saturating_add(*count));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 import { read } from "./api.js";
 import { chart } from "./chart.js";
-import { badge, el, set } from "./dom.js";
+import { badge, el, say, set } from "./dom.js";
 import { filters } from "./filters.js";
 import { live } from "./live.js";
 import { href } from "./route.js";
@@ -20,6 +20,7 @@ export function overview({ view, title, caption, fields, head, cells }) {
     const columns = [...head, "Deliveries", "Last success", "Triggers, last hour", "Attempts, last hour"];
     const { element, body, labels } = table(caption, columns, { class: view });
     const empty = el("p", { class: "empty", hidden: true }, "There is none here.");
+    const missing = el("p", { class: "problem", role: "status", hidden: true });
     const [next, first] = [el("a", { class: "button", hidden: true }, "Next"), el("a", { class: "button", hidden: true }, "First")];
 
     function asked() {
@@ -27,9 +28,11 @@ export function overview({ view, title, caption, fields, head, cells }) {
     }
 
     async function load(signal) {
-      const { items, cursor } = await read(`/${view}`, { ...asked(), limit: PAGE, cursor: query.cursor }, signal);
+      const { items, cursor, unavailable } = await read(`/${view}`, { ...asked(), limit: PAGE, cursor: query.cursor }, signal);
       keep(body, items, (item) => `${item.namespace}/${item.name}`, (item) => row(labels, [...cells(item), ...numbers(item)], 0));
       empty.hidden = items.length > 0;
+      missing.hidden = unavailable.length === 0;
+      say(missing, `Not all is counted: ${unavailable.join(", ")} does not answer.`);
       set(next, "href", cursor && href(view, { ...query, cursor }));
       next.hidden = !cursor;
     }
@@ -44,7 +47,7 @@ export function overview({ view, title, caption, fields, head, cells }) {
     const reading = live(load, EVERY);
     return {
       title,
-      nodes: [el("div", { class: "bar" }, form, reading.control), reading.problem, element, empty,
+      nodes: [el("div", { class: "bar" }, form, reading.control), reading.problem, missing, element, empty,
         el("nav", { class: "pages", "aria-label": "Pages" }, first, next)],
       update(changed) {
         query = changed;
