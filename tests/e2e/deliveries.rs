@@ -72,7 +72,7 @@ fn deliveries_of_all_replicas_are_one_list_for_who_may_read_them() {
 fn all_is_well(kubeconfig: &Path) {
     let said = succeeds(&program(kubeconfig, &["status", "-A"]));
     let well =
-        "All is well: 1 app and 1 webhook in all namespaces; 2 ready replicas of the operator.";
+        "All is well: 1 app and 1 webhook in all namespaces; 3 ready replicas of the operator.";
     assert_eq!(said.trim_end(), well);
 }
 
