@@ -120,7 +120,8 @@ fn say_what_to_try(standalone: &Standalone, manifests: &Path) {
              curl -i -d 'a=1&b=2' {url}\n   \
              curl -i -H 'Content-Type: application/json' -d '{{not json' {url}\n   \
              curl -i http://{admin}/readyz\n   \
-             curl -i 'http://{admin}/api/deliveries?namespace=demo'\n\n   \
+             curl -i 'http://{admin}/api/deliveries?namespace=demo'\n   \
+             http://{admin}/ in a browser\n\n   \
              and edit {}: it is read again. Ctrl-C ends it.",
             manifests.join("shop.yaml").display()
         ),
