@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::run::Ended;
+use crate::support::ended::Ended;
 use crate::support::operator::output;
 
 /// Runs the program under another name.

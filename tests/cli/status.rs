@@ -1,6 +1,7 @@
 //! `webhook-operator status` over a whole operator.
 
-use crate::run::{Ended, at};
+use crate::run::at;
+use crate::support::ended::Ended;
 use crate::support::http;
 use crate::support::listener::{Behaviour, Listener};
 use crate::support::operator::{Folders, Operator, WEBHOOK, eventually, output, queued_manifest};

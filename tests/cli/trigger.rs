@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::run::{Ended, at};
+use crate::run::at;
+use crate::support::ended::Ended;
 use crate::support::listener::{Behaviour, Listener};
 use crate::support::operator::{Folders, Operator, SYNC, WEBHOOK, output, queued_manifest};
 

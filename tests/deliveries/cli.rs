@@ -1,7 +1,6 @@
 //! `webhook-operator deliveries` over a delivery API that is served here, and over a whole operator.
 
 use std::net::{IpAddr, SocketAddr};
-use std::process::Output;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -13,6 +12,7 @@ use webhook_operator::peers::Peers;
 use webhook_operator::store::State;
 
 use crate::shelf::Shelf;
+use crate::support::ended::Ended;
 use crate::support::http;
 use crate::support::listener::{Behaviour, Listener};
 use crate::support::operator::{Folders, Operator, WEBHOOK, eventually, output, queued_manifest};
@@ -27,43 +27,6 @@ async fn serve() -> (Arc<Shelf>, String) {
     let router = router(shelf.clone(), Arc::default(), guard, peers).layer(Extension(peer));
     tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
     (shelf, format!("http://{address}"))
-}
-
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl From<Output> for Ended {
-    fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        let (stdout, stderr) = (text(output.stdout), text(output.stderr));
-        Self { code: output.status.code(), stdout, stderr }
-    }
-}
-
-impl Ended {
-    #[track_caller]
-    fn ok(self) -> String {
-        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
-        self.stdout
-    }
-
-    /// One line on stderr, which says this, and code 2.
-    #[track_caller]
-    fn fails(self, saying: &str) {
-        assert_eq!((self.code, &*self.stdout), (Some(2), ""), "{}", self.stderr);
-        assert!(self.stderr.contains(saying), "{saying} in {}", self.stderr);
-        assert_eq!(self.stderr.lines().count(), 1, "{}", self.stderr);
-    }
-
-    /// Code 2 and this among what is said: usage has more lines.
-    #[track_caller]
-    fn fails_somehow(self, saying: &str) {
-        assert_eq!(self.code, Some(2), "{}", self.stderr);
-        assert!(self.stderr.contains(saying), "{saying} in {}", self.stderr);
-    }
 }
 
 /// Runs `deliveries` with these words and flags.
@@ -87,7 +50,7 @@ async fn a_list_is_a_table_for_people_and_json_or_yaml_for_programs() {
     let (shelf, server) = serve().await;
     let dead = shelf.add("team-a/pay", State::Dead).to_string();
     let waiting = shelf.add("team-b/other", State::Waiting).to_string();
-    let table = run(&server, "list").await.ok();
+    let table = run(&server, "list").await.with(0);
     let rows = rows(&table);
     assert_eq!(
         rows[0],
@@ -98,12 +61,12 @@ async fn a_list_is_a_table_for_people_and_json_or_yaml_for_programs() {
     assert_eq!(rows[2][..8], ["team-a", &dead, "pay", "dead", "Rejected", "1", "404", none]);
     assert_eq!(rows.len(), 3);
 
-    let narrow = run(&server, "list -n team-a --webhook pay --state dead").await.ok();
+    let narrow = run(&server, "list -n team-a --webhook pay --state dead").await.with(0);
     assert!(narrow.starts_with("ID ") && narrow.contains(&dead) && !narrow.contains(&waiting));
 
-    let list: Value = serde_json::from_str(&run(&server, "list -o json").await.ok()).unwrap();
+    let list: Value = serde_json::from_str(&run(&server, "list -o json").await.with(0)).unwrap();
     assert_eq!(list["items"][1]["id"], json!(dead));
-    let yaml = run(&server, "list -o yaml").await.ok();
+    let yaml = run(&server, "list -o yaml").await.with(0);
     assert_eq!(serde_saphyr::from_str::<Value>(&yaml).unwrap(), list);
 
     let none = run(&server, "list --state succeeded").await;
@@ -117,7 +80,7 @@ async fn a_list_is_as_long_as_was_asked_for_over_many_pages() {
         shelf.add("team-a/pay", State::Succeeded);
     }
     for (flag, lines) in [("", 50), (" --limit 1001", 1_001), (" --limit 5000", 1_003)] {
-        let table = run(&server, &format!("list{flag}")).await.ok();
+        let table = run(&server, &format!("list{flag}")).await.with(0);
         assert_eq!(table.lines().count() - 1, lines, "{flag}");
     }
 }
@@ -129,7 +92,7 @@ async fn one_delivery_is_shown_without_what_a_terminal_would_obey() {
         detail.body = "{\"a\":\n\"\u{1b}]0;title\u{7}\",\"secret\":\"s3cret\"}".into();
         detail.body_bytes = 99;
     });
-    let text = run(&server, &format!("show {id}")).await.ok();
+    let text = run(&server, &format!("show {id}")).await.with(0);
     for line in [
         "Webhook:    team-a/pay",
         "State:      dead (Rejected)",
@@ -143,7 +106,7 @@ async fn one_delivery_is_shown_without_what_a_terminal_would_obey() {
     }
     assert!(text.contains("the listener answered 404") && !text.contains('\u{1b}'), "{text}");
     let json: Value =
-        serde_json::from_str(&run(&server, &format!("show {id} -o json")).await.ok()).unwrap();
+        serde_json::from_str(&run(&server, &format!("show {id} -o json")).await.with(0)).unwrap();
     assert_eq!((&json["id"], &json["attempts"][0]["status"]), (&json!(id), &json!(404)));
     let unknown = Uuid::from_u128(3);
     run(&server, &format!("show {unknown}"))
@@ -156,11 +119,11 @@ async fn deliveries_are_replayed_by_id() {
     let (shelf, server) = serve().await;
     let dead = shelf.add("team-a/pay", State::Dead);
     let pending = shelf.add("team-a/pay", State::Pending);
-    let said = run(&server, &format!("replay {dead} --dry-run")).await.ok();
+    let said = run(&server, &format!("replay {dead} --dry-run")).await.with(0);
     assert_eq!(said, format!("{dead} would be replayed (dead)\n"));
     assert_eq!(shelf.details.lock().unwrap().len(), 2);
 
-    let said = run(&server, &format!("replay {dead}")).await.ok();
+    let said = run(&server, &format!("replay {dead}")).await.with(0);
     let again = shelf.details.lock().unwrap()[2].summary.clone();
     assert_eq!(said, format!("{dead} replayed as {}\n", again.id));
     assert_eq!((again.event, again.generation), (dead, 2));
@@ -177,14 +140,14 @@ async fn deliveries_are_replayed_by_what_they_have_in_common_when_that_is_confir
     }
     let count = || shelf.details.lock().unwrap().len();
     let said = "3 dead deliveries of the webhook team-a/pay are meant.";
-    let dry = run(&server, "replay -n team-a --webhook pay --dry-run").await.ok();
+    let dry = run(&server, "replay -n team-a --webhook pay --dry-run").await.with(0);
     assert_eq!((dry, count()), (format!("{said}\n"), 5));
     // Standard input is no terminal here.
     run(&server, "replay -n team-a --webhook pay").await.fails(said);
     assert_eq!(count(), 5);
-    let yes = run(&server, "replay -n team-a --webhook pay --state dead --yes").await.ok();
+    let yes = run(&server, "replay -n team-a --webhook pay --state dead --yes").await.with(0);
     assert_eq!((&*yes, count()), ("3 replayed\n", 8));
-    let yes = run(&server, "replay -A --since 2026-01-01T00:00:00Z --yes").await.ok();
+    let yes = run(&server, "replay -A --since 2026-01-01T00:00:00Z --yes").await.with(0);
     assert_eq!((&*yes, count()), ("5 replayed\n", 13));
     run(&server, "replay").await.fails("say which deliveries");
 }
@@ -226,12 +189,12 @@ fn what_an_operator_accepted_is_listed_and_shown_by_its_event_id() {
     let run = |words: &[&str]| -> Ended {
         output(&[&["deliveries"], words, &["--server", &operator.admin]].concat()).into()
     };
-    let table = run(&["list", "-n", "team-a", "--webhook", "payments"]).ok();
+    let table = run(&["list", "-n", "team-a", "--webhook", "payments"]).with(0);
     assert_eq!(rows(&table)[1][..2], [&*id, "payments"]);
-    let text = run(&["show", &id]).ok();
+    let text = run(&["show", &id]).with(0);
     assert!(text.lines().any(|line| line == r#"{"amount":12}"#), "{text}");
     // Who may read deliveries cannot therefore trigger.
-    let json = run(&["show", &id, "-o", "json"]).ok();
+    let json = run(&["show", &id, "-o", "json"]).with(0);
     assert!(!text.contains(WEBHOOK) && !json.contains(WEBHOOK));
 }
 
@@ -246,7 +209,7 @@ fn what_a_listener_refused_is_replayed_once_it_is_mended() {
         output(&[&["deliveries"], words, &["--server", &operator.admin]].concat()).into()
     };
     let list = |state: &str| -> Vec<Value> {
-        let list = run(&["list", "--webhook", "payments", "--state", state, "-o", "json"]).ok();
+        let list = run(&["list", "--webhook", "payments", "--state", state, "-o", "json"]).with(0);
         let list: Value = serde_json::from_str(&list).unwrap();
         list["items"].as_array().unwrap().clone()
     };
@@ -254,7 +217,7 @@ fn what_a_listener_refused_is_replayed_once_it_is_mended() {
 
     listener.behave(Behaviour::Answer("200 OK"));
     let dead: &[&str] = &["replay", "--webhook", "payments", "--state", "dead", "--yes"];
-    assert_eq!(run(dead).ok(), "3 replayed\n");
+    assert_eq!(run(dead).with(0), "3 replayed\n");
     let succeeded = eventually("the replays", || {
         let succeeded = list("succeeded");
         (succeeded.len() == 3).then_some(succeeded)
@@ -264,8 +227,8 @@ fn what_a_listener_refused_is_replayed_once_it_is_mended() {
         assert!(refused.iter().any(|event| delivery["eventId"] == **event), "{delivery}");
     }
     // What was replayed since is not what is meant.
-    assert_eq!(run(dead).ok(), "0 replayed\n");
-    let shown = run(&["show", &refused[0]]).ok();
+    assert_eq!(run(dead).with(0), "0 replayed\n");
+    let shown = run(&["show", &refused[0]]).with(0);
     assert!(shown.lines().any(|line| line == "State:      dead (Rejected)"), "{shown}");
 }
 

@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod cluster;
+pub mod ended;
 pub mod github;
 pub mod http;
 pub mod https;
