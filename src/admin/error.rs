@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::WWW_AUTHENTICATE;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 
-use crate::http::{BodyError, HttpError, NoBearer};
+use crate::http::{BodyError, HttpError, NoBearer, api_response};
 use crate::source::{self, Right};
 use crate::store::StoreError;
 
@@ -108,11 +106,7 @@ impl IntoResponse for ApiError {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             error.retry_after = Some(RETRY_AFTER);
         }
-        let mut response = error.into_response().map(Body::new);
-        if status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
+        api_response(error)
     }
 }
 

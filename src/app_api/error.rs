@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::WWW_AUTHENTICATE;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 
 use super::generation::Generation;
-use crate::http::{BodyError, HttpError, NoBearer};
+use crate::http::{BodyError, HttpError, NoBearer, api_response};
 use crate::source::StoreError;
 
 /// When a caller may try again after the store failed.
@@ -109,11 +107,7 @@ impl IntoResponse for ApiError {
         if let Self::Unavailable(_) = self {
             error.retry_after = Some(RETRY_AFTER);
         }
-        let mut response = error.into_response().map(Body::new);
-        if status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
+        api_response(error)
     }
 }
 

@@ -1,7 +1,10 @@
 //! The token of `Authorization: Bearer <token>` (RFC 6750, section 2.1).
 
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use axum::body::Body;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+
+use super::HttpError;
 
 /// Why a request has no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,4 +29,13 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, NoBearer> {
         return Err(NoBearer::Missing);
     }
     Ok(token)
+}
+
+/// The response of an API whose callers have tokens: a 401 asks for one (RFC 6750, section 3).
+pub fn api_response(error: HttpError) -> Response<Body> {
+    let mut response = error.into_response().map(Body::new);
+    if response.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
 }

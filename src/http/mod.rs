@@ -14,7 +14,7 @@ mod sniff;
 mod tls;
 
 pub use accept::Acceptor;
-pub use bearer::{NoBearer, bearer};
+pub use bearer::{NoBearer, api_response, bearer};
 pub use body::{BodyError, read_body};
 pub use drain::{Drain, Phase, phases};
 pub use error::{HttpError, json, json_response};
