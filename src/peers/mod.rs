@@ -169,4 +169,17 @@ impl Question {
         let (body, deadline, max_answer) = (Bytes::new(), ANSWER_DEADLINE, MAX_ANSWER);
         Self { method, path, authorization, body, deadline, max_answer }
     }
+
+    /// What became of the events of a namespace's webhooks, of all where it is empty; with their last hour,
+    /// if that is wanted.
+    pub fn tallies(
+        namespace: &str,
+        last_hour: bool,
+        authorization: Option<HeaderValue>,
+        max_answer: usize,
+    ) -> Self {
+        let namespace: String = form_urlencoded::byte_serialize(namespace.as_bytes()).collect();
+        let path = format!("/api/tallies?namespace={namespace}&lastHour={last_hour}");
+        Self { max_answer, ..Self::new(Method::GET, path, authorization) }
+    }
 }

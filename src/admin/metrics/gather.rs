@@ -11,7 +11,7 @@ use super::Metrics;
 use super::families::{Family, Labels, Values};
 use crate::histogram::Snapshot;
 use crate::moment::Moment;
-use crate::routes::counts::{AppCounts, Counts};
+use crate::routes::counts::{AppCounts, Deaths, Outcomes};
 use crate::routes::{Meters, Table};
 use crate::store::{Figures, Health, StoredWebhook, Tally};
 
@@ -22,12 +22,12 @@ impl Metrics {
     pub(super) async fn gather(&self, now: Moment) -> Vec<Family> {
         let mut all = self.replica();
         all.extend(self.store(now));
-        all.extend(self.dead(&self.store.tallies().await.unwrap_or_default()));
+        all.push(self.dead(&self.store.tallies().await.unwrap_or_default()));
         all.extend(self.exchange());
         if let Some(meters) = self.routes().meters() {
             all.extend(self.webhooks(meters));
             all.extend(self.apps(meters));
-            all.extend(triggers(meters));
+            all.push(durations(meters));
         }
         all
     }
@@ -89,16 +89,16 @@ impl Metrics {
         ]
     }
 
-    fn dead(&self, tallies: &[(Arc<StoredWebhook>, Tally)]) -> [Family; 1] {
+    fn dead(&self, tallies: &[(Arc<StoredWebhook>, Tally)]) -> Family {
         let mut sums = Sums::<f64>::default();
         for (webhook, tally) in tallies.iter().filter(|(_, tally)| tally.dead > 0) {
             sums.add(self.webhook(&webhook.namespace, &webhook.name), tally.dead as f64);
         }
-        [Family {
+        Family {
             name: "queue_dead",
             help: "Deliveries of a webhook that were given up and are kept",
             values: Gauges(sums.into()),
-        }]
+        }
     }
 
     /// What passes between this replica and the API server; nothing in standalone.
@@ -148,35 +148,33 @@ impl Metrics {
 
     fn webhooks(&self, meters: &Meters) -> [Family; 3] {
         let known = meters.webhooks.known(|id| self.routes().get(id));
-        let (mut triggers, mut ended, mut dead) =
-            (Sums::default(), Sums::default(), Sums::default());
+        let mut sums = WebhookSums::default();
         for (route, counts) in &known {
             let labels = self.webhook(&route.app.namespace, &route.name);
-            add_webhook(&labels, counts, &mut triggers, &mut ended, &mut dead);
+            sums.add_triggers(&labels, counts.triggers());
+            sums.add_dead(&labels, counts.dead());
+            if counts.succeeded() > 0 {
+                sums.ended.add(with(labels, "outcome", "succeeded"), counts.succeeded());
+            }
         }
-        let none: Labels = self.webhook("", "");
-        for (outcome, count) in meters.unrouted.counted() {
-            triggers.add(with(none.clone(), "outcome", outcome), count);
-        }
-        for (reason, count) in meters.dead.counted() {
-            dead.add(with(none.clone(), "reason", reason), count);
-            ended.add(with(none.clone(), "outcome", "dead"), count);
-        }
+        let none = self.webhook("", "");
+        sums.add_triggers(&none, &meters.unrouted);
+        sums.add_dead(&none, &meters.dead);
         [
             Family {
                 name: "triggers",
                 help: "Triggers, by what became of them; those that no webhook takes have no name",
-                values: Counters(triggers.into()),
+                values: Counters(sums.triggers.into()),
             },
             Family {
                 name: "deliveries",
                 help: "Deliveries that ended, by how",
-                values: Counters(ended.into()),
+                values: Counters(sums.ended.into()),
             },
             Family {
                 name: "dead_letters",
                 help: "Deliveries that were given up, by why",
-                values: Counters(dead.into()),
+                values: Counters(sums.dead.into()),
             },
         ]
     }
@@ -223,22 +221,25 @@ impl Metrics {
     }
 }
 
-fn add_webhook(
-    labels: &Labels,
-    counts: &Counts,
-    triggers: &mut Sums<u64>,
-    ended: &mut Sums<u64>,
-    dead: &mut Sums<u64>,
-) {
-    for (outcome, count) in counts.triggers().counted() {
-        triggers.add(with(labels.clone(), "outcome", outcome), count);
+#[derive(Default)]
+struct WebhookSums {
+    triggers: Sums<u64>,
+    ended: Sums<u64>,
+    dead: Sums<u64>,
+}
+
+impl WebhookSums {
+    fn add_triggers(&mut self, labels: &Labels, outcomes: &Outcomes) {
+        for (outcome, count) in outcomes.counted() {
+            self.triggers.add(with(labels.clone(), "outcome", outcome), count);
+        }
     }
-    if counts.succeeded() > 0 {
-        ended.add(with(labels.clone(), "outcome", "succeeded"), counts.succeeded());
-    }
-    for (reason, count) in counts.dead().counted() {
-        dead.add(with(labels.clone(), "reason", reason), count);
-        ended.add(with(labels.clone(), "outcome", "dead"), count);
+
+    fn add_dead(&mut self, labels: &Labels, deaths: &Deaths) {
+        for (reason, count) in deaths.counted() {
+            self.dead.add(with(labels.clone(), "reason", reason), count);
+            self.ended.add(with(labels.clone(), "outcome", "dead"), count);
+        }
     }
 }
 
@@ -263,14 +264,14 @@ impl AppSums {
     }
 }
 
-fn triggers(meters: &Meters) -> [Family; 1] {
+fn durations(meters: &Meters) -> Family {
     let took = meters.took();
     let took = took.map(|(code, took)| (vec![("code", code.to_owned())], took.snapshot()));
-    [Family {
+    Family {
         name: "trigger_duration_seconds",
         help: "How long triggers took to be answered, by class of the status",
         values: Histograms(took.collect()),
-    }]
+    }
 }
 
 /// Samples, one for each set of labels: what has the same is added up.

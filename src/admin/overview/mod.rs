@@ -12,7 +12,7 @@ use axum::extract::{FromRef, RawQuery, State};
 use axum::response::Response;
 use axum::routing::get;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 
 use self::numbers::Numbers;
 use self::view::{App, Page, Webhook};
@@ -136,11 +136,8 @@ impl Overview {
             return Default::default();
         }
         let authorization = headers.get(AUTHORIZATION).cloned();
-        let namespace = namespace.unwrap_or_default().as_bytes();
-        let namespace: String = form_urlencoded::byte_serialize(namespace).collect();
-        let path = format!("/api/tallies?lastHour=true&namespace={namespace}");
-        let question = Question::new(Method::GET, path, authorization);
-        let question = Question { max_answer: MAX_ANSWER, ..question };
+        let namespace = namespace.unwrap_or_default();
+        let question = Question::tallies(namespace, true, authorization, MAX_ANSWER);
         self.peers.ask(&question).await.read()
     }
 }

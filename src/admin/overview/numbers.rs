@@ -23,12 +23,12 @@ pub struct Numbers<'a> {
     meters: Option<&'a Meters>,
     now: Moment,
     /// What the other replicas tell, by webhook and by app.
-    others: HashMap<Named, Vec<WebhookTally>>,
+    others: HashMap<Named, Vec<Arc<WebhookTally>>>,
 }
 
 /// What numbers are wanted of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Named {
+enum Named {
     /// A webhook.
     Webhook(Key),
     /// All webhooks of an app.
@@ -64,7 +64,7 @@ impl<'a> Numbers<'a> {
 
     /// Adds what another replica tells.
     pub fn add(&mut self, tallies: Vec<WebhookTally>) {
-        for tally in tallies {
+        for tally in tallies.into_iter().map(Arc::new) {
             let key =
                 |name: &Arc<str>| Key { namespace: tally.namespace.clone(), name: name.clone() };
             let names = [Named::Webhook(key(&tally.webhook)), Named::App(key(&tally.app))];

@@ -3,10 +3,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use form_urlencoded::Serializer;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, Method};
 use kube::Config;
 use serde::Deserialize;
 
@@ -100,7 +98,10 @@ impl SummedTallies {
         let every = [String::new()];
         let namespaces = if self.namespaces.is_empty() { &every[..] } else { &self.namespaces };
         for namespace in namespaces {
-            let answers = self.peers.ask(&question(namespace, login.clone())).await;
+            let answers = self
+                .peers
+                .ask(&Question::tallies(namespace, false, login.clone(), MAX_ANSWER))
+                .await;
             let (given, missing) = answers.read::<Answer>();
             for (replica, answer) in given {
                 round.of.entry(replica).or_default().extend(answer.items);
@@ -164,12 +165,6 @@ impl Tallies for SummedTallies {
         let is_elsewhere = id.is_some_and(|id| self.known().more_dead.contains(&id));
         if is_elsewhere { async { None }.boxed() } else { self.own.last_death(webhook) }
     }
-}
-
-fn question(namespace: &str, authorization: Option<HeaderValue>) -> Question {
-    let query = Serializer::new(String::new()).append_pair("namespace", namespace).finish();
-    let question = Question::new(Method::GET, format!("/api/tallies?{query}"), authorization);
-    Question { max_answer: MAX_ANSWER, ..question }
 }
 
 fn add(sum: &mut Counted, more: &Counted) {
