@@ -590,6 +590,10 @@ async fn an_answer_that_comes_after_the_lease_does_not_overwrite_a_later_attempt
     let detail = world.detail(id).await;
     assert_eq!((detail.summary.state, detail.attempts.len()), (store::State::Dead, 1));
     assert_eq!(first.header("webhook-attempt"), "1");
+    // Two deliveries ended, each once.
+    let counts = world.routes.meters().unwrap().webhooks.of(route.id());
+    assert_eq!(counts.succeeded(), 0);
+    assert_eq!(counts.dead().counted().collect::<Vec<_>>(), [("rejected", 2)]);
 }
 
 #[tokio::test(start_paused = true)]

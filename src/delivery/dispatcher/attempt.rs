@@ -74,14 +74,14 @@ impl<C: Call> Work<C> {
                 "a delivery was given up"
             );
         }
-        let is_recorded = self.record(lease, &done).await;
-        if let Some(meters) = self.parts.routes.meters() {
+        let Some(settled) = self.record(lease, &done).await else {
+            return Dispatched::StoreFailed;
+        };
+        // What came too late changed nothing: it is attempted again, and counted then.
+        if let (Settled::Recorded, Some(meters)) = (settled, self.parts.routes.meters()) {
             count(meters, &webhook, done.next);
         }
-        match is_recorded {
-            true => Dispatched::Ended { app: app.uuid, end: done.end },
-            false => Dispatched::StoreFailed,
-        }
+        Dispatched::Ended { app: app.uuid, end: done.end }
     }
 
     /// The body, and the memory that it takes; `None` when there is none of one of them.
@@ -157,17 +157,18 @@ impl<C: Call> Work<C> {
     }
 
     /// Writes what came of an attempt. What cannot be written now is written later: the call was made,
-    /// and is not made again for that. False when the store has failed.
-    async fn record(&self, lease: Lease, done: &Done) -> bool {
+    /// and is not made again for that. `None` when the store has failed.
+    async fn record(&self, lease: Lease, done: &Done) -> Option<Settled> {
         let mut failures = 0;
         loop {
             match self.parts.store.settle(lease, done.attempted.clone(), done.next).await {
-                Ok(Settled::Recorded) => return true,
-                Ok(Settled::Stale) => {
-                    tracing::debug!(delivery = %lease.delivery, "an answer came after its lease");
-                    return true;
+                Ok(settled) => {
+                    if settled == Settled::Stale {
+                        tracing::debug!(delivery = %lease.delivery, "an answer came after its lease");
+                    }
+                    return Some(settled);
                 }
-                Err(StoreError::Failed(_)) => return false,
+                Err(StoreError::Failed(_)) => return None,
                 Err(StoreError::Full | StoreError::Busy) => failures += 1,
             }
             sleep(backoff::delay(FIRST_WAIT, failures, LONGEST_WAIT)).await;
