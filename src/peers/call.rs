@@ -123,15 +123,10 @@ async fn send(
 async fn read(response: Response<Incoming>, max: usize) -> Result<Answer, CallError> {
     let (parts, body) = response.into_parts();
     let identity = parts.headers.get(REPLICA).ok_or(CallError::Stranger)?;
-    let replica = name(identity).ok_or(CallError::Stranger)?;
+    let replica = identity.to_str().map_err(|_| CallError::Stranger)?;
     let body = read_body(Body::new(body), max).await.map_err(CallError::Body)?;
     let location = parts.headers.get(LOCATION).cloned();
+    let replica = super::name_of(replica).to_owned();
     let (identity, status) = (identity.clone(), parts.status);
     Ok(Answer { identity, replica, status, location, body })
-}
-
-/// The name of a replica, without what tells it from those of the same name before it.
-fn name(identity: &HeaderValue) -> Option<String> {
-    let text = identity.to_str().ok()?;
-    Some(text.rsplit_once('_').map_or(text, |(name, _)| name).to_owned())
 }

@@ -30,6 +30,11 @@ pub const REPLICA: HeaderName = HeaderName::from_static("webhook-operator-replic
 /// How many peers are asked at once, by all callers together.
 const CONCURRENCY: usize = 64;
 
+/// The name of a replica, without what tells it from those of the same name before it.
+pub fn name_of(identity: &str) -> &str {
+    identity.rsplit_once('_').map_or(identity, |(name, _)| name)
+}
+
 /// The other replicas.
 #[derive(Debug)]
 pub struct Peers {

@@ -37,6 +37,7 @@ pub use access::Access;
 pub(crate) use call::{CallError, call, describe};
 pub(crate) use connect::authorization;
 pub use error::KubernetesError;
+pub(crate) use lease::DURATION_SECONDS;
 pub use running::Running;
 pub use summed::SummedTallies;
 pub(crate) use tokens::AUDIENCE;
@@ -48,7 +49,7 @@ use crate::peers::Peers;
 use crate::plan::identity::IdentityKey;
 
 /// Name of the lease, and the `app.kubernetes.io/name` of what the operator makes for itself.
-const NAME: &str = "webhook-operator";
+pub(crate) const NAME: &str = "webhook-operator";
 
 /// Name of the Secret that holds the identity key.
 const IDENTITY_SECRET: &str = "webhook-operator-identity";

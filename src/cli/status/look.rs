@@ -18,21 +18,17 @@ use crate::cli::client::place::{Ours, Place};
 use crate::cli::client::reach::{self, ReachArgs};
 use crate::cli::deliveries::{Meant, latest};
 use crate::moment::Moment;
-use crate::plan::Key;
+use crate::peers;
+use crate::plan::input::{EndpointInput, SERVICE_NAME_LABEL};
+use crate::plan::{Key, SliceInput};
 use crate::resources::{WebhookApp, crds};
-use crate::source::kubernetes::call;
+use crate::source::kubernetes::{DURATION_SECONDS, NAME, call};
 
 /// How many deliveries of a state are looked at.
 const DELIVERIES: usize = 1000;
 
 /// How far back.
 const SINCE: &str = "24h";
-
-/// The name of the lease.
-const LEASE: &str = "webhook-operator";
-
-/// How long a lease is valid that does not say it.
-const LEASE_SECONDS: i32 = 15;
 
 /// Which objects are meant.
 pub struct Scope {
@@ -149,18 +145,16 @@ impl Pod {
 
 async fn lease(cluster: &Cluster, namespace: &str) -> anyhow::Result<Lease> {
     let api: Api<LeaseObject> = Api::namespaced(cluster.client.clone(), namespace);
-    let found = call(api.get_opt(LEASE)).await.context("cannot read the operator's lease")?;
+    let found = call(api.get_opt(NAME)).await.context("cannot read the operator's lease")?;
     let Some(spec) = found.map(|lease| lease.spec.unwrap_or_default()) else {
         return Ok(Lease::Missing);
     };
     let holder = spec.holder_identity.filter(|holder| !holder.is_empty());
     let (Some(holder), Some(renewed)) = (holder, spec.renew_time) else { return Ok(Lease::Free) };
-    let seconds = spec.lease_duration_seconds.unwrap_or(LEASE_SECONDS);
+    let seconds = spec.lease_duration_seconds.unwrap_or(DURATION_SECONDS);
     let renewed = Moment(u64::try_from(renewed.0.as_millisecond()).unwrap_or(0));
     let until = renewed + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-    // What follows the pod's name tells one start of it from another.
-    let holder = holder.rsplit_once('_').map_or(holder.as_str(), |(pod, _)| pod).to_owned();
-    Ok(Lease::Held { holder, until })
+    Ok(Lease::Held { holder: peers::name_of(&holder).to_owned(), until })
 }
 
 async fn definitions(cluster: &Cluster) -> anyhow::Result<Vec<(String, Definition)>> {
@@ -199,14 +193,11 @@ async fn endpoints(cluster: &Cluster, apps: &[WebhookApp]) -> anyhow::Result<BTr
             continue;
         }
         let api: Api<EndpointSlice> = Api::namespaced(cluster.client.clone(), &namespace);
-        let label = format!("kubernetes.io/service-name={}", service.name);
+        let label = format!("{SERVICE_NAME_LABEL}={}", service.name);
         let slices = call(api.list(&ListParams::default().labels(&label))).await;
         let slices = slices.context("cannot list the endpoints of listeners")?;
-        let mut all = slices.items.iter().flat_map(|slice| &slice.endpoints);
-        // The condition that is not there means yes.
-        let is_ready = all.any(|endpoint| {
-            endpoint.conditions.as_ref().and_then(|conditions| conditions.ready) != Some(false)
-        });
+        let mut slices = slices.items.iter().filter_map(SliceInput::of);
+        let is_ready = slices.any(|slice| slice.endpoints.iter().any(EndpointInput::is_ready));
         services.insert(key, is_ready);
     }
     Ok(services)

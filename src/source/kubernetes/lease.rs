@@ -20,7 +20,7 @@ use super::identity::labels;
 use crate::resources::FIELD_MANAGER;
 
 /// How long others leave a lease alone that is not renewed, in seconds.
-const DURATION_SECONDS: i32 = 15;
+pub const DURATION_SECONDS: i32 = 15;
 
 /// How much earlier its holder stops by itself.
 const GRACE: Duration = Duration::from_secs(5);
