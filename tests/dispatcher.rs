@@ -23,8 +23,8 @@ use webhook_operator::plan::Reachability;
 use webhook_operator::resources::{Envelope, Ordering, Scheme};
 use webhook_operator::retry::{Backoff, Policy};
 use webhook_operator::routes::{
-    App, Binding, Change, Delivery, Endpoints, Host, Id, Origin, Route, State, Table, Target,
-    Upstream,
+    App, AppId, Binding, Change, Delivery, Endpoints, Host, Id, Origin, Route, State, Table,
+    Target, Upstream,
 };
 use webhook_operator::store::{
     self, Content, Detail, Form, NewEvent, Reason, Store, StoreError, Summary,
@@ -269,6 +269,7 @@ fn app(uuid: Uuid) -> App {
     let server_name = "shop".into();
     let origin = Origin { scheme: Scheme::Http, host, port: 80, server_name };
     App {
+        id: AppId::new("team-a", uuid),
         uuid,
         namespace: "team-a".into(),
         name: "shop".into(),
@@ -523,16 +524,56 @@ async fn what_an_app_has_that_is_not_ready_waits_without_attempts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_app_had_is_given_up_a_minute_after_it_was_deleted() {
+async fn what_an_app_had_is_given_up_an_hour_after_it_was_deleted() {
     let (mut world, route) = world(App { target: None, ..app(APP) }, Ordering::Fifo);
     let ids = [world.trigger(&route, "{}").await, world.trigger(&route, "{}").await];
     sleep(SECOND).await;
     world.delete_app(&route.app);
-    sleep(59 * SECOND).await;
+    sleep(3599 * SECOND).await;
     assert_eq!(world.summary(ids[0]).await.state, store::State::Pending);
     for id in ids {
         assert_eq!(world.ended(id).await.summary.reason, Some(Reason::AppDeleted));
     }
+    assert_eq!(world.calls_so_far(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_app_had_is_delivered_when_it_returns_within_the_grace() {
+    let (mut world, route) = world(App { target: None, ..app(APP) }, Ordering::Parallel);
+    let id = world.trigger(&route, "{}").await;
+    sleep(SECOND).await;
+    for _ in 0..3 {
+        world.delete_app(&route.app);
+        sleep(3000 * SECOND).await;
+        world.set_app(App { target: None, ..app(APP) });
+        sleep(SECOND).await;
+    }
+    assert_eq!(world.summary(id).await.state, store::State::Pending);
+    world.set_app(app(APP));
+    world.call().await;
+    assert_eq!(world.ended(id).await.summary.state, store::State::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_app_had_never_reaches_an_app_of_another_namespace_with_the_same_uuid() {
+    let (mut world, route) = world(App { target: None, ..app(APP) }, Ordering::Parallel);
+    let id = world.trigger(&route, "{}").await;
+    world.delete_app(&route.app);
+    let foreign = App {
+        id: AppId::new("team-b", APP),
+        namespace: "team-b".into(),
+        name: "other".into(),
+        ..app(APP)
+    };
+    let foreign = world.set_app(foreign);
+    let other = Arc::new(webhook(&foreign, Ordering::Parallel));
+    world.trigger(&other, r#"{"of":"team-b"}"#).await;
+    let call = world.call().await;
+    assert_eq!(call.json()["event"]["of"], "team-b");
+    assert_eq!(world.summary(id).await.state, store::State::Pending);
+    let detail = world.ended(id).await;
+    assert_eq!(detail.summary.reason, Some(Reason::AppDeleted));
+    assert_eq!(&*detail.summary.webhook.namespace, "team-a");
     assert_eq!(world.calls_so_far(), 0);
 }
 

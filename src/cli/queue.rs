@@ -26,6 +26,10 @@ pub struct QueueArgs {
     /// nothing is left that has ended, triggers are refused with 503
     #[arg(long, env = "WEBHOOK_OPERATOR_MAX_STORE_BYTES", default_value = "8Gi", value_parser = bytes, value_name = "BYTES")]
     max_store_bytes: usize,
+    /// How long the undelivered events of an app that was deleted wait for it to be created again in the same
+    /// namespace; after that they end as dead. Starts again when the operator restarts
+    #[arg(long, env = "WEBHOOK_OPERATOR_APP_DELETION_GRACE", default_value = "1h", value_parser = time, value_name = "TIME")]
+    pub app_deletion_grace: Duration,
 }
 
 impl QueueArgs {

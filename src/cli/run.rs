@@ -13,11 +13,12 @@ use super::options::{Addresses, ServeArgs, addresses, base_url};
 use super::serve::{self, Parts, Running, control_runtime};
 use super::signals;
 use crate::app_api::Tokens;
+use crate::moment::Moment;
 use crate::peers::{Name, Peers};
 use crate::plan::decide::ListenerPolicy;
 use crate::plan::{Reach, Settings};
 use crate::source::kubernetes::{Kubernetes, Options};
-use crate::source::{Brain, LocalTallies};
+use crate::source::{Brain, LocalTallies, owners};
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
@@ -125,9 +126,11 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
         key_sets: Arc::default(),
     };
     let brain = Arc::new(Brain::new(settings, args.serve.metrics.table()));
+    owners::restore(&brain, &*queue).await.context("cannot read the queue (--data-dir)")?;
     let own = Arc::new(LocalTallies::new(queue.clone(), brain.routes().clone()));
     let counting = args.serve.counting(Arc::new(kubernetes.tallies(own, &brain, &peers)));
     let mut source = kubernetes.start(&brain, counting, stop.clone());
+    tokio::spawn(owners::record(brain.clone(), queue.clone(), source.synced(), Moment::now));
     let parts = Parts {
         store: Arc::new(kubernetes.webhooks(&brain)),
         queue,

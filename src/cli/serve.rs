@@ -187,9 +187,13 @@ impl Running {
             };
             threads.push(spawn_thread(format!("trigger-{number}"), serve)?);
         }
+        let dispatcher_limits = dispatcher::Limits {
+            app_deletion_grace: args.queue.app_deletion_grace,
+            ..dispatcher::Limits::default()
+        };
         threads.push(spawn_thread(
             "dispatch".into(),
-            dispatch(&parts, &connector, &traces, phase.clone(), limits.drain),
+            dispatch(&parts, &connector, &traces, phase.clone(), dispatcher_limits, limits.drain),
         )?);
         let app_api = app_api::router(AppApi::new(
             parts.brain.clone(),
@@ -307,6 +311,7 @@ fn dispatch(
     connector: &Arc<Connector>,
     traces: &Traces,
     phase: watch::Receiver<Phase>,
+    limits: dispatcher::Limits,
     drain: Duration,
 ) -> impl Future<Output = io::Result<()>> + Send + use<> {
     let fields = ApiFields::new(&parts.app_api_url, parts.tokens.clone(), now);
@@ -321,7 +326,7 @@ fn dispatch(
         tell: Box::new(move |app, reachability| brain.listener_reachability(app, reachability)),
         traces: traces.clone(),
         clock: Moment::now,
-        limits: dispatcher::Limits::default(),
+        limits,
         drain,
     });
     let known = once_known(parts.synced.clone(), phase.clone());

@@ -14,11 +14,12 @@ use super::options::{Addresses, ServeArgs, addresses, base_url, key, time};
 use super::serve::{self, Parts, Running, control_runtime};
 use super::{output, signals};
 use crate::app_api::Tokens;
+use crate::moment::Moment;
 use crate::peers::Peers;
 use crate::plan::decide::ListenerPolicy;
 use crate::plan::{Key, Kind, Reach, Settings};
 use crate::source::files::{self, Files};
-use crate::source::{Brain, LocalTallies};
+use crate::source::{Brain, LocalTallies, owners};
 
 /// How many URLs are printed; the rest stand in the status files.
 const PRINTED_URLS: usize = 50;
@@ -176,10 +177,13 @@ impl Standalone {
         let tokens = Arc::new(Tokens::new(&identity));
         let settings = Settings { external_url, listeners, identity, key_sets: Arc::default() };
         let brain = Arc::new(Brain::new(settings, args.serve.metrics.table()));
+        owners::restore(&brain, &*queue).await.context("cannot read the queue (--data-dir)")?;
         let files = Arc::new(Files::open(manifests, args.data_dir.clone(), brain.clone())?);
         let loading = files.clone();
         tokio::task::spawn_blocking(move || loading.load()).await??;
 
+        let synced = watch::channel(true);
+        tokio::spawn(owners::record(brain.clone(), queue.clone(), synced.1.clone(), Moment::now));
         let own = LocalTallies::new(queue.clone(), brain.routes().clone());
         let counting = args.serve.counting(Arc::new(own));
         let parts = Parts {
@@ -192,7 +196,7 @@ impl Standalone {
             peers: Arc::new(Peers::none()),
             app_api_url,
             listener_addresses,
-            synced: watch::channel(true).1,
+            synced: synced.1,
             leading: None,
         };
         let server = Running::start(bound, &args.serve, parts, stop.clone())?;

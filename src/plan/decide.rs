@@ -244,13 +244,14 @@ pub fn invalid(why: &str) -> Verdict {
 
 /// An app whose UUID an older one has. Only a keeper of the same namespace is named: who is in
 /// another one is none of this tenant's business.
-pub fn app_uuid_conflict(app: &Key, keeper: &Key) -> Verdict {
-    let who = if app.namespace == keeper.namespace {
-        format!("WebhookApp {}", keeper.name)
-    } else {
-        "a WebhookApp of another namespace".into()
+pub fn app_uuid_conflict(app: &Key, keeper: Option<&Key>) -> Verdict {
+    let message = match keeper.filter(|keeper| keeper.namespace == app.namespace) {
+        Some(keeper) => format!("WebhookApp {} already has this UUID", keeper.name),
+        // Which namespace, and whether its app still exists, is not this tenant's to know.
+        None => "this UUID belongs to another namespace: choose another spec.uuid, or leave it out"
+            .into(),
     };
-    Verdict::stalled("UUIDConflict", format!("{who} is older and has this UUID"))
+    Verdict::stalled("UUIDConflict", message)
 }
 
 #[cfg(test)]

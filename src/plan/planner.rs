@@ -3,6 +3,7 @@
 //! Only what a change can touch is decided anew: an app, those that claim the same UUID, and the
 //! webhooks of an app whose decision changed.
 
+mod claims;
 mod counts;
 mod named;
 pub mod overview;
@@ -29,8 +30,9 @@ use super::verify;
 use crate::resources::Envelope;
 use crate::resources::conditions::Verdict;
 use crate::resources::verify::VerifyEntry;
-use crate::routes::{self, App, Endpoints, Load, Origin, Proof, Route, State};
+use crate::routes::{self, App, AppId, Endpoints, Load, Origin, Proof, Route, State};
 use crate::verify::jwt::KeySets;
+use claims::{Claims, Rank};
 
 /// What decisions depend on besides the resources.
 #[derive(Debug)]
@@ -74,14 +76,14 @@ pub struct Planner {
     webhooks: HashMap<Key, Box<WebhookState>>,
     services: Services,
     secrets: Secrets,
-    /// Who claims a UUID; the first is the oldest, and keeps it.
-    claims: BTreeSet<(Uuid, i64, Key)>,
+    /// Which apps claim a UUID, and which of them has it.
+    claims: Claims,
     /// The webhooks that name an app, be it there or not.
     members: HashMap<Key, BTreeSet<Member>>,
 }
 
-/// UUID, moment of creation and name of a webhook, in the order in which a UUID is kept.
-type Member = (Uuid, i64, Arc<str>);
+/// A webhook of an app, in the order in which the webhooks of one UUID have a right to it.
+type Member = (Uuid, Rank, Arc<str>);
 
 /// An app, and a member of it.
 type Place = (Key, Member);
@@ -90,6 +92,7 @@ type Place = (Key, Member);
 struct AppState {
     input: AppInput,
     uuid: Uuid,
+    rank: Rank,
     verdict: Verdict,
     /// `None` while another app has the UUID.
     app: Option<Arc<App>>,
@@ -99,10 +102,11 @@ struct AppState {
 }
 
 impl AppState {
-    fn undecided(input: AppInput, uuid: Uuid) -> Self {
+    fn undecided(input: AppInput, uuid: Uuid, rank: Rank) -> Self {
         Self {
             input,
             uuid,
+            rank,
             verdict: decide::invalid("not decided yet"),
             app: None,
             load: Arc::default(),
@@ -116,6 +120,7 @@ impl AppState {
 struct WebhookState {
     input: WebhookInput,
     uuid: Uuid,
+    rank: Rank,
     route: Option<Arc<Route>>,
     /// What its triggers have to prove, or why that cannot be told.
     proof: Result<Option<Proof>, Box<Verdict>>,
@@ -142,7 +147,7 @@ impl WebhookState {
     /// Where it stands among the webhooks of its app.
     fn place(&self) -> Option<Place> {
         let meta = &self.input.meta;
-        Some((self.app_key()?, (self.uuid, meta.created, meta.key.name.clone())))
+        Some((self.app_key()?, (self.uuid, self.rank, meta.key.name.clone())))
     }
 }
 
@@ -155,7 +160,7 @@ impl Planner {
             settings,
             apps: HashMap::new(),
             webhooks: HashMap::new(),
-            claims: BTreeSet::new(),
+            claims: Claims::default(),
             members: HashMap::new(),
         }
     }
@@ -221,6 +226,28 @@ impl Planner {
         }
     }
 
+    /// Begins to record which namespace each UUID belongs to: every app is known now, so that the order in
+    /// which apps were listed decides nothing.
+    pub fn record_owners(&mut self) {
+        self.claims.record_all();
+    }
+
+    /// Takes in which namespaces UUIDs belonged to before this process started. To be called before the first
+    /// change.
+    pub fn restore_owners(&mut self, owners: impl IntoIterator<Item = (Uuid, Arc<str>)>) {
+        self.claims.restore(owners);
+    }
+
+    /// UUIDs whose namespace was recorded or changed since this was called last.
+    pub fn take_changed_owners(&mut self) -> Vec<(Uuid, Arc<str>)> {
+        self.claims.take_changed()
+    }
+
+    /// The namespaces of all UUIDs that an app has now.
+    pub fn present_owners(&self) -> Vec<(Uuid, Arc<str>)> {
+        self.claims.present().collect()
+    }
+
     /// The Services that apps name.
     pub fn services(&self) -> &Services {
         &self.services
@@ -283,14 +310,15 @@ impl Planner {
         if let Some(before) = &before {
             self.unlink_app(before);
         }
-        self.claims.insert((uuid, input.meta.created, key.clone()));
+        let rank = self.rank(Kind::WebhookApp, uuid, &input.meta);
+        self.claims.insert(uuid, rank, key.clone());
         let named = before.as_ref().and_then(|before| service_key(&before.input));
         self.rename_service(&key, named, service_key(&input), step);
         let old_uuid = before.as_ref().map(|before| before.uuid);
         let state = match before {
             // What was decided stays until it is decided anew, so that a difference is seen.
-            Some(before) => AppState { input, uuid, ..before },
-            None => AppState::undecided(input, uuid),
+            Some(before) => AppState { input, uuid, rank, ..before },
+            None => AppState::undecided(input, uuid, rank),
         };
         self.apps.insert(key.clone(), state);
         step.statuses.push(ObjectRef { kind: Kind::WebhookApp, key });
@@ -311,8 +339,7 @@ impl Planner {
 
     /// Takes an app out of the indexes.
     fn unlink_app(&mut self, state: &AppState) {
-        let meta = &state.input.meta;
-        self.claims.remove(&(state.uuid, meta.created, meta.key.clone()));
+        self.claims.remove(state.uuid, state.rank, &state.input.meta.key);
     }
 
     fn uuid_of_app(&self, input: &AppInput) -> Uuid {
@@ -322,17 +349,19 @@ impl Planner {
             .unwrap_or_else(|| self.settings.identity.uuid(Kind::WebhookApp, &input.meta.key))
     }
 
-    fn keeper(&self, uuid: Uuid) -> Option<&Key> {
-        self.claimants(uuid).next()
+    /// How good the right of an object to its UUID is.
+    fn rank(&self, kind: Kind, uuid: Uuid, meta: &Meta) -> Rank {
+        let is_adopted = uuid != self.settings.identity.uuid(kind, &meta.key);
+        Rank { is_adopted, created: meta.created }
     }
 
-    fn claimants(&self, uuid: Uuid) -> impl Iterator<Item = &Key> {
-        let from = (uuid, i64::MIN, Key::new("", ""));
-        self.claims.range(from..).take_while(move |claim| claim.0 == uuid).map(|claim| &claim.2)
+    fn keeper(&self, uuid: Uuid) -> Option<&Key> {
+        self.claims.keeper(uuid)
     }
 
     fn redecide_claimants(&mut self, uuid: Uuid, step: &mut Step) {
-        for key in self.claimants(uuid).cloned().collect::<Vec<_>>() {
+        self.claims.record(uuid);
+        for key in self.claims.of(uuid).cloned().collect::<Vec<_>>() {
             self.redecide_app(&key, step);
         }
     }
@@ -359,7 +388,8 @@ impl Planner {
     /// The verdict, what routes need of the app, and the endpoints of its Service.
     fn decide_app(&self, state: &AppState) -> (Verdict, Option<Arc<App>>, Vec<Origin>) {
         let key = &state.input.meta.key;
-        if let Some(keeper) = self.keeper(state.uuid).filter(|keeper| *keeper != key) {
+        let keeper = self.keeper(state.uuid);
+        if keeper != Some(key) {
             return (decide::app_uuid_conflict(key, keeper), None, Vec::new());
         }
         let (target, ready, verdict) = match self.find_listener(state) {
@@ -371,6 +401,7 @@ impl Planner {
         };
         let spec = state.input.spec.as_ref().ok();
         let app = App {
+            id: AppId::new(&key.namespace, state.uuid),
             uuid: state.uuid,
             namespace: key.namespace.clone(),
             name: key.name.clone(),
@@ -399,7 +430,8 @@ impl Planner {
         let route = before.as_ref().and_then(|before| before.route.clone());
         let named = before.as_ref().map(|before| before.secrets()).unwrap_or_default();
         let count = before.as_ref().and_then(|before| before.count.clone());
-        let mut state = WebhookState { input, uuid, route, proof: Ok(None), count };
+        let rank = self.rank(Kind::Webhook, uuid, &input.meta);
+        let mut state = WebhookState { input, uuid, rank, route, proof: Ok(None), count };
         step.secrets.extend(self.secrets.rename(&key, &named, &state.secrets()));
         state.proof = match before.as_deref() {
             // Made anew only when it has to be: it costs, and the route is another one then.
@@ -459,7 +491,7 @@ impl Planner {
     }
 
     fn namesakes(&self, app: &Key, uuid: Uuid) -> impl Iterator<Item = &Arc<str>> {
-        let from = (uuid, i64::MIN, Arc::from(""));
+        let from = (uuid, Rank::FIRST, Arc::from(""));
         let members = self.members.get(app).into_iter();
         members.flat_map(move |members| {
             members

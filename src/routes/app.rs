@@ -14,10 +14,34 @@ use super::Endpoints;
 use crate::resources::{Envelope, Scheme};
 use crate::retry::Policy;
 
+/// What stored events belong to: an app's UUID within one namespace.
+///
+/// A UUID may be used by two namespaces, one after the other. What one of them left in the store must never
+/// reach the other, so the UUID alone does not identify it. The namespace is held as a digest (the first half
+/// of its SHA-256), which makes the id `Copy`: the queue passes it around for each event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AppId {
+    /// The app's UUID.
+    pub uuid: Uuid,
+    namespace: [u8; 16],
+}
+
+impl AppId {
+    /// The id of the app that has this UUID in this namespace.
+    pub fn new(namespace: &str, uuid: Uuid) -> Self {
+        let digest = ring::digest::digest(&ring::digest::SHA256, namespace.as_bytes());
+        let mut half = [0; 16];
+        half.copy_from_slice(&digest.as_ref()[..16]);
+        Self { uuid, namespace: half }
+    }
+}
+
 /// An app as the trigger path sees it.
 #[derive(Debug, PartialEq)]
 pub struct App {
-    /// The app's UUID.
+    /// What its stored events belong to.
+    pub id: AppId,
+    /// The app's UUID: that of `id`.
     pub uuid: Uuid,
     /// The namespace of the app and of its webhooks.
     pub namespace: Arc<str>,

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use uuid::Uuid;
 
-use super::{App, Meters, Route};
+use super::{App, AppId, Meters, Route};
 
 /// How many maps the table is made of.
 const SHARDS: usize = 1024;
@@ -79,6 +79,11 @@ impl Table {
     /// An app, whether or not it has webhooks.
     pub fn app(&self, uuid: Uuid) -> Option<Arc<App>> {
         self.apps.load().get(&uuid).cloned()
+    }
+
+    /// The app that has this UUID in this namespace; an app of another namespace is not it.
+    pub fn owned_app(&self, id: AppId) -> Option<Arc<App>> {
+        self.app(id.uuid).filter(|app| app.id == id)
     }
 
     /// Makes changes of apps, in their order: an app is new or other than before, or there is none.

@@ -5,6 +5,7 @@ mod brain;
 mod due;
 pub mod files;
 pub mod kubernetes;
+pub mod owners;
 mod pending;
 mod signals;
 mod store;

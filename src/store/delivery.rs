@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{Form, StoredWebhook};
 use crate::moment::Moment;
+use crate::routes::AppId;
 
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,7 +53,7 @@ impl Reason {
 #[derive(Clone, Copy, Debug)]
 pub struct Take {
     /// Of which app.
-    pub app: Uuid,
+    pub app: AppId,
     /// How many at most.
     pub most: usize,
     /// What is due by now.

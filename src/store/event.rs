@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::moment::Moment;
 use crate::resources::Ordering;
 use crate::retry::Policy;
-use crate::routes::Route;
+use crate::routes::{AppId, Route};
 
 /// An event to be stored.
 #[derive(Clone, Debug)]
@@ -60,8 +60,8 @@ pub enum Form {
 /// A webhook as the store last saw it: what is left of it when its resource is gone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredWebhook {
-    /// The app's UUID.
-    pub app: Uuid,
+    /// The app, within its namespace.
+    pub app: AppId,
     /// The webhook's UUID.
     pub uuid: Uuid,
     /// The namespace of both.
@@ -84,7 +84,7 @@ impl StoredWebhook {
     /// A webhook as its route is now.
     pub fn of(route: &Route) -> Self {
         Self {
-            app: route.app.uuid,
+            app: route.app.id,
             uuid: route.webhook,
             namespace: route.app.namespace.clone(),
             app_name: route.app.name.clone(),

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{Attempted, Reason, State, StoredWebhook};
 use crate::histogram::Snapshot;
 use crate::moment::Moment;
+use crate::routes::AppId;
 
 /// Which deliveries are meant. What is `None` is not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,9 +85,9 @@ pub struct Figures {
     /// The most that may be in use.
     pub max_bytes: u64,
     /// Deliveries that have not ended, by app.
-    pub undelivered: Vec<(Uuid, u64)>,
+    pub undelivered: Vec<(AppId, u64)>,
     /// When the oldest of them began, by app; to the second.
-    pub oldest: Vec<(Uuid, Moment)>,
+    pub oldest: Vec<(AppId, Moment)>,
     /// How long commits to stable storage took since the start, in seconds.
     pub commit_times: Snapshot,
     /// How many writes each of them had.

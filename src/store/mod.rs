@@ -14,6 +14,7 @@ pub mod sqlite;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -26,6 +27,7 @@ pub use ids::Ids;
 pub use news::News;
 
 use crate::moment::Moment;
+use crate::routes::AppId;
 
 /// What a store answers, once it is true on stable storage.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
@@ -52,6 +54,18 @@ pub enum StoreError {
     #[error("the store failed: {0}")]
     Failed(Arc<str>),
 }
+
+/// The namespace that an app's UUID belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// The app's UUID.
+    pub uuid: Uuid,
+    /// The namespace.
+    pub namespace: Arc<str>,
+}
+
+/// How long at least an [`Owner`] is known after its app was last seen.
+pub const OWNER_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +95,14 @@ pub trait Store: fmt::Debug + Send + Sync {
     fn settle(&self, lease: Lease, attempted: Attempted, next: Next) -> Answer<Settled>;
 
     /// Gives up some of what is undelivered of an app, and says how many: 0 when there is nothing more.
-    fn give_up(&self, app: Uuid, reason: Reason, now: Moment) -> Answer<usize>;
+    fn give_up(&self, app: AppId, reason: Reason, now: Moment) -> Answer<usize>;
+
+    /// Which namespace each app UUID belongs to, as recorded by [`Self::record_owners`].
+    fn owners(&self) -> Answer<Vec<Owner>>;
+
+    /// Records that these UUIDs belong to these namespaces now, in place of what was recorded. A record is kept
+    /// while something of the app is stored, and at least [`OWNER_KEPT`] after it was recorded last.
+    fn record_owners(&self, owners: Vec<Owner>, now: Moment) -> Answer<()>;
 
     /// Which apps have something due. All that have anything are told of when the store was opened.
     fn news(&self) -> Arc<News>;

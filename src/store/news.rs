@@ -3,21 +3,20 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
-use uuid::Uuid;
-
 use crate::moment::Moment;
+use crate::routes::AppId;
+use tokio::sync::Notify;
 
 /// Apps that have something due. Bounded by the number of apps: many deliveries are one piece of news.
 #[derive(Debug, Default)]
 pub struct News {
-    apps: Mutex<HashMap<Uuid, Moment>>,
+    apps: Mutex<HashMap<AppId, Moment>>,
     told: Notify,
 }
 
 impl News {
     /// Something of each of these apps is due at that moment.
-    pub fn tell(&self, news: impl IntoIterator<Item = (Uuid, Moment)>) {
+    pub fn tell(&self, news: impl IntoIterator<Item = (AppId, Moment)>) {
         let mut apps = self.apps();
         let was_empty = apps.is_empty();
         for (app, due) in news {
@@ -30,7 +29,7 @@ impl News {
     }
 
     /// Takes all news; waits until there is some. For one caller at a time.
-    pub async fn take(&self) -> HashMap<Uuid, Moment> {
+    pub async fn take(&self) -> HashMap<AppId, Moment> {
         loop {
             let told = self.told.notified();
             let news = std::mem::take(&mut *self.apps());
@@ -41,7 +40,7 @@ impl News {
         }
     }
 
-    fn apps(&self) -> MutexGuard<'_, HashMap<Uuid, Moment>> {
+    fn apps(&self) -> MutexGuard<'_, HashMap<AppId, Moment>> {
         self.apps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -53,7 +52,7 @@ mod tests {
     #[tokio::test]
     async fn of_each_app_the_earliest_moment_is_news_once() {
         let news = News::default();
-        let app = Uuid::from_u128(1);
+        let app = AppId::new("team", uuid::Uuid::from_u128(1));
         news.tell([(app, Moment(7)), (app, Moment(3))]);
         news.tell([(app, Moment(5))]);
         assert_eq!(news.take().await, HashMap::from([(app, Moment(3))]));

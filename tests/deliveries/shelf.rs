@@ -8,10 +8,11 @@ use http::{HeaderMap, HeaderValue};
 use tokio::sync::watch;
 use uuid::Uuid;
 use webhook_operator::moment::Moment;
+use webhook_operator::routes::AppId;
 use webhook_operator::store::{
     Accepted, Answer, Attempted, Detail, Figures, Filter, Health, Ids, Lease, NewEvent, News, Next,
-    Reason, Replayed, Settled, State, Store, StoreError, StoredWebhook, Summary, Take, Taken,
-    Tally, ids,
+    Owner, Reason, Replayed, Settled, State, Store, StoreError, StoredWebhook, Summary, Take,
+    Taken, Tally, ids,
 };
 
 /// When the first delivery of a shelf began.
@@ -68,7 +69,7 @@ impl Shelf {
 fn detail(id: Uuid, webhook: &str, state: State) -> Detail {
     let (namespace, name) = webhook.split_once('/').unwrap_or_default();
     let webhook = StoredWebhook {
-        app: Uuid::from_u128(1),
+        app: AppId::new(namespace, Uuid::from_u128(1)),
         uuid: Uuid::from_u128(2),
         namespace: namespace.into(),
         app_name: "shop".into(),
@@ -193,7 +194,15 @@ impl Store for Shelf {
         not_here()
     }
 
-    fn give_up(&self, _: Uuid, _: Reason, _: Moment) -> Answer<usize> {
+    fn give_up(&self, _: AppId, _: Reason, _: Moment) -> Answer<usize> {
+        not_here()
+    }
+
+    fn owners(&self) -> Answer<Vec<Owner>> {
+        not_here()
+    }
+
+    fn record_owners(&self, _: Vec<Owner>, _: Moment) -> Answer<()> {
         not_here()
     }
 

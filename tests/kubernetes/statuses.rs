@@ -110,7 +110,7 @@ async fn the_older_of_two_apps_keeps_a_uuid_and_the_younger_gets_it_when_the_old
     site.wait("webhookapp/a-older", "Ready");
     site.apply(&with(app("b-younger"), "/spec/uuid", json!(UUID)));
     let message = site.wait_for_reason("webhookapp/b-younger", "UUIDConflict").await;
-    assert_eq!(message, "WebhookApp a-older is older and has this UUID");
+    assert_eq!(message, "WebhookApp a-older already has this UUID");
     site.wait("webhookapp/b-younger", "Stalled");
     site.kubectl(&["delete", "webhookapp/a-older"]);
     site.wait("webhookapp/b-younger", "Ready");

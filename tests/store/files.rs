@@ -5,7 +5,7 @@ use webhook_operator::moment::Moment;
 use webhook_operator::store::sqlite::{OpenError, Sqlite};
 use webhook_operator::store::{Next, Store};
 
-use super::world::{NOW, World, attempted};
+use super::world::{NOW, TO_VERSION_2, World, attempted};
 
 fn open(world: &World) -> Result<Sqlite, OpenError> {
     Sqlite::open(&world.options, || NOW)
@@ -76,6 +76,7 @@ async fn what_succeeded_before_it_was_counted_is_counted_when_a_file_is_brought_
     world.store.settle(leased.lease, attempted(1), Next::Succeeded).await.unwrap();
     let before = world.store.tallies().await.unwrap();
     let world = world.restart_with(|db| {
+        db.execute_batch(TO_VERSION_2).unwrap();
         db.execute_batch("DROP TABLE tally; PRAGMA user_version = 1").unwrap();
     });
     let after = world.store.tallies().await.unwrap();

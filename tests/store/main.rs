@@ -6,6 +6,7 @@ mod model;
 #[path = "../support/model_store.rs"]
 mod model_store;
 mod order;
+mod owners;
 mod replay;
 mod space;
 mod world;

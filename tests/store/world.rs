@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::resources::{Envelope, Ordering};
-use webhook_operator::routes::{App, Binding, Delivery, Route, State as RouteState};
+use webhook_operator::routes::{App, AppId, Binding, Delivery, Route, State as RouteState};
 use webhook_operator::store::sqlite::{OpenError, Options, Sqlite};
 use webhook_operator::store::{
     Attempted, Content, DuplicateKey, Filter, Form, Leased, NewEvent, Store, Summary, Take, Taken,
@@ -20,6 +20,16 @@ use webhook_operator::store::{
 pub const NOW: Moment = Moment(1_800_000_000_000);
 
 /// How long deliveries are leased.
+/// Makes of a file of schema version 3 one of version 2, whose apps have no namespace.
+pub const TO_VERSION_2: &str = "
+    PRAGMA foreign_keys = OFF;
+    CREATE TABLE old (key INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE) STRICT;
+    INSERT INTO old SELECT key, uuid FROM app;
+    DROP TABLE app;
+    ALTER TABLE old RENAME TO app;
+    DROP TABLE owner;
+    PRAGMA user_version = 2;";
+
 pub const LEASE: Duration = Duration::from_secs(40);
 
 /// A store and what it is told of.
@@ -27,7 +37,7 @@ pub struct World {
     pub folder: TempDir,
     pub options: Options,
     pub store: Sqlite,
-    pub app: Uuid,
+    pub app: AppId,
 }
 
 impl World {
@@ -46,7 +56,7 @@ impl World {
         };
         change(&mut options);
         let store = Sqlite::open(&options, || NOW).unwrap();
-        Self { folder, options, store, app: Uuid::from_u128(7) }
+        Self { folder, options, store, app: AppId::new("team-a", Uuid::from_u128(7)) }
     }
 
     /// The same folder, opened anew.
@@ -85,7 +95,8 @@ impl World {
     /// A webhook of the app.
     pub fn route_with(&self, name: &str, ordering: Ordering) -> Arc<Route> {
         let app = App {
-            uuid: self.app,
+            id: self.app,
+            uuid: self.app.uuid,
             namespace: "team-a".into(),
             name: "shop".into(),
             target: None,
@@ -163,7 +174,7 @@ impl World {
     }
 
     /// What the store tells its dispatcher.
-    pub async fn news(&self) -> Vec<(Uuid, Moment)> {
+    pub async fn news(&self) -> Vec<(AppId, Moment)> {
         self.store.news().take().await.into_iter().collect()
     }
 

@@ -11,9 +11,10 @@ use tokio::time::sleep;
 use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::resources::Ordering;
+use webhook_operator::routes::AppId;
 use webhook_operator::store::{
     Accepted, Answer, Attempted, Body, Content, Detail, Figures, Filter, Health, Ids, Lease,
-    Leased, NewEvent, News, Next, Reason, Replayed, Settled, State, Store, StoreError,
+    Leased, NewEvent, News, Next, Owner, Reason, Replayed, Settled, State, Store, StoreError,
     StoredWebhook, Summary, Take, Taken, Tally, ids,
 };
 
@@ -45,14 +46,15 @@ struct Model {
     deliveries: BTreeMap<Uuid, Delivery>,
     webhooks: HashMap<Webhook, Arc<StoredWebhook>>,
     duplicates: HashMap<(Webhook, [u8; 16]), Uuid>,
+    owners: HashMap<Uuid, Arc<str>>,
     last_token: u64,
     /// What the next settlements are answered instead of being done.
     refusals: VecDeque<StoreError>,
-    due: HashMap<Uuid, Moment>,
+    due: HashMap<AppId, Moment>,
 }
 
-/// An app's UUID, and a webhook's.
-type Webhook = (Uuid, Uuid);
+/// An app, and a webhook's UUID.
+type Webhook = (AppId, Uuid);
 
 #[derive(Debug)]
 struct Event {
@@ -117,7 +119,7 @@ impl ModelStore {
                 delivery.lease = None;
             }
             let open: Vec<_> = model.deliveries.values().filter(|one| !one.has_ended()).collect();
-            let apps: Vec<Uuid> = open.iter().map(|one| one.webhook.0).collect();
+            let apps: Vec<AppId> = open.iter().map(|one| one.webhook.0).collect();
             apps.into_iter().for_each(|app| model.tell(app, Moment(0)));
         });
     }
@@ -138,7 +140,7 @@ impl ModelStore {
 }
 
 impl Model {
-    fn oldest(&self) -> Vec<(Uuid, Moment)> {
+    fn oldest(&self) -> Vec<(AppId, Moment)> {
         let mut oldest = HashMap::new();
         // In the order in which they began: the first one of an app stays.
         for (id, delivery) in self.deliveries.iter().filter(|(_, one)| !one.has_ended()) {
@@ -165,7 +167,7 @@ impl Model {
         named.map(|(webhook, tally)| (self.webhooks[&webhook].clone(), tally)).collect()
     }
 
-    fn tell(&mut self, app: Uuid, due: Moment) {
+    fn tell(&mut self, app: AppId, due: Moment) {
         let earliest = self.due.entry(app).or_insert(due);
         *earliest = due.min(*earliest);
     }
@@ -175,7 +177,7 @@ impl Model {
     }
 
     fn accept(&mut self, new: NewEvent, max_bytes: u64) -> Result<Accepted, StoreError> {
-        let webhook = (new.route.app.uuid, new.route.webhook);
+        let webhook = (new.route.app.id, new.route.webhook);
         // A copy tells as much of its webhook as what it is a copy of.
         self.webhooks.insert(webhook, Arc::new(StoredWebhook::of(&new.route)));
         if let Some(duplicate) = new.duplicate {
@@ -296,7 +298,7 @@ impl Model {
         Ok(Settled::Recorded)
     }
 
-    fn give_up(&mut self, app: Uuid, reason: Reason, now: Moment) -> usize {
+    fn give_up(&mut self, app: AppId, reason: Reason, now: Moment) -> usize {
         let open = |one: &&mut Delivery| one.webhook.0 == app && !one.has_ended();
         let given_up = self.deliveries.values_mut().filter(open);
         given_up.map(|one| one.end(State::Dead, Some(reason), now)).count()
@@ -387,7 +389,7 @@ impl Model {
         Replayed { count: looked_at.len(), cursor }
     }
 
-    fn undelivered(&self) -> Vec<(Uuid, u64)> {
+    fn undelivered(&self) -> Vec<(AppId, u64)> {
         let mut counts = BTreeMap::new();
         for one in self.deliveries.values().filter(|one| !one.has_ended()) {
             *counts.entry(one.webhook.0).or_default() += 1;
@@ -425,8 +427,19 @@ impl Store for ModelStore {
         answer(self.change(|model| model.settle(lease, attempted, next)))
     }
 
-    fn give_up(&self, app: Uuid, reason: Reason, now: Moment) -> Answer<usize> {
+    fn give_up(&self, app: AppId, reason: Reason, now: Moment) -> Answer<usize> {
         answer(Ok(self.change(|model| model.give_up(app, reason, now))))
+    }
+
+    fn owners(&self) -> Answer<Vec<Owner>> {
+        let owners = self.model().owners.clone().into_iter();
+        answer(Ok(owners.map(|(uuid, namespace)| Owner { uuid, namespace }).collect()))
+    }
+
+    fn record_owners(&self, owners: Vec<Owner>, _now: Moment) -> Answer<()> {
+        let owners = owners.into_iter().map(|owner| (owner.uuid, owner.namespace));
+        self.model().owners.extend(owners);
+        answer(Ok(()))
     }
 
     fn news(&self) -> Arc<News> {

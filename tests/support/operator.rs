@@ -52,6 +52,11 @@ impl Folders {
         fs::rename(temporary, self.manifests().join(name)).unwrap();
     }
 
+    /// Deletes a manifest.
+    pub fn remove(&self, name: &str) {
+        fs::remove_file(self.manifests().join(name)).unwrap();
+    }
+
     /// Waits until the status file of an object says what is asked for.
     pub fn await_status(&self, kind: &str, key: &str, says: impl Fn(&str) -> bool) -> String {
         let path = self.data().join(format!("status/{kind}/{key}.yaml"));

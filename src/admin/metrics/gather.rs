@@ -5,14 +5,13 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::Metrics;
 use super::families::{Family, Labels, Values};
 use crate::histogram::Snapshot;
 use crate::moment::Moment;
 use crate::routes::counts::{AppCounts, Deaths, Outcomes};
-use crate::routes::{Meters, Table};
+use crate::routes::{AppId, Meters, Table};
 use crate::store::{Figures, Health, StoredWebhook, Tally};
 
 use Values::{Counters, Gauges, Histograms, Info};
@@ -205,8 +204,8 @@ impl Metrics {
     }
 
     /// What names an app; those that are gone are one, without a name.
-    fn app(&self, uuid: Uuid) -> Labels {
-        let app = self.routes().app(uuid);
+    fn app(&self, id: AppId) -> Labels {
+        let app = self.routes().owned_app(id);
         let (namespace, name) = app.as_ref().map_or(("", ""), |app| (&app.namespace, &app.name));
         self.named("app", namespace, name)
     }

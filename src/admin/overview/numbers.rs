@@ -12,13 +12,13 @@ use crate::moment::Moment;
 use crate::plan::Key;
 use crate::resources::DeliveryCounts;
 use crate::routes::counts::{MINUTES, Rates};
-use crate::routes::{Id, Meters};
+use crate::routes::{AppId, Id, Meters};
 use crate::store::{StoredWebhook, Tally};
 
 /// Everything that there is.
 pub struct Numbers<'a> {
-    by_webhook: HashMap<Id, Tally>,
-    by_app: HashMap<Uuid, Tally>,
+    by_webhook: HashMap<(AppId, Uuid), Tally>,
+    by_app: HashMap<AppId, Tally>,
     /// `None` where nothing is counted.
     meters: Option<&'a Meters>,
     now: Moment,
@@ -55,8 +55,7 @@ impl<'a> Numbers<'a> {
         let mut by_webhook = HashMap::<_, Tally>::new();
         let mut by_app = HashMap::<_, Tally>::new();
         for (webhook, tally) in tallies {
-            let id = Id { app: webhook.app, webhook: webhook.uuid };
-            add(by_webhook.entry(id).or_default(), tally);
+            add(by_webhook.entry((webhook.app, webhook.uuid)).or_default(), tally);
             add(by_app.entry(webhook.app).or_default(), tally);
         }
         Self { by_webhook, by_app, meters, now, others: HashMap::new() }
@@ -77,13 +76,16 @@ impl<'a> Numbers<'a> {
     /// Of a webhook, which has these ids while it has a route.
     pub fn of_webhook(&self, key: &Key, ids: &[Id]) -> Sum {
         let mut all = Tally::default();
-        ids.iter().filter_map(|id| self.by_webhook.get(id)).for_each(|tally| add(&mut all, tally));
+        let stored = |id: &Id| (AppId::new(&key.namespace, id.app), id.webhook);
+        let tallies = ids.iter().filter_map(|id| self.by_webhook.get(&stored(id)));
+        tallies.for_each(|tally| add(&mut all, tally));
         self.sum(&Named::Webhook(key.clone()), all, ids)
     }
 
     /// Of an app that has these webhooks; events of those that it had before are among them.
     pub fn of_app(&self, key: &Key, ids: &[Id]) -> Sum {
-        let tally = ids.first().and_then(|id| self.by_app.get(&id.app));
+        let app = ids.first().map(|id| AppId::new(&key.namespace, id.app));
+        let tally = app.and_then(|app| self.by_app.get(&app));
         self.sum(&Named::App(key.clone()), tally.copied().unwrap_or_default(), ids)
     }
 

@@ -293,6 +293,19 @@ fn what_waits_is_told_once_an_attempt_failed_or_it_is_late() {
 }
 
 #[test]
+fn undelivered_events_of_a_deleted_app_are_named_with_the_app_that_they_wait_for() {
+    let found = after(|observed| {
+        let mut waits = delivery("pending", 1, 2);
+        waits.app = "gone".into();
+        let pending = vec![waits];
+        observed.deliveries = Some(Deliveries { pending, ..Deliveries::default() });
+    });
+    let [found] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(found.subject, "WebhookApp team-a/gone");
+    assert_eq!(found.what, "was deleted, and 1 undelivered event waits for it");
+}
+
+#[test]
 fn a_standalone_operator_that_is_not_there_is_told_and_gets_no_kubectl() {
     let standalone = |ready| {
         told(|observed| {

@@ -50,7 +50,7 @@ impl<C: Call> Work<C> {
     /// Makes an attempt, and records it.
     pub async fn attempt(&self, job: Job) -> Dispatched {
         let Job { app, mut leased, until } = job;
-        let unsettled = Dispatched::Ended { app: app.uuid, end: End::Unsettled(until) };
+        let unsettled = Dispatched::Ended { app: app.id, end: End::Unsettled(until) };
         // An app of which something was taken had a listener: it has one still, it is the same app.
         let Some(target) = &app.target else { return unsettled };
         let body = std::mem::replace(&mut leased.body, Body::Here(Bytes::new()));
@@ -81,7 +81,7 @@ impl<C: Call> Work<C> {
         if let (Settled::Recorded, Some(meters)) = (settled, self.parts.routes.meters()) {
             count(meters, &webhook, done.next);
         }
-        Dispatched::Ended { app: app.uuid, end: done.end }
+        Dispatched::Ended { app: app.id, end: done.end }
     }
 
     /// The body, and the memory that it takes; `None` when there is none of one of them.
@@ -108,7 +108,7 @@ impl<C: Call> Work<C> {
     async fn call(&self, app: &App, target: &Target, mut leased: Leased, body: Bytes) -> Done {
         let webhook = leased.webhook.clone();
         let id = Id { app: app.uuid, webhook: webhook.uuid };
-        let route = self.parts.routes.get(id);
+        let route = self.parts.routes.get(id).filter(|route| route.app.id == app.id);
         let subject = match &route {
             Some(route) => Subject::present(app, route),
             None => Subject::stored(app, &webhook),
@@ -178,11 +178,11 @@ impl<C: Call> Work<C> {
 
 /// Counts what follows from an attempt.
 fn count(meters: &Meters, webhook: &StoredWebhook, next: Next) {
-    let counts = || meters.webhooks.of(Id { app: webhook.app, webhook: webhook.uuid });
+    let counts = || meters.webhooks.of(Id { app: webhook.app.uuid, webhook: webhook.uuid });
     match next {
         Next::Succeeded => counts().delivered(),
         Next::Dead(reason) => counts().dead().count(reason.word(), 1),
-        Next::Retry(_) => meters.apps.of(webhook.app).retried(),
+        Next::Retry(_) => meters.apps.of(webhook.app.uuid).retried(),
     }
 }
 

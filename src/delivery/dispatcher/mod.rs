@@ -25,7 +25,7 @@ use uuid::Uuid;
 use super::{ApiField, CallError, Caller, Pieces};
 use crate::moment::Moment;
 use crate::plan::Reachability;
-use crate::routes::{App, Table, Target};
+use crate::routes::{App, AppId, Table, Target};
 use crate::store::{News, Reason, Store, StoreError, Take, Taken};
 use crate::traces::Traces;
 use attempt::{Job, LEASE_SLACK};
@@ -106,7 +106,7 @@ pub struct Dispatcher<C> {
     schedule: Schedule,
     tasks: JoinSet<Dispatched>,
     /// How the listeners that are probed looked when they failed last.
-    sights: HashMap<Uuid, Sight>,
+    sights: HashMap<AppId, Sight>,
     looks: Looks,
     /// Nothing more is begun.
     is_stopping: bool,
@@ -131,8 +131,8 @@ struct Work<C> {
 /// How a task ended.
 enum Dispatched {
     Taken { app: Arc<App>, most: usize, until: Moment, taken: Result<Taken, StoreError> },
-    GaveUp { app: Uuid, count: Result<usize, StoreError> },
-    Ended { app: Uuid, end: End },
+    GaveUp { app: AppId, count: Result<usize, StoreError> },
+    Ended { app: AppId, end: End },
     StoreFailed,
 }
 
@@ -190,7 +190,7 @@ impl<C: Call> Dispatcher<C> {
         (self.work.parts.clock)()
     }
 
-    fn told(&mut self, news: HashMap<Uuid, Moment>) {
+    fn told(&mut self, news: HashMap<AppId, Moment>) {
         let now = self.now();
         news.into_iter().for_each(|(app, due)| self.schedule.told(app, due, now));
     }
@@ -205,14 +205,14 @@ impl<C: Call> Dispatcher<C> {
         }
     }
 
-    fn take(&mut self, uuid: Uuid, most: usize, now: Moment) {
+    fn take(&mut self, id: AppId, most: usize, now: Moment) {
         // It was ready a moment ago; if it is no more, that is seen in the next turn.
-        let app = self.work.parts.routes.app(uuid).filter(|app| app.target.is_some());
+        let app = self.work.parts.routes.owned_app(id).filter(|app| app.target.is_some());
         let Some(app) = app else {
-            return self.schedule.not_taken(uuid, most, now, now);
+            return self.schedule.not_taken(id, most, now, now);
         };
         let lease = app.timeout + LEASE_SLACK;
-        let taken = self.work.parts.store.take(Take { app: uuid, most, now, lease });
+        let taken = self.work.parts.store.take(Take { app: id, most, now, lease });
         let until = now + lease;
         self.tasks.spawn(async move {
             let taken = taken.await;
@@ -220,7 +220,7 @@ impl<C: Call> Dispatcher<C> {
         });
     }
 
-    fn give_up(&mut self, app: Uuid, now: Moment) {
+    fn give_up(&mut self, app: AppId, now: Moment) {
         let count = self.work.parts.store.give_up(app, Reason::AppDeleted, now);
         self.tasks.spawn(async move { Dispatched::GaveUp { app, count: count.await } });
     }
@@ -247,9 +247,9 @@ impl<C: Call> Dispatcher<C> {
                 }
             }
             Dispatched::Taken { app, most, until, taken: Ok(taken) } => {
-                let (uuid, next_due) = (app.uuid, taken.next_due);
+                let (id, next_due) = (app.id, taken.next_due);
                 let count = if self.is_stopping { 0 } else { self.begin(&app, taken, until) };
-                self.schedule.taken(uuid, most, count, next_due, now);
+                self.schedule.taken(id, most, count, next_due, now);
             }
             Dispatched::GaveUp { app, count: Ok(count) } => {
                 self.schedule.given_up(app, count, now);
@@ -264,7 +264,7 @@ impl<C: Call> Dispatcher<C> {
             | Dispatched::Taken { taken: Err(StoreError::Failed(_)), .. }
             | Dispatched::GaveUp { count: Err(StoreError::Failed(_)), .. } => return Flow::End,
             Dispatched::Taken { app, most, taken: Err(_), .. } => {
-                self.schedule.not_taken(app.uuid, most, now + REST, now);
+                self.schedule.not_taken(app.id, most, now + REST, now);
             }
             Dispatched::GaveUp { app, count: Err(_) } => self.schedule.rest(app, now + REST, now),
         }
@@ -277,18 +277,18 @@ impl<C: Call> Dispatcher<C> {
         for leased in taken.leased {
             let (work, app) = (self.work.clone(), app.clone());
             self.tasks.spawn(async move {
-                let uuid = app.uuid;
+                let id = app.id;
                 let attempt = work.attempt(Job { app, leased, until });
                 // One that panics must not take the room of others for ever.
-                let end = || Dispatched::Ended { app: uuid, end: End::Unsettled(until) };
+                let end = || Dispatched::Ended { app: id, end: End::Unsettled(until) };
                 AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| end())
             });
         }
         count
     }
 
-    fn tell(&mut self, uuid: Uuid, told: Reachability) {
-        if let Some(app) = self.work.parts.routes.app(uuid) {
+    fn tell(&mut self, id: AppId, told: Reachability) {
+        if let Some(app) = self.work.parts.routes.owned_app(id) {
             // Not the UUID: it is a part of URLs.
             let (namespace, name) = (&*app.namespace, &*app.name);
             if let Reachability::Unreachable { why, failures, .. } = &told {
@@ -299,12 +299,12 @@ impl<C: Call> Dispatcher<C> {
                     why,
                     "a listener is down: it is probed"
                 );
-                self.sights.insert(uuid, Sight::of(app));
-            } else if self.sights.remove(&uuid).is_some() {
+                self.sights.insert(id, Sight::of(app));
+            } else if self.sights.remove(&id).is_some() {
                 tracing::info!(namespace, app = name, "a listener answers again");
             }
         }
-        (self.work.parts.tell)(uuid, told);
+        (self.work.parts.tell)(id.uuid, told);
     }
 
     /// When to look what is to be done, if nothing happens before.
@@ -328,7 +328,7 @@ impl<C: Call> Dispatcher<C> {
         self.schedule.look_again(now, |app| work.standing(app));
         let schedule = &mut self.schedule;
         self.sights.retain(|app, sight| {
-            let Some(seen) = work.parts.routes.app(*app) else { return false };
+            let Some(seen) = work.parts.routes.owned_app(*app) else { return false };
             let seen = Sight::of(seen);
             if seen != *sight {
                 schedule.probe_at_once(*app, now);
@@ -351,8 +351,8 @@ impl<C: Call> Dispatcher<C> {
 }
 
 impl<C> Work<C> {
-    fn standing(&self, app: Uuid) -> Standing {
-        match self.parts.routes.app(app) {
+    fn standing(&self, app: AppId) -> Standing {
+        match self.parts.routes.owned_app(app) {
             None => Standing::Missing,
             Some(app) if app.target.is_none() => Standing::Held,
             Some(app) => Standing::Ready { concurrency: app.concurrency },

@@ -11,14 +11,19 @@ mod queue;
 mod tests;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use uuid::Uuid;
 
 use crate::moment::Moment;
 use crate::plan::Reachability;
+use crate::routes::AppId;
 use places::Places;
 use queue::Queue;
+
+/// The default of `--app-deletion-grace`: long enough to notice that an app was deleted by mistake, and to
+/// restore it.
+const APP_DELETION_GRACE: Duration = Duration::from_secs(3600);
 
 /// What there may be at once.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +34,13 @@ pub struct Limits {
     pub takes: usize,
     /// Deliveries of one such request: how long a turn is.
     pub batch: usize,
+    /// How long the deliveries of a missing app wait for it before they are given up.
+    pub app_deletion_grace: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { attempts: 4096, takes: 64, batch: 32 }
+        Self { attempts: 4096, takes: 64, batch: 32, app_deletion_grace: APP_DELETION_GRACE }
     }
 }
 
@@ -57,14 +64,14 @@ pub enum Order {
     /// Take deliveries of this app: answered by [`Schedule::taken`] or [`Schedule::not_taken`].
     Take {
         /// The app.
-        app: Uuid,
+        app: AppId,
         /// How many at most.
         most: usize,
     },
     /// Give up deliveries of this app: answered by [`Schedule::given_up`] or [`Schedule::rest`].
     GiveUp {
         /// The app.
-        app: Uuid,
+        app: AppId,
     },
 }
 
@@ -95,7 +102,7 @@ pub enum End {
 #[derive(Debug)]
 pub struct Schedule {
     limits: Limits,
-    queues: HashMap<Uuid, Queue, RandomState>,
+    queues: HashMap<AppId, Queue, RandomState>,
     places: Places,
     /// Attempts that are under way, and those that there is room kept for.
     in_flight: usize,
@@ -111,14 +118,14 @@ impl Schedule {
     }
 
     /// Something of an app is due at a moment.
-    pub fn told(&mut self, app: Uuid, due: Moment, now: Moment) {
+    pub fn told(&mut self, app: AppId, due: Moment, now: Moment) {
         let queue = self.queues.entry(app).or_default();
         queue.is_due(due);
         self.places.put(app, queue, now);
     }
 
     /// What to do next; nothing, when something has to happen first. `look` tells of an app.
-    pub fn next(&mut self, now: Moment, look: impl Fn(Uuid) -> Standing) -> Option<Order> {
+    pub fn next(&mut self, now: Moment, look: impl Fn(AppId) -> Standing) -> Option<Order> {
         self.places.wake(&mut self.queues, now);
         loop {
             let room = self.limits.attempts - self.in_flight;
@@ -128,7 +135,7 @@ impl Schedule {
             let app = self.places.pop()?;
             let Some(queue) = self.queues.get_mut(&app) else { continue };
             queue.place.left_line();
-            queue.see(look(app), now);
+            queue.see(look(app), now, self.limits.app_deletion_grace);
             let order = queue.order(app, self.limits.batch.min(room), now);
             self.places.put(app, queue, now);
             if let Some(order) = order {
@@ -148,7 +155,7 @@ impl Schedule {
     /// another one at `next_due`.
     pub fn taken(
         &mut self,
-        app: Uuid,
+        app: AppId,
         most: usize,
         count: usize,
         next_due: Option<Moment>,
@@ -162,7 +169,7 @@ impl Schedule {
     }
 
     /// Nothing could be taken of an app: it is asked for again at that moment.
-    pub fn not_taken(&mut self, app: Uuid, most: usize, again: Moment, now: Moment) {
+    pub fn not_taken(&mut self, app: AppId, most: usize, again: Moment, now: Moment) {
         self.in_flight -= most;
         if let Some(queue) = self.queues.get_mut(&app) {
             queue.taken(most, 0, None);
@@ -171,7 +178,7 @@ impl Schedule {
     }
 
     /// So many deliveries of an app were given up.
-    pub fn given_up(&mut self, app: Uuid, count: usize, now: Moment) {
+    pub fn given_up(&mut self, app: AppId, count: usize, now: Moment) {
         self.orders -= 1;
         let Some(queue) = self.queues.get_mut(&app) else { return };
         queue.given_up(count, now);
@@ -179,7 +186,7 @@ impl Schedule {
     }
 
     /// An order could not be carried out: the app is looked at again at that moment.
-    pub fn rest(&mut self, app: Uuid, again: Moment, now: Moment) {
+    pub fn rest(&mut self, app: AppId, again: Moment, now: Moment) {
         self.orders -= 1;
         let Some(queue) = self.queues.get_mut(&app) else { return };
         queue.rest(again);
@@ -187,7 +194,7 @@ impl Schedule {
     }
 
     /// An attempt of an app has ended. Returns what is to be told of its listener.
-    pub fn ended(&mut self, app: Uuid, end: &End, now: Moment) -> Option<Reachability> {
+    pub fn ended(&mut self, app: AppId, end: &End, now: Moment) -> Option<Reachability> {
         self.in_flight -= 1;
         let told = self.queues.get_mut(&app)?.ended(end, now);
         self.settle(app, now);
@@ -195,23 +202,23 @@ impl Schedule {
     }
 
     /// Something about an app's listener has changed: it is worth a try.
-    pub fn probe_at_once(&mut self, app: Uuid, now: Moment) {
+    pub fn probe_at_once(&mut self, app: AppId, now: Moment) {
         let Some(queue) = self.queues.get_mut(&app) else { return };
         queue.probe_at_once();
         self.places.put(app, queue, now);
     }
 
     /// Apps may have changed: those that are held may be so no more, others may be gone.
-    pub fn look_again(&mut self, now: Moment, look: impl Fn(Uuid) -> Standing) {
-        let places = &mut self.places;
+    pub fn look_again(&mut self, now: Moment, look: impl Fn(AppId) -> Standing) {
+        let (places, grace) = (&mut self.places, self.limits.app_deletion_grace);
         self.queues.retain(|app, queue| {
-            queue.see(look(*app), now);
+            queue.see(look(*app), now, grace);
             places.keep(*app, queue, now)
         });
     }
 
     /// Puts a queue where it belongs; forgets it when its app is gone and nothing is left.
-    fn settle(&mut self, app: Uuid, now: Moment) {
+    fn settle(&mut self, app: AppId, now: Moment) {
         if let Some(queue) = self.queues.get_mut(&app)
             && !self.places.keep(app, queue, now)
         {

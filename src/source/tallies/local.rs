@@ -11,7 +11,7 @@ use super::Tallies;
 use crate::plan::{Counted, Key};
 use crate::resources::{DeliveryCounts, DeliveryMode};
 use crate::routes::{Id, Table};
-use crate::store::{Detail, Filter, Reason, State, Store, StoreError, Tally};
+use crate::store::{Detail, Filter, Reason, State, Store, StoreError, StoredWebhook, Tally};
 
 /// The queue of this process, and what its listeners took while the sender waited.
 pub struct LocalTallies {
@@ -27,8 +27,12 @@ impl LocalTallies {
 
     async fn queued(&self) -> Result<HashMap<Id, Counted>, StoreError> {
         let tallies = self.store.tallies().await?;
+        // The id has no namespace: what another namespace stored under the same UUID is not counted here.
+        let own = |(webhook, _): &(Arc<StoredWebhook>, Tally)| {
+            self.routes.owned_app(webhook.app).is_some()
+        };
         let of = |(webhook, tally): (Arc<_>, Tally)| (id_of(&webhook), counted(tally));
-        Ok(tallies.into_iter().map(of).collect())
+        Ok(tallies.into_iter().filter(own).map(of).collect())
     }
 
     /// Of a webhook without a queue it is remembered when its listener last took an event, and no more.
@@ -82,8 +86,8 @@ impl Tallies for LocalTallies {
     }
 }
 
-fn id_of(webhook: &crate::store::StoredWebhook) -> Id {
-    Id { app: webhook.app, webhook: webhook.uuid }
+fn id_of(webhook: &StoredWebhook) -> Id {
+    Id { app: webhook.app.uuid, webhook: webhook.uuid }
 }
 
 fn counted(tally: Tally) -> Counted {

@@ -3,19 +3,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use uuid::Uuid;
-
 use super::codec;
 use crate::moment::Moment;
+use crate::routes::AppId;
 use crate::store::ids;
 
 /// How many undelivered deliveries of an app began in which second.
 #[derive(Debug, Default)]
-pub struct Ages(HashMap<Uuid, BTreeMap<u64, i64>>);
+pub struct Ages(HashMap<AppId, BTreeMap<u64, i64>>);
 
 impl Ages {
     /// Counts some that began when the one of this key did; fewer, where they ended.
-    pub fn add(&mut self, app: Uuid, key: i64, by: i64) {
+    pub fn add(&mut self, app: AppId, key: i64, by: i64) {
         let second = ids::moment(codec::id(key, 0)).0 / 1000;
         let seconds = self.0.entry(app).or_default();
         let count = seconds.entry(second).or_default();
@@ -29,7 +28,7 @@ impl Ages {
     }
 
     /// When the oldest of each app began, to the second.
-    pub fn oldest(&self) -> impl Iterator<Item = (Uuid, Moment)> + '_ {
+    pub fn oldest(&self) -> impl Iterator<Item = (AppId, Moment)> + '_ {
         let first = |seconds: &BTreeMap<u64, i64>| seconds.keys().next().copied();
         self.0.iter().filter_map(move |(app, seconds)| Some((*app, Moment(first(seconds)? * 1000))))
     }
@@ -43,7 +42,7 @@ mod tests {
     fn the_oldest_is_the_one_that_began_first_of_those_that_have_not_ended() {
         let key =
             |second: u64| codec::key(ids::from_parts(ids::first_key(Moment(second * 1000)), 7));
-        let (mut ages, app) = (Ages::default(), Uuid::from_u128(1));
+        let (mut ages, app) = (Ages::default(), AppId::new("team", uuid::Uuid::from_u128(1)));
         for second in [30, 10, 10, 20] {
             ages.add(app, key(second), 1);
         }

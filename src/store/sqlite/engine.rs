@@ -17,6 +17,7 @@ use super::writer::ReplayAll;
 use super::{codec, history, retention};
 use crate::moment::Moment;
 use crate::resources::Ordering;
+use crate::routes::AppId;
 use crate::store::{
     Accepted, Attempted, Body, Ids, Lease, Leased, NewEvent, Next, Reason, Replayed, Settled,
     State, StoredWebhook, Take, Taken, Tally, ids,
@@ -43,7 +44,7 @@ pub struct Engine {
     /// Leases that were ended since the last commit.
     ended: Vec<(i64, Given, Moment)>,
     /// What is due since the last commit.
-    due: HashMap<Uuid, Moment>,
+    due: HashMap<AppId, Moment>,
 }
 
 impl Engine {
@@ -124,7 +125,7 @@ impl Engine {
     }
 
     /// Which apps have something due since this was last asked for.
-    pub fn take_due(&mut self) -> impl Iterator<Item = (Uuid, Moment)> + '_ {
+    pub fn take_due(&mut self) -> impl Iterator<Item = (AppId, Moment)> + '_ {
         self.due.drain()
     }
 
@@ -150,7 +151,7 @@ impl Engine {
         ))?;
         let ordering = event.route.binding.delivery.ordering;
         let delivery = NewDelivery { id: event.id, event: event.id, generation: 1, now: event.now };
-        self.begin_delivery(keys, event.route.app.uuid, ordering, delivery)?;
+        self.begin_delivery(keys, event.route.app.id, ordering, delivery)?;
         Ok(Accepted::Stored)
     }
 
@@ -184,7 +185,7 @@ impl Engine {
     fn begin_delivery(
         &mut self,
         keys: Keys,
-        app: Uuid,
+        app: AppId,
         ordering: Ordering,
         delivery: NewDelivery,
     ) -> rusqlite::Result<()> {
@@ -221,7 +222,13 @@ impl Engine {
     }
 
     /// Makes waiting deliveries of a webhook pending, the oldest first.
-    fn promote(&mut self, app: Uuid, webhook: i64, most: i64, now: Moment) -> rusqlite::Result<()> {
+    fn promote(
+        &mut self,
+        app: AppId,
+        webhook: i64,
+        most: i64,
+        now: Moment,
+    ) -> rusqlite::Result<()> {
         if self.open.of(webhook).waiting == 0 {
             return Ok(());
         }
@@ -294,7 +301,7 @@ impl Engine {
     }
 
     /// Gives up some of what is undelivered of an app, and says how many.
-    pub fn give_up(&mut self, app: Uuid, reason: Reason, now: Moment) -> rusqlite::Result<usize> {
+    pub fn give_up(&mut self, app: AppId, reason: Reason, now: Moment) -> rusqlite::Result<usize> {
         let Some(key) = self.webhooks.app(&self.db, app)? else { return Ok(0) };
         let set = "UPDATE delivery SET state = 3, finished = ?2, reason = ?3 WHERE key IN";
         let pending = "SELECT key FROM delivery WHERE state = 0 AND app = ?1 LIMIT ?4";
@@ -365,7 +372,7 @@ impl Engine {
         self.tallies.save(&self.db)
     }
 
-    fn tell(&mut self, app: Uuid, due: Moment) {
+    fn tell(&mut self, app: AppId, due: Moment) {
         let earliest = self.due.entry(app).or_insert(due);
         *earliest = due.min(*earliest);
     }

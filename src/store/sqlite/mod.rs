@@ -9,6 +9,7 @@ mod engine;
 mod history;
 mod leases;
 mod open;
+mod owners;
 mod reader;
 mod retention;
 mod schema;
@@ -32,9 +33,11 @@ use uuid::Uuid;
 
 use super::{
     Accepted, Answer, Attempted, Detail, Figures, Filter, Health, Ids, Lease, NewEvent, News, Next,
-    Reason, Replayed, Settled, Store, StoreError, StoredWebhook, Summary, Take, Taken, Tally,
+    Owner, Reason, Replayed, Settled, Store, StoreError, StoredWebhook, Summary, Take, Taken,
+    Tally,
 };
 use crate::moment::Moment;
+use crate::routes::AppId;
 use engine::Engine;
 use reader::Reader;
 use space::Space;
@@ -172,8 +175,16 @@ impl Store for Sqlite {
         self.ask(|reply| Command::Settle(lease, Box::new((attempted, next)), reply))
     }
 
-    fn give_up(&self, app: Uuid, reason: Reason, now: Moment) -> Answer<usize> {
+    fn give_up(&self, app: AppId, reason: Reason, now: Moment) -> Answer<usize> {
         self.ask(|reply| Command::GiveUp(app, reason, now, reply))
+    }
+
+    fn owners(&self) -> Answer<Vec<Owner>> {
+        self.history.ask(owners::read)
+    }
+
+    fn record_owners(&self, owners: Vec<Owner>, now: Moment) -> Answer<()> {
+        self.ask(|reply| Command::RecordOwners(owners, now, reply))
     }
 
     fn news(&self) -> Arc<News> {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::ages::Ages;
 use crate::moment::Moment;
+use crate::routes::AppId;
 
 /// Deliveries of one webhook that have not ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,16 +34,16 @@ impl Counts {
 #[derive(Clone, Copy, Debug)]
 enum Delta {
     /// Of the counts of a webhook.
-    Counts { app: Uuid, webhook: i64, by: Counts },
+    Counts { app: AppId, webhook: i64, by: Counts },
     /// Of what began when the delivery of this key did.
-    Began { app: Uuid, key: i64, by: i64 },
+    Began { app: AppId, key: i64, by: i64 },
 }
 
 /// All counts. Bounded by the number of webhooks that have an undelivered event.
 #[derive(Debug, Default)]
 pub struct Open {
     webhooks: HashMap<i64, Counts>,
-    apps: HashMap<Uuid, i64>,
+    apps: HashMap<AppId, i64>,
     ages: Ages,
     changes: Vec<Delta>,
 }
@@ -78,12 +79,12 @@ impl Open {
     }
 
     /// The undelivered of each app.
-    pub fn apps(&self) -> &HashMap<Uuid, i64> {
+    pub fn apps(&self) -> &HashMap<AppId, i64> {
         &self.apps
     }
 
     /// When the oldest undelivered of each app began, to the second.
-    pub fn oldest(&self) -> impl Iterator<Item = (Uuid, Moment)> + '_ {
+    pub fn oldest(&self) -> impl Iterator<Item = (AppId, Moment)> + '_ {
         self.ages.oldest()
     }
 
@@ -93,19 +94,19 @@ impl Open {
     }
 
     /// A delivery began.
-    pub fn begin(&mut self, app: Uuid, webhook: i64, key: i64, by: Counts) {
+    pub fn begin(&mut self, app: AppId, webhook: i64, key: i64, by: Counts) {
         self.change(Delta::Counts { app, webhook, by });
         self.change(Delta::Began { app, key, by: 1 });
     }
 
     /// A delivery ended that was counted so.
-    pub fn end(&mut self, app: Uuid, webhook: i64, key: i64, was: Counts) {
+    pub fn end(&mut self, app: AppId, webhook: i64, key: i64, was: Counts) {
         self.change(Delta::Counts { app, webhook, by: was.times(-1) });
         self.change(Delta::Began { app, key, by: -1 });
     }
 
     /// Some that waited are attempted now.
-    pub fn promote(&mut self, app: Uuid, webhook: i64, number: i64) {
+    pub fn promote(&mut self, app: AppId, webhook: i64, number: i64) {
         let by = Counts { pending: number, waiting: -number };
         self.change(Delta::Counts { app, webhook, by });
     }
@@ -134,7 +135,7 @@ impl Open {
         }
     }
 
-    fn count(&mut self, app: Uuid, webhook: i64, by: Counts) {
+    fn count(&mut self, app: AppId, webhook: i64, by: Counts) {
         let counts = self.webhooks.entry(webhook).or_default();
         counts.pending += by.pending;
         counts.waiting += by.waiting;
@@ -149,8 +150,11 @@ impl Open {
     }
 }
 
-fn app_of(db: &Connection, webhook: i64) -> rusqlite::Result<Uuid> {
-    let sql = "SELECT a.uuid FROM webhook w JOIN app a ON a.key = w.app WHERE w.key = ?1";
-    let uuid = db.prepare_cached(sql)?.query_row((webhook,), |row| row.get::<_, [u8; 16]>(0))?;
-    Ok(Uuid::from_bytes(uuid))
+fn app_of(db: &Connection, webhook: i64) -> rusqlite::Result<AppId> {
+    let sql =
+        "SELECT a.namespace, a.uuid FROM webhook w JOIN app a ON a.key = w.app WHERE w.key = ?1";
+    db.prepare_cached(sql)?.query_row((webhook,), |row| {
+        let (namespace, uuid) = (row.get_ref(0)?.as_str()?, row.get(1)?);
+        Ok(AppId::new(namespace, Uuid::from_bytes(uuid)))
+    })
 }

@@ -8,7 +8,7 @@ use super::OpenError;
 const APPLICATION_ID: i32 = 0x7768_6f70;
 
 /// What makes version n + 1 of version n. A file is never taken back.
-const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
+const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
 
 /// Keys ascend with time (see [`crate::store::ids`]): every insert is at the right edge of its tree.
 ///
@@ -92,6 +92,56 @@ CREATE TABLE tally (
 ) STRICT;
 INSERT INTO tally
   SELECT webhook, count(*), max(finished) FROM delivery WHERE state = 2 GROUP BY webhook;
+";
+
+/// An app's rows belong to its namespace: two namespaces that used one UUID have a row each. A file that has
+/// webhooks of several namespaces under one app is split by what each webhook says.
+///
+/// `owner` says which namespace an app's UUID belongs to, also when there is no such app; `seen` is when that
+/// was recorded last.
+const VERSION_3: &str = "
+CREATE TABLE app_3 (
+  key INTEGER PRIMARY KEY,
+  namespace TEXT NOT NULL,
+  uuid BLOB NOT NULL,
+  UNIQUE (uuid, namespace)
+) STRICT;
+INSERT INTO app_3 (key, namespace, uuid)
+  SELECT a.key, (SELECT w.namespace FROM webhook w WHERE w.app = a.key ORDER BY w.key LIMIT 1), a.uuid
+  FROM app a WHERE a.key IN (SELECT app FROM webhook);
+INSERT OR IGNORE INTO app_3 (namespace, uuid)
+  SELECT DISTINCT w.namespace, a.uuid FROM webhook w JOIN app a ON a.key = w.app;
+CREATE TABLE webhook_3 (
+  key INTEGER PRIMARY KEY,
+  app INTEGER NOT NULL REFERENCES app_3 (key),
+  uuid BLOB NOT NULL,
+  namespace TEXT NOT NULL,
+  app_name TEXT NOT NULL,
+  name TEXT NOT NULL,
+  action TEXT NOT NULL,
+  props BLOB NOT NULL,
+  ordering INTEGER NOT NULL,
+  retry TEXT,
+  UNIQUE (app, uuid)
+) STRICT;
+INSERT INTO webhook_3
+  SELECT w.key, n.key, w.uuid, w.namespace, w.app_name, w.name, w.action, w.props, w.ordering, w.retry
+  FROM webhook w JOIN app a ON a.key = w.app
+    JOIN app_3 n ON n.uuid = a.uuid AND n.namespace = w.namespace;
+UPDATE delivery SET app = (SELECT n.app FROM webhook_3 n WHERE n.key = delivery.webhook)
+  WHERE webhook IN (SELECT n.key FROM webhook_3 n JOIN webhook w ON w.key = n.key WHERE n.app <> w.app);
+DROP TABLE webhook;
+DROP TABLE app;
+ALTER TABLE app_3 RENAME TO app;
+ALTER TABLE webhook_3 RENAME TO webhook;
+CREATE INDEX webhook_name ON webhook (namespace, name);
+CREATE TABLE owner (
+  uuid BLOB PRIMARY KEY,
+  namespace TEXT NOT NULL,
+  seen INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO owner (uuid, namespace, seen)
+  SELECT uuid, namespace, CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM app ORDER BY key;
 ";
 
 /// Brings a file to the present version.

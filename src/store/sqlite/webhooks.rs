@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
-use crate::routes::{Id, Route};
+use crate::routes::{AppId, Route};
 use crate::store::StoredWebhook;
 
 /// The keys of a webhook and of its app.
@@ -22,23 +22,23 @@ pub struct Keys {
 /// What was read or written of webhooks. Bounded by the number of webhooks that are triggered.
 #[derive(Debug, Default)]
 pub struct Webhooks {
-    by_id: HashMap<Id, (Keys, Arc<Route>)>,
+    by_id: HashMap<(AppId, Uuid), (Keys, Arc<Route>)>,
     by_key: HashMap<i64, Arc<StoredWebhook>>,
-    apps: HashMap<Uuid, i64>,
+    apps: HashMap<AppId, i64>,
 }
 
 impl Webhooks {
     /// The keys of a route's webhook; the row is written where there is none, or another one.
     pub fn keys(&mut self, db: &Connection, route: &Arc<Route>) -> rusqlite::Result<Keys> {
-        let id = Id { app: route.app.uuid, webhook: route.webhook };
+        let id = (route.app.id, route.webhook);
         if let Some((keys, known)) = self.by_id.get(&id)
             && Arc::ptr_eq(known, route)
         {
             return Ok(*keys);
         }
-        let app = self.put_app(db, id.app)?;
+        let app = self.put_app(db, route.app.id, &route.app.namespace)?;
         let stored = StoredWebhook::of(route);
-        let known = find(db, app, id.webhook)?;
+        let known = find(db, app, id.1)?;
         let webhook = match known {
             Some((key, ref known)) if *known == stored => key,
             Some((key, _)) => update(db, key, &stored).map(|()| key)?,
@@ -61,16 +61,20 @@ impl Webhooks {
     }
 
     /// The key of an app, if it ever had an event.
-    pub fn app(&mut self, db: &Connection, uuid: Uuid) -> rusqlite::Result<Option<i64>> {
-        if let Some(key) = self.apps.get(&uuid) {
+    pub fn app(&mut self, db: &Connection, app: AppId) -> rusqlite::Result<Option<i64>> {
+        if let Some(key) = self.apps.get(&app) {
             return Ok(Some(*key));
         }
-        let mut select = db.prepare_cached("SELECT key FROM app WHERE uuid = ?1")?;
-        let key = select.query_row((uuid.as_bytes(),), |row| row.get(0)).optional()?;
-        if let Some(key) = key {
-            self.apps.insert(uuid, key);
+        let mut select = db.prepare_cached("SELECT key, namespace FROM app WHERE uuid = ?1")?;
+        let mut rows = select.query((app.uuid.as_bytes(),))?;
+        while let Some(row) = rows.next()? {
+            if AppId::new(row.get_ref(1)?.as_str()?, app.uuid) == app {
+                let key = row.get(0)?;
+                self.apps.insert(app, key);
+                return Ok(Some(key));
+            }
         }
-        Ok(key)
+        Ok(None)
     }
 
     /// Forgets everything: what a transaction wrote was taken back.
@@ -78,13 +82,14 @@ impl Webhooks {
         *self = Self::default();
     }
 
-    fn put_app(&mut self, db: &Connection, uuid: Uuid) -> rusqlite::Result<i64> {
-        if let Some(key) = self.app(db, uuid)? {
+    fn put_app(&mut self, db: &Connection, app: AppId, namespace: &str) -> rusqlite::Result<i64> {
+        if let Some(key) = self.app(db, app)? {
             return Ok(key);
         }
-        db.prepare_cached("INSERT INTO app (uuid) VALUES (?1)")?.execute((uuid.as_bytes(),))?;
+        let sql = "INSERT INTO app (namespace, uuid) VALUES (?1, ?2)";
+        db.prepare_cached(sql)?.execute((namespace, app.uuid.as_bytes()))?;
         let key = db.last_insert_rowid();
-        self.apps.insert(uuid, key);
+        self.apps.insert(app, key);
         Ok(key)
     }
 }
@@ -97,7 +102,7 @@ fn find(db: &Connection, app: i64, uuid: Uuid) -> rusqlite::Result<Option<(i64, 
 
 /// The webhook of a key.
 pub fn read(db: &Connection, key: i64) -> rusqlite::Result<StoredWebhook> {
-    let sql = "SELECT a.uuid, w.uuid, namespace, app_name, name, action, props, ordering, retry
+    let sql = "SELECT a.uuid, w.uuid, a.namespace, app_name, name, action, props, ordering, retry
         FROM webhook w JOIN app a ON a.key = w.app WHERE w.key = ?1";
     db.prepare_cached(sql)?.query_row((key,), stored)
 }
@@ -105,10 +110,11 @@ pub fn read(db: &Connection, key: i64) -> rusqlite::Result<StoredWebhook> {
 fn stored(row: &Row<'_>) -> rusqlite::Result<StoredWebhook> {
     let uuid = |index| row.get::<_, [u8; 16]>(index).map(Uuid::from_bytes);
     let retry: Option<String> = row.get(8)?;
+    let namespace: Arc<str> = row.get(2)?;
     Ok(StoredWebhook {
-        app: uuid(0)?,
+        app: AppId::new(&namespace, uuid(0)?),
         uuid: uuid(1)?,
-        namespace: row.get(2)?,
+        namespace,
         app_name: row.get(3)?,
         name: row.get(4)?,
         action: row.get(5)?,
@@ -139,21 +145,11 @@ fn insert(db: &Connection, app: i64, webhook: &StoredWebhook) -> rusqlite::Resul
 }
 
 fn update(db: &Connection, key: i64, webhook: &StoredWebhook) -> rusqlite::Result<()> {
-    let sql =
-        "UPDATE webhook SET namespace = ?2, app_name = ?3, name = ?4, action = ?5, props = ?6,
-        ordering = ?7, retry = ?8 WHERE key = ?1";
-    let StoredWebhook { namespace, app_name, name, action, props, ordering, .. } = webhook;
+    let sql = "UPDATE webhook SET app_name = ?2, name = ?3, action = ?4, props = ?5,
+        ordering = ?6, retry = ?7 WHERE key = ?1";
+    let StoredWebhook { app_name, name, action, props, ordering, .. } = webhook;
     let retry = retry_text(webhook);
-    db.prepare_cached(sql)?.execute((
-        key,
-        namespace,
-        app_name,
-        name,
-        action,
-        &props[..],
-        ordering,
-        retry,
-    ))?;
+    db.prepare_cached(sql)?.execute((key, app_name, name, action, &props[..], ordering, retry))?;
     Ok(())
 }
 

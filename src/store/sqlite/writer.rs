@@ -11,13 +11,14 @@ use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::engine::Engine;
-use super::retention;
 use super::space::{Room, Space, Usage};
+use super::{owners, retention};
 use crate::histogram::Histogram;
 use crate::moment::Moment;
+use crate::routes::AppId;
 use crate::store::{
-    Accepted, Attempted, Filter, Health, Lease, NewEvent, News, Next, Reason, Replayed, Settled,
-    StoreError, StoredWebhook, Take, Taken, Tally,
+    Accepted, Attempted, Filter, Health, Lease, NewEvent, News, Next, OWNER_KEPT, Owner, Reason,
+    Replayed, Settled, StoreError, StoredWebhook, Take, Taken, Tally,
 };
 
 /// What one transaction takes at most.
@@ -32,6 +33,9 @@ const WRITE_BYTES: usize = 2048;
 
 /// How often the room is measured while there is something to do.
 const MEASURED_EVERY: Duration = Duration::from_millis(500);
+
+/// How often old records of owners are deleted.
+const OWNERS_PRUNED_EVERY: Duration = Duration::from_secs(3600);
 
 /// How long the thread sleeps at most when there is nothing to do.
 const IDLE: Duration = Duration::from_secs(60);
@@ -49,7 +53,9 @@ pub enum Command {
     /// See [`crate::store::Store::settle`].
     Settle(Lease, Box<(Attempted, Next)>, ReplyTo<Settled>),
     /// See [`crate::store::Store::give_up`].
-    GiveUp(Uuid, Reason, Moment, ReplyTo<usize>),
+    GiveUp(AppId, Reason, Moment, ReplyTo<usize>),
+    /// See [`crate::store::Store::record_owners`].
+    RecordOwners(Vec<Owner>, Moment, ReplyTo<()>),
     /// See [`crate::store::Store::replay`].
     Replay(Uuid, Moment, ReplyTo<Option<Uuid>>),
     /// See [`crate::store::Store::replay_all`].
@@ -101,9 +107,9 @@ pub struct Held {
     /// Bytes.
     pub usage: Usage,
     /// Undelivered deliveries of each app.
-    pub undelivered: HashMap<Uuid, i64>,
+    pub undelivered: HashMap<AppId, i64>,
     /// When the oldest of them began, of each app.
-    pub oldest: Vec<(Uuid, Moment)>,
+    pub oldest: Vec<(AppId, Moment)>,
 }
 
 impl Shared {
@@ -155,6 +161,8 @@ pub struct Writer {
     room: Room,
     /// What was written since the room was measured, at most.
     unmeasured: usize,
+    /// When old records of owners are deleted next.
+    owners_pruned_next: Moment,
 }
 
 /// An answer that waits for the commit.
@@ -170,7 +178,10 @@ impl Writer {
         clock: fn() -> Moment,
     ) -> rusqlite::Result<Self> {
         let room = Room::Enough;
-        let mut writer = Self { engine, shared, space, retention, clock, room, unmeasured: 0 };
+        let owners_pruned_next = clock() + OWNERS_PRUNED_EVERY;
+        let unmeasured = 0;
+        let mut writer =
+            Self { engine, shared, space, retention, clock, room, unmeasured, owners_pruned_next };
         writer.measure()?;
         let due: Vec<_> = writer.engine.take_due().collect();
         writer.shared.news.tell(due);
@@ -321,6 +332,9 @@ impl Writer {
             Command::GiveUp(app, reason, now, reply) => {
                 run!(reply, self.engine.give_up(app, reason, now));
             }
+            Command::RecordOwners(owners, now, reply) => {
+                run!(reply, owners::record(self.engine.db(), &owners, now));
+            }
             Command::Replay(id, now, reply) => run!(reply, self.engine.replay(id, now)),
             Command::ReplayAll(all, reply) => run!(reply, self.engine.replay_all(&all)),
             Command::Take(take, reply) => answer(reply, self.engine.take(take))?,
@@ -342,11 +356,23 @@ impl Writer {
         if self.room != Room::Enough {
             return Ok(MEASURED_EVERY);
         }
+        self.prune_owners(now)?;
         let db = self.engine.db();
         let end = retention::first_end(db)?.map(|end| end + self.retention);
         let window = retention::first_window(db)?;
         let next = end.into_iter().chain(window).min().unwrap_or(Moment::NEVER);
         Ok(next.since(now).clamp(MEASURED_EVERY, IDLE))
+    }
+
+    /// Deletes old records of owners, now and then: they are few.
+    fn prune_owners(&mut self, now: Moment) -> rusqlite::Result<()> {
+        if now < self.owners_pruned_next {
+            return Ok(());
+        }
+        self.owners_pruned_next = now + OWNERS_PRUNED_EVERY;
+        let until = now - self.retention.max(OWNER_KEPT);
+        let pruned = self.transaction(|writer| owners::prune(writer.engine.db(), until).map(drop));
+        pruned.or_else(|error| transient(&error).map(drop).ok_or(error))
     }
 
     /// Numbers for people: what cannot be saved now is saved later.
@@ -461,6 +487,7 @@ fn refuse(command: Command, error: &StoreError) {
         Command::Take(_, reply) => no(reply, error),
         Command::Settle(_, _, reply) => no(reply, error),
         Command::GiveUp(_, _, _, reply) => no(reply, error),
+        Command::RecordOwners(_, _, reply) => no(reply, error),
         Command::Replay(_, _, reply) => no(reply, error),
         Command::ReplayAll(_, reply) => no(reply, error),
         Command::Tallies(reply) => no(reply, error),

@@ -1,11 +1,16 @@
 //! What is wrong with deliveries. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use kube::ResourceExt;
 
 use crate::admin::deliveries::view::Delivery;
 use crate::cli::client::called::command;
 use crate::cli::status::finding::Finding;
 use crate::cli::status::observed::Observed;
+use crate::plan::Key;
+use crate::resources::WebhookApp;
 
 /// How late a delivery may be that was not attempted yet: others of its app may be before it.
 const LATE: Duration = Duration::from_secs(5 * 60);
@@ -43,7 +48,9 @@ fn ended(delivery: &Delivery) -> String {
 
 pub fn pending(observed: &Observed) -> Vec<Finding> {
     let Some(deliveries) = &observed.deliveries else { return Vec::new() };
-    let found = deliveries.pending_by_webhook().into_iter().filter_map(|(key, pending)| {
+    let apps = known_apps(observed);
+    let found = deliveries.pending_by_webhook().into_iter().filter_map(|(key, mut pending)| {
+        pending.retain(|delivery| !is_orphaned(delivery, apps.as_ref()));
         let is_late = |delivery: &&&Delivery| {
             delivery.attempt_count > 0 || observed.now.since(delivery.created_at) > LATE
         };
@@ -66,6 +73,43 @@ pub fn pending(observed: &Observed) -> Vec<Finding> {
         )
     });
     found.collect()
+}
+
+/// Undelivered events of apps that were deleted.
+pub fn orphaned(observed: &Observed) -> Vec<Finding> {
+    let Some(deliveries) = &observed.deliveries else { return Vec::new() };
+    let apps = known_apps(observed);
+    let mut counts = BTreeMap::<Key, usize>::new();
+    for delivery in deliveries.pending_by_webhook().values().flatten() {
+        if is_orphaned(delivery, apps.as_ref()) {
+            *counts.entry(app_of(delivery)).or_default() += 1;
+        }
+    }
+    let found = counts.into_iter().map(|(app, waiting)| {
+        let waiting = count(waiting, "undelivered event waits", "undelivered events wait");
+        Finding::problem(format!("WebhookApp {app}"), format!("was deleted, and {waiting} for it"))
+            .because("They end as dead after --app-deletion-grace (1 h by default)")
+            .so(
+                format!("If it was a mistake, create the app again in namespace {}", app.namespace),
+                [command(&format!("deliveries list -n {} --state pending", app.namespace))],
+            )
+    });
+    found.collect()
+}
+
+/// The apps that exist; `None` where that could not be seen.
+fn known_apps(observed: &Observed) -> Option<BTreeSet<Key>> {
+    observed.apps.as_ref()?;
+    let key = |app: &WebhookApp| Key::new(app.namespace().unwrap_or_default(), app.name_any());
+    Some(observed.apps().iter().map(key).collect())
+}
+
+fn is_orphaned(delivery: &Delivery, apps: Option<&BTreeSet<Key>>) -> bool {
+    apps.is_some_and(|apps| !apps.contains(&app_of(delivery)))
+}
+
+fn app_of(delivery: &Delivery) -> Key {
+    Key::new(delivery.namespace.clone(), delivery.app.clone())
 }
 
 /// How many of something there are.

@@ -11,7 +11,7 @@ use super::observed::Observed;
 type Check = fn(&Observed) -> Vec<Finding>;
 
 /// In the order of what a person mends first: what is below follows from what is above.
-const CHECKS: [Check; 10] = [
+const CHECKS: [Check; 11] = [
     operator::definitions,
     operator::replicas,
     operator::leader,
@@ -22,6 +22,7 @@ const CHECKS: [Check; 10] = [
     resources::webhooks,
     deliveries::dead,
     deliveries::pending,
+    deliveries::orphaned,
 ];
 
 /// What is wrong, and what is good to know.

@@ -3,16 +3,15 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::BuildHasher;
 
-use uuid::Uuid;
-
 use super::queue::Queue;
 use crate::moment::Moment;
+use crate::routes::AppId;
 
 /// The line of apps that have something to do, and the moments at which others will have.
 #[derive(Debug, Default)]
 pub struct Places {
-    line: VecDeque<Uuid>,
-    moments: BTreeSet<(Moment, Uuid)>,
+    line: VecDeque<AppId>,
+    moments: BTreeSet<(Moment, AppId)>,
 }
 
 /// Where one app stands.
@@ -24,7 +23,7 @@ pub struct Place {
 
 impl Places {
     /// Puts an app where it belongs. One that is in line stays there.
-    pub fn put(&mut self, app: Uuid, queue: &mut Queue, now: Moment) {
+    pub fn put(&mut self, app: AppId, queue: &mut Queue, now: Moment) {
         let next = queue.next();
         let is_due = next.is_some_and(|next| next <= now);
         if is_due && !queue.place.in_line {
@@ -40,7 +39,7 @@ impl Places {
     }
 
     /// The same; false, and nothing is left of it here, when the app is not worth an entry.
-    pub fn keep(&mut self, app: Uuid, queue: &mut Queue, now: Moment) -> bool {
+    pub fn keep(&mut self, app: AppId, queue: &mut Queue, now: Moment) -> bool {
         if queue.is_over() {
             // If it is in line, it is passed over there.
             self.forget(app, queue);
@@ -51,12 +50,12 @@ impl Places {
     }
 
     /// Takes the first app out of the line.
-    pub fn pop(&mut self) -> Option<Uuid> {
+    pub fn pop(&mut self) -> Option<AppId> {
         self.line.pop_front()
     }
 
     /// Lets those get in line whose moment has come.
-    pub fn wake<S: BuildHasher>(&mut self, queues: &mut HashMap<Uuid, Queue, S>, now: Moment) {
+    pub fn wake<S: BuildHasher>(&mut self, queues: &mut HashMap<AppId, Queue, S>, now: Moment) {
         while let Some((_, app)) = self.moments.first().copied().filter(|first| first.0 <= now) {
             let Some(queue) = queues.get_mut(&app) else {
                 self.moments.pop_first();
@@ -71,7 +70,7 @@ impl Places {
         self.moments.first().map(|first| first.0)
     }
 
-    fn forget(&mut self, app: Uuid, queue: &mut Queue) {
+    fn forget(&mut self, app: AppId, queue: &mut Queue) {
         if let Some(moment) = queue.place.moment.take() {
             self.moments.remove(&(moment, app));
         }

@@ -2,17 +2,12 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::places::Place;
 use super::{End, Order, Standing};
 use crate::delivery::dispatcher::health::Health;
 use crate::moment::Moment;
 use crate::plan::Reachability;
-
-/// How long an app has to be missing before its deliveries are given up: it may be made anew, by
-/// somebody who restores a backup say.
-const MISSING: Duration = Duration::from_secs(60);
+use crate::routes::AppId;
 
 /// The deliveries of one app, and its listener.
 #[derive(Debug, Default)]
@@ -39,8 +34,9 @@ enum Seen {
     Unseen,
     Ready(usize),
     Held,
+    /// Its deliveries are given up at that moment, unless the app returns before.
     Missing {
-        since: Moment,
+        until: Moment,
     },
 }
 
@@ -50,13 +46,13 @@ impl Queue {
         self.due = Some(self.due.map_or(due, |known| known.min(due)));
     }
 
-    /// Takes in how the app is.
-    pub fn see(&mut self, standing: Standing, now: Moment) {
+    /// Takes in how the app is. The deliveries of an app that is missing are given up after `grace`.
+    pub fn see(&mut self, standing: Standing, now: Moment, grace: Duration) {
         self.seen = match (standing, &self.seen) {
             (Standing::Ready { concurrency }, _) => Seen::Ready(concurrency.max(1)),
             (Standing::Held, _) => Seen::Held,
-            (Standing::Missing, Seen::Missing { since }) => Seen::Missing { since: *since },
-            (Standing::Missing, _) => Seen::Missing { since: now },
+            (Standing::Missing, Seen::Missing { until }) => Seen::Missing { until: *until },
+            (Standing::Missing, _) => Seen::Missing { until: now + grace },
         };
     }
 
@@ -67,7 +63,7 @@ impl Queue {
             Seen::Unseen => due,
             Seen::Held => return None,
             // What is due in a year is given up as soon as what is due now.
-            Seen::Missing { since } => since + MISSING,
+            Seen::Missing { until } => until,
             Seen::Ready(_) if self.room() == 0 => return None,
             Seen::Ready(_) => due.max(self.health.not_before()),
         };
@@ -75,7 +71,7 @@ impl Queue {
     }
 
     /// What is to be done now, with as many deliveries as `most`.
-    pub fn order(&mut self, app: Uuid, most: usize, now: Moment) -> Option<Order> {
+    pub fn order(&mut self, app: AppId, most: usize, now: Moment) -> Option<Order> {
         self.next().filter(|next| *next <= now)?;
         self.ordered = true;
         // What comes to be due from here on is told.

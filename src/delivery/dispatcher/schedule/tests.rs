@@ -10,15 +10,15 @@ use super::*;
 const START: Moment = Moment(1_000_000);
 const READY: Standing = Standing::Ready { concurrency: 4 };
 
-fn app(number: u128) -> Uuid {
-    Uuid::from_u128(number)
+fn app(number: u128) -> AppId {
+    AppId::new("team", uuid::Uuid::from_u128(number))
 }
 
-fn ready(_: Uuid) -> Standing {
+fn ready(_: AppId) -> Standing {
     READY
 }
 
-fn take(app: Uuid, most: usize) -> Option<Order> {
+fn take(app: AppId, most: usize) -> Option<Order> {
     Some(Order::Take { app, most })
 }
 
@@ -33,7 +33,7 @@ fn flooded(number: u128) -> Schedule {
     schedule
 }
 
-fn is_probing(schedule: &Schedule, app: Uuid) -> bool {
+fn is_probing(schedule: &Schedule, app: AppId) -> bool {
     schedule.queues.get(&app).is_some_and(Queue::is_probing)
 }
 
@@ -55,7 +55,7 @@ fn apps_take_turns() {
     let mut turns = Vec::new();
     for _ in 0..6 {
         let Some(Order::Take { app, most }) = schedule.next(START, ready) else { panic!() };
-        turns.push(app.as_u128());
+        turns.push(app.uuid.as_u128());
         schedule.taken(app, most, most, Some(START), START);
         (0..most).for_each(|_| drop(schedule.ended(app, &End::Answered, START)));
     }
@@ -64,7 +64,8 @@ fn apps_take_turns() {
 
 #[test]
 fn there_are_never_more_attempts_and_orders_than_there_may_be() {
-    let mut schedule = Schedule::new(Limits { attempts: 6, takes: 2, batch: 4 });
+    let mut schedule =
+        Schedule::new(Limits { attempts: 6, takes: 2, batch: 4, ..Limits::default() });
     (1..=4).for_each(|number| schedule.told(app(number), START, START));
     assert_eq!(schedule.next(START, ready), take(app(1), 4));
     assert_eq!(schedule.next(START, ready), take(app(2), 2));
@@ -156,12 +157,12 @@ fn an_app_that_is_not_ready_waits_until_it_changes() {
 }
 
 #[test]
-fn what_an_app_had_that_is_gone_for_a_minute_is_given_up_in_steps_and_forgotten() {
+fn what_an_app_had_is_given_up_in_steps_and_forgotten_after_the_grace() {
     let gone = |_| Standing::Missing;
     let mut schedule = Schedule::new(Limits::default());
     schedule.told(app(1), Moment::NEVER, START);
     schedule.look_again(START, gone);
-    let end = START + Duration::from_secs(60);
+    let end = START + APP_DELETION_GRACE;
     assert_eq!((schedule.next(START, gone), schedule.wakes()), (None, Some(end)));
     for count in [256, 9, 0] {
         assert_eq!(schedule.next(end, gone), Some(Order::GiveUp { app: app(1) }));
@@ -175,7 +176,7 @@ fn what_an_app_had_that_is_gone_for_a_minute_is_given_up_in_steps_and_forgotten(
 fn an_app_that_comes_back_in_time_loses_nothing() {
     let mut schedule = flooded(1);
     assert_eq!(schedule.next(START, |_| Standing::Missing), None);
-    let back = START + Duration::from_secs(59);
+    let back = START + APP_DELETION_GRACE - Duration::from_secs(1);
     schedule.look_again(back, ready);
     assert_eq!(schedule.next(back, ready), take(app(1), 4));
 }
@@ -212,14 +213,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..200)
 }
 
-const LIMITS: Limits = Limits { attempts: 8, takes: 4, batch: 3 };
+const LIMITS: Limits =
+    Limits { attempts: 8, takes: 4, batch: 3, app_deletion_grace: APP_DELETION_GRACE };
 
 struct World {
     schedule: Schedule,
     now: Moment,
-    apps: BTreeMap<Uuid, Standing>,
-    due: BTreeMap<Uuid, Vec<Moment>>,
-    under_way: BTreeMap<Uuid, usize>,
+    apps: BTreeMap<AppId, Standing>,
+    due: BTreeMap<AppId, Vec<Moment>>,
+    under_way: BTreeMap<AppId, usize>,
     delivered: usize,
 }
 
@@ -235,7 +237,7 @@ impl World {
         }
     }
 
-    fn comes(&mut self, app: Uuid, wait: u64) {
+    fn comes(&mut self, app: AppId, wait: u64) {
         let due = Moment(self.now.0 + wait);
         self.due.entry(app).or_default().push(due);
         self.schedule.told(app, due, self.now);
@@ -250,8 +252,8 @@ impl World {
         assert!(all <= LIMITS.attempts, "{all} attempts");
     }
 
-    fn take(&mut self, app: Uuid, most: usize) {
-        let Standing::Ready { concurrency } = self.apps[&app] else { panic!("{app} is held") };
+    fn take(&mut self, app: AppId, most: usize) {
+        let Standing::Ready { concurrency } = self.apps[&app] else { panic!("{app:?} is held") };
         assert!(0 < most && most <= LIMITS.batch);
         let due = self.due.entry(app).or_default();
         due.sort();
@@ -265,7 +267,7 @@ impl World {
         self.schedule.taken(app, most, count, next, self.now);
     }
 
-    fn ends(&mut self, app: Uuid, again: Option<u64>) {
+    fn ends(&mut self, app: AppId, again: Option<u64>) {
         let under_way = self.under_way.entry(app).or_default();
         if *under_way == 0 {
             return;
@@ -279,7 +281,7 @@ impl World {
         self.schedule.ended(app, &end, self.now);
     }
 
-    fn becomes(&mut self, app: Uuid, standing: Standing) {
+    fn becomes(&mut self, app: AppId, standing: Standing) {
         self.apps.insert(app, standing);
         self.schedule.look_again(self.now, |app| self.apps[&app]);
     }
@@ -329,7 +331,7 @@ proptest! {
     ) {
         let mut schedule = Schedule::new(Limits { batch, ..Limits::default() });
         (0..apps).for_each(|number| schedule.told(app(number), START, START));
-        let mut turns = BTreeMap::<Uuid, usize>::new();
+        let mut turns = BTreeMap::<AppId, usize>::new();
         for _ in 0..rounds * apps as usize {
             let Some(Order::Take { app, most }) = schedule.next(START, ready) else { panic!() };
             *turns.entry(app).or_default() += 1;

@@ -1,0 +1,78 @@
+//! The store's record of which namespace each app's UUID belongs to, kept up to date with the planner.
+//!
+//! The record outlives the app and the process: after a restart, an app of another namespace must not get a UUID
+//! whose app was deleted before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
+use uuid::Uuid;
+
+use super::Brain;
+use crate::moment::Moment;
+use crate::store::{Owner, Store, StoreError};
+
+/// At most this often are changes written: many of them share a write.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often the records of apps that exist are refreshed, so that they are not pruned.
+const REFRESH: Duration = Duration::from_secs(24 * 3600);
+
+/// Gives the planner the owners that were recorded earlier. To be called before the first change.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn restore(brain: &Brain, store: &dyn Store) -> Result<(), StoreError> {
+    let owners = store.owners().await?.into_iter();
+    brain.planner().restore_owners(owners.map(|owner| (owner.uuid, owner.namespace)));
+    Ok(())
+}
+
+/// Records owners once every app is known, and each change after that, until the store fails or the source of
+/// changes ends.
+pub async fn record(
+    brain: Arc<Brain>,
+    store: Arc<dyn Store>,
+    mut synced: watch::Receiver<bool>,
+    clock: fn() -> Moment,
+) {
+    if synced.wait_for(|synced| *synced).await.is_err() {
+        return;
+    }
+    brain.planner().record_owners();
+    let mut versions = brain.version();
+    let mut pending: Vec<(Uuid, Arc<str>)> = Vec::new();
+    let mut refresh_at = Instant::now();
+    loop {
+        pending.extend(brain.planner().take_changed_owners());
+        if refresh_at <= Instant::now() {
+            pending.extend(brain.planner().present_owners());
+            refresh_at = Instant::now() + REFRESH;
+        }
+        match write(&*store, &pending, clock()).await {
+            Ok(()) => pending.clear(),
+            Err(StoreError::Failed(_)) => return,
+            Err(error) => tracing::debug!(%error, "the owners of UUIDs are recorded later"),
+        }
+        sleep(INTERVAL).await;
+        let wake = if pending.is_empty() { refresh_at } else { Instant::now() };
+        if let Ok(Err(_)) = timeout_at(wake, versions.changed()).await {
+            return;
+        }
+    }
+}
+
+async fn write(
+    store: &dyn Store,
+    owners: &[(Uuid, Arc<str>)],
+    now: Moment,
+) -> Result<(), StoreError> {
+    if owners.is_empty() {
+        return Ok(());
+    }
+    let owner =
+        |(uuid, namespace): &(Uuid, Arc<str>)| Owner { uuid: *uuid, namespace: namespace.clone() };
+    store.record_owners(owners.iter().map(owner).collect(), now).await
+}

@@ -1,0 +1,36 @@
+//! Which namespace an app's UUID belongs to: the memory that outlives the app and the process.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use uuid::Uuid;
+
+use crate::moment::Moment;
+use crate::store::Owner;
+
+/// Every owner on record.
+pub fn read(db: &Connection) -> rusqlite::Result<Vec<Owner>> {
+    let mut select = db.prepare("SELECT uuid, namespace FROM owner")?;
+    let owners = select.query_map((), |row| {
+        let namespace: Arc<str> = row.get(1)?;
+        Ok(Owner { uuid: Uuid::from_bytes(row.get(0)?), namespace })
+    })?;
+    owners.collect()
+}
+
+/// Records owners; the later record replaces the earlier one.
+pub fn record(db: &Connection, owners: &[Owner], now: Moment) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO owner (uuid, namespace, seen) VALUES (?1, ?2, ?3)";
+    let mut insert = db.prepare_cached(sql)?;
+    for Owner { uuid, namespace } in owners {
+        insert.execute((uuid.as_bytes(), namespace, now))?;
+    }
+    Ok(())
+}
+
+/// Deletes records that were last written before `until` and of whose app nothing is stored.
+pub fn prune(db: &Connection, until: Moment) -> rusqlite::Result<usize> {
+    let sql = "DELETE FROM owner WHERE seen < ?1
+        AND NOT EXISTS (SELECT 1 FROM app WHERE app.uuid = owner.uuid)";
+    db.prepare_cached(sql)?.execute((until,))
+}
