@@ -15,6 +15,7 @@ use super::signals;
 use crate::app_api::Tokens;
 use crate::peers::{Name, Peers};
 use crate::plan::decide::ListenerPolicy;
+use crate::plan::endpoints::ManualEndpoints;
 use crate::plan::{Reach, Settings};
 use crate::source::kubernetes::{Kubernetes, Options};
 use crate::source::{Brain, LocalTallies};
@@ -88,6 +89,11 @@ pub struct RunArgs {
         value_name = "CIDR"
     )]
     listener_allow_cidr: Vec<IpNet>,
+    /// Call endpoints that are not Pods selected by their Service too: Services without a selector and
+    /// EndpointSlices written by hand. Whoever may write EndpointSlices in a namespace can then make the
+    /// operator connect to any address that it permits, Pods of other namespaces included
+    #[arg(long, env = "WEBHOOK_OPERATOR_LISTENER_ALLOW_MANUAL_ENDPOINTS")]
+    listener_allow_manual_endpoints: bool,
     #[command(flatten)]
     serve: ServeArgs,
 }
@@ -120,6 +126,7 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
             allow_url: args.listener_allow_url,
             addresses: listener_addresses.clone(),
             reach: Reach::Endpoints,
+            manual_endpoints: manual_endpoints(&args),
         },
         identity,
         key_sets: Arc::default(),
@@ -160,6 +167,14 @@ fn options(args: &RunArgs) -> Options {
         namespace: args.namespace.clone(),
         watch_namespaces: args.watch_namespaces.clone(),
         pod: args.pod_name.clone(),
+    }
+}
+
+fn manual_endpoints(args: &RunArgs) -> ManualEndpoints {
+    if args.listener_allow_manual_endpoints {
+        ManualEndpoints::Allowed
+    } else {
+        ManualEndpoints::Refused
     }
 }
 

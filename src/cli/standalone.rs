@@ -170,6 +170,7 @@ impl Standalone {
             allow_url: true,
             addresses: listener_addresses.clone(),
             reach: Reach::Address,
+            ..ListenerPolicy::default()
         };
         let identity = files::identity_key(&args.data_dir)?;
         let queue = args.serve.queue.open(&args.data_dir)?;

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use url::Url;
 
 use super::address::AddressPolicy;
-use super::endpoints;
+use super::endpoints::{self, ManualEndpoints};
 use super::input::{
     AppSpec, Endpoint, Key, ServiceAddress, ServiceInput, ServicePort, SliceInput, WebhookSpec,
 };
@@ -24,6 +24,8 @@ pub struct ListenerPolicy {
     pub addresses: AddressPolicy,
     /// How Services are reached.
     pub reach: Reach,
+    /// Whether Services lead to more than Pods that they select.
+    pub manual_endpoints: ManualEndpoints,
 }
 
 /// Where an app's listener is.
@@ -60,7 +62,9 @@ pub fn target<'a>(
                 let upstream = Upstream::Origin(Arc::new(origin(host(service, &name), port.port)));
                 return found(new_target(upstream, &authority, path)?, Vec::new(), policy);
             }
-            let ready = endpoints::addresses(service, port, slices);
+            let slices: Vec<_> = slices.collect();
+            endpoints_allowed(service, &slices, policy)?;
+            let ready = endpoints::addresses(service, port, &slices, policy.manual_endpoints);
             let ready = ready.iter().map(|to| origin(Host::Address(to.ip()), to.port())).collect();
             found(new_target(Upstream::Endpoints(cell.clone()), &authority, path)?, ready, policy)
         }
@@ -128,6 +132,33 @@ fn service_name(service: &ServiceInput, namespace: &str) -> Result<Arc<str>, Ver
         )),
         _ => Ok(format!("{name}.{namespace}.svc").into()),
     }
+}
+
+/// A Service that leads to no Pod is a mistake to tell of: its triggers would be answered 503 for no
+/// reason that a tenant sees.
+fn endpoints_allowed(
+    service: &ServiceInput,
+    slices: &[&SliceInput],
+    policy: &ListenerPolicy,
+) -> Result<(), Verdict> {
+    if policy.manual_endpoints == ManualEndpoints::Allowed
+        || !endpoints::are_all_manual(service, slices)
+    {
+        return Ok(());
+    }
+    let Key { namespace, name } = &service.key;
+    let why = if service.has_selector {
+        format!("no endpoint of Service {name} names a Pod of namespace {namespace}")
+    } else {
+        format!("Service {name} has no selector")
+    };
+    Err(Verdict::stalled(
+        "ManualEndpointsNotAllowed",
+        format!(
+            "{why}, and this operator calls only Pods that a Service selects: give the Service a selector, \
+             or have the operator started with --listener-allow-manual-endpoints"
+        ),
+    ))
 }
 
 fn host(service: &ServiceInput, name: &Arc<str>) -> Host {

@@ -70,6 +70,11 @@ static ADVICE: &[Advice] = &[
         command: SERVICES,
     },
     Advice {
+        reason: "ManualEndpointsNotAllowed",
+        says: "Give the Service a selector, or have the operator started with --listener-allow-manual-endpoints",
+        command: SERVICES,
+    },
+    Advice {
         reason: "ListenerURLNotAllowed",
         says: "Name a Service in spec.listener.service, or have whoever runs the operator start it with --listener-allow-url",
         command: EDIT,
