@@ -86,6 +86,28 @@ fn persistence_is_the_default_and_no_volume_goes_by_itself() {
     assert_eq!(set["spec"]["volumeClaimTemplates"][0]["metadata"]["name"], "data");
 }
 
+#[test]
+fn the_admission_policy_is_the_default_and_no_role_that_people_have_anyway_may_adopt() {
+    let rendered = rendering("defaults");
+    let binding = object(&rendered, "ValidatingAdmissionPolicyBinding");
+    assert_eq!(binding["spec"]["validationActions"], json!(["Deny"]));
+    let policy = object(&rendered, "ValidatingAdmissionPolicy");
+    assert_eq!(binding["spec"]["policyName"], policy["metadata"]["name"]);
+    let may_adopt = |role: &Value| {
+        ["adopt", "*"].iter().any(|verb| role["rules"].to_string().contains(&format!("\"{verb}\"")))
+    };
+    let names: Vec<_> = objects(&rendered)
+        .into_iter()
+        .filter(may_adopt)
+        .map(|role| (role["metadata"]["name"].clone(), role["metadata"]["labels"].to_string()))
+        .collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert_eq!(names[0].0, "webhook-operator-adopt:webhook-operator");
+    assert!(!names[0].1.contains("aggregate-to-"));
+    let without = render(&["--set", "admissionPolicy.enabled=false"]);
+    assert!(!without.contains("ValidatingAdmissionPolicy") && !without.contains("adopt:"));
+}
+
 /// Bytes of a quantity with a binary unit.
 fn bytes(quantity: &str) -> u64 {
     let (number, unit) = quantity.split_at(quantity.len() - 2);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::helm::{chart, object, project, render, try_render, try_render_release};
 
 /// A value, and what the refusal names.
-const WRONG: [(&str, &str); 44] = [
+const WRONG: [(&str, &str); 46] = [
     ("replicas=2", "'replicas' not allowed"),
     (r#"replicaCount="two""#, "/replicaCount"),
     ("replicaCount=-1", "/replicaCount"),
@@ -30,6 +30,8 @@ const WRONG: [(&str, &str); 44] = [
     (r#"extraArgs=["listener-allow-url"]"#, "/extraArgs/0"),
     (r#"extraEnv={"A":"b"}"#, "/extraEnv"),
     (r#"crds.install="yes""#, "/crds/install"),
+    (r#"listeners.allowManualEndpoints="yes""#, "/listeners/allowManualEndpoints"),
+    (r#"admissionPolicy.enabled="yes""#, "/admissionPolicy/enabled"),
     ("rbac.enabled=true", "'enabled' not allowed"),
     (r#"queue.retention="a week""#, "/queue/retention"),
     (r#"queue.maxBytes="8GB""#, "/queue/maxBytes"),
