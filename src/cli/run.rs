@@ -9,7 +9,7 @@ use clap::Args;
 use http::HeaderValue;
 use ipnet::IpNet;
 
-use super::options::{Addresses, ServeArgs, addresses, base_url};
+use super::options::{Addresses, ServeArgs, base_url};
 use super::serve::{self, Parts, Running, control_runtime};
 use super::signals;
 use crate::app_api::Tokens;
@@ -119,7 +119,7 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
     let ports = bound.addresses;
     let scheme = args.serve.tls.scheme();
     let tokens = Arc::new(Tokens::new(&identity));
-    let listener_addresses = addresses(&args.listener_allow_cidr);
+    let listener_addresses = args.serve.addresses(&args.listener_allow_cidr);
     let settings = Settings {
         external_url: external_url(&args, scheme, ports.trigger),
         listeners: ListenerPolicy {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use url::Url;
 
-use super::address::AddressPolicy;
+use super::address::{AddressPolicy, AddressRefusal};
 use super::endpoints::{self, ManualEndpoints};
 use super::input::{
     AppSpec, Endpoint, Key, ServiceAddress, ServiceInput, ServicePort, SliceInput, WebhookSpec,
@@ -13,7 +13,7 @@ use super::input::{
 use super::services::{Known, Reach};
 use crate::resources::Scheme;
 use crate::resources::conditions::Verdict;
-use crate::routes::{Endpoints, Host, Origin, Target, Upstream};
+use crate::routes::{Endpoints, Host, NamedBy, Origin, Target, Upstream};
 
 /// What the operator's flags say about listeners.
 #[derive(Clone, Debug, Default)]
@@ -56,8 +56,13 @@ pub fn target<'a>(
             let port = service_port(service, port)?;
             let name = service_name(service, &app.namespace)?;
             let authority = format!("{name}:{}", port.port);
-            let origin =
-                |host, port| Origin { scheme: *scheme, host, port, server_name: name.clone() };
+            let origin = |host, port| Origin {
+                scheme: *scheme,
+                host,
+                port,
+                server_name: name.clone(),
+                named_by: NamedBy::Service,
+            };
             if policy.reach == Reach::Address {
                 let upstream = Upstream::Origin(Arc::new(origin(host(service, &name), port.port)));
                 return found(new_target(upstream, &authority, path)?, Vec::new(), policy);
@@ -191,7 +196,7 @@ fn url_target(url: &Url) -> Result<Target, Verdict> {
     let port = url.port_or_known_default().unwrap_or(80);
     // Without the brackets that an IPv6 address has in a URL: no certificate has them.
     let server_name = host.to_string().into();
-    let origin = Origin { scheme, host, port, server_name };
+    let origin = Origin { scheme, host, port, server_name, named_by: NamedBy::Url };
     let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
     let upstream = Upstream::Origin(Arc::new(origin));
     new_target(upstream, authority, &url[url::Position::BeforePath..url::Position::AfterQuery])
@@ -205,13 +210,21 @@ fn invalid_url(why: &str) -> Verdict {
 /// be refused here.
 fn address_allowed(target: Target, policy: &AddressPolicy) -> Result<Target, Verdict> {
     let Upstream::Origin(origin) = &target.upstream else { return Ok(target) };
-    match origin.host {
-        Host::Address(address) if !policy.permits(address) => Err(Verdict::stalled(
-            "ListenerAddressRefused",
-            "the listener is at a loopback, link-local, multicast or metadata address, which this operator does not connect to (--listener-allow-cidr)",
-        )),
-        _ => Ok(target),
-    }
+    let Host::Address(address) = origin.host else { return Ok(target) };
+    let Err(refusal) = policy.check(address, origin.named_by) else { return Ok(target) };
+    let field = match origin.named_by {
+        NamedBy::Service => "listener.service",
+        NamedBy::Url => "listener.url",
+    };
+    let why = match refusal {
+        AddressRefusal::Class => {
+            "a loopback, link-local, multicast or metadata address, which this operator does not connect to (--listener-allow-cidr)"
+        }
+        AddressRefusal::DeniedToUrls => {
+            "a network that this operator does not connect to by a URL (--egress-deny-cidr)"
+        }
+    };
+    Err(Verdict::stalled("ListenerAddressRefused", format!("{field} leads to {why}")))
 }
 
 /// How a webhook stands to its app.

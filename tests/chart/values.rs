@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::helm::{chart, object, project, render, try_render, try_render_release};
 
 /// A value, and what the refusal names.
-const WRONG: [(&str, &str); 46] = [
+const WRONG: [(&str, &str); 47] = [
     ("replicas=2", "'replicas' not allowed"),
     (r#"replicaCount="two""#, "/replicaCount"),
     ("replicaCount=-1", "/replicaCount"),
@@ -31,6 +31,7 @@ const WRONG: [(&str, &str); 46] = [
     (r#"extraEnv={"A":"b"}"#, "/extraEnv"),
     (r#"crds.install="yes""#, "/crds/install"),
     (r#"listeners.allowManualEndpoints="yes""#, "/listeners/allowManualEndpoints"),
+    (r#"egressDenyCidrs=["10.244.0.0"]"#, "/egressDenyCidrs/0"),
     (r#"admissionPolicy.enabled="yes""#, "/admissionPolicy/enabled"),
     ("rbac.enabled=true", "'enabled' not allowed"),
     (r#"queue.retention="a week""#, "/queue/retention"),

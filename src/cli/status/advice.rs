@@ -82,7 +82,7 @@ static ADVICE: &[Advice] = &[
     Advice { reason: "ListenerURLInvalid", says: "Correct spec.listener.url", command: EDIT },
     Advice {
         reason: "ListenerAddressRefused",
-        says: "Name another address, or have whoever runs the operator allow that network by --listener-allow-cidr",
+        says: "Name another address, or have the operator's flags --listener-allow-cidr and --egress-deny-cidr changed",
         command: EDIT,
     },
     Advice {
