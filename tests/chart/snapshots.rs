@@ -14,8 +14,15 @@ use crate::support::cluster::Cluster;
 use crate::support::operator::output;
 
 /// The snapshots, each with the values of its name; the defaults have none.
-const CASES: [&str; 6] =
-    ["defaults", "everything", "watch-namespaces", "no-persistence", "http-route", "ingress"];
+const CASES: [&str; 7] = [
+    "defaults",
+    "everything",
+    "watch-namespaces",
+    "named-secrets",
+    "no-persistence",
+    "http-route",
+    "ingress",
+];
 
 /// Kinds that no API server here knows.
 const FOREIGN: [&str; 2] = ["PrometheusRule", "ServiceMonitor"];

@@ -3,11 +3,18 @@
 use serde_json::{Value, json};
 
 const CLUSTER_WIDE: &str = include_str!("../chart/snapshots/defaults.yaml");
+const NAMED_SECRETS: &str = include_str!("../chart/snapshots/named-secrets.yaml");
 const WATCHING: &str = include_str!("../chart/snapshots/watch-namespaces.yaml");
 
 /// The operator's ServiceAccount in a namespace, with rights in all.
 pub fn cluster_wide(namespace: &str) -> String {
     list(objects(CLUSTER_WIDE, namespace, None))
+}
+
+/// The operator's ServiceAccount in a namespace, with rights in all but for Secrets: of those it may read
+/// the one named `gh` of another namespace.
+pub fn naming_secrets(namespace: &str, of: &str) -> String {
+    list(objects(NAMED_SECRETS, namespace, Some(of)))
 }
 
 /// The operator's ServiceAccount in a namespace, with rights in another one alone.
