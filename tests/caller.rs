@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue};
 use webhook_operator::delivery::{CallError, Caller, Connector, Pieces, REFUSAL_BODY_BYTES};
 use webhook_operator::plan::address::AddressPolicy;
 use webhook_operator::resources::Scheme;
-use webhook_operator::routes::{Host, Origin, Target, Upstream};
+use webhook_operator::routes::{Host, NamedBy, Origin, Target, Upstream};
 
 /// A listener that takes one connection, and gives these answers to what comes over it.
 fn listener(answers: Vec<String>) -> Target {
@@ -34,7 +34,7 @@ fn listener(answers: Vec<String>) -> Target {
     });
     let host = Host::Address([127, 0, 0, 1].into());
     let server_name = "listener".into();
-    let origin = Origin { scheme: Scheme::Http, host, port, server_name };
+    let origin = Origin { scheme: Scheme::Http, host, port, server_name, named_by: NamedBy::Url };
     Target {
         upstream: Upstream::Origin(Arc::new(origin)),
         authority: HeaderValue::from_static("listener"),
@@ -43,7 +43,8 @@ fn listener(answers: Vec<String>) -> Target {
 }
 
 fn caller() -> Caller {
-    let addresses = AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] };
+    let allowed = vec!["127.0.0.0/8".parse().unwrap()];
+    let addresses = AddressPolicy { allowed, ..AddressPolicy::default() };
     Caller::new(Connector::new(addresses, None).unwrap())
 }
 
@@ -79,4 +80,31 @@ async fn a_refusal_tells_its_status_how_it_begins_and_when_to_come_again() {
     let third = refusal().await;
     assert_eq!((third.status.as_u16(), third.body), (302, Bytes::new()));
     assert_eq!(call().await.unwrap(), 204);
+}
+
+/// The same target, named by something else: what else it is stays.
+fn named_by(target: &Target, named_by: NamedBy, host: Host) -> Target {
+    let Upstream::Origin(origin) = &target.upstream else { panic!("{target:?}") };
+    let origin = Origin { host, named_by, ..Origin::clone(origin) };
+    Target { upstream: Upstream::Origin(Arc::new(origin)), ..target.clone() }
+}
+
+#[tokio::test]
+async fn a_denied_network_is_closed_to_urls_though_a_service_has_a_connection_there() {
+    let loopback = || ["127.0.0.0/8", "::1/128"].map(|text| text.parse().unwrap()).into();
+    let policy = AddressPolicy { allowed: loopback(), denied_to_urls: loopback() };
+    let caller = Caller::new(Connector::new(policy, None).unwrap());
+    let target = listener(vec![answer("204 No Content", ""), answer("204 No Content", "")]);
+    let address = || Host::Address([127, 0, 0, 1].into());
+    let call = async |target: &Target| {
+        caller.call(target, HeaderMap::new(), Pieces::default(), Duration::from_secs(20)).await
+    };
+    let service = named_by(&target, NamedBy::Service, address());
+    assert_eq!(call(&service).await.unwrap(), 204);
+    for host in [address(), Host::Name("localhost".into())] {
+        let told = call(&named_by(&target, NamedBy::Url, host)).await.unwrap_err().to_string();
+        assert!(told.contains("listener.url") && told.contains("--egress-deny-cidr"), "{told}");
+    }
+    // The connection that was left alone still serves its Service.
+    assert_eq!(call(&service).await.unwrap(), 204);
 }

@@ -23,8 +23,8 @@ use webhook_operator::plan::Reachability;
 use webhook_operator::resources::{Envelope, Ordering, Scheme};
 use webhook_operator::retry::{Backoff, Policy};
 use webhook_operator::routes::{
-    App, AppId, Binding, Change, Delivery, Endpoints, Host, Id, Origin, Route, State, Table,
-    Target, Upstream,
+    App, AppId, Binding, Change, Delivery, Endpoints, Host, Id, NamedBy, Origin, Route, State,
+    Table, Target, Upstream,
 };
 use webhook_operator::store::{
     self, Content, Detail, Form, NewEvent, Reason, Store, StoreError, Summary,
@@ -267,7 +267,8 @@ fn app(uuid: Uuid) -> App {
     };
     let host = Host::Address([127, 0, 0, 1].into());
     let server_name = "shop".into();
-    let origin = Origin { scheme: Scheme::Http, host, port: 80, server_name };
+    let origin =
+        Origin { scheme: Scheme::Http, host, port: 80, server_name, named_by: NamedBy::Service };
     App {
         id: AppId::new("team-a", uuid),
         uuid,
@@ -501,7 +502,13 @@ async fn a_change_of_the_app_or_of_its_endpoints_is_tried_at_once() {
     let now = Instant::now();
     let host = Host::Address([192, 0, 2, 1].into());
     let server_name = "shop".into();
-    endpoints.set(vec![Origin { scheme: Scheme::Http, host, port: 80, server_name }]);
+    endpoints.set(vec![Origin {
+        scheme: Scheme::Http,
+        host,
+        port: 80,
+        server_name,
+        named_by: NamedBy::Service,
+    }]);
     world.changes.send_modify(|version| *version += 1);
     assert!(waits(&world.call().await, now) <= 1);
     // What changes elsewhere is no reason.

@@ -52,7 +52,10 @@ impl World {
                     "app": "shop", "action": "paid", "uuid": WEBHOOK, "delivery": {"mode": "Sync"},
                 }}),
             ))),
-            Change::Service(ServiceInput::of(&object("shop", json!({"spec": {"ports": ports}})))),
+            Change::Service(ServiceInput::of(&object(
+                "shop",
+                json!({"spec": {"selector": {"app": "shop"}, "ports": ports}}),
+            ))),
             Change::ServiceSettled(Key::new("team-a", "shop")),
         ]);
         Self { brain, pipeline }
@@ -60,8 +63,16 @@ impl World {
 
     /// Makes these the endpoints, each in a slice of its own: ports differ.
     fn endpoints(&self, addresses: &[SocketAddr]) {
+        let pod = json!({"kind": "Pod", "namespace": "team-a", "name": "shop-0"});
+        self.endpoints_of(&pod, addresses);
+    }
+
+    /// Makes these the endpoints, of this `targetRef`.
+    fn endpoints_of(&self, target: &Value, addresses: &[SocketAddr]) {
         let slice = |number: usize, address: Option<&SocketAddr>| {
-            let endpoints = address.map(|address| json!({"addresses": [address.ip()]}));
+            let endpoint =
+                |address: &SocketAddr| json!({"addresses": [address.ip()], "targetRef": target});
+            let endpoints = address.map(endpoint);
             let rest = json!({
                 "addressType": "IPv4",
                 "ports": [{"name": "http", "port": address.map_or(1, SocketAddr::port)}],
@@ -193,6 +204,19 @@ async fn without_a_ready_endpoint_the_sender_is_told_when_to_come_back() {
     let listener = Listener::start();
     world.endpoints(&[address(&listener)]);
     assert_eq!(world.statuses(1).await, [(200, 1)].into());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_no_pod_of_the_namespace_gets_no_call() {
+    let (world, own, victim) = (World::new("10s"), Listener::start(), Listener::start());
+    let elsewhere = json!({"kind": "Pod", "namespace": "team-b", "name": "secrets-0"});
+    for target in [json!(null), elsewhere] {
+        world.endpoints_of(&target, &[address(&victim)]);
+        assert_eq!(world.statuses(5).await, [(503, 5)].into(), "{target}");
+    }
+    world.endpoints(&[address(&own)]);
+    assert_eq!(world.statuses(5).await, [(200, 5)].into());
+    assert_eq!((calls(&own), calls(&victim)), (5, 0));
 }
 
 #[tokio::test]

@@ -51,6 +51,7 @@ impl World {
             allow_url: true,
             addresses: pipeline::loopback(),
             reach: Reach::Address,
+            ..ListenerPolicy::default()
         };
         let proxies = ["10.0.0.0/8".parse::<IpNet>().unwrap()];
         let (brain, pipeline) = pipeline::new(listeners, proxies.into_iter().collect());

@@ -50,7 +50,8 @@ struct Issuer {
 }
 
 fn loopback() -> AddressPolicy {
-    AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] }
+    let allowed = vec!["127.0.0.0/8".parse().unwrap()];
+    AddressPolicy { allowed, ..AddressPolicy::default() }
 }
 
 fn connector(addresses: AddressPolicy, authority: Option<&Certificate>) -> Arc<Connector> {
@@ -219,6 +220,24 @@ async fn loopback_is_refused_unless_the_operator_allows_it() {
         let told = fetch(&connector, &url).await;
         let is_refused = matches!(&told, Err(FetchError::Connect(ConnectError::AddressRefused)));
         assert!(is_refused, "{host}: {told:?}");
+    }
+    assert!(called.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_that_is_denied_is_not_reached_by_a_name_either() {
+    let (calls, called) = mpsc::channel();
+    let issuer = Issuer::new(move |_, _| calls.send(()).map_err(io::Error::other));
+    let networks = || ["127.0.0.0/8", "::1/128"].map(|text| text.parse().unwrap()).into();
+    // What is denied is not opened by what is allowed.
+    let policy = AddressPolicy { allowed: networks(), denied_to_urls: networks() };
+    let connector = connector(policy, None);
+    let port = issuer.url.port().unwrap();
+    for host in ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]", "[64:ff9b::127.0.0.1]"] {
+        let url = format!("https://{host}:{port}/").parse().unwrap();
+        let told = fetch(&connector, &url).await;
+        let is_denied = matches!(&told, Err(FetchError::Connect(ConnectError::NetworkDenied)));
+        assert!(is_denied, "{host}: {told:?}");
     }
     assert!(called.try_recv().is_err());
 }

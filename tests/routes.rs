@@ -61,14 +61,23 @@ fn service(name: u8, with_port: bool) -> ServiceInput {
     let ports = if with_port { json!([{"port": 80}]) } else { json!([]) };
     let object = json!({
         "metadata": {"name": format!("service-{name}"), "namespace": "team-a"},
-        "spec": {"clusterIP": "10.96.0.7", "ports": ports},
+        "spec": {"clusterIP": "10.96.0.7", "selector": {"app": "shop"}, "ports": ports},
     });
     ServiceInput::of(&serde_json::from_value(object).unwrap())
 }
 
-/// A slice of a service, with these endpoints; an odd number is not ready.
+/// A slice of a service, with these endpoints; an odd number is not ready, 4 and 5 are no Pods.
 fn slice(name: u8, service: u8, endpoints: &[u8]) -> SliceInput {
-    let endpoint = |n: &u8| json!({"addresses": [format!("10.0.0.{n}")], "conditions": {"ready": n.is_multiple_of(2)}});
+    let target = |n: u8| {
+        (n < 4).then(|| json!({"kind": "Pod", "namespace": "team-a", "name": format!("pod-{n}")}))
+    };
+    let endpoint = |n: &u8| {
+        json!({
+            "addresses": [format!("10.0.0.{n}")],
+            "conditions": {"ready": n.is_multiple_of(2)},
+            "targetRef": target(*n),
+        })
+    };
     let object = json!({
         "metadata": {"name": format!("slice-{name}"), "namespace": "team-a",
             "labels": {"kubernetes.io/service-name": format!("service-{service}")}},

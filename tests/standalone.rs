@@ -226,6 +226,36 @@ fn a_mistake_made_later_leaves_what_was_good_in_force() {
 }
 
 #[test]
+fn a_listener_url_into_a_denied_network_is_stalled_beside_a_service_that_is_there() {
+    let (folders, listener) = (Folders::new(), Listener::start());
+    folders.write("url.yaml", &manifest(&listener.url, "", ""));
+    let port = listener.url.trim_end_matches('/').rsplit(':').next().unwrap();
+    let service = format!(
+        "apiVersion: lenra.io/v1alpha1
+kind: WebhookApp
+metadata: {{name: quiet, namespace: team-b}}
+spec:
+  listener: {{service: {{name: shop, port: http}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: shop, namespace: team-b}}
+spec: {{clusterIP: 127.0.0.1, ports: [{{name: http, port: {port}}}]}}
+"
+    );
+    folders.write("service.yaml", &service);
+    let operator =
+        Operator::standalone(&folders, &["--egress-deny-cidr", "10.0.0.0/8,127.0.0.0/8"]);
+    let app = folders.await_status("webhookapp", "team-a/shop", |yaml| !yaml.is_empty());
+    assert!(app.contains("ListenerAddressRefused"), "{app}");
+    assert!(app.contains("listener.url leads to a network"), "{app}");
+    let quiet = folders.await_status("webhookapp", "team-b/quiet", |yaml| !yaml.is_empty());
+    assert!(!quiet.contains("Refused"), "{quiet}");
+    assert_eq!(post(&operator.url(), "{}").status, 503);
+    listener.expect_no_call();
+}
+
+#[test]
 fn a_listener_that_cannot_be_reached_by_rule_is_stalled_with_a_reason_for_people() {
     let folders = Folders::new();
     folders.write("url.yaml", &manifest("http://169.254.169.254/latest", "", ""));

@@ -55,6 +55,16 @@ pub struct ServeArgs {
     /// says where it comes from; with --trusted-proxies it is taken from those alone
     #[arg(long, env = "WEBHOOK_OPERATOR_PROXY_PROTOCOL")]
     proxy_protocol: bool,
+    /// Networks that `listener.url` and `jwksUrl` must not reach, such as those of the cluster's own Pods and
+    /// Services. What a name resolves to is checked at each connect. Listeners that are named by a Service are
+    /// reached all the same
+    #[arg(
+        long,
+        env = "WEBHOOK_OPERATOR_EGRESS_DENY_CIDR",
+        value_delimiter = ',',
+        value_name = "CIDR"
+    )]
+    egress_deny_cidr: Vec<IpNet>,
     /// PEM file of certificate authorities to trust for https listeners, besides the system's
     #[arg(long, env = "WEBHOOK_OPERATOR_LISTENER_CA_FILE", value_name = "FILE")]
     pub listener_ca_file: Option<PathBuf>,
@@ -86,6 +96,11 @@ impl ServeArgs {
     /// Who counts for statuses what became of events, and how often.
     pub fn counting(&self, tallies: Arc<dyn Tallies>) -> Counting {
         Counting { tallies, interval: self.status_interval }
+    }
+
+    /// An address policy that allows these networks, and denies URLs those of the flag.
+    pub fn addresses(&self, allowed: &[IpNet]) -> AddressPolicy {
+        AddressPolicy { allowed: allowed.to_vec(), denied_to_urls: self.egress_deny_cidr.clone() }
     }
 
     /// The proxies that are believed.
@@ -201,11 +216,6 @@ impl TlsArgs {
         tokio::spawn(keep_fresh);
         Ok(Some(config))
     }
-}
-
-/// An address policy that allows these networks.
-pub fn addresses(allowed: &[IpNet]) -> AddressPolicy {
-    AddressPolicy { allowed: allowed.to_vec() }
 }
 
 /// A URL without a slash at its end.

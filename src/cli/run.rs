@@ -9,13 +9,14 @@ use clap::Args;
 use http::HeaderValue;
 use ipnet::IpNet;
 
-use super::options::{Addresses, ServeArgs, addresses, base_url};
+use super::options::{Addresses, ServeArgs, base_url};
 use super::serve::{self, Parts, Running, control_runtime};
 use super::signals;
 use crate::app_api::Tokens;
 use crate::moment::Moment;
 use crate::peers::{Name, Peers};
 use crate::plan::decide::ListenerPolicy;
+use crate::plan::endpoints::ManualEndpoints;
 use crate::plan::{Reach, Settings};
 use crate::source::kubernetes::{Kubernetes, Options};
 use crate::source::{Brain, LocalTallies, owners};
@@ -89,6 +90,11 @@ pub struct RunArgs {
         value_name = "CIDR"
     )]
     listener_allow_cidr: Vec<IpNet>,
+    /// Call endpoints that are not Pods selected by their Service too: Services without a selector and
+    /// EndpointSlices written by hand. Whoever may write EndpointSlices in a namespace can then make the
+    /// operator connect to any address that it permits, Pods of other namespaces included
+    #[arg(long, env = "WEBHOOK_OPERATOR_LISTENER_ALLOW_MANUAL_ENDPOINTS")]
+    listener_allow_manual_endpoints: bool,
     #[command(flatten)]
     serve: ServeArgs,
 }
@@ -114,13 +120,14 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
     let ports = bound.addresses;
     let scheme = args.serve.tls.scheme();
     let tokens = Arc::new(Tokens::new(&identity));
-    let listener_addresses = addresses(&args.listener_allow_cidr);
+    let listener_addresses = args.serve.addresses(&args.listener_allow_cidr);
     let settings = Settings {
         external_url: external_url(&args, scheme, ports.trigger),
         listeners: ListenerPolicy {
             allow_url: args.listener_allow_url,
             addresses: listener_addresses.clone(),
             reach: Reach::Endpoints,
+            manual_endpoints: manual_endpoints(&args),
         },
         identity,
         key_sets: Arc::default(),
@@ -163,6 +170,14 @@ fn options(args: &RunArgs) -> Options {
         namespace: args.namespace.clone(),
         watch_namespaces: args.watch_namespaces.clone(),
         pod: args.pod_name.clone(),
+    }
+}
+
+fn manual_endpoints(args: &RunArgs) -> ManualEndpoints {
+    if args.listener_allow_manual_endpoints {
+        ManualEndpoints::Allowed
+    } else {
+        ManualEndpoints::Refused
     }
 }
 

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use ipnet::IpNet;
 use tokio::sync::watch;
 
-use super::options::{Addresses, ServeArgs, addresses, base_url, key, time};
+use super::options::{Addresses, ServeArgs, base_url, key, time};
 use super::serve::{self, Parts, Running, control_runtime};
 use super::{output, signals};
 use crate::app_api::Tokens;
@@ -166,11 +166,12 @@ impl Standalone {
         let app_api_url =
             args.app_api_url.clone().unwrap_or_else(|| format!("http://{}", ports.app_api));
 
-        let listener_addresses = addresses(&args.listener_allow_cidr);
+        let listener_addresses = args.serve.addresses(&args.listener_allow_cidr);
         let listeners = ListenerPolicy {
             allow_url: true,
             addresses: listener_addresses.clone(),
             reach: Reach::Address,
+            ..ListenerPolicy::default()
         };
         let identity = files::identity_key(&args.data_dir)?;
         let queue = args.serve.queue.open(&args.data_dir)?;

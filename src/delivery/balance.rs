@@ -54,7 +54,7 @@ pub fn rest(endpoint: &Arc<Endpoint>) {
 mod tests {
     use super::*;
     use crate::resources::Scheme;
-    use crate::routes::{Endpoints, Host, Origin};
+    use crate::routes::{Endpoints, Host, NamedBy, Origin};
 
     fn endpoints(count: u8) -> Vec<Arc<Endpoint>> {
         let origin = |n| Origin {
@@ -62,6 +62,7 @@ mod tests {
             host: Host::Address([192, 0, 2, n].into()),
             port: 8080,
             server_name: "shop.team-a.svc".into(),
+            named_by: NamedBy::Service,
         };
         let endpoints = Endpoints::default();
         endpoints.set((0..count).map(origin).collect());

@@ -72,9 +72,14 @@ impl Connector {
 
     async fn connect_tcp(&self, origin: &Origin) -> Result<TcpStream, ConnectError> {
         let found = resolve(origin).await.map_err(ConnectError::Resolve)?;
-        let permitted = |address: &SocketAddr| self.addresses.permits(address.ip());
-        let addresses: Vec<_> = found.into_iter().filter(permitted).collect();
         let mut last = ConnectError::AddressRefused;
+        let mut addresses = Vec::new();
+        for address in found {
+            match self.addresses.check(address.ip(), origin.named_by) {
+                Ok(()) => addresses.push(address),
+                Err(refusal) => last = refusal.into(),
+            }
+        }
         for address in &addresses {
             let limit = if addresses.len() > 1 { ONE_OF_SEVERAL } else { Duration::MAX };
             match timeout(limit, TcpStream::connect(address)).await {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
+use crate::plan::address::AddressRefusal;
+
 /// Why no connection came about, to whomever it was.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -17,6 +19,11 @@ pub enum ConnectError {
         "it resolves to a loopback, link-local, multicast or metadata address, which is refused"
     )]
     AddressRefused,
+    /// Its address is in a network that a URL must not reach.
+    #[error(
+        "its URL leads to a network that this operator does not connect to (--egress-deny-cidr)"
+    )]
+    NetworkDenied,
     /// TCP failed.
     #[error("cannot connect: {0}")]
     Tcp(io::Error),
@@ -26,6 +33,15 @@ pub enum ConnectError {
     /// HTTP did not begin.
     #[error("HTTP did not begin: {0}")]
     Http(#[from] hyper::Error),
+}
+
+impl From<AddressRefusal> for ConnectError {
+    fn from(refusal: AddressRefusal) -> Self {
+        match refusal {
+            AddressRefusal::Class => Self::AddressRefused,
+            AddressRefusal::DeniedToUrls => Self::NetworkDenied,
+        }
+    }
 }
 
 /// An answer that was no success.
@@ -49,7 +65,7 @@ pub enum CallError {
     #[error("the listener's Service has no ready endpoint")]
     NoEndpoints,
     /// No connection came about.
-    #[error("no connection to the listener: {0}")]
+    #[error("{}", no_connection(.0))]
     Connect(#[from] ConnectError),
     /// The connection broke before the answer was there, or the answer is not HTTP.
     #[error("the listener gave no valid answer: {0}")]
@@ -60,6 +76,16 @@ pub enum CallError {
     /// It did not answer in time.
     #[error("the listener did not answer within {0:?}")]
     Timeout(Duration),
+}
+
+/// A tenant is told which field to correct.
+fn no_connection(why: &ConnectError) -> String {
+    match why {
+        ConnectError::NetworkDenied => {
+            "listener.url leads to a network that this operator does not connect to (--egress-deny-cidr)".into()
+        }
+        _ => format!("no connection to the listener: {why}"),
+    }
 }
 
 impl CallError {

@@ -14,7 +14,7 @@ use url::{Position, Url};
 use super::lifetime::lifetime;
 use crate::delivery::{ConnectError, Connector, OPERATOR, Pieces};
 use crate::resources::Scheme;
-use crate::routes::{Host, Origin};
+use crate::routes::{Host, NamedBy, Origin};
 use crate::verify::jwt::{Jwks, JwksError};
 
 /// How long a fetch may take, from the look-up of the name to the last byte.
@@ -69,8 +69,8 @@ pub enum FetchError {
 /// Of the answer a tenant learns nothing but whether tokens are accepted by it.
 /// Refused are, at each connect and by what the name resolves to, loopback, link-local, multicast,
 /// unspecified, broadcast and metadata addresses ([`AddressPolicy`]), unless the operator's flags
-/// allow them; private networks are not, as issuers within the cluster are there. Refused are every
-/// status but 200, so that no redirect is followed, and documents longer than [`MAX_DOCUMENT`].
+/// allow them; private networks are not, as issuers within the cluster may be there, unless the
+/// operator's flags deny them to URLs. Refused are every status but 200, so that no redirect is followed, and documents longer than [`MAX_DOCUMENT`].
 ///
 /// [`AddressPolicy`]: crate::plan::address::AddressPolicy
 ///
@@ -97,7 +97,8 @@ fn origin(url: &Url) -> Origin {
     let host = Host::from(url.host().unwrap_or(url::Host::Domain("")));
     // A certificate has an IPv6 address without the brackets of a URL.
     let server_name = host.to_string().into();
-    Origin { scheme: Scheme::Https, host, port: url.port().unwrap_or(443), server_name }
+    let port = url.port().unwrap_or(443);
+    Origin { scheme: Scheme::Https, host, port, server_name, named_by: NamedBy::Url }
 }
 
 fn request(url: &Url) -> Result<Request<Pieces>, http::Error> {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use url::Url;
 
-use super::address::AddressPolicy;
-use super::endpoints;
+use super::address::{AddressPolicy, AddressRefusal};
+use super::endpoints::{self, ManualEndpoints};
 use super::input::{
     AppSpec, Endpoint, Key, ServiceAddress, ServiceInput, ServicePort, SliceInput, WebhookSpec,
 };
 use super::services::{Known, Reach};
 use crate::resources::Scheme;
 use crate::resources::conditions::Verdict;
-use crate::routes::{Endpoints, Host, Origin, Target, Upstream};
+use crate::routes::{Endpoints, Host, NamedBy, Origin, Target, Upstream};
 
 /// What the operator's flags say about listeners.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,8 @@ pub struct ListenerPolicy {
     pub addresses: AddressPolicy,
     /// How Services are reached.
     pub reach: Reach,
+    /// Whether Services lead to more than Pods that they select.
+    pub manual_endpoints: ManualEndpoints,
 }
 
 /// Where an app's listener is.
@@ -54,13 +56,20 @@ pub fn target<'a>(
             let port = service_port(service, port)?;
             let name = service_name(service, &app.namespace)?;
             let authority = format!("{name}:{}", port.port);
-            let origin =
-                |host, port| Origin { scheme: *scheme, host, port, server_name: name.clone() };
+            let origin = |host, port| Origin {
+                scheme: *scheme,
+                host,
+                port,
+                server_name: name.clone(),
+                named_by: NamedBy::Service,
+            };
             if policy.reach == Reach::Address {
                 let upstream = Upstream::Origin(Arc::new(origin(host(service, &name), port.port)));
                 return found(new_target(upstream, &authority, path)?, Vec::new(), policy);
             }
-            let ready = endpoints::addresses(service, port, slices);
+            let slices: Vec<_> = slices.collect();
+            endpoints_allowed(service, &slices, policy)?;
+            let ready = endpoints::addresses(service, port, &slices, policy.manual_endpoints);
             let ready = ready.iter().map(|to| origin(Host::Address(to.ip()), to.port())).collect();
             found(new_target(Upstream::Endpoints(cell.clone()), &authority, path)?, ready, policy)
         }
@@ -130,6 +139,33 @@ fn service_name(service: &ServiceInput, namespace: &str) -> Result<Arc<str>, Ver
     }
 }
 
+/// A Service that leads to no Pod is a mistake to tell of: its triggers would be answered 503 for no
+/// reason that a tenant sees.
+fn endpoints_allowed(
+    service: &ServiceInput,
+    slices: &[&SliceInput],
+    policy: &ListenerPolicy,
+) -> Result<(), Verdict> {
+    if policy.manual_endpoints == ManualEndpoints::Allowed
+        || !endpoints::are_all_manual(service, slices)
+    {
+        return Ok(());
+    }
+    let Key { namespace, name } = &service.key;
+    let why = if service.has_selector {
+        format!("no endpoint of Service {name} names a Pod of namespace {namespace}")
+    } else {
+        format!("Service {name} has no selector")
+    };
+    Err(Verdict::stalled(
+        "ManualEndpointsNotAllowed",
+        format!(
+            "{why}, and this operator calls only Pods that a Service selects: give the Service a selector, \
+             or have the operator started with --listener-allow-manual-endpoints"
+        ),
+    ))
+}
+
 fn host(service: &ServiceInput, name: &Arc<str>) -> Host {
     match service.address {
         ServiceAddress::ClusterIp(address) => Host::Address(address),
@@ -160,7 +196,7 @@ fn url_target(url: &Url) -> Result<Target, Verdict> {
     let port = url.port_or_known_default().unwrap_or(80);
     // Without the brackets that an IPv6 address has in a URL: no certificate has them.
     let server_name = host.to_string().into();
-    let origin = Origin { scheme, host, port, server_name };
+    let origin = Origin { scheme, host, port, server_name, named_by: NamedBy::Url };
     let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
     let upstream = Upstream::Origin(Arc::new(origin));
     new_target(upstream, authority, &url[url::Position::BeforePath..url::Position::AfterQuery])
@@ -174,13 +210,21 @@ fn invalid_url(why: &str) -> Verdict {
 /// be refused here.
 fn address_allowed(target: Target, policy: &AddressPolicy) -> Result<Target, Verdict> {
     let Upstream::Origin(origin) = &target.upstream else { return Ok(target) };
-    match origin.host {
-        Host::Address(address) if !policy.permits(address) => Err(Verdict::stalled(
-            "ListenerAddressRefused",
-            "the listener is at a loopback, link-local, multicast or metadata address, which this operator does not connect to (--listener-allow-cidr)",
-        )),
-        _ => Ok(target),
-    }
+    let Host::Address(address) = origin.host else { return Ok(target) };
+    let Err(refusal) = policy.check(address, origin.named_by) else { return Ok(target) };
+    let field = match origin.named_by {
+        NamedBy::Service => "listener.service",
+        NamedBy::Url => "listener.url",
+    };
+    let why = match refusal {
+        AddressRefusal::Class => {
+            "a loopback, link-local, multicast or metadata address, which this operator does not connect to (--listener-allow-cidr)"
+        }
+        AddressRefusal::DeniedToUrls => {
+            "a network that this operator does not connect to by a URL (--egress-deny-cidr)"
+        }
+    };
+    Err(Verdict::stalled("ListenerAddressRefused", format!("{field} leads to {why}")))
 }
 
 /// How a webhook stands to its app.

@@ -1,22 +1,45 @@
 //! From a Service's port and its EndpointSlices to the addresses that calls go to, as kube-proxy
 //! chooses them.
+//!
+//! A Service without a selector, and a slice that somebody writes by hand, lead to any address: to a
+//! Pod of another namespace past its NetworkPolicies, with the operator as the confused deputy
+//! (CVE-2021-25740). So an endpoint is called by default only if its Service selects Pods and its
+//! `targetRef` names a Pod of the namespace. Whoever may write EndpointSlices can forge the latter:
+//! only a watch of all Pods could tell, and Kubernetes' roles `edit` and `admin` have had no such
+//! right since 1.22.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use super::input::{EndpointInput, ServiceInput, ServicePort, SliceInput};
 
+/// Whether endpoints are called that are no Pods which their Service selects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ManualEndpoints {
+    /// They are ignored.
+    #[default]
+    Refused,
+    /// They are called as any other.
+    Allowed,
+}
+
 /// The addresses behind a port of a Service, sorted, each once.
 ///
 /// A slice's port belongs to the Service's port of the same name, and its number is the target
 /// port's. Ready endpoints count; where there are none, those that are being terminated and still
 /// serve. A Service of both IP families is followed in its first one while that has an endpoint.
-pub fn addresses<'a>(
+/// Manual endpoints count only where the policy allows them.
+pub fn addresses(
     service: &ServiceInput,
     port: &ServicePort,
-    slices: impl Iterator<Item = &'a SliceInput>,
+    slices: &[&SliceInput],
+    manual: ManualEndpoints,
 ) -> Vec<SocketAddr> {
-    let all: Vec<_> = slices.flat_map(|slice| of_slice(slice, port)).collect();
+    let is_allowed = |endpoint: &EndpointInput| {
+        manual == ManualEndpoints::Allowed || (service.has_selector && endpoint.is_pod)
+    };
+    let all = slices.iter().flat_map(|slice| of_slice(slice, port));
+    let all: Vec<_> = all.filter(|(endpoint, _)| is_allowed(endpoint)).collect();
     let of = |counts: fn(&EndpointInput) -> bool| {
         let found: BTreeSet<_> =
             all.iter().filter(|(endpoint, _)| counts(endpoint)).map(|found| found.1).collect();
@@ -24,6 +47,14 @@ pub fn addresses<'a>(
     };
     let ready = of(EndpointInput::is_ready);
     if ready.is_empty() { of(EndpointInput::still_serves) } else { ready }
+}
+
+/// Whether a Service has nothing but manual endpoints. One that selects Pods and has no endpoint
+/// yet waits for its Pods.
+pub fn are_all_manual(service: &ServiceInput, slices: &[&SliceInput]) -> bool {
+    let mut endpoints = slices.iter().flat_map(|slice| &slice.endpoints).peekable();
+    let has_some = endpoints.peek().is_some();
+    !service.has_selector || (has_some && endpoints.all(|endpoint| !endpoint.is_pod))
 }
 
 fn of_slice<'a>(
@@ -55,7 +86,7 @@ mod tests {
     fn service(families: Value) -> ServiceInput {
         let object = json!({
             "metadata": {"name": "shop", "namespace": "team-a"},
-            "spec": {"ipFamilies": families, "ports": [
+            "spec": {"selector": {"app": "shop"}, "ipFamilies": families, "ports": [
                 {"name": "http", "port": 80, "targetPort": "web"},
                 {"name": "dns", "port": 80, "protocol": "UDP"},
                 {"name": "admin", "port": 81},
@@ -65,7 +96,8 @@ mod tests {
     }
 
     fn slice(family: &str, ports: Value, endpoints: &[(&str, Value)]) -> SliceInput {
-        let endpoint = |(address, conditions): &(&str, Value)| json!({"addresses": [address], "conditions": conditions});
+        let pod = json!({"kind": "Pod", "namespace": "team-a", "name": "shop-0"});
+        let endpoint = |(address, conditions): &(&str, Value)| json!({"addresses": [address], "conditions": conditions, "targetRef": pod});
         let object = json!({
             "metadata": {"name": "shop-1", "namespace": "team-a", "labels": {"kubernetes.io/service-name": "shop"}},
             "addressType": family,
@@ -76,8 +108,61 @@ mod tests {
     }
 
     fn found(service: &ServiceInput, port: usize, slices: &[SliceInput]) -> Vec<String> {
-        let found = addresses(service, &service.ports[port], slices.iter());
+        let slices: Vec<_> = slices.iter().collect();
+        let refused = ManualEndpoints::Refused;
+        let found = addresses(service, &service.ports[port], &slices, refused);
         found.iter().map(ToString::to_string).collect()
+    }
+
+    /// A slice whose only endpoint has this `targetRef`.
+    fn slice_of(target: &Value) -> SliceInput {
+        let object = json!({
+            "metadata": {"name": "shop-2", "namespace": "team-a", "labels": {"kubernetes.io/service-name": "shop"}},
+            "addressType": "IPv4",
+            "ports": [{"name": "http", "port": 8080}],
+            "endpoints": [{"addresses": ["10.0.0.9"], "targetRef": target}],
+        });
+        SliceInput::of(&serde_json::from_value(object).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn only_pods_of_the_namespace_that_the_service_selects_are_called_unless_others_are_allowed() {
+        let pod = json!({"kind": "Pod", "namespace": "team-a", "name": "shop-0", "uid": "1"});
+        let no_pods = [
+            json!(null),
+            json!({}),
+            json!({"kind": "Pod", "name": "shop-0"}),
+            json!({"kind": "Pod", "namespace": "", "name": "shop-0"}),
+            json!({"kind": "Pod", "namespace": "team-a"}),
+            json!({"kind": "Pod", "namespace": "team-a", "name": ""}),
+            json!({"kind": "Pod", "namespace": "team-b", "name": "secrets-0"}),
+            json!({"kind": "pod", "namespace": "team-a", "name": "shop-0"}),
+            json!({"kind": "Node", "namespace": "team-a", "name": "shop-0"}),
+            json!({"apiVersion": "example.com/v1", "kind": "Pod", "namespace": "team-a", "name": "shop-0"}),
+        ];
+        let selecting = service(json!(["IPv4"]));
+        let unselecting = ServiceInput { has_selector: false, ..selecting.clone() };
+        let targets = no_pods.iter().map(|target| (target, false)).chain([(&pod, true)]);
+        for (service, selects) in [(&selecting, true), (&unselecting, false)] {
+            for (target, is_pod) in targets.clone() {
+                let slice = slice_of(target);
+                let called = |manual| addresses(service, &service.ports[0], &[&slice], manual);
+                let expected = usize::from(selects && is_pod);
+                assert_eq!(called(ManualEndpoints::Refused).len(), expected, "{target}");
+                assert_eq!(called(ManualEndpoints::Allowed).len(), 1, "{target}");
+                assert_eq!(are_all_manual(service, &[&slice]), expected == 0, "{target}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_manual_endpoint_beside_pods_is_ignored_and_does_not_hide_them() {
+        let service = service(json!(["IPv4"]));
+        let pods = slice("IPv4", json!([{"name": "http", "port": 80}]), &[("10.0.0.1", json!({}))]);
+        let both = [slice_of(&json!(null)), pods];
+        assert_eq!(found(&service, 0, &both), ["10.0.0.1:80"]);
+        assert!(!are_all_manual(&service, &[&both[0], &both[1]]));
+        assert!(!are_all_manual(&service, &[]), "its Pods are still to come");
     }
 
     #[test]
@@ -110,7 +195,8 @@ mod tests {
 
     #[test]
     fn a_service_with_one_nameless_port_meets_a_slice_with_an_empty_name() {
-        let object = json!({"metadata": {"name": "shop"}, "spec": {"ports": [{"port": 80}]}});
+        let spec = json!({"selector": {"app": "shop"}, "ports": [{"port": 80}]});
+        let object = json!({"metadata": {"name": "shop"}, "spec": spec});
         let service = ServiceInput::of(&serde_json::from_value(object).unwrap());
         for name in [json!(null), json!("")] {
             let slice =

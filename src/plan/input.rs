@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::discovery::v1::{EndpointConditions, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
@@ -230,6 +231,8 @@ pub struct ServiceInput {
     pub key: Key,
     /// What connects to it.
     pub address: ServiceAddress,
+    /// Whether it selects Pods. Without a selector its endpoints are written by hand.
+    pub has_selector: bool,
     /// Whether IPv6 is its first IP family.
     pub prefers_ipv6: bool,
     /// Its TCP ports.
@@ -274,6 +277,8 @@ pub struct SliceInput {
 pub struct EndpointInput {
     /// Its address.
     pub address: IpAddr,
+    /// Whether its `targetRef` names a Pod of the slice's namespace.
+    pub is_pod: bool,
     conditions: EndpointConditions,
 }
 
@@ -345,6 +350,9 @@ impl ServiceInput {
         Self {
             key: Key::of(service),
             address: spec.map_or(ServiceAddress::Headless, service_address),
+            has_selector: spec
+                .and_then(|spec| spec.selector.as_ref())
+                .is_some_and(|of| !of.is_empty()),
             prefers_ipv6: spec.and_then(first_family).is_some_and(|family| family == "IPv6"),
             ports: ports
                 .iter()
@@ -361,15 +369,17 @@ impl SliceInput {
     pub fn of(slice: &EndpointSlice) -> Option<Self> {
         let service = slice.metadata.labels.as_ref()?.get(SERVICE_NAME_LABEL)?;
         let ports = slice.ports.iter().flatten();
+        let key = Key::of(slice);
+        let endpoints = slice.endpoints.iter();
         Some(Self {
-            key: Key::of(slice),
+            endpoints: endpoints.filter_map(|found| endpoint(found, &key.namespace)).collect(),
+            key,
             service: service.as_str().into(),
             ports: ports
                 .filter_map(|port| {
                     tcp_port(port.name.as_deref(), port.protocol.as_deref(), port.port?)
                 })
                 .collect(),
-            endpoints: slice.endpoints.iter().filter_map(endpoint).collect(),
         })
     }
 }
@@ -379,11 +389,23 @@ pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 
 /// Several addresses of one endpoint are interchangeable: the first stands for all. A name is no
 /// address: it would be resolved to who knows what.
-fn endpoint(endpoint: &k8s_openapi::api::discovery::v1::Endpoint) -> Option<EndpointInput> {
+fn endpoint(
+    endpoint: &k8s_openapi::api::discovery::v1::Endpoint,
+    namespace: &str,
+) -> Option<EndpointInput> {
     Some(EndpointInput {
         address: endpoint.addresses.first()?.parse().ok()?,
+        is_pod: endpoint.target_ref.as_ref().is_some_and(|target| is_pod_of(target, namespace)),
         conditions: endpoint.conditions.clone().unwrap_or_default(),
     })
+}
+
+/// The controller of Kubernetes always sets kind, namespace and name, and no `apiVersion`.
+fn is_pod_of(target: &ObjectReference, namespace: &str) -> bool {
+    target.kind.as_deref() == Some("Pod")
+        && matches!(target.api_version.as_deref(), None | Some("" | "v1"))
+        && target.namespace.as_deref() == Some(namespace)
+        && target.name.as_ref().is_some_and(|name| !name.is_empty())
 }
 
 fn first_family(spec: &k8s_openapi::api::core::v1::ServiceSpec) -> Option<&str> {

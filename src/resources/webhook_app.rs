@@ -35,7 +35,8 @@ use super::schema;
         .message("uuid is immutable: it is part of every URL of the app")
 )]
 pub struct WebhookAppSpec {
-    /// An existing UUID to adopt, in lower case. Without it the operator derives one. Immutable.
+    /// An existing UUID to adopt, in lower case. Without it the operator derives one. Immutable. With the
+    /// chart's admission policy, setting it needs the verb `adopt` on this resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<String>", length(max = 36), regex(pattern = schema::UUID_PATTERN))]
     pub uuid: Option<String>,

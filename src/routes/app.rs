@@ -92,6 +92,18 @@ pub struct Origin {
     pub port: u16,
     /// The name that the listener's certificate must have, of `https`.
     pub server_name: Arc<str>,
+    /// What names it: fewer addresses may be reached by a URL.
+    pub named_by: NamedBy,
+}
+
+/// What a tenant names an origin by. It is part of the origin, so that a call by a URL never goes over
+/// a pooled connection that was made for a Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NamedBy {
+    /// A Service of the tenant's namespace.
+    Service,
+    /// A URL: `listener.url`, `jwksUrl`.
+    Url,
 }
 
 /// A name or an address.

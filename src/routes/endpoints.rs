@@ -103,11 +103,12 @@ impl Drop for Busy {
 mod tests {
     use super::*;
     use crate::resources::Scheme;
-    use crate::routes::Host;
+    use crate::routes::{Host, NamedBy};
 
     fn origin(last: u8) -> Origin {
         let host = Host::Address([192, 0, 2, last].into());
-        Origin { scheme: Scheme::Http, host, port: 8080, server_name: "shop.team-a.svc".into() }
+        let (server_name, named_by) = ("shop.team-a.svc".into(), NamedBy::Service);
+        Origin { scheme: Scheme::Http, host, port: 8080, server_name, named_by }
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod endpoints;
 mod meters;
 mod table;
 
-pub use app::{App, AppId, Host, Load, Origin, Place, Share, Target, Upstream};
+pub use app::{App, AppId, Host, Load, NamedBy, Origin, Place, Share, Target, Upstream};
 pub use delivery::{Dedup, DedupBy, Delivery};
 pub use endpoints::{Busy, Endpoint, Endpoints};
 pub use meters::{Counted, Meters};

@@ -112,3 +112,26 @@ fn releases_of_one_name_serve_their_own_namespaces_beside_each_other() {
         assert!(!may("list", "secrets", release));
     }
 }
+
+#[test]
+fn an_installation_that_may_read_all_secrets_says_so_and_how_that_is_narrowed() {
+    let cluster = Cluster::start();
+    kubectl(&cluster, &["create", "namespace", "team-a"]);
+    let chart = chart();
+    let install = upgrade(NAME, &chart, NAME);
+    let said = helm_on(&cluster, &install);
+    assert!(said.contains("MAY READ EVERY SECRET OF THE CLUSTER"), "{said}");
+    assert!(may(&cluster, NAME, "list", "secrets", "kube-system"));
+
+    // What the notes say to run, from the folder of the chart.
+    let command = said.lines().map(str::trim).find(|line| line.contains("rbac.secrets.named"));
+    let flags: Vec<_> = command.expect("a command").split(' ').collect();
+    let flags: Vec<_> = flags.iter().map(|flag| flag.trim_matches('\'')).collect();
+    let narrow = [&install[..], &["--reset-then-reuse-values"], &flags].concat();
+    let said = helm_on(&cluster, &narrow);
+    assert!(!said.contains("EVERY SECRET"), "{said}");
+    assert!(!may(&cluster, NAME, "list", "secrets", "kube-system"));
+    assert!(!may(&cluster, NAME, "list", "secrets", "team-a"));
+    assert!(!may(&cluster, NAME, "list", "secrets/other", "team-a"));
+    assert!(may(&cluster, NAME, "watch", "secrets/github", "team-a"));
+}

@@ -14,8 +14,15 @@ use crate::support::cluster::Cluster;
 use crate::support::operator::output;
 
 /// The snapshots, each with the values of its name; the defaults have none.
-const CASES: [&str; 6] =
-    ["defaults", "everything", "watch-namespaces", "no-persistence", "http-route", "ingress"];
+const CASES: [&str; 7] = [
+    "defaults",
+    "everything",
+    "watch-namespaces",
+    "named-secrets",
+    "no-persistence",
+    "http-route",
+    "ingress",
+];
 
 /// Kinds that no API server here knows.
 const FOREIGN: [&str; 2] = ["PrometheusRule", "ServiceMonitor"];
@@ -84,6 +91,28 @@ fn persistence_is_the_default_and_no_volume_goes_by_itself() {
     let retain = json!({"whenScaled": "Retain", "whenDeleted": "Retain"});
     assert_eq!(set["spec"]["persistentVolumeClaimRetentionPolicy"], retain);
     assert_eq!(set["spec"]["volumeClaimTemplates"][0]["metadata"]["name"], "data");
+}
+
+#[test]
+fn the_admission_policy_is_the_default_and_no_role_that_people_have_anyway_may_adopt() {
+    let rendered = rendering("defaults");
+    let binding = object(&rendered, "ValidatingAdmissionPolicyBinding");
+    assert_eq!(binding["spec"]["validationActions"], json!(["Deny"]));
+    let policy = object(&rendered, "ValidatingAdmissionPolicy");
+    assert_eq!(binding["spec"]["policyName"], policy["metadata"]["name"]);
+    let may_adopt = |role: &Value| {
+        ["adopt", "*"].iter().any(|verb| role["rules"].to_string().contains(&format!("\"{verb}\"")))
+    };
+    let names: Vec<_> = objects(&rendered)
+        .into_iter()
+        .filter(may_adopt)
+        .map(|role| (role["metadata"]["name"].clone(), role["metadata"]["labels"].to_string()))
+        .collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert_eq!(names[0].0, "webhook-operator-adopt:webhook-operator");
+    assert!(!names[0].1.contains("aggregate-to-"));
+    let without = render(&["--set", "admissionPolicy.enabled=false"]);
+    assert!(!without.contains("ValidatingAdmissionPolicy") && !without.contains("adopt:"));
 }
 
 /// Bytes of a quantity with a binary unit.

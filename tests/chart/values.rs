@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::helm::{chart, object, project, render, try_render, try_render_release};
+use crate::helm::{chart, object, objects, project, render, try_render, try_render_release};
 
 /// A value, and what the refusal names.
-const WRONG: [(&str, &str); 44] = [
+const WRONG: [(&str, &str); 49] = [
     ("replicas=2", "'replicas' not allowed"),
     (r#"replicaCount="two""#, "/replicaCount"),
     ("replicaCount=-1", "/replicaCount"),
@@ -30,7 +30,12 @@ const WRONG: [(&str, &str); 44] = [
     (r#"extraArgs=["listener-allow-url"]"#, "/extraArgs/0"),
     (r#"extraEnv={"A":"b"}"#, "/extraEnv"),
     (r#"crds.install="yes""#, "/crds/install"),
+    (r#"listeners.allowManualEndpoints="yes""#, "/listeners/allowManualEndpoints"),
+    (r#"egressDenyCidrs=["10.244.0.0"]"#, "/egressDenyCidrs/0"),
+    (r#"admissionPolicy.enabled="yes""#, "/admissionPolicy/enabled"),
     ("rbac.enabled=true", "'enabled' not allowed"),
+    (r#"rbac.secrets.all="some""#, "/rbac/secrets/all"),
+    (r#"rbac.secrets.named={"team-a":[]}"#, "/rbac/secrets/named/team-a"),
     (r#"queue.retention="a week""#, "/queue/retention"),
     (r#"queue.maxBytes="8GB""#, "/queue/maxBytes"),
     ("queue.maxBytes=8", "/queue/maxBytes"),
@@ -142,4 +147,44 @@ fn names_follow_the_release_and_fit_where_kubernetes_adds_to_them() {
     assert_eq!(name("hooks", &["--set", "fullnameOverride=in"]), "in");
     let long = "a-release-of-a-name-as-long-as-helm-allows-them-to-be";
     assert!(long.len() == 53 && name(long, &[]).len() <= 52);
+}
+
+/// The places where a rendering lets the operator read Secrets, each with the names or `*`.
+fn readable_secrets(flags: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for role in objects(&render(flags)) {
+        for rule in role["rules"].as_array().into_iter().flatten() {
+            let has = |field: &str, value| {
+                rule[field].as_array().is_some_and(|of| of.iter().any(|one| one == value))
+            };
+            if has("resources", "secrets") && has("verbs", "list") {
+                let place = role["metadata"]["namespace"].as_str().unwrap_or("the whole cluster");
+                let names = rule.get("resourceNames").map_or("*".into(), Value::to_string);
+                found.push(format!("{place}: {names}"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_right_to_all_secrets_of_the_cluster_is_there_only_while_nothing_narrows_it() {
+    let watched = ["--set", "watchNamespaces={team-a}"];
+    let named = ["--set", "rbac.secrets.named.team-a={gh}"];
+    let (all, none) = (["--set", "rbac.secrets.all=true"], ["--set", "rbac.secrets.all=false"]);
+    let cases: [(Vec<&str>, &[&str]); 7] = [
+        (vec![], &["the whole cluster: *"]),
+        (watched.to_vec(), &["team-a: *"]),
+        (named.to_vec(), &[r#"team-a: ["gh"]"#]),
+        ([watched, named].concat(), &[r#"team-a: ["gh"]"#]),
+        (none.to_vec(), &[]),
+        ([none, named].concat(), &[r#"team-a: ["gh"]"#]),
+        ([all, named].concat(), &["the whole cluster: *", r#"team-a: ["gh"]"#]),
+    ];
+    for (flags, expected) in cases {
+        assert_eq!(readable_secrets(&flags), expected, "{flags:?}");
+    }
+    let elsewhere = [&watched[..], &["--set", "rbac.secrets.named.team-b={gh}"]].concat();
+    let said = try_render(&elsewhere).expect_err("a namespace that is not served");
+    assert!(said.contains("rbac.secrets.named: namespace team-b"), "{said}");
 }

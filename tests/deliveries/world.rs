@@ -66,6 +66,7 @@ fn brain() -> Brain {
         allow_url: true,
         addresses: AddressPolicy::default(),
         reach: Reach::Address,
+        ..ListenerPolicy::default()
     };
     let settings = Settings {
         external_url: "https://hooks.example.com".into(),

@@ -26,7 +26,7 @@ fn deliveries_of_all_replicas_are_one_list_for_who_may_read_them() {
     }
     volumes.declare(&node);
     let mut helm = Helm::new(&node);
-    helm.set(&["replicaCount=3"]);
+    helm.set(&["replicaCount=3", "listeners.allowManualEndpoints=true"]);
     helm.install();
     let listener = Listener::start_at(node.host_ip());
     let address = listener.url.trim_start_matches("http://").trim_end_matches('/');

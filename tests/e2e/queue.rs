@@ -36,6 +36,7 @@ fn what_was_accepted_outlives_processes_pods_and_replicas() {
     }
     volumes.declare(&node);
     let mut helm = Helm::new(&node);
+    helm.set(&["listeners.allowManualEndpoints=true"]);
     helm.install();
     let mut listener = Recorder::start(&node);
     team::make_app_outside(&node, APP, listener.address());

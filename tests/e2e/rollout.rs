@@ -25,6 +25,7 @@ fn no_trigger_is_lost_while_the_operator_and_the_listener_are_replaced() {
     }
     volumes.declare(&node);
     let mut helm = Helm::new(&node);
+    helm.set(&["listeners.allowManualEndpoints=true"]);
     helm.install();
     team::start_shop(&node);
     node.apply(include_str!("../../examples/shop.yaml"));

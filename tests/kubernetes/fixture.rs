@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 use webhook_operator::moment::Moment;
 use webhook_operator::plan::decide::ListenerPolicy;
+use webhook_operator::plan::endpoints::ManualEndpoints;
 use webhook_operator::plan::{Counted, Key, Settings};
 use webhook_operator::resources::{DeliveryCounts, crds};
 use webhook_operator::routes::{Id, Table};
@@ -111,6 +112,13 @@ impl<C: std::ops::Deref<Target = Cluster>> Site<C> {
         operator.synced().await
     }
 
+    /// An operator that calls these endpoints of Services.
+    pub async fn operator_allowing(&self, manual_endpoints: ManualEndpoints) -> Operator {
+        let listeners = ListenerPolicy { manual_endpoints, ..listeners() };
+        let operator = Operator::start_with(self.options(), Operator::uncounted(), listeners).await;
+        operator.expect("a cluster").synced().await
+    }
+
     /// Applies a manifest in this namespace.
     pub fn apply(&self, manifest: &Value) {
         self.cluster.apply(&self.placed(manifest));
@@ -193,17 +201,28 @@ impl Operator {
     }
 
     pub async fn try_start(options: Options) -> Result<Self, KubernetesError> {
-        let counting = Counting { tallies: Arc::<Said>::default(), interval: DEADLINE };
-        Self::try_counting(options, counting).await
+        Self::try_counting(options, Self::uncounted()).await
+    }
+
+    fn uncounted() -> Counting {
+        Counting { tallies: Arc::<Said>::default(), interval: DEADLINE }
     }
 
     async fn try_counting(options: Options, counting: Counting) -> Result<Self, KubernetesError> {
+        Self::start_with(options, counting, listeners()).await
+    }
+
+    async fn start_with(
+        options: Options,
+        counting: Counting,
+        listeners: ListenerPolicy,
+    ) -> Result<Self, KubernetesError> {
         // Shows what RUST_LOG names; only the first of the tests sets it up.
         drop(tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).try_init());
         let kubernetes = Kubernetes::connect(options).await?;
         let settings = Settings {
             external_url: "https://hooks.example.com".into(),
-            listeners: ListenerPolicy { allow_url: true, ..ListenerPolicy::default() },
+            listeners,
             identity: kubernetes.identity_key().await?,
             key_sets: Arc::default(),
         };
@@ -232,6 +251,10 @@ impl Operator {
             .expect("an end")
             .expect("no panic");
     }
+}
+
+fn listeners() -> ListenerPolicy {
+    ListenerPolicy { allow_url: true, ..ListenerPolicy::default() }
 }
 
 /// What became of events, as a test says it; at first it is not known.
@@ -305,7 +328,7 @@ pub fn service(name: &str, port: u16, port_name: &str) -> Value {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name},
-        "spec": {"ports": [{"name": port_name, "port": port}]},
+        "spec": {"selector": {"app": name}, "ports": [{"name": port_name, "port": port}]},
     })
 }
 

@@ -2,6 +2,7 @@
 //! the chart gives and no others.
 
 mod access;
+mod adoption;
 mod audit;
 mod cli;
 mod events;

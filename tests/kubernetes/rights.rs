@@ -207,6 +207,27 @@ async fn every_right_of_an_operator_of_one_namespace_is_used_and_none_is_missing
     are_exactly_used(&site, &operator, &granted(&rights), options).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_may_read_named_secrets_alone_misses_no_right() {
+    let site = Site::of(Box::new(fresh_cluster()));
+    let operator = new_namespace(&site.cluster);
+    let rights = rbac::naming_secrets(&operator, &site.namespace);
+    site.cluster.apply(&rights);
+    let kubeconfig = site.cluster.kubeconfig_as(&operator, "webhook-operator");
+    let (kubeconfig, watch_namespaces) = (Some(kubeconfig), Vec::new());
+    let options = Options { kubeconfig, watch_namespaces, ..site.options() };
+    are_exactly_used(&site, &operator, &granted(&rights), options).await;
+    let may = |secret: &str, namespace: &str| {
+        let account = format!("--as=system:serviceaccount:{operator}:webhook-operator");
+        let args = ["auth", "can-i", "list", secret, "-n", namespace, &account, "--quiet"];
+        site.cluster.kubectl(&args).ok
+    };
+    assert!(may("secrets/gh", &site.namespace));
+    for (secret, namespace) in [("secrets/other", &*site.namespace), ("secrets", "kube-system")] {
+        assert!(!may(secret, namespace), "{secret} of {namespace}");
+    }
+}
+
 /// Lives through everything as the operator of a namespace, and looks at what that took.
 async fn are_exactly_used(
     site: &OwnSite,

@@ -23,7 +23,8 @@ const EXTERNAL_URL: &str = "http://hooks.example.com";
 
 /// An address policy under which listeners of tests can be called.
 pub fn loopback() -> AddressPolicy {
-    AddressPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()] }
+    let allowed = vec!["127.0.0.0/8".parse().unwrap()];
+    AddressPolicy { allowed, ..AddressPolicy::default() }
 }
 
 /// A store in a folder that is gone already: only what is under way needs it.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 const CLUSTER_WIDE: &str = include_str!("../chart/snapshots/defaults.yaml");
+const NAMED_SECRETS: &str = include_str!("../chart/snapshots/named-secrets.yaml");
 const WATCHING: &str = include_str!("../chart/snapshots/watch-namespaces.yaml");
 
 /// The operator's ServiceAccount in a namespace, with rights in all.
@@ -10,9 +11,30 @@ pub fn cluster_wide(namespace: &str) -> String {
     list(objects(CLUSTER_WIDE, namespace, None))
 }
 
+/// The operator's ServiceAccount in a namespace, with rights in all but for Secrets: of those it may read
+/// the one named `gh` of another namespace.
+pub fn naming_secrets(namespace: &str, of: &str) -> String {
+    list(objects(NAMED_SECRETS, namespace, Some(of)))
+}
+
 /// The operator's ServiceAccount in a namespace, with rights in another one alone.
 pub fn watching(namespace: &str, watched: &str) -> String {
     list(objects(WATCHING, namespace, Some(watched)))
+}
+
+/// What the chart has for people: the admission policy and the roles that nothing of the operator has.
+pub fn for_people() -> String {
+    let all: Vec<Value> = serde_saphyr::from_multiple(CLUSTER_WIDE).expect("YAML");
+    let policies = ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"];
+    let is_policy =
+        |object: &Value| policies.contains(&object["kind"].as_str().unwrap_or_default());
+    list(all.into_iter().filter(|object| is_policy(object) || is_for_people(object)).collect())
+}
+
+fn is_for_people(object: &Value) -> bool {
+    let metadata = &object["metadata"];
+    let may_adopt = metadata["name"].as_str().is_some_and(|name| name.contains("-adopt:"));
+    may_adopt || metadata["labels"].to_string().contains("aggregate-to-")
 }
 
 fn list(items: Vec<Value>) -> String {
@@ -25,7 +47,7 @@ fn objects(snapshot: &str, namespace: &str, watched: Option<&str>) -> Vec<Value>
     let kinds = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
     let is_right = |object: &Value| {
         kinds.contains(&object["kind"].as_str().unwrap_or_default())
-            && !object["metadata"]["labels"].to_string().contains("aggregate-to-")
+            && !is_for_people(object)
             && object["metadata"]["namespace"] != "team-b"
     };
     let place = |object: Value| {

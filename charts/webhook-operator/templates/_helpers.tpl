@@ -17,6 +17,15 @@ each may have 63. */}}
 {{- printf "%s:%s" (include "webhook-operator.fullname" .) .Release.Namespace -}}
 {{- end -}}
 
+{{/* Unlike the names of RBAC, that of a policy may not have a colon. */}}
+{{- define "webhook-operator.admissionPolicyName" -}}
+{{- printf "%s-adopt.%s" (include "webhook-operator.fullname" .) .Release.Namespace -}}
+{{- end -}}
+
+{{- define "webhook-operator.adoptRoleName" -}}
+{{- printf "%s-adopt:%s" (include "webhook-operator.fullname" .) .Release.Namespace -}}
+{{- end -}}
+
 {{- define "webhook-operator.serviceAccountName" -}}
 {{- $default := ternary (include "webhook-operator.fullname" .) "default" .Values.serviceAccount.create -}}
 {{- default $default .Values.serviceAccount.name -}}

@@ -70,6 +70,11 @@ static ADVICE: &[Advice] = &[
         command: SERVICES,
     },
     Advice {
+        reason: "ManualEndpointsNotAllowed",
+        says: "Give the Service a selector, or have the operator started with --listener-allow-manual-endpoints",
+        command: SERVICES,
+    },
+    Advice {
         reason: "ListenerURLNotAllowed",
         says: "Name a Service in spec.listener.service, or have whoever runs the operator start it with --listener-allow-url",
         command: EDIT,
@@ -77,7 +82,7 @@ static ADVICE: &[Advice] = &[
     Advice { reason: "ListenerURLInvalid", says: "Correct spec.listener.url", command: EDIT },
     Advice {
         reason: "ListenerAddressRefused",
-        says: "Name another address, or have whoever runs the operator allow that network by --listener-allow-cidr",
+        says: "Name another address, or have the operator's flags --listener-allow-cidr and --egress-deny-cidr changed",
         command: EDIT,
     },
     Advice {

@@ -98,6 +98,7 @@ impl Place {
                     allow_url: true,
                     addresses: AddressPolicy::default(),
                     reach: Reach::Address,
+                    ..ListenerPolicy::default()
                 },
                 identity: IdentityKey::new(&[7; 32]).unwrap(),
                 key_sets: Arc::default(),

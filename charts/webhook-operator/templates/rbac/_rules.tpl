@@ -22,12 +22,18 @@
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [list, watch]
-{{- if .Values.rbac.secrets.all }}
+{{- if eq (include "webhook-operator.readsAllSecrets" .) "true" }}
 # Each by the name that a webhook gives it; which names that will be is not known here.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [list, watch]
 {{- end }}
+{{- end -}}
+
+{{/* Whether it may read every Secret where it serves: as `all` says, else where none is named. */}}
+{{- define "webhook-operator.readsAllSecrets" -}}
+{{- $all := .Values.rbac.secrets.all -}}
+{{- ternary (empty .Values.rbac.secrets.named) (eq (toString $all) "true") (kindIs "invalid" $all) -}}
 {{- end -}}
 
 {{- define "webhook-operator.subjects" -}}
