@@ -444,3 +444,74 @@ fn triggers_of_many_senders_reach_the_listener_each_once() {
     assert_eq!(seen, (0..200).collect::<Vec<_>>());
     setting.listener.expect_no_call();
 }
+
+#[test]
+fn a_request_whose_head_is_ambiguous_is_refused_and_its_connection_closed() {
+    let setting = setting("", "", &[]);
+    let url = setting.operator.url();
+    let (host, path) = split(&url);
+    let host = format!("Host: {host}\r\n");
+    let length = "Content-Length: 2\r\n";
+    for head in [
+        length.to_owned(),
+        format!("{host}{host}{length}"),
+        format!("{host}Transfer-Encoding: gzip, chunked\r\n"),
+        format!("{host}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+    ] {
+        let mut stream = connect(&url);
+        let request = format!("POST {path} HTTP/1.1\r\n{head}\r\n{{}}");
+        stream.write_all(request.as_bytes()).unwrap();
+        let answer = read_response(&mut stream).unwrap();
+        assert_eq!((answer.status, &*answer.reason()), (400, "invalid_body"), "{head}");
+        assert_eq!(answer.header("connection"), Some("close"), "{head}");
+    }
+    setting.listener.expect_no_call();
+}
+
+#[test]
+fn one_client_has_its_share_of_the_connections_and_leaves_the_rest_to_others() {
+    let setting =
+        setting("", "", &["--max-connections", "16", "--max-connections-per-client", "4"]);
+    let url = setting.operator.url();
+    let hostile: Vec<_> = (0..32).map(|_| connect(&url)).collect();
+    // Another client, by its own address.
+    let address: std::net::SocketAddr = split(&url).0.parse().unwrap();
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 2], 0)).into()).unwrap();
+    socket.connect(&address.into()).unwrap();
+    let mut quiet = std::net::TcpStream::from(socket);
+    quiet.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+    quiet.write_all(setting.head("Content-Length: 2\r\n").as_bytes()).unwrap();
+    quiet.write_all(b"{}").unwrap();
+    assert_eq!(read_response(&mut quiet).unwrap().status, 200);
+    drop(hostile);
+}
+
+#[test]
+fn an_idle_http_2_connection_that_pings_is_kept_beyond_the_header_timeout() {
+    let setting = setting("", "", &["--header-timeout", "300ms"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let url = setting.operator.url();
+        let stream = tokio::net::TcpStream::connect(split(&url).0).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new())
+                .timer(hyper_util::rt::TokioTimer::new())
+                .keep_alive_interval(std::time::Duration::from_millis(50))
+                .keep_alive_while_idle(true)
+                .handshake(hyper_util::rt::TokioIo::new(stream))
+                .await
+                .unwrap();
+        let connection = tokio::spawn(connection);
+        let mut send = async || {
+            let body = http_body_util::Full::new(bytes::Bytes::from_static(b"{}"));
+            let request = hyper::Request::post(&*url).body(body).unwrap();
+            sender.send_request(request).await.unwrap().status()
+        };
+        assert_eq!(send().await, 200);
+        // Some header timeouts long, with pings.
+        let idle = tokio::time::timeout(std::time::Duration::from_secs(1), connection).await;
+        assert!(idle.is_err(), "the connection ended: {idle:?}");
+        assert_eq!(send().await, 200);
+    });
+}

@@ -90,6 +90,7 @@ impl ServeArgs {
 
     /// Lets connections begin as the balancer before the trigger port makes them begin.
     pub fn behind_balancer(&self, acceptor: Acceptor) -> Acceptor {
+        let acceptor = acceptor.trusting(self.trusted_proxies());
         if self.proxy_protocol { acceptor.behind(self.trusted_proxies()) } else { acceptor }
     }
 
@@ -145,6 +146,10 @@ pub struct LimitArgs {
     /// Connections of a port at once
     #[arg(long, env = "WEBHOOK_OPERATOR_MAX_CONNECTIONS", default_value = "8192", value_parser = bytes, value_name = "N")]
     max_connections: usize,
+    /// Connections of one client (an IPv4 address, or an IPv6 /64) at a port at once; trusted proxies may have
+    /// more [default: an eighth of --max-connections]
+    #[arg(long, env = "WEBHOOK_OPERATOR_MAX_CONNECTIONS_PER_CLIENT", value_parser = bytes, value_name = "N")]
+    max_connections_per_client: Option<usize>,
     /// Triggers of one app at once
     #[arg(long, env = "WEBHOOK_OPERATOR_MAX_IN_FLIGHT_PER_APP", default_value = "1024", value_parser = bytes, value_name = "N")]
     max_in_flight_per_app: usize,
@@ -171,6 +176,7 @@ impl LimitArgs {
             body_read: self.body_timeout,
             keep_alive: self.keep_alive_timeout,
             connections: self.max_connections,
+            connections_per_client: self.max_connections_per_client,
             buffered_bytes: self.max_buffered_bytes,
             in_flight_per_app: self.max_in_flight_per_app,
             drain: self.drain_timeout,

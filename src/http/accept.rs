@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::clients::Clients;
 use super::connection;
 use super::drain::Drain;
 use super::limits::Limits;
 use super::proxy_protocol::{self, Source};
 use super::service::{Answer, Peer, Serve};
-use super::sniff::{self, Protocol};
+use super::sniff::{self, Prefix, Protocol};
 use crate::guard::Networks;
 
 /// How long to wait when the system has no file descriptor left for a connection.
@@ -29,13 +31,23 @@ pub struct Acceptor {
     places: Arc<Semaphore>,
     tls: Option<TlsAcceptor>,
     balancers: Option<Arc<Networks>>,
+    clients: Arc<Clients>,
+    /// Proxies: their connections carry the requests of many clients.
+    trusted: Arc<Networks>,
 }
 
 impl Acceptor {
     /// An acceptor; its clones share the number of connections.
     pub fn new(limits: Arc<Limits>, tls: Option<Arc<ServerConfig>>) -> Self {
         let places = Arc::new(Semaphore::new(limits.connections));
-        Self { limits, places, tls: tls.map(TlsAcceptor::from), balancers: None }
+        let clients = Clients::new(limits.share_of_connections());
+        let tls = tls.map(TlsAcceptor::from);
+        Self { limits, places, tls, balancers: None, clients, trusted: Arc::default() }
+    }
+
+    /// From now on connections of these proxies are not counted as those of one client.
+    pub fn trusting(self, proxies: Networks) -> Self {
+        Self { trusted: Arc::new(proxies), ..self }
     }
 
     /// From now on each connection has to begin with a PROXY protocol header; where `balancers` are
@@ -57,12 +69,16 @@ impl Acceptor {
                 () = drain.begun() => return,
                 accepted = self.accept(&listener) => accepted,
             };
+            self.make_room();
             let (this, service, drain) = (self.clone(), service.clone(), connections.clone());
-            tokio::spawn(async move {
+            let (close, closed_by) = oneshot::channel();
+            let task = tokio::spawn(async move {
+                let Ok(close) = closed_by.await else { return };
                 // A connection that breaks is its peer's business.
-                let _ = this.serve(stream, peer, service, &drain).await;
+                let _ = this.serve(stream, peer, service, &drain, close).await;
                 drop((place, drain));
             });
+            let _ = close.send(task.abort_handle());
         }
     }
 
@@ -82,12 +98,20 @@ impl Acceptor {
         }
     }
 
+    /// Closes a connection that has not sent a request, when less than a quarter of the places is free.
+    fn make_room(&self) {
+        if self.places.available_permits() < self.limits.connections / 4 {
+            self.clients.evict();
+        }
+    }
+
     async fn serve<B: Answer>(
         &self,
         mut stream: TcpStream,
         peer: IpAddr,
         service: impl Serve<B>,
         drain: &Drain,
+        close: AbortHandle,
     ) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let limits = &self.limits;
@@ -97,9 +121,19 @@ impl Acceptor {
                 timeout(limits.header_read, client(&mut stream, peer, balancers)).await??
             }
         };
+        let counted = match peer.filter(|peer| !self.trusted.contains(*peer)) {
+            Some(client) => {
+                let entered = self.clients.enter(client.into(), close);
+                Some(entered.ok_or(io::ErrorKind::ConnectionRefused)?)
+            }
+            None => None,
+        };
         let Some(tls) = &self.tls else {
-            let protocol = timeout(limits.header_read, sniff::protocol(&stream)).await??;
-            connection::serve(stream, peer, protocol, service, limits, drain).await;
+            let begun = timeout(limits.header_read, sniff::protocol(&mut stream)).await??;
+            // Boxed: a connection that has sent nothing does not take the memory of one that is served.
+            let serving =
+                connection::serve(stream, peer, begun, service, limits, drain, counted.as_ref());
+            Box::pin(serving).await;
             return Ok(());
         };
         let stream = timeout(limits.header_read, tls.accept(stream)).await??;
@@ -107,7 +141,10 @@ impl Acceptor {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
         };
-        connection::serve(stream, peer, protocol, service, limits, drain).await;
+        let begun = (protocol, Prefix::default());
+        let serving =
+            connection::serve(stream, peer, begun, service, limits, drain, counted.as_ref());
+        Box::pin(serving).await;
         Ok(())
     }
 }

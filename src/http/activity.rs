@@ -12,10 +12,14 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::sniff::{Prefix, Protocol};
+
 /// The state of one connection. Times are milliseconds since the connection began.
 #[derive(Debug)]
 pub struct Activity {
     began: Instant,
+    /// HTTP/2: bytes that come between requests are frames such as PING, not the beginning of headers.
+    is_multiplexed: bool,
     in_flight: AtomicU32,
     /// When the headers that are being read began; [`NOT_READING`] between requests.
     head_since: AtomicU64,
@@ -38,13 +42,20 @@ pub enum Deadline {
 
 impl Activity {
     /// A connection that has just begun: its first headers are awaited.
-    pub fn begin() -> Arc<Self> {
+    pub fn begin(protocol: Protocol) -> Arc<Self> {
+        let is_multiplexed = protocol == Protocol::Http2;
         Arc::new(Self {
             began: Instant::now(),
+            is_multiplexed,
             in_flight: AtomicU32::new(0),
             head_since: AtomicU64::new(0),
             idle_since: AtomicU64::new(0),
         })
+    }
+
+    /// Whether no request was made yet.
+    pub fn is_first(&self) -> bool {
+        self.head_since.load(Ordering::Relaxed) == 0
     }
 
     /// A request's headers were read; it ends when the guard is dropped.
@@ -67,12 +78,17 @@ impl Activity {
         }
         match self.head_since.load(Ordering::Relaxed) {
             NOT_READING => Deadline::Idle(at(self.idle_since.load(Ordering::Relaxed)) + keep_alive),
+            // The end of an HTTP/2 connection is announced, so that its client can go on elsewhere.
+            since if self.is_multiplexed => Deadline::Idle(at(since) + header_read),
             since => Deadline::Head(at(since) + header_read),
         }
     }
 
     fn bytes_came(&self) {
-        if !self.is_busy() && self.head_since.load(Ordering::Relaxed) == NOT_READING {
+        if !self.is_multiplexed
+            && !self.is_busy()
+            && self.head_since.load(Ordering::Relaxed) == NOT_READING
+        {
             self.head_since.store(self.now(), Ordering::Relaxed);
         }
     }
@@ -97,13 +113,15 @@ impl Drop for InFlight {
 #[derive(Debug)]
 pub struct Observed<S> {
     stream: S,
+    /// What was read before, and is read again first.
+    prefix: Prefix,
     activity: Arc<Activity>,
 }
 
 impl<S> Observed<S> {
     /// Watches a stream.
-    pub fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
+    pub fn new(stream: S, prefix: Prefix, activity: Arc<Activity>) -> Self {
+        Self { stream, prefix, activity }
     }
 }
 
@@ -113,6 +131,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let prefix = self.prefix.rest();
+        if !prefix.is_empty() {
+            let count = prefix.len().min(buf.remaining());
+            buf.put_slice(&prefix[..count]);
+            self.prefix.advance(count);
+            self.activity.bytes_came();
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
@@ -161,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_connection_awaits_headers_then_works_then_idles_then_reads_headers_again() {
-        let activity = Activity::begin();
+        let activity = Activity::begin(Protocol::Http1);
         assert!(matches!(activity.deadline(HEAD, IDLE), Deadline::Head(_)));
         let request = activity.request();
         activity.bytes_came();
@@ -170,5 +196,16 @@ mod tests {
         assert!(matches!(activity.deadline(HEAD, IDLE), Deadline::Idle(_)));
         activity.bytes_came();
         assert!(matches!(activity.deadline(HEAD, IDLE), Deadline::Head(_)));
+    }
+
+    #[test]
+    fn frames_between_the_requests_of_http_2_are_no_headers_and_its_end_is_announced() {
+        let activity = Activity::begin(Protocol::Http2);
+        let first = activity.deadline(HEAD, IDLE);
+        assert_eq!(first, Deadline::Idle(activity.began + HEAD), "a first request is due");
+        drop(activity.request());
+        activity.bytes_came();
+        let Deadline::Idle(at) = activity.deadline(HEAD, IDLE) else { panic!("not idle") };
+        assert!(at >= activity.began + IDLE);
     }
 }

@@ -17,10 +17,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
 use super::activity::{Activity, Deadline, Observed};
+use super::clients;
 use super::drain::{Drain, Phase};
 use super::limits::{HEADERS, Limits, STREAMS};
 use super::service::{Answer, Peer, Serve};
-use super::sniff::Protocol;
+use super::sniff::{Prefix, Protocol};
 
 /// How long a connection that was asked to end may take to do so.
 const GRACE: Duration = Duration::from_secs(5);
@@ -29,16 +30,20 @@ const GRACE: Duration = Duration::from_secs(5);
 pub async fn serve<B: Answer>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: Peer,
-    protocol: Protocol,
+    (protocol, prefix): (Protocol, Prefix),
     service: impl Serve<B>,
     limits: &Limits,
     drain: &Drain,
+    counted_of_client: Option<&clients::Connection>,
 ) {
-    let activity = Activity::begin();
-    let io = TokioIo::new(Observed::new(stream, activity.clone()));
+    let activity = Activity::begin(protocol);
+    let io = TokioIo::new(Observed::new(stream, prefix, activity.clone()));
     let counted = {
         let activity = activity.clone();
         service_fn(move |request| {
+            if activity.is_first() {
+                counted_of_client.inspect(|connection| connection.served());
+            }
             let under_way = activity.request();
             let response = service.serve(request, peer);
             async move {

@@ -15,6 +15,8 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// Connections of one port at once; more wait to be accepted.
     pub connections: usize,
+    /// Connections of one client at once; [`Self::share_of_connections`] when it is not set.
+    pub connections_per_client: Option<usize>,
     /// Bytes of bodies that may be held in memory at once, all triggers together.
     pub buffered_bytes: usize,
     /// Triggers of one app at once.
@@ -31,10 +33,18 @@ impl Default for Limits {
             body_read: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
             connections: 8192,
+            connections_per_client: None,
             buffered_bytes: 256 * 1024 * 1024,
             in_flight_per_app: 1024,
             drain: Duration::from_secs(30),
         }
+    }
+}
+
+impl Limits {
+    /// How many connections one client may have: an eighth of all, where nothing else is said.
+    pub fn share_of_connections(&self) -> usize {
+        self.connections_per_client.unwrap_or(self.connections / 8).max(1)
     }
 }
 

@@ -4,6 +4,7 @@ mod accept;
 mod activity;
 mod bearer;
 mod body;
+mod clients;
 mod connection;
 mod drain;
 mod error;
