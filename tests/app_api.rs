@@ -202,7 +202,7 @@ impl World {
     }
 
     fn token(&self, app: &str) -> String {
-        self.tokens.issue(&Key::new("team-a", app), NOW, Duration::from_secs(60))
+        self.tokens.issue(&Key::new("team-a", app), "", NOW, Duration::from_secs(60))
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
@@ -543,9 +543,10 @@ async fn without_a_bearer_token_nobody_is_authenticated() {
 #[tokio::test]
 async fn a_token_that_is_no_good_is_invalid() {
     let world = World::new();
-    let dead = world.tokens.issue(&Key::new("team-a", "shop"), NOW - 60, Duration::from_secs(60));
+    let dead =
+        world.tokens.issue(&Key::new("team-a", "shop"), "", NOW - 60, Duration::from_secs(60));
     let other_key = Tokens::new(&IdentityKey::new(&[8; 32]).unwrap());
-    let forged = other_key.issue(&Key::new("team-a", "shop"), NOW, Duration::from_secs(60));
+    let forged = other_key.issue(&Key::new("team-a", "shop"), "", NOW, Duration::from_secs(60));
     let gone = world.token("gone");
     for token in [&dead, &forged, &gone] {
         let answer = world.list_as(&format!("Bearer {token}")).await;
@@ -554,6 +555,38 @@ async fn a_token_that_is_no_good_is_invalid() {
     }
     assert_eq!(world.reviewer.asked.load(Ordering::Relaxed), 0, "they are ours, good or not");
     world.list_as("Bearer nonsense").await.is(401, INVALID_TOKEN);
+}
+
+#[tokio::test]
+async fn a_token_belongs_to_one_app_and_not_to_a_later_one_of_its_name() {
+    let world = World::new();
+    let key = Key::new("team-a", "shop");
+    let put = |uid: &str, generation: Option<&str>| {
+        let Change::App(mut input) =
+            app("team-a", "shop", json!({"listener": {"service": {"name": "shop", "port": 80}}}))
+        else {
+            panic!("no app")
+        };
+        let generation = generation.map(|generation| format!("/{generation}")).unwrap_or_default();
+        input.instance = format!("{uid}{generation}").into();
+        world.brain.apply([Change::App(input)]);
+    };
+    let token = |instance| {
+        format!("Bearer {}", world.tokens.issue(&key, instance, NOW, Duration::from_secs(60)))
+    };
+    put("uid-1", None);
+    world.list_as(&token("uid-1")).await.is(200, "[]");
+    for instance in ["", "uid-2", "uid-1/2"] {
+        world.list_as(&token(instance)).await.is(401, INVALID_TOKEN);
+    }
+    world.brain.apply([Change::AppGone(key.clone())]);
+    put("uid-2", None);
+    world.list_as(&token("uid-1")).await.is(401, INVALID_TOKEN);
+    world.list_as(&token("uid-2")).await.is(200, "[]");
+    // Raising the annotation revokes.
+    put("uid-2", Some("2"));
+    world.list_as(&token("uid-2")).await.is(401, INVALID_TOKEN);
+    world.list_as(&token("uid-2/2")).await.is(200, "[]");
 }
 
 #[tokio::test]
@@ -598,7 +631,7 @@ async fn the_same_app_name_in_another_namespace_is_another_app() {
     let listener = json!({"service": {"name": "shop", "port": 80}});
     world.brain.apply([app("team-b", "shop", json!({"listener": listener}))]);
     let uuid = world.create(r#"{"action":"mine"}"#).await.uuid();
-    let token = world.tokens.issue(&Key::new("team-b", "shop"), NOW, Duration::from_secs(60));
+    let token = world.tokens.issue(&Key::new("team-b", "shop"), "", NOW, Duration::from_secs(60));
     let other = format!("Bearer {token}");
     world.list_as(&other).await.is(200, "[]");
     let path = format!("/app/webhooks/{uuid}");

@@ -274,6 +274,7 @@ fn app(uuid: Uuid) -> App {
         uuid,
         namespace: "team-a".into(),
         name: "shop".into(),
+        instance: "".into(),
         target: Some(target(Upstream::Origin(Arc::new(origin)))),
         envelope: Envelope::Action,
         timeout: TIMEOUT,

@@ -215,6 +215,34 @@ fn the_app_api_knows_service_accounts_and_the_tokens_of_calls() {
 }
 
 #[test]
+fn the_token_of_a_call_ends_with_its_app_and_when_it_is_revoked() {
+    let (cluster, listener) = (cluster(), Listener::start());
+    let yaml = manifest(&listener.url, "", "");
+    cluster.apply(&yaml);
+    let operator = start(&cluster, "one");
+    let api = format!("{}/app/webhooks", operator.app_api);
+    let token = || {
+        eventually("the webhook to serve", || {
+            (post(&operator.url(), "{}").status == 200).then_some(())
+        });
+        listener.call().json()["api"]["token"].as_str().unwrap().to_owned()
+    };
+    let status = |token: &str| as_app("GET", &api, token, "").status;
+    let first = token();
+    assert_eq!(status(&first), 200);
+    // A namesake, as somebody else may make it.
+    kubectl(&cluster, &["delete", "whapp/shop", "wh/payments", "-n", "team-a"]);
+    eventually("the app to be gone", || (post(&operator.url(), "{}").status == 404).then_some(()));
+    cluster.apply(&yaml);
+    let second = token();
+    assert_eq!((status(&first), status(&second)), (401, 200));
+    let annotation = "lenra.io/token-generation=2";
+    kubectl(&cluster, &["annotate", "whapp/shop", "-n", "team-a", annotation]);
+    eventually("the token to be revoked", || (status(&second) == 401).then_some(()));
+    assert_eq!(status(&token()), 200);
+}
+
+#[test]
 fn a_listener_by_url_needs_the_operators_leave() {
     let (cluster, listener) = (cluster(), Listener::start());
     cluster.apply(&manifest(&listener.url, "", ""));

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::AppApi;
 use super::error::ApiError;
-use super::tokens::TokenError;
+use super::tokens::{Subject, TokenError};
 use crate::plan::{Key, Planner};
 use crate::source::Account;
 
@@ -31,7 +31,7 @@ impl FromRequestParts<Arc<AppApi>> for Caller {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<AppApi>) -> Result<Self, ApiError> {
         let token = crate::http::bearer(&parts.headers)?;
         match api.tokens.verify(token, (api.clock)()) {
-            Ok(app) => existing(&api.brain.planner(), app),
+            Ok(subject) => of_token(&api.brain.planner(), subject),
             // What has our form is ours, good or not: nobody else is asked about it.
             Err(TokenError::Forged | TokenError::Expired) => Err(ApiError::InvalidToken),
             Err(TokenError::Malformed) => {
@@ -40,6 +40,14 @@ impl FromRequestParts<Arc<AppApi>> for Caller {
             }
         }
     }
+}
+
+/// The app of a token, as long as it is the one that the token was issued for: not another one of the same name,
+/// and not after its tokens were revoked.
+fn of_token(planner: &Planner, subject: Subject) -> Result<Caller, ApiError> {
+    let app = planner.app(&subject.app).filter(|app| app.instance == subject.instance);
+    app.ok_or(ApiError::InvalidToken)?;
+    existing(planner, subject.app)
 }
 
 async fn review(api: &AppApi, token: &str) -> Result<Account, ApiError> {

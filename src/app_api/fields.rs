@@ -30,6 +30,7 @@ struct Made {
     field: ApiField,
     fresh_until: u64,
     timeout: Duration,
+    instance: Arc<str>,
 }
 
 impl ApiFields {
@@ -46,14 +47,20 @@ impl ApiFields {
         if let Some(made) = made.get(&key)
             && now < made.fresh_until
             && app.timeout <= made.timeout
+            && app.instance == made.instance
         {
             return made.field.clone();
         }
         // Seldom: a good moment to forget the apps that are not called any more.
         made.retain(|_, made| now < made.fresh_until);
         let ttl = app.timeout + Duration::from_secs(FRESH) + SLACK;
-        let field = ApiField::new(&self.url, &self.tokens.issue(&key, now, ttl));
-        let entry = Made { field: field.clone(), fresh_until: now + FRESH, timeout: app.timeout };
+        let field = ApiField::new(&self.url, &self.tokens.issue(&key, &app.instance, now, ttl));
+        let entry = Made {
+            field: field.clone(),
+            fresh_until: now + FRESH,
+            timeout: app.timeout,
+            instance: app.instance.clone(),
+        };
         made.insert(key, entry);
         field
     }

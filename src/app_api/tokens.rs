@@ -45,7 +45,17 @@ pub enum TokenError {
     Expired,
 }
 
-/// The claims of RFC 7519, section 4.1; `sub` is `namespace/name` of the app.
+/// What a token stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Namespace and name of the app.
+    pub app: Key,
+    /// See [`crate::plan::AppInput::instance`].
+    pub instance: Box<str>,
+}
+
+/// The claims of RFC 7519, section 4.1; `sub` is `namespace/name` of the app. `instance` tells the app from
+/// a later one of the same name.
 #[derive(Serialize, Deserialize)]
 struct Claims<'a> {
     #[serde(borrow)]
@@ -54,6 +64,8 @@ struct Claims<'a> {
     aud: Cow<'a, str>,
     #[serde(borrow)]
     sub: Cow<'a, str>,
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    instance: Cow<'a, str>,
     iat: u64,
     exp: u64,
 }
@@ -65,26 +77,27 @@ impl Tokens {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()) }
     }
 
-    /// A token of an app. `now` is in seconds since 1970; the token lives for `ttl`, rounded up to
+    /// A token of an app, and of this instance of it alone. `now` is in seconds since 1970; the token lives for `ttl`, rounded up to
     /// whole seconds.
-    pub fn issue(&self, app: &Key, now: u64, ttl: Duration) -> String {
+    pub fn issue(&self, app: &Key, instance: &str, now: u64, ttl: Duration) -> String {
         let seconds = ttl.as_secs().saturating_add(u64::from(ttl.subsec_nanos() > 0));
         let claims = Claims {
             iss: ISSUER.into(),
             aud: AUDIENCE.into(),
             sub: app.to_string().into(),
+            instance: instance.into(),
             iat: now,
             exp: now.saturating_add(seconds),
         };
         self.sign(&claims)
     }
 
-    /// The app that a token belongs to. `now` is in seconds since 1970.
+    /// What a token stands for; the caller checks that the app still is this instance. `now` is in seconds since 1970.
     ///
     /// # Errors
     /// [`TokenError`] says why the token is not accepted; nothing of a token is decoded before its
     /// length and its signature are found good.
-    pub fn verify(&self, token: &str, now: u64) -> Result<Key, TokenError> {
+    pub fn verify(&self, token: &str, now: u64) -> Result<Subject, TokenError> {
         let payload = self.verified_payload(token)?;
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenError::Forged)?;
         let claims: Claims<'_> =
@@ -96,7 +109,7 @@ impl Tokens {
             return Err(TokenError::Expired);
         }
         let (namespace, name) = claims.sub.split_once('/').ok_or(TokenError::Forged)?;
-        Ok(Key::new(namespace, name))
+        Ok(Subject { app: Key::new(namespace, name), instance: claims.instance.into() })
     }
 
     /// The middle part of a token, still encoded, whose signature is ours.
@@ -145,6 +158,12 @@ mod tests {
         Tokens::new(&IdentityKey::new(&[byte; 32]).unwrap())
     }
 
+    const UID: &str = "2b3c4d5e-0000-4000-8000-000000000000";
+
+    fn subject(app: Key) -> Subject {
+        Subject { app, instance: UID.into() }
+    }
+
     fn shop() -> Key {
         Key::new("team-a", "shop")
     }
@@ -160,51 +179,51 @@ mod tests {
     #[test]
     fn a_token_says_which_app_it_belongs_to() {
         let tokens = tokens(7);
-        assert_eq!(tokens.verify(&tokens.issue(&shop(), NOW, HOUR), NOW), Ok(shop()));
+        assert_eq!(tokens.verify(&tokens.issue(&shop(), UID, NOW, HOUR), NOW), Ok(subject(shop())));
         let other = Key::new("team-a", "shop-2");
-        assert_eq!(tokens.verify(&tokens.issue(&other, NOW, HOUR), NOW), Ok(other));
+        assert_eq!(tokens.verify(&tokens.issue(&other, UID, NOW, HOUR), NOW), Ok(subject(other)));
     }
 
     #[test]
     fn a_token_is_a_jwt_that_the_usual_tools_read() {
-        let token = tokens(7).issue(&shop(), NOW, Duration::from_millis(1500));
+        let token = tokens(7).issue(&shop(), UID, NOW, Duration::from_millis(1500));
         let parts: Vec<_> = token.split('.').collect();
         assert_eq!(parts.len(), 3);
         assert_eq!(decoded(parts[0]), r#"{"alg":"HS256","typ":"JWT"}"#);
         assert_eq!(
             decoded(parts[1]),
-            r#"{"iss":"webhook-operator","aud":"webhook-operator-app-api","sub":"team-a/shop","iat":1790000000,"exp":1790000002}"#
+            r#"{"iss":"webhook-operator","aud":"webhook-operator-app-api","sub":"team-a/shop","instance":"2b3c4d5e-0000-4000-8000-000000000000","iat":1790000000,"exp":1790000002}"#
         );
     }
 
     #[test]
     fn a_token_is_good_until_its_time_is_over() {
         let tokens = tokens(7);
-        let token = tokens.issue(&shop(), NOW, HOUR);
-        assert_eq!(tokens.verify(&token, NOW + 3599), Ok(shop()));
+        let token = tokens.issue(&shop(), UID, NOW, HOUR);
+        assert_eq!(tokens.verify(&token, NOW + 3599), Ok(subject(shop())));
         assert_eq!(tokens.verify(&token, NOW + 3600), Err(TokenError::Expired));
-        let forever = tokens.issue(&shop(), NOW, Duration::MAX);
-        assert_eq!(tokens.verify(&forever, u64::MAX - 1), Ok(shop()));
+        let forever = tokens.issue(&shop(), UID, NOW, Duration::MAX);
+        assert_eq!(tokens.verify(&forever, u64::MAX - 1), Ok(subject(shop())));
     }
 
     #[test]
     fn a_token_of_the_longest_names_is_accepted() {
         let tokens = tokens(7);
         let longest = Key::new("n".repeat(63), "a".repeat(253));
-        let token = tokens.issue(&longest, u64::MAX, Duration::MAX);
-        assert_eq!(tokens.verify(&token, NOW), Ok(longest));
+        let token = tokens.issue(&longest, UID, u64::MAX, Duration::MAX);
+        assert_eq!(tokens.verify(&token, NOW), Ok(subject(longest)));
     }
 
     #[test]
     fn a_token_of_another_key_is_forged() {
-        let token = tokens(8).issue(&shop(), NOW, HOUR);
+        let token = tokens(8).issue(&shop(), UID, NOW, HOUR);
         assert_eq!(tokens(7).verify(&token, NOW), Err(TokenError::Forged));
     }
 
     #[test]
     fn no_byte_of_a_token_can_be_changed() {
         let tokens = tokens(7);
-        let token = tokens.issue(&shop(), NOW, HOUR);
+        let token = tokens.issue(&shop(), UID, NOW, HOUR);
         for at in 0..token.len() {
             let mut changed = token.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
@@ -217,8 +236,8 @@ mod tests {
     fn a_payload_is_not_taken_from_another_token() {
         let tokens = tokens(7);
         let (mine, theirs) = (
-            tokens.issue(&shop(), NOW, HOUR),
-            tokens.issue(&Key::new("team-b", "shop"), NOW, HOUR),
+            tokens.issue(&shop(), UID, NOW, HOUR),
+            tokens.issue(&Key::new("team-b", "shop"), UID, NOW, HOUR),
         );
         let payload = theirs.split('.').nth(1).unwrap();
         let signature = mine.rsplit('.').next().unwrap();
@@ -229,7 +248,7 @@ mod tests {
     #[test]
     fn no_other_header_is_accepted_even_under_our_signature() {
         let tokens = tokens(7);
-        let payload = tokens.issue(&shop(), NOW, HOUR).split('.').nth(1).unwrap().to_owned();
+        let payload = tokens.issue(&shop(), UID, NOW, HOUR).split('.').nth(1).unwrap().to_owned();
         for header in [
             r#"{"alg":"none","typ":"JWT"}"#,
             r#"{"alg":"None"}"#,
@@ -250,7 +269,7 @@ mod tests {
     #[test]
     fn a_token_without_a_signature_is_forged() {
         let tokens = tokens(7);
-        let token = tokens.issue(&shop(), NOW, HOUR);
+        let token = tokens.issue(&shop(), UID, NOW, HOUR);
         let (signed, _) = token.rsplit_once('.').unwrap();
         assert_eq!(tokens.verify(&format!("{signed}."), NOW), Err(TokenError::Forged));
     }
@@ -262,6 +281,7 @@ mod tests {
             iss: iss.into(),
             aud: aud.into(),
             sub: sub.into(),
+            instance: UID.into(),
             iat: NOW,
             exp: NOW + 60,
         };
@@ -277,7 +297,7 @@ mod tests {
     #[test]
     fn a_truncated_token_is_refused_wherever_it_ends() {
         let tokens = tokens(7);
-        let token = tokens.issue(&shop(), NOW, HOUR);
+        let token = tokens.issue(&shop(), UID, NOW, HOUR);
         for end in 0..token.len() {
             assert!(tokens.verify(&token[..end], NOW).is_err(), "{end}");
         }
@@ -286,7 +306,7 @@ mod tests {
     #[test]
     fn strange_texts_are_not_tokens() {
         let tokens = tokens(7);
-        let token = tokens.issue(&shop(), NOW, HOUR);
+        let token = tokens.issue(&shop(), UID, NOW, HOUR);
         let oversized = format!("{HEADER}.{}.", "A".repeat(MAX_LEN));
         for text in ["", ".", "..", "...", "a.b.c", "é.é.é", "\u{0}", oversized.as_str()] {
             assert_eq!(tokens.verify(text, NOW), Err(TokenError::Malformed), "{text:?}");

@@ -93,6 +93,9 @@ struct TokenArgs {
     /// The WebhookApp
     #[arg(long, value_name = "NAMESPACE/NAME", value_parser = key)]
     app: Key,
+    /// The annotation lenra.io/token-generation of the WebhookApp, if it has one
+    #[arg(long, value_name = "TEXT")]
+    token_generation: Option<String>,
     /// How long the token lives
     #[arg(long, default_value = "24h", value_parser = time, value_name = "TIME")]
     ttl: Duration,
@@ -252,6 +255,8 @@ fn token(args: &TokenArgs) -> anyhow::Result<()> {
         );
     }
     let identity = files::identity_key(&args.data_dir)?;
-    output::line(&Tokens::new(&identity).issue(&args.app, serve::now(), args.ttl));
+    let generation = args.token_generation.as_deref();
+    let instance = generation.map(|generation| format!("/{generation}")).unwrap_or_default();
+    output::line(&Tokens::new(&identity).issue(&args.app, &instance, serve::now(), args.ttl));
     Ok(())
 }

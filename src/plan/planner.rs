@@ -405,6 +405,7 @@ impl Planner {
             uuid: state.uuid,
             namespace: key.namespace.clone(),
             name: key.name.clone(),
+            instance: (*state.input.instance).into(),
             target,
             envelope: spec.map_or(Envelope::default(), |spec| spec.envelope),
             timeout: spec.map_or(Duration::ZERO, |spec| spec.timeout),

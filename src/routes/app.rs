@@ -47,6 +47,8 @@ pub struct App {
     pub namespace: Arc<str>,
     /// The app's resource name.
     pub name: Arc<str>,
+    /// What its tokens of the app API are bound to beside its name.
+    pub instance: Arc<str>,
     /// Where its triggers are carried to; `None` while the app is not Ready.
     pub target: Option<Target>,
     /// The shape of the listener call.

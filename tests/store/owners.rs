@@ -18,6 +18,7 @@ fn foreign(route: &Route) -> Arc<Route> {
         uuid: app.uuid,
         namespace: OTHER.into(),
         name: "stolen".into(),
+        instance: "".into(),
         target: None,
         envelope: app.envelope,
         timeout: app.timeout,

@@ -99,6 +99,7 @@ impl World {
             uuid: self.app.uuid,
             namespace: "team-a".into(),
             name: "shop".into(),
+            instance: "".into(),
             target: None,
             envelope: Envelope::Action,
             timeout: Duration::from_secs(10),

@@ -41,12 +41,18 @@ impl Kept for WebhookApp {
 
     fn input(&self, meta: impl FnOnce(&mut Meta)) -> Change {
         let mut input = AppInput::of(self);
+        input.bind_tokens_to_name();
         meta(&mut input.meta);
         Change::App(input)
     }
 
     fn malformed(meta: Meta, why: &Invalid) -> Change {
-        Change::App(AppInput { meta, uid: None, spec: Err(why.to_string().into()) })
+        Change::App(AppInput {
+            meta,
+            uid: None,
+            instance: Box::default(),
+            spec: Err(why.to_string().into()),
+        })
     }
 }
 
