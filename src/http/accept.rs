@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -14,9 +15,10 @@ use tokio_rustls::TlsAcceptor;
 use super::connection;
 use super::drain::Drain;
 use super::limits::Limits;
+use super::opening::{self, Protocol};
 use super::proxy_protocol::{self, Source};
+use super::replay::Replay;
 use super::service::{Answer, Peer, Serve};
-use super::sniff::{self, Protocol};
 use crate::guard::Networks;
 
 /// How long to wait when the system has no file descriptor left for a connection.
@@ -98,16 +100,33 @@ impl Acceptor {
             }
         };
         let Some(tls) = &self.tls else {
-            let protocol = timeout(limits.header_read, sniff::protocol(&stream)).await??;
-            connection::serve(stream, peer, protocol, service, limits, drain).await;
-            return Ok(());
+            return self.serve_http(stream, None, peer, service, drain).await;
         };
-        let stream = timeout(limits.header_read, tls.accept(stream)).await??;
+        // The state of a handshake is large: it is made when one begins, and apart from the waiting task.
+        timeout(limits.header_read, stream.readable()).await??;
+        let stream = timeout(limits.header_read, Box::pin(tls.accept(stream))).await??;
         let protocol = match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
         };
-        connection::serve(stream, peer, protocol, service, limits, drain).await;
+        Box::pin(self.serve_http(stream, Some(protocol), peer, service, drain)).await
+    }
+
+    /// Serves what a connection carries; where no protocol was negotiated, its first bytes tell.
+    async fn serve_http<B: Answer>(
+        &self,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        negotiated: Option<Protocol>,
+        peer: Peer,
+        service: impl Serve<B>,
+        drain: &Drain,
+    ) -> io::Result<()> {
+        let limits = &self.limits;
+        let opening = opening::read(&mut stream, limits.header_bytes);
+        let (seen, bytes) = timeout(limits.header_read, opening).await??;
+        let (protocol, stream) = (negotiated.unwrap_or(seen), Replay::new(bytes, stream));
+        // Apart from this task, which is small while it waits for a request.
+        Box::pin(connection::serve(stream, peer, protocol, service, limits, drain)).await;
         Ok(())
     }
 }

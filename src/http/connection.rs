@@ -19,8 +19,8 @@ use tokio::time::Sleep;
 use super::activity::{Activity, Deadline, Observed};
 use super::drain::{Drain, Phase};
 use super::limits::{HEADERS, Limits, STREAMS};
+use super::opening::Protocol;
 use super::service::{Answer, Peer, Serve};
-use super::sniff::Protocol;
 
 /// How long a connection that was asked to end may take to do so.
 const GRACE: Duration = Duration::from_secs(5);

@@ -8,9 +8,10 @@ mod connection;
 mod drain;
 mod error;
 mod limits;
+mod opening;
 pub mod proxy_protocol;
+mod replay;
 mod service;
-mod sniff;
 mod tls;
 
 pub use accept::Acceptor;
