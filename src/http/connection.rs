@@ -18,6 +18,7 @@ use tokio::time::Sleep;
 
 use super::activity::{Activity, Deadline, Observed};
 use super::drain::{Drain, Phase};
+use super::framing;
 use super::limits::{HEADERS, Limits, STREAMS};
 use super::opening::Protocol;
 use super::service::{Answer, Peer, Serve};
@@ -35,14 +36,18 @@ pub async fn serve<B: Answer>(
     drain: &Drain,
 ) {
     let activity = Activity::begin();
-    let io = TokioIo::new(Observed::new(stream, activity.clone()));
+    let io = TokioIo::new(Observed::new(stream, activity.clone(), protocol));
     let counted = {
         let activity = activity.clone();
         service_fn(move |request| {
             let under_way = activity.request();
-            let response = service.serve(request, peer);
+            let response = framing::check(&request, under_way.has_one_length)
+                .map(|()| service.serve(request, peer));
             async move {
-                let response = response.await;
+                let response = match response {
+                    Ok(response) => response.await,
+                    Err(error) => error.into_response_of(),
+                };
                 drop(under_way);
                 Ok::<_, Infallible>(response)
             }

@@ -7,6 +7,7 @@ mod body;
 mod connection;
 mod drain;
 mod error;
+pub mod framing;
 mod limits;
 mod opening;
 pub mod proxy_protocol;
