@@ -349,7 +349,7 @@ async fn serve_triggers(
     tokio::spawn(caller.sweep());
     let service = move |request: Request<Incoming>, peer: Peer| {
         let pipeline = pipeline.clone();
-        async move { pipeline.serve(request, peer).await }
+        async move { pipeline.handle(request, peer).await }
     };
     acceptor.run(TcpListener::from_std(listener)?, service, drain.clone()).await;
     if timeout(deadline, drain.finished()).await.is_err() {
@@ -371,7 +371,7 @@ async fn serve_router(
         let (router, triggers) = (router.clone(), triggers.clone());
         async move {
             match triggers.filter(|_| request.uri().path().starts_with("/apps/")) {
-                Some(triggers) => triggers.serve(request, peer).await.map(Body::new),
+                Some(triggers) => triggers.handle(request, peer).await.map(Body::new),
                 None => {
                     let mut request = request.map(Body::new);
                     request.extensions_mut().insert(peer);

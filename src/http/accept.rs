@@ -6,19 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::clients::Clients;
+use super::clients::{self, Clients};
 use super::connection;
 use super::drain::Drain;
 use super::limits::Limits;
+use super::opening::{self, Protocol};
 use super::proxy_protocol::{self, Source};
+use super::replay::Replay;
 use super::service::{Answer, Peer, Serve};
-use super::sniff::{self, Prefix, Protocol};
 use crate::guard::Networks;
 
 /// How long to wait when the system has no file descriptor left for a connection.
@@ -105,6 +107,14 @@ impl Acceptor {
         }
     }
 
+    /// Counts a connection of a client that is no proxy.
+    fn count(&self, peer: Peer, close: AbortHandle) -> io::Result<Option<clients::Connection>> {
+        let client = peer.filter(|peer| !self.trusted.contains(*peer));
+        let Some(client) = client else { return Ok(None) };
+        let counted = self.clients.enter(client.into(), close);
+        counted.map(Some).ok_or_else(|| io::ErrorKind::ConnectionRefused.into())
+    }
+
     async fn serve<B: Answer>(
         &self,
         mut stream: TcpStream,
@@ -121,30 +131,37 @@ impl Acceptor {
                 timeout(limits.header_read, client(&mut stream, peer, balancers)).await??
             }
         };
-        let counted = match peer.filter(|peer| !self.trusted.contains(*peer)) {
-            Some(client) => {
-                let entered = self.clients.enter(client.into(), close);
-                Some(entered.ok_or(io::ErrorKind::ConnectionRefused)?)
-            }
-            None => None,
-        };
+        let counted = self.count(peer, close)?;
+        let counted = counted.as_ref();
         let Some(tls) = &self.tls else {
-            let begun = timeout(limits.header_read, sniff::protocol(&mut stream)).await??;
-            // Boxed: a connection that has sent nothing does not take the memory of one that is served.
-            let serving =
-                connection::serve(stream, peer, begun, service, limits, drain, counted.as_ref());
-            Box::pin(serving).await;
-            return Ok(());
+            return self.serve_http(stream, None, peer, service, drain, counted).await;
         };
-        let stream = timeout(limits.header_read, tls.accept(stream)).await??;
+        // The state of a handshake is large: it is made when one begins, and apart from the waiting task.
+        timeout(limits.header_read, stream.readable()).await??;
+        let stream = timeout(limits.header_read, Box::pin(tls.accept(stream))).await??;
         let protocol = match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
         };
-        let begun = (protocol, Prefix::default());
-        let serving =
-            connection::serve(stream, peer, begun, service, limits, drain, counted.as_ref());
-        Box::pin(serving).await;
+        Box::pin(self.serve_http(stream, Some(protocol), peer, service, drain, counted)).await
+    }
+
+    /// Serves what a connection carries; where no protocol was negotiated, its first bytes tell.
+    async fn serve_http<B: Answer>(
+        &self,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        negotiated: Option<Protocol>,
+        peer: Peer,
+        service: impl Serve<B>,
+        drain: &Drain,
+        counted: Option<&clients::Connection>,
+    ) -> io::Result<()> {
+        let limits = &self.limits;
+        let opening = opening::read(&mut stream, limits.header_bytes);
+        let (seen, bytes) = timeout(limits.header_read, opening).await??;
+        let (protocol, stream) = (negotiated.unwrap_or(seen), Replay::new(bytes, stream));
+        // Apart from this task, which is small while it waits for a request.
+        Box::pin(connection::serve(stream, peer, protocol, service, limits, drain, counted)).await;
         Ok(())
     }
 }

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::sniff::{Prefix, Protocol};
+use super::framing::Lengths;
+use super::opening::Protocol;
 
 /// The state of one connection. Times are milliseconds since the connection began.
 #[derive(Debug)]
@@ -25,7 +26,13 @@ pub struct Activity {
     head_since: AtomicU64,
     /// When the last request ended.
     idle_since: AtomicU64,
+    /// Requests whose headers were read.
+    requests: AtomicU32,
+    /// The number of the first request of HTTP/1 that has more than one length; [`NONE`] while there is none.
+    ambiguous: AtomicU32,
 }
+
+const NONE: u32 = u32::MAX;
 
 const NOT_READING: u64 = u64::MAX;
 
@@ -50,19 +57,23 @@ impl Activity {
             in_flight: AtomicU32::new(0),
             head_since: AtomicU64::new(0),
             idle_since: AtomicU64::new(0),
+            requests: AtomicU32::new(0),
+            ambiguous: AtomicU32::new(NONE),
         })
-    }
-
-    /// Whether no request was made yet.
-    pub fn is_first(&self) -> bool {
-        self.head_since.load(Ordering::Relaxed) == 0
     }
 
     /// A request's headers were read; it ends when the guard is dropped.
     pub fn request(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.head_since.store(NOT_READING, Ordering::Relaxed);
-        InFlight(Arc::clone(self))
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let has_one_length = number < self.ambiguous.load(Ordering::Relaxed);
+        InFlight { activity: Arc::clone(self), has_one_length }
+    }
+
+    /// Whether no request was made yet.
+    pub fn is_first(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) == 0
     }
 
     /// Whether a request is under way.
@@ -100,12 +111,17 @@ impl Activity {
 
 /// A request under way.
 #[derive(Debug)]
-pub struct InFlight(Arc<Activity>);
+pub struct InFlight {
+    activity: Arc<Activity>,
+    /// Whether its head has at most one length, see [`super::framing`].
+    pub has_one_length: bool,
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.idle_since.store(self.0.now(), Ordering::Relaxed);
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let Self { activity, .. } = self;
+        activity.idle_since.store(activity.now(), Ordering::Relaxed);
+        activity.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -113,15 +129,23 @@ impl Drop for InFlight {
 #[derive(Debug)]
 pub struct Observed<S> {
     stream: S,
-    /// What was read before, and is read again first.
-    prefix: Prefix,
     activity: Arc<Activity>,
+    /// Of HTTP/1.
+    lengths: Option<Lengths>,
 }
 
 impl<S> Observed<S> {
     /// Watches a stream.
-    pub fn new(stream: S, prefix: Prefix, activity: Arc<Activity>) -> Self {
-        Self { stream, prefix, activity }
+    pub fn new(stream: S, activity: Arc<Activity>, protocol: Protocol) -> Self {
+        let lengths = (protocol == Protocol::Http1).then(Lengths::default);
+        Self { stream, activity, lengths }
+    }
+
+    fn came(&mut self, bytes: &[u8]) {
+        self.activity.bytes_came();
+        if let Some(number) = self.lengths.as_mut().and_then(|lengths| lengths.read(bytes)) {
+            self.activity.ambiguous.store(number, Ordering::Relaxed);
+        }
     }
 }
 
@@ -131,18 +155,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let prefix = self.prefix.rest();
-        if !prefix.is_empty() {
-            let count = prefix.len().min(buf.remaining());
-            buf.put_slice(&prefix[..count]);
-            self.prefix.advance(count);
-            self.activity.bytes_came();
-            return Poll::Ready(Ok(()));
-        }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.activity.bytes_came();
+            self.came(&buf.filled()[before..]);
         }
         read
     }

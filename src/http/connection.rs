@@ -19,9 +19,10 @@ use tokio::time::Sleep;
 use super::activity::{Activity, Deadline, Observed};
 use super::clients;
 use super::drain::{Drain, Phase};
+use super::framing;
 use super::limits::{HEADERS, Limits, STREAMS};
+use super::opening::Protocol;
 use super::service::{Answer, Peer, Serve};
-use super::sniff::{Prefix, Protocol};
 
 /// How long a connection that was asked to end may take to do so.
 const GRACE: Duration = Duration::from_secs(5);
@@ -30,14 +31,14 @@ const GRACE: Duration = Duration::from_secs(5);
 pub async fn serve<B: Answer>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: Peer,
-    (protocol, prefix): (Protocol, Prefix),
+    protocol: Protocol,
     service: impl Serve<B>,
     limits: &Limits,
     drain: &Drain,
     counted_of_client: Option<&clients::Connection>,
 ) {
     let activity = Activity::begin(protocol);
-    let io = TokioIo::new(Observed::new(stream, prefix, activity.clone()));
+    let io = TokioIo::new(Observed::new(stream, activity.clone(), protocol));
     let counted = {
         let activity = activity.clone();
         service_fn(move |request| {
@@ -45,9 +46,13 @@ pub async fn serve<B: Answer>(
                 counted_of_client.inspect(|connection| connection.served());
             }
             let under_way = activity.request();
-            let response = service.serve(request, peer);
+            let response = framing::check(&request, under_way.has_one_length)
+                .map(|()| service.serve(request, peer));
             async move {
-                let response = response.await;
+                let response = match response {
+                    Ok(response) => response.await,
+                    Err(error) => error.into_response_of(),
+                };
                 drop(under_way);
                 Ok::<_, Infallible>(response)
             }

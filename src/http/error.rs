@@ -8,6 +8,8 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 /// An answer that is not a success. What it holds is public; what went wrong inside is logged
 /// where it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,11 +84,18 @@ impl HttpError {
 
     /// The response.
     pub fn into_response(self) -> Response<Full<Bytes>> {
+        self.into_response_of()
+    }
+
+    /// The response, with a body of another kind.
+    pub fn into_response_of<B: From<Bytes>>(self) -> Response<B> {
         let body = Body { message: &self.message, reason: self.reason, metadata: Empty {} };
         // Two texts and an empty object serialize.
         let body = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = json_response(self.status, body);
+        let mut response = Response::new(B::from(body.into()));
+        *response.status_mut() = self.status;
         let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, JSON);
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
@@ -106,8 +115,7 @@ impl HttpError {
 pub fn json_response(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
 }
 

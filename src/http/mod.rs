@@ -8,10 +8,12 @@ mod clients;
 mod connection;
 mod drain;
 mod error;
+pub mod framing;
 mod limits;
+mod opening;
 pub mod proxy_protocol;
+mod replay;
 mod service;
-mod sniff;
 mod tls;
 
 pub use accept::Acceptor;

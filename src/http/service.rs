@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -12,12 +13,12 @@ pub type Peer = Option<IpAddr>;
 
 /// The body of an answer.
 pub trait Answer:
-    Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static
+    Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + From<Bytes> + Send + 'static
 {
 }
 
 impl<B> Answer for B where
-    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + From<Bytes> + Send + 'static
 {
 }
 

@@ -8,7 +8,6 @@ mod body;
 mod budget;
 pub mod failures;
 mod filter;
-mod framing;
 mod guards;
 pub mod path;
 mod proof;
@@ -145,18 +144,6 @@ impl Pipeline {
     /// A pipeline with connections of its own.
     pub fn new(shared: Arc<Shared>, api: Arc<ApiFields>, caller: Caller) -> Self {
         Self { shared, api, caller }
-    }
-
-    /// Answers a request of a connection: [`Self::handle`], when its head is unambiguous.
-    pub async fn serve<B>(&self, request: Request<B>, peer: Peer) -> Response<Full<Bytes>>
-    where
-        B: Body<Data = Bytes>,
-    {
-        if let Err(error) = framing::check(&request) {
-            self.count(None, error.reason, StatusCode::BAD_REQUEST, Instant::now());
-            return error.into_response();
-        }
-        self.handle(request, peer).await
     }
 
     /// Answers one request of a connection from `peer`.
