@@ -32,7 +32,7 @@ use crate::plan::address::AddressPolicy;
 use crate::source::{AccessReviewer, Brain, TokenReviewer, WebhookStore};
 use crate::store::Store;
 use crate::traces::{self, Traces};
-use crate::trigger::{Budget, Failures, Pipeline, Shared};
+use crate::trigger::{Budget, Failures, Pipeline, Readers, Shared};
 
 /// Connections that wait to be accepted, on each listener.
 const BACKLOG: i32 = 1024;
@@ -161,6 +161,7 @@ impl Running {
             store: parts.queue.clone(),
             trusted_proxies: args.trusted_proxies(),
             failures: Failures::new(Instant::now()),
+            readers: Readers::default(),
             traces: traces.clone(),
         });
         let connector =
