@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::stream;
 use http::{Request, Response};
 use http_body::{Body, Frame};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, StreamBody};
 use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ use support::http::{Response as Answer, connect, read_response, request, split};
 use support::listener::Listener;
 use support::operator::{APP, Folders, Operator, WEBHOOK, manifest};
 use support::pipeline;
+use webhook_operator::http::{CLIENT_SHARE, Limits};
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::{AppInput, Change, Key, Reach, WebhookInput};
 use webhook_operator::routes::{Id, Route};
@@ -142,6 +144,43 @@ impl Body for Untouched {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         panic!("the body was read");
+    }
+}
+
+/// A body that comes only after its head.
+fn late(body: &'static str) -> impl Body<Data = Bytes> {
+    StreamBody::new(stream::once(async move {
+        tokio::task::yield_now().await;
+        Ok::<_, Infallible>(Frame::data(Bytes::from_static(body.as_bytes())))
+    }))
+}
+
+#[tokio::test]
+async fn bodies_that_trickle_from_one_client_leave_places_to_others() {
+    let world = World::new(json!({}));
+    let endless = || StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+    // Directly, and behind a proxy: the client is the one that the proxy names.
+    for (peer, hops) in [("192.0.2.1", ""), ("10.0.0.1", "192.0.2.9")] {
+        let forwarded = [("x-forwarded-for", hops)];
+        let headers = if hops.is_empty() { &[][..] } else { &forwarded };
+        let share = Limits::default().in_flight_per_app / CLIENT_SHARE;
+        let mut held: Vec<_> =
+            (0..share).map(|_| Box::pin(world.send(peer, headers, endless()))).collect();
+        for sent in &mut held {
+            assert!(futures_util::FutureExt::now_or_never(sent).is_none());
+        }
+        let refused = world.send(peer, headers, endless()).await;
+        assert_eq!((refused.status, refused.reason.as_deref()), (503, Some("overloaded")));
+        assert_eq!(world.send("198.51.100.1", &[], late("{}")).await.status, 200);
+        let others = [("x-forwarded-for", "198.51.100.1")];
+        assert_eq!(world.send("10.0.0.1", &others, late("{}")).await.status, 200);
+        assert_eq!(
+            world.status(peer, headers).await,
+            200,
+            "a body that is there waits for nothing"
+        );
+        drop(held);
+        assert_eq!(world.send(peer, headers, late("{}")).await.status, 200);
     }
 }
 

@@ -10,7 +10,7 @@ use std::thread;
 
 use support::http::{connect, post, read_response, request, split};
 use support::listener::{Behaviour, Listener};
-use support::operator::{APP, Folders, Operator, WEBHOOK, manifest};
+use support::operator::{APP, Folders, Operator, WEBHOOK, eventually, manifest};
 
 struct Setting {
     operator: Operator,
@@ -221,8 +221,8 @@ fn a_request_with_two_lengths_or_without_one_host_is_a_400_and_ends_the_connecti
     let chunked_first = "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n";
     let body = "2\r\n{}\r\n0\r\n\r\n";
     for (headers, body, reason) in [
-        ("", "", "invalid_request"),
-        ("Host: a\r\nHost: a\r\n", "", "invalid_request"),
+        ("", "", "invalid_body"),
+        ("Host: a\r\nHost: a\r\n", "", "invalid_body"),
         (&*format!("Host: a\r\n{both}"), body, "invalid_body"),
         (&*format!("Host: a\r\n{chunked_first}"), body, "invalid_body"),
         ("Host: a\r\nContent-Length: 2\r\nContent-Length: 2\r\n", "{}", "invalid_body"),
@@ -393,9 +393,7 @@ fn after_sigterm_what_is_under_way_is_finished_and_nothing_new_is_taken() {
     setting.operator.terminate();
     let url = setting.operator.url();
     let host = split(&url).0;
-    support::operator::eventually("the port to close", || {
-        std::net::TcpStream::connect(host).is_err().then_some(())
-    });
+    eventually("the port to close", || std::net::TcpStream::connect(host).is_err().then_some(()));
     go.send(()).unwrap();
     assert_eq!(under_way.join().unwrap(), 200);
     assert!(setting.operator.wait().success());
@@ -414,7 +412,7 @@ fn during_the_shutdown_delay_everything_is_served_and_each_connection_ends_with_
     assert_eq!((before.status, before.header("connection")), (200, None));
     setting.operator.terminate();
     let readyz = format!("{}/readyz", setting.operator.admin);
-    support::operator::eventually("not to be ready", || {
+    eventually("not to be ready", || {
         (request("GET", &readyz, &[], b"").status == 503).then_some(())
     });
     let last = ask();
@@ -479,50 +477,129 @@ fn triggers_of_many_senders_reach_the_listener_each_once() {
     setting.listener.expect_no_call();
 }
 
+/// A frame of HTTP/2 (RFC 9113, section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let [_, len @ ..] = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&len[..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// Kind, flags and payload of the next frame; `None` at the end of the connection.
+fn read_frame(stream: &mut std::net::TcpStream) -> Option<(u8, u8, Vec<u8>)> {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).ok()?;
+    let [a, b, c, kind, flags, ..] = head;
+    let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+    stream.read_exact(&mut payload).ok()?;
+    Some((kind, flags, payload))
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const ACK: u8 = 1;
+
 #[test]
-fn one_client_has_its_share_of_the_connections_and_leaves_the_rest_to_others() {
-    let setting =
-        setting("", "", &["--max-connections", "16", "--max-connections-per-client", "4"]);
-    let url = setting.operator.url();
-    let hostile: Vec<_> = (0..32).map(|_| connect(&url)).collect();
-    // Another client, by its own address.
-    let address: std::net::SocketAddr = split(&url).0.parse().unwrap();
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 2], 0)).into()).unwrap();
-    socket.connect(&address.into()).unwrap();
-    let mut quiet = std::net::TcpStream::from(socket);
-    quiet.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
-    quiet.write_all(setting.head("Content-Length: 2\r\n").as_bytes()).unwrap();
-    quiet.write_all(b"{}").unwrap();
-    assert_eq!(read_response(&mut quiet).unwrap().status, 200);
-    drop(hostile);
+fn an_idle_http_2_connection_that_pings_ends_with_a_goaway_after_its_idle_time() {
+    let setting = setting("", "", &["--header-timeout", "200ms", "--keep-alive-timeout", "1500ms"]);
+    let mut stream = connect(&setting.operator.url());
+    let hello = [PREFACE, &frame(SETTINGS, 0, 0, b""), &frame(PING, 0, 0, &[7; 8])].concat();
+    stream.write_all(&hello).unwrap();
+    let mut seen = Vec::new();
+    while let Some((kind, flags, payload)) = read_frame(&mut stream) {
+        if kind == PING && flags & ACK == 0 {
+            // The server asks whether its GOAWAY has arrived.
+            stream.write_all(&frame(PING, ACK, 0, &payload)).unwrap();
+        }
+        if kind == GOAWAY {
+            assert_eq!(payload[4..8], [0; 4], "no error");
+        }
+        seen.push((kind, flags));
+    }
+    assert!(seen.contains(&(PING, ACK)), "{seen:?}");
+    assert!(seen.contains(&(GOAWAY, 0)), "{seen:?}");
+    setting.still_serves();
+}
+
+/// A connection from one of the machine's own addresses.
+fn connect_from(source: [u8; 4], url: &str) -> std::net::TcpStream {
+    let kind = (socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    let socket = socket2::Socket::new(kind.0, kind.1, kind.2).unwrap();
+    socket.bind(&std::net::SocketAddr::from((source, 0)).into()).unwrap();
+    let target: std::net::SocketAddr = split(url).0.parse().unwrap();
+    socket.connect(&target.into()).unwrap();
+    let stream = std::net::TcpStream::from(socket);
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    stream
+}
+
+/// Sends a trigger, and reads its status.
+fn trigger_over(setting: &Setting, stream: &mut std::net::TcpStream) -> u16 {
+    stream.write_all(setting.head("Content-Length: 2\r\n").as_bytes()).unwrap();
+    stream.write_all(b"{}").unwrap();
+    read_response(stream).unwrap().status
 }
 
 #[test]
-fn an_idle_http_2_connection_that_pings_is_kept_beyond_the_header_timeout() {
-    let setting = setting("", "", &["--header-timeout", "300ms"]);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let url = setting.operator.url();
-        let stream = tokio::net::TcpStream::connect(split(&url).0).await.unwrap();
-        let (mut sender, connection) =
-            hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new())
-                .timer(hyper_util::rt::TokioTimer::new())
-                .keep_alive_interval(std::time::Duration::from_millis(50))
-                .keep_alive_while_idle(true)
-                .handshake(hyper_util::rt::TokioIo::new(stream))
-                .await
-                .unwrap();
-        let connection = tokio::spawn(connection);
-        let mut send = async || {
-            let body = http_body_util::Full::new(bytes::Bytes::from_static(b"{}"));
-            let request = hyper::Request::post(&*url).body(body).unwrap();
-            sender.send_request(request).await.unwrap().status()
-        };
-        assert_eq!(send().await, 200);
-        // Some header timeouts long, with pings.
-        let idle = tokio::time::timeout(std::time::Duration::from_secs(1), connection).await;
-        assert!(idle.is_err(), "the connection ended: {idle:?}");
-        assert_eq!(send().await, 200);
+fn one_client_that_holds_its_share_of_connections_shuts_nobody_else_out() {
+    let flags = ["--max-connections-per-client", "4", "--trigger-threads", "2"];
+    let setting = setting("", "", &flags);
+    let url = setting.operator.url();
+    let hostile = || connect_from([127, 0, 0, 9], &url);
+    let mut served = hostile();
+    assert_eq!(trigger_over(&setting, &mut served), 200);
+    // Nobody knows when the others are accepted, but of eight more five are closed.
+    let mut others: Vec<_> = (0..8).map(|_| hostile()).collect();
+    let mut quiet = connect_from([127, 0, 0, 1], &url);
+    assert_eq!(trigger_over(&setting, &mut quiet), 200);
+    let metrics = format!("{}/metrics", setting.operator.admin);
+    let refused = r#"webhook_operator_connections_closed_total{reason="refused"} 5"#;
+    eventually("five to be refused", || {
+        request("GET", &metrics, &[], b"").body.contains(refused).then_some(())
     });
+    assert_eq!(trigger_over(&setting, &mut served), 200);
+    let is_open = |stream: &mut std::net::TcpStream| {
+        stream.set_nonblocking(true).unwrap();
+        matches!(stream.read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+    };
+    assert_eq!(others.iter_mut().filter_map(|stream| is_open(stream).then_some(())).count(), 3);
+}
+
+#[test]
+fn when_connections_run_short_those_without_a_request_make_room() {
+    let flags = ["--max-connections", "16", "--max-connections-per-client", "16"];
+    let setting = setting("", "", &flags);
+    let url = setting.operator.url();
+    let mut served = connect_from([127, 0, 0, 9], &url);
+    assert_eq!(trigger_over(&setting, &mut served), 200);
+    let beginnings = ["", "P", "POST / HTTP/1.1\r\nX-"];
+    let waiting: Vec<_> = (0..60)
+        .map(|number| {
+            let mut stream = connect_from([127, 0, 0, 9], &url);
+            // It may be evicted by now.
+            let _ = stream.write_all(beginnings[number % 3].as_bytes());
+            stream
+        })
+        .collect();
+    let mut quiet = connect_from([127, 0, 0, 1], &url);
+    assert_eq!(trigger_over(&setting, &mut quiet), 200);
+    assert_eq!(trigger_over(&setting, &mut served), 200);
+    drop(waiting);
+}
+
+#[test]
+fn an_http_2_connection_that_floods_is_cut_and_nobody_else_is_disturbed() {
+    let setting = setting("", "", &["--trigger-threads", "1"]);
+    let pings = frame(PING, 0, 0, &[7; 8]).repeat(1000);
+    let settings = frame(SETTINGS, 0, 0, b"").repeat(1000);
+    for flood in [pings, settings] {
+        let mut stream = connect(&setting.operator.url());
+        stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, b"")].concat()).unwrap();
+        let mut answers = stream.try_clone().unwrap();
+        let reader = thread::spawn(move || while read_frame(&mut answers).is_some() {});
+        let written = (0..1000).take_while(|_| stream.write_all(&flood).is_ok()).count();
+        assert!(written < 1000, "it was never cut");
+        reader.join().unwrap();
+        setting.still_serves();
+    }
 }

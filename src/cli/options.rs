@@ -12,7 +12,7 @@ use rustls::ServerConfig;
 
 use super::queue::QueueArgs;
 use crate::guard::Networks;
-use crate::http::{Acceptor, CertificateFiles, Limits};
+use crate::http::{Acceptor, CLIENT_SHARE, CertificateFiles, Limits};
 use crate::plan::Key;
 use crate::plan::address::AddressPolicy;
 use crate::plan::duration;
@@ -88,10 +88,10 @@ impl ServeArgs {
         self.trigger_threads.map_or_else(cores, usize::from)
     }
 
-    /// Lets connections begin as the balancer before the trigger port makes them begin.
+    /// Lets connections come from proxies, and begin as the balancer before the trigger port makes them begin.
     pub fn behind_balancer(&self, acceptor: Acceptor) -> Acceptor {
         let acceptor = acceptor.trusting(self.trusted_proxies());
-        if self.proxy_protocol { acceptor.behind(self.trusted_proxies()) } else { acceptor }
+        if self.proxy_protocol { acceptor.behind_proxy_protocol() } else { acceptor }
     }
 
     /// Who counts for statuses what became of events, and how often.
@@ -146,11 +146,11 @@ pub struct LimitArgs {
     /// Connections of a port at once
     #[arg(long, env = "WEBHOOK_OPERATOR_MAX_CONNECTIONS", default_value = "8192", value_parser = bytes, value_name = "N")]
     max_connections: usize,
-    /// Connections of one client (an IPv4 address, or an IPv6 /64) at a port at once; trusted proxies may have
-    /// more [default: an eighth of --max-connections]
+    /// Of these, connections of one client: an IPv4 address, or an IPv6 /64. Proxies of --trusted-proxies have no
+    /// such bound [default: an eighth of --max-connections]
     #[arg(long, env = "WEBHOOK_OPERATOR_MAX_CONNECTIONS_PER_CLIENT", value_parser = bytes, value_name = "N")]
     max_connections_per_client: Option<usize>,
-    /// Triggers of one app at once
+    /// Triggers of one app at once; of these, one client may be sending the bodies of an eighth
     #[arg(long, env = "WEBHOOK_OPERATOR_MAX_IN_FLIGHT_PER_APP", default_value = "1024", value_parser = bytes, value_name = "N")]
     max_in_flight_per_app: usize,
     /// How long the headers of a request may take
@@ -176,7 +176,9 @@ impl LimitArgs {
             body_read: self.body_timeout,
             keep_alive: self.keep_alive_timeout,
             connections: self.max_connections,
-            connections_per_client: self.max_connections_per_client,
+            connections_per_client: self
+                .max_connections_per_client
+                .unwrap_or_else(|| (self.max_connections / CLIENT_SHARE).max(1)),
             buffered_bytes: self.max_buffered_bytes,
             in_flight_per_app: self.max_in_flight_per_app,
             drain: self.drain_timeout,

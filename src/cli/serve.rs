@@ -24,7 +24,7 @@ use crate::admin::{self, Guard, Health, Metrics, deliveries, overview, page};
 use crate::app_api::{self, ApiFields, AppApi, Tokens};
 use crate::delivery::dispatcher::{self, Dispatcher};
 use crate::delivery::{Caller, Connector};
-use crate::http::{Acceptor, Drain, Limits, Peer, Phase, phases};
+use crate::http::{Acceptor, ConnectionCounts, Drain, Limits, Peer, Phase, phases};
 use crate::key_sets;
 use crate::moment::Moment;
 use crate::peers::Peers;
@@ -32,7 +32,7 @@ use crate::plan::address::AddressPolicy;
 use crate::source::{AccessReviewer, Brain, TokenReviewer, WebhookStore};
 use crate::store::Store;
 use crate::traces::{self, Traces};
-use crate::trigger::{Budget, Failures, Pipeline, Shared};
+use crate::trigger::{Budget, Failures, Pipeline, Readers, Shared};
 
 /// Connections that wait to be accepted, on each listener.
 const BACKLOG: i32 = 1024;
@@ -161,6 +161,7 @@ impl Running {
             store: parts.queue.clone(),
             trusted_proxies: args.trusted_proxies(),
             failures: Failures::new(Instant::now()),
+            readers: Readers::default(),
             traces: traces.clone(),
         });
         let connector =
@@ -173,7 +174,12 @@ impl Running {
             let caller = Caller::new(connector.clone());
             (Pipeline::new(shared.clone(), Arc::new(fields), caller.clone()), caller)
         };
-        let acceptor = args.behind_balancer(Acceptor::new(limits.clone(), args.tls.config()?));
+        let connections = Arc::<ConnectionCounts>::default();
+        let acceptor = args.behind_balancer(Acceptor::new(
+            limits.clone(),
+            args.tls.config()?,
+            connections.clone(),
+        ));
         let mut threads = Vec::new();
         for (number, listener) in bound.trigger.into_iter().enumerate() {
             let (pipeline, caller) = pipeline();
@@ -210,6 +216,7 @@ impl Running {
             synced: parts.synced,
             leading: parts.leading,
             by_webhook: args.metrics.webhook_metrics,
+            connections,
         };
         let guard = parts.access.map_or(Guard::Loopback(bound.addresses.admin), Guard::Cluster);
         let admin = admin::router(Health { metrics, stopping: stop, store: parts.queue.health() })
@@ -382,6 +389,6 @@ async fn serve_router(
         }
     };
     let deadline = limits.drain;
-    Acceptor::new(limits, None).run(listener, service, drain.clone()).await;
+    Acceptor::new(limits, None, Arc::default()).run(listener, service, drain.clone()).await;
     let _ = timeout(deadline, drain.finished()).await;
 }

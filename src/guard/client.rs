@@ -32,6 +32,17 @@ pub fn client_address(
     Some(client)
 }
 
+/// What counts as one client: whoever has an IPv6 address has all those of its /64 (RFC 4291, section 2.5.4).
+pub fn client_network(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(_) => client,
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
+
 /// The hops, the last one first.
 fn hops(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let lines = headers.get_all(FORWARDED_FOR).iter().rev();

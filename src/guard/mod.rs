@@ -4,6 +4,6 @@ mod client;
 mod networks;
 mod rate;
 
-pub use client::client_address;
+pub use client::{client_address, client_network};
 pub use networks::Networks;
 pub use rate::RateLimit;

@@ -8,13 +8,12 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::task::AbortHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::clients::{self, Clients};
 use super::connection;
+use super::connections::{Admitted, ConnectionCounts, Connections, Holder};
 use super::drain::Drain;
 use super::limits::Limits;
 use super::opening::{self, Protocol};
@@ -26,36 +25,43 @@ use crate::guard::Networks;
 /// How long to wait when the system has no file descriptor left for a connection.
 const OUT_OF_FILES: Duration = Duration::from_millis(100);
 
+/// Connections without a request that make room when the system has no file descriptor left.
+const EVICTED_FOR_FILES: usize = 64;
+
 /// Accepts connections of one port and serves each in a task of its own.
 #[derive(Clone)]
 pub struct Acceptor {
     limits: Arc<Limits>,
     places: Arc<Semaphore>,
+    connections: Arc<Connections>,
     tls: Option<TlsAcceptor>,
-    balancers: Option<Arc<Networks>>,
-    clients: Arc<Clients>,
-    /// Proxies: their connections carry the requests of many clients.
-    trusted: Arc<Networks>,
+    proxies: Arc<Networks>,
+    has_proxy_protocol: bool,
 }
 
 impl Acceptor {
     /// An acceptor; its clones share the number of connections.
-    pub fn new(limits: Arc<Limits>, tls: Option<Arc<ServerConfig>>) -> Self {
+    pub fn new(
+        limits: Arc<Limits>,
+        tls: Option<Arc<ServerConfig>>,
+        counts: Arc<ConnectionCounts>,
+    ) -> Self {
         let places = Arc::new(Semaphore::new(limits.connections));
-        let clients = Clients::new(limits.share_of_connections());
-        let tls = tls.map(TlsAcceptor::from);
-        Self { limits, places, tls, balancers: None, clients, trusted: Arc::default() }
+        let connections =
+            Connections::new(limits.connections, limits.connections_per_client, counts);
+        let (tls, proxies) = (tls.map(TlsAcceptor::from), Arc::default());
+        Self { limits, places, connections, tls, proxies, has_proxy_protocol: false }
     }
 
-    /// From now on connections of these proxies are not counted as those of one client.
+    /// Connections of these are not those of one client.
     pub fn trusting(self, proxies: Networks) -> Self {
-        Self { trusted: Arc::new(proxies), ..self }
+        Self { proxies: Arc::new(proxies), ..self }
     }
 
-    /// From now on each connection has to begin with a PROXY protocol header; where `balancers` are
-    /// given, it has to come from them too.
-    pub fn behind(self, balancers: Networks) -> Self {
-        Self { balancers: Some(Arc::new(balancers)), ..self }
+    /// From now on each connection has to begin with a PROXY protocol header; where there are trusted proxies,
+    /// it has to come from them too.
+    pub fn behind_proxy_protocol(self) -> Self {
+        Self { has_proxy_protocol: true, ..self }
     }
 
     /// Accepts until the drain begins. Connections that are open then go on by themselves.
@@ -71,16 +77,26 @@ impl Acceptor {
                 () = drain.begun() => return,
                 accepted = self.accept(&listener) => accepted,
             };
-            self.make_room();
+            let holder = match self.has_proxy_protocol {
+                true => Holder::Proxy(None),
+                false => self.holder(peer),
+            };
+            let Some(admitted) = self.connections.admit(holder) else { continue };
+            let id = admitted.id;
             let (this, service, drain) = (self.clone(), service.clone(), connections.clone());
-            let (close, closed_by) = oneshot::channel();
             let task = tokio::spawn(async move {
-                let Ok(close) = closed_by.await else { return };
                 // A connection that breaks is its peer's business.
-                let _ = this.serve(stream, peer, service, &drain, close).await;
+                let _ = this.serve(stream, peer, admitted, service, &drain).await;
                 drop((place, drain));
             });
-            let _ = close.send(task.abort_handle());
+            self.connections.served_by(id, holder, task.abort_handle());
+        }
+    }
+
+    fn holder(&self, peer: IpAddr) -> Holder {
+        match self.proxies.contains(peer) {
+            true => Holder::Proxy(Some(peer.to_canonical())),
+            false => Holder::client(peer),
         }
     }
 
@@ -94,47 +110,33 @@ impl Acceptor {
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept connections");
+                    self.connections.evict(EVICTED_FOR_FILES);
                     tokio::time::sleep(OUT_OF_FILES).await;
                 }
             }
         }
     }
 
-    /// Closes a connection that has not sent a request, when less than a quarter of the places is free.
-    fn make_room(&self) {
-        if self.places.available_permits() < self.limits.connections / 4 {
-            self.clients.evict();
-        }
-    }
-
-    /// Counts a connection of a client that is no proxy.
-    fn count(&self, peer: Peer, close: AbortHandle) -> io::Result<Option<clients::Connection>> {
-        let client = peer.filter(|peer| !self.trusted.contains(*peer));
-        let Some(client) = client else { return Ok(None) };
-        let counted = self.clients.enter(client.into(), close);
-        counted.map(Some).ok_or_else(|| io::ErrorKind::ConnectionRefused.into())
-    }
-
     async fn serve<B: Answer>(
         &self,
         mut stream: TcpStream,
         peer: IpAddr,
+        mut admitted: Admitted,
         service: impl Serve<B>,
         drain: &Drain,
-        close: AbortHandle,
     ) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let limits = &self.limits;
-        let peer = match &self.balancers {
-            None => Some(peer),
-            Some(balancers) => {
-                timeout(limits.header_read, client(&mut stream, peer, balancers)).await??
-            }
+        let peer = match self.has_proxy_protocol {
+            false => Some(peer),
+            true => timeout(limits.header_read, client(&mut stream, peer, &self.proxies)).await??,
         };
-        let counted = self.count(peer, close)?;
-        let counted = counted.as_ref();
+        let is_known = peer.filter(|_| self.has_proxy_protocol);
+        if is_known.is_some_and(|peer| !admitted.identify(self.holder(peer))) {
+            return Ok(());
+        }
         let Some(tls) = &self.tls else {
-            return self.serve_http(stream, None, peer, service, drain, counted).await;
+            return self.serve_http(stream, None, peer, admitted, service, drain).await;
         };
         // The state of a handshake is large: it is made when one begins, and apart from the waiting task.
         timeout(limits.header_read, stream.readable()).await??;
@@ -143,7 +145,7 @@ impl Acceptor {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
         };
-        Box::pin(self.serve_http(stream, Some(protocol), peer, service, drain, counted)).await
+        Box::pin(self.serve_http(stream, Some(protocol), peer, admitted, service, drain)).await
     }
 
     /// Serves what a connection carries; where no protocol was negotiated, its first bytes tell.
@@ -152,16 +154,18 @@ impl Acceptor {
         mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         negotiated: Option<Protocol>,
         peer: Peer,
+        admitted: Admitted,
         service: impl Serve<B>,
         drain: &Drain,
-        counted: Option<&clients::Connection>,
     ) -> io::Result<()> {
         let limits = &self.limits;
         let opening = opening::read(&mut stream, limits.header_bytes);
         let (seen, bytes) = timeout(limits.header_read, opening).await??;
         let (protocol, stream) = (negotiated.unwrap_or(seen), Replay::new(bytes, stream));
         // Apart from this task, which is small while it waits for a request.
-        Box::pin(connection::serve(stream, peer, protocol, service, limits, drain, counted)).await;
+        let connection =
+            connection::serve(stream, peer, protocol, &admitted, service, limits, drain);
+        Box::pin(connection).await;
         Ok(())
     }
 }

@@ -16,11 +16,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
-use super::activity::{Activity, Deadline, Observed};
-use super::clients;
+use super::activity::{Abuse, Activity, Deadline, Observed, Patience};
+use super::connections::Admitted;
 use super::drain::{Drain, Phase};
 use super::framing;
-use super::limits::{HEADERS, Limits, STREAMS};
+use super::limits::{
+    CONNECTION_WINDOW, ERROR_RESETS, HEADERS, Limits, PENDING_RESETS, SEND_BUFFER, STREAM_WINDOW,
+    STREAMS,
+};
 use super::opening::Protocol;
 use super::service::{Answer, Peer, Serve};
 
@@ -32,20 +35,20 @@ pub async fn serve<B: Answer>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: Peer,
     protocol: Protocol,
+    admitted: &Admitted,
     service: impl Serve<B>,
     limits: &Limits,
     drain: &Drain,
-    counted_of_client: Option<&clients::Connection>,
 ) {
     let activity = Activity::begin(protocol);
     let io = TokioIo::new(Observed::new(stream, activity.clone(), protocol));
     let counted = {
         let activity = activity.clone();
         service_fn(move |request| {
-            if activity.is_first() {
-                counted_of_client.inspect(|connection| connection.served());
-            }
             let under_way = activity.request();
+            if under_way.is_first {
+                admitted.has_request();
+            }
             let response = framing::check(&request, under_way.has_one_length)
                 .map(|()| service.serve(request, peer));
             async move {
@@ -53,7 +56,7 @@ pub async fn serve<B: Answer>(
                     Ok(response) => response.await,
                     Err(error) => error.into_response_of(),
                 };
-                drop(under_way);
+                under_way.answered();
                 Ok::<_, Infallible>(response)
             }
         })
@@ -87,6 +90,11 @@ fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_local_error_reset_streams(ERROR_RESETS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
     builder
 }
@@ -137,12 +145,23 @@ async fn drive<C: Graceful>(
     let mut phase = drain.watch();
     let mut finishing = false;
     poll_fn(|cx| {
+        activity.begin_turn();
         if !finishing && phase.now(cx) == Phase::Closing {
             finishing = true;
             connection.as_mut().finish();
         }
         if connection.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
+        }
+        match activity.abuse() {
+            Abuse::None => {}
+            Abuse::Some if finishing => {}
+            // Streams that others are waiting for, behind the same proxy, still end.
+            Abuse::Some => {
+                finishing = true;
+                connection.as_mut().finish();
+            }
+            Abuse::Flood => return Poll::Ready(()),
         }
         // While an answer is due, the end can be announced with it. An idle connection is left
         // alone as long as that can be: its client may be sending at this very moment.
@@ -153,7 +172,7 @@ async fn drive<C: Graceful>(
         loop {
             match timer.as_mut().poll(cx, activity) {
                 Expired::No => return Poll::Pending,
-                // A request line that never ends, or a second time idle: no more patience.
+                // A head that does not end, an answer that is not read, or a second time idle.
                 Expired::Head => return Poll::Ready(()),
                 Expired::Idle if finishing => return Poll::Ready(()),
                 Expired::Idle => {
@@ -181,8 +200,7 @@ enum Expired {
 struct Timer {
     sleep: Pin<Box<Sleep>>,
     armed: bool,
-    header_read: Duration,
-    keep_alive: Duration,
+    limits: Patience,
 }
 
 impl Timer {
@@ -190,21 +208,24 @@ impl Timer {
         Self {
             sleep: Box::pin(tokio::time::sleep(limits.header_read)),
             armed: false,
-            header_read: limits.header_read,
-            keep_alive: limits.keep_alive,
+            limits: Patience {
+                header_read: limits.header_read,
+                write: limits.body_read,
+                keep_alive: limits.keep_alive,
+            },
         }
     }
 
     /// From now on, ends an idle connection after `grace`.
     fn allow(mut self: Pin<&mut Self>, grace: Duration) {
         self.reset(Instant::now() + grace);
-        self.keep_alive = self.keep_alive.saturating_add(grace);
+        self.limits.keep_alive = self.limits.keep_alive.saturating_add(grace);
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, activity: &Activity) -> Expired {
         loop {
-            let deadline = activity.deadline(self.header_read, self.keep_alive);
-            if let Deadline::Head(at) = deadline
+            let deadline = activity.deadline(self.limits);
+            if let Deadline::Head(at) | Deadline::Write(at) = deadline
                 && at < self.sleep.deadline().into_std()
             {
                 self.reset(at);
@@ -219,10 +240,10 @@ impl Timer {
             }
             let now = Instant::now();
             let next = match deadline {
-                Deadline::Head(at) if at <= now => return Expired::Head,
+                Deadline::Head(at) | Deadline::Write(at) if at <= now => return Expired::Head,
                 Deadline::Idle(at) if at <= now => return Expired::Idle,
-                Deadline::Head(at) | Deadline::Idle(at) => at,
-                Deadline::Busy => now + self.header_read,
+                Deadline::Head(at) | Deadline::Write(at) | Deadline::Idle(at) => at,
+                Deadline::Busy => now + self.limits.header_read,
             };
             self.reset(next);
         }

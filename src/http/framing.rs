@@ -40,7 +40,7 @@ pub fn check<B>(request: &Request<B>, has_one_length: bool) -> Result<(), HttpEr
 }
 
 fn invalid_host() -> HttpError {
-    HttpError::bad_request("invalid_request", "A request has exactly one Host header.").closing()
+    HttpError::bad_request("invalid_body", "A request has exactly one Host header.").closing()
 }
 
 /// Follows the requests of an HTTP/1 connection in its bytes, however they are cut, and finds the first one that

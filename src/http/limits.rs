@@ -15,8 +15,8 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// Connections of one port at once; more wait to be accepted.
     pub connections: usize,
-    /// Connections of one client at once; [`Self::share_of_connections`] when it is not set.
-    pub connections_per_client: Option<usize>,
+    /// Of these, connections of one client, see [`super::connections`].
+    pub connections_per_client: usize,
     /// Bytes of bodies that may be held in memory at once, all triggers together.
     pub buffered_bytes: usize,
     /// Triggers of one app at once.
@@ -33,7 +33,7 @@ impl Default for Limits {
             body_read: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
             connections: 8192,
-            connections_per_client: None,
+            connections_per_client: 8192 / CLIENT_SHARE,
             buffered_bytes: 256 * 1024 * 1024,
             in_flight_per_app: 1024,
             drain: Duration::from_secs(30),
@@ -41,15 +41,37 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
-    /// How many connections one client may have: an eighth of all, where nothing else is said.
-    pub fn share_of_connections(&self) -> usize {
-        self.connections_per_client.unwrap_or(self.connections / 8).max(1)
-    }
-}
+/// One client has at most one in so many of what there is for all: connections of a port, places of an app.
+pub const CLIENT_SHARE: usize = 8;
 
 /// Headers of one request, by number.
 pub(super) const HEADERS: usize = 100;
 
 /// Concurrent requests of one HTTP/2 connection (RFC 9113, section 5.1.2).
 pub(super) const STREAMS: u32 = 128;
+
+/// Streams of one HTTP/2 connection whose client has reset them, more than there were answers: a rapid reset
+/// (CVE-2023-44487). Then the connection takes no more of them, and at twice as many it is cut.
+pub(super) const RESETS: u32 = 128;
+
+/// Streams of one HTTP/2 connection that we reset because of the client's own mistakes.
+pub(super) const ERROR_RESETS: usize = 64;
+
+/// Streams that are reset before they were looked at.
+pub(super) const PENDING_RESETS: usize = 20;
+
+/// What a client may send of a body before it is read, on one stream of HTTP/2.
+pub(super) const STREAM_WINDOW: u32 = 256 * 1024;
+
+/// The same on all streams of one connection.
+pub(super) const CONNECTION_WINDOW: u32 = 512 * 1024;
+
+/// What is kept of answers that the client does not read, on one HTTP/2 stream. Answers are short.
+pub(super) const SEND_BUFFER: usize = 64 * 1024;
+
+/// Bytes that a client may send on an HTTP/2 connection while no request is under way: PING, SETTINGS, CONTINUATION
+/// and what was still coming of bodies that were refused.
+pub(super) const IDLE_BYTES: u64 = 1024 * 1024;
+
+/// Bytes that are read from one HTTP/2 connection before others have their turn: frames may be 9 bytes short.
+pub(super) const BYTES_A_TURN: u64 = 32 * 1024;

@@ -14,12 +14,13 @@
 //! place in it, which nobody can bring about on purpose: the places are drawn anew in each process.
 
 use std::hash::BuildHasher;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
+use crate::guard::client_network;
 use crate::routes::Id;
 
 /// Failures at once.
@@ -119,7 +120,7 @@ impl Failures {
     }
 
     fn place(&self, webhook: Id, client: Option<IpAddr>) -> &AtomicU64 {
-        let hash = self.hasher.hash_one((webhook, client.map(network)));
+        let hash = self.hasher.hash_one((webhook, client.map(client_network)));
         &self.places[hash as usize % PLACES]
     }
 
@@ -132,21 +133,10 @@ fn millis(time: Duration) -> u64 {
     time.as_millis() as u64
 }
 
-/// Whoever has an IPv6 address has all those of its /64 (RFC 4291, section 2.5.4).
-fn network(client: IpAddr) -> IpAddr {
-    match client {
-        IpAddr::V4(_) => client,
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
     use uuid::Uuid;
 
     const WEBHOOK: Id = Id { app: Uuid::from_bytes([1; 16]), webhook: Uuid::from_bytes([2; 16]) };

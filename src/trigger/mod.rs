@@ -12,6 +12,7 @@ mod guards;
 pub mod path;
 mod proof;
 mod queue;
+mod readers;
 mod trace;
 
 use std::sync::Arc;
@@ -28,12 +29,13 @@ use uuid::Uuid;
 
 pub use budget::Budget;
 pub use failures::Failures;
+pub use readers::Readers;
 
 use crate::app_api::ApiFields;
 use crate::delivery::{self, Attempt, CallError, Caller, Subject};
 use crate::event::{self, Event, EventError};
-use crate::guard::Networks;
-use crate::http::{HttpError, Limits, Peer, json_response};
+use crate::guard::{Networks, client_address};
+use crate::http::{CLIENT_SHARE, HttpError, Limits, Peer, json_response};
 use crate::moment::Moment;
 use crate::resources::DeliveryMode;
 use crate::routes::{Place, Route, Share, State, Table};
@@ -63,6 +65,8 @@ pub struct Shared {
     pub trusted_proxies: Networks,
     /// Who has failed to sign how often.
     pub failures: Failures,
+    /// Who is sending how many bodies.
+    pub readers: Readers,
     /// What external URLs begin with: some senders sign them.
     pub external_url: String,
     /// The present.
@@ -208,7 +212,7 @@ impl Pipeline {
             return Ok(Outcome::Answered(answer));
         }
         let mut place = self.enter(&route)?;
-        let body = self.read(&route, &head.headers, body, &mut place).await?;
+        let body = self.read(&route, &head.headers, peer, body, &mut place).await?;
         let input = self.input(&head, &body.bytes);
         let verified = proof::check(&route, &input, failures, client, span)?;
         guards::rate(&route)?;
@@ -309,6 +313,7 @@ impl Pipeline {
         &self,
         route: &Route,
         headers: &HeaderMap,
+        peer: Peer,
         body: B,
         place: &mut Place,
     ) -> Result<Buffered, HttpError>
@@ -322,7 +327,14 @@ impl Pipeline {
         };
         let mut account = self.shared.budget.account();
         let take = |bytes| place.buffer(bytes) && account.take(bytes);
-        let bytes = body::read(body, bounds, take).await.map_err(body_error)?;
+        let enter = || {
+            let client = client_address(peer, headers, &self.shared.trusted_proxies);
+            let share = (self.shared.limits.in_flight_per_app / CLIENT_SHARE).max(1);
+            self.shared.readers.enter(route.app.uuid, client, share)
+        };
+        let bytes = readers::wait(body::read(body, bounds, take), enter).await;
+        let bytes = bytes.ok_or_else(|| overloaded().closing())?;
+        let bytes = bytes.map_err(body_error)?;
         Ok(Buffered { bytes, _account: account })
     }
 

@@ -16,7 +16,7 @@ use webhook_operator::routes::Table;
 use webhook_operator::source::Brain;
 use webhook_operator::store::sqlite::{Options, Sqlite};
 use webhook_operator::traces::Traces;
-use webhook_operator::trigger::{Budget, Failures, Pipeline, Shared};
+use webhook_operator::trigger::{Budget, Failures, Pipeline, Readers, Shared};
 
 /// What every URL begins with.
 const EXTERNAL_URL: &str = "http://hooks.example.com";
@@ -55,6 +55,7 @@ pub fn new(listeners: ListenerPolicy, trusted_proxies: Networks) -> (Brain, Pipe
         store: Arc::new(store()),
         trusted_proxies,
         failures: Failures::new(Instant::now()),
+        readers: Readers::default(),
         traces: Traces::default(),
     };
     let tokens = Arc::new(Tokens::new(&identity()));

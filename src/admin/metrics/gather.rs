@@ -43,6 +43,15 @@ impl Metrics {
             gauge("routes", "Webhooks that have a URL here", routes),
             gauge("synced", "Whether all resources are known", f64::from(synced)),
         ];
+        let ends =
+            [("refused", self.connections.refused()), ("evicted", self.connections.evicted())];
+        all.push(Family {
+            name: "connections_closed",
+            help: "Connections of the trigger port that were closed early, by why",
+            values: Counters(
+                ends.map(|(reason, count)| (vec![("reason", reason.to_owned())], count)).into(),
+            ),
+        });
         if let Some(leading) = &self.leading {
             let leading = f64::from(*leading.borrow());
             all.push(gauge("leader", "Whether this replica writes statuses", leading));

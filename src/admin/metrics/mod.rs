@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use self::families::Family;
 pub use self::text::Format;
+use crate::http::ConnectionCounts;
 use crate::moment::Moment;
 use crate::source::Brain;
 use crate::store::Store;
@@ -35,6 +36,8 @@ pub struct Metrics {
     pub leading: Option<watch::Receiver<bool>>,
     /// Whether there are series for each webhook and app, and not for each namespace alone.
     pub by_webhook: bool,
+    /// Connections of the trigger port that were not served.
+    pub connections: Arc<ConnectionCounts>,
 }
 
 impl Metrics {
