@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: demo test page alerts crash e2e build release install crds chart-docs check-generated cluster bench fuzz lint
+.PHONY: demo test page alerts crash attack e2e build release install crds chart-docs check-generated cluster bench fuzz lint
 
 target := $(or $(CARGO_TARGET_DIR),target)
 prefix ?= $(HOME)/.local
@@ -26,6 +26,10 @@ page: cluster build ## the page in a real browser; as root it installs the Debia
 crash: build ## the operator killed again and again under load; `make crash seconds=3600` by hand
 	cargo build --locked --package crash
 	$(target)/debug/crash --seconds $(or $(seconds),120)
+
+attack: release ## floods, slow clients and broken HTTP/2 on loopback, beside a well-behaved client; about 90 s
+	cargo build --locked --release --package attack
+	$(target)/release/attack --seconds $(or $(seconds),6)
 
 build:
 	cargo build --locked

@@ -603,3 +603,49 @@ fn an_http_2_connection_that_floods_is_cut_and_nobody_else_is_disturbed() {
         setting.still_serves();
     }
 }
+
+/// Sends requests and reads nothing until nothing more is taken; says how many were sent whole.
+fn send_until_blocked(stream: &mut std::net::TcpStream) -> usize {
+    let request = b"POST /not-there HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    socket2::SockRef::from(&*stream).set_recv_buffer_size(256 * 1024).unwrap();
+    stream.set_write_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
+    let mut sent = 0;
+    while let Ok(written) = stream.write(&request[sent % request.len()..]) {
+        sent += written;
+    }
+    sent / request.len()
+}
+
+#[test]
+fn a_client_that_reads_its_answers_late_gets_all_of_them() {
+    let setting = setting("", "", &[]);
+    let mut stream = connect(&setting.operator.url());
+    let sent = send_until_blocked(&mut stream);
+    assert!(sent > 100, "{sent}");
+    let (mut seen, mut answers, mut space) = (Vec::new(), 0, [0; 65536]);
+    while answers < sent {
+        let read = stream.read(&mut space).unwrap();
+        assert!(read > 0, "closed after {answers} of {sent}");
+        seen.extend_from_slice(&space[..read]);
+        // The end of each body; the last piece may be a part of one.
+        let end = b"\"metadata\":{}}";
+        answers += seen.windows(end.len()).filter(|bytes| bytes == end).count();
+        seen.drain(..seen.len().saturating_sub(end.len() - 1));
+    }
+}
+
+#[test]
+fn a_client_that_never_reads_its_answers_is_cut() {
+    let setting = setting("", "", &["--body-timeout", "300ms", "--header-timeout", "60s"]);
+    let mut stream = connect(&setting.operator.url());
+    send_until_blocked(&mut stream);
+    // Nothing is read: the end is seen when something is written.
+    let gone = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+    eventually("the connection to be cut", || {
+        stream
+            .write(b"x")
+            .is_err_and(|error: std::io::Error| gone.contains(&error.kind()))
+            .then_some(())
+    });
+    setting.still_serves();
+}

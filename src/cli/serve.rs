@@ -37,6 +37,10 @@ use crate::trigger::{Budget, Failures, Pipeline, Readers, Shared};
 /// Connections that wait to be accepted, on each listener.
 const BACKLOG: i32 = 1024;
 
+/// What the kernel keeps, in bytes, of answers that a client does not read; else it is some megabytes for each
+/// connection, which a client that never reads fills with thousands of answers.
+const SEND_BUFFER: usize = 64 * 1024;
+
 /// Threads of everything but triggers.
 const CONTROL_THREADS: usize = 2;
 
@@ -131,6 +135,8 @@ fn bind_socket(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpLis
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
+    // Connections inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::frames::Frames;
 use super::framing::Lengths;
-use super::limits::{BYTES_A_TURN, IDLE_BYTES, RESETS};
+use super::limits::{BYTES_A_TURN, IDLE_FRAMES, RESETS};
 use super::opening::Protocol;
 
 /// The state of one connection. Times are milliseconds since the connection began.
@@ -37,8 +38,8 @@ pub struct Activity {
     blocked_since: AtomicU64,
     /// Requests that the client has reset, less those that were answered.
     resets: AtomicU32,
-    /// Bytes of HTTP/2 that came since the last request began or ended, while none was under way.
-    idle_bytes: AtomicU64,
+    /// Frames of HTTP/2 that ask for nothing, since the last answer.
+    idle_frames: AtomicU32,
     /// Bytes of HTTP/2 that were read since the connection's task was last woken.
     turn_bytes: AtomicU64,
 }
@@ -98,7 +99,7 @@ impl Activity {
             ambiguous: AtomicU32::new(NONE),
             blocked_since: AtomicU64::new(NOT_READING),
             resets: AtomicU32::new(0),
-            idle_bytes: AtomicU64::new(0),
+            idle_frames: AtomicU32::new(0),
             turn_bytes: AtomicU64::new(0),
         })
     }
@@ -147,24 +148,30 @@ impl Activity {
     /// What is to be thought of the client.
     pub fn abuse(&self) -> Abuse {
         let resets = self.resets.load(Ordering::Relaxed);
-        if resets > 2 * RESETS || self.idle_bytes.load(Ordering::Relaxed) > IDLE_BYTES {
+        if resets > 2 * RESETS || self.idle_frames.load(Ordering::Relaxed) > IDLE_FRAMES {
             return Abuse::Flood;
         }
         if resets > RESETS { Abuse::Some } else { Abuse::None }
     }
 
-    fn http2_bytes_came(&self, number: u64) {
-        self.turn_bytes.fetch_add(number, Ordering::Relaxed);
-        if !self.is_busy() {
-            self.idle_bytes.fetch_add(number, Ordering::Relaxed);
-        }
+    fn frames_came(&self, bytes: usize, idle: u32) {
+        self.turn_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.idle_frames.fetch_add(idle, Ordering::Relaxed);
     }
 
-    fn wrote(&self, is_blocked: bool) {
-        let was_blocked = self.blocked_since.load(Ordering::Relaxed) != NOT_READING;
-        if is_blocked != was_blocked {
-            let since = if is_blocked { self.now() } else { NOT_READING };
-            self.blocked_since.store(since, Ordering::Relaxed);
+    fn is_blocked(&self) -> bool {
+        self.blocked_since.load(Ordering::Relaxed) != NOT_READING
+    }
+
+    fn wrote(&self, is_blocked: bool, cx: &Context<'_>) {
+        if is_blocked == self.is_blocked() {
+            return;
+        }
+        let since = if is_blocked { self.now() } else { NOT_READING };
+        self.blocked_since.store(since, Ordering::Relaxed);
+        if !is_blocked {
+            // What was not read meanwhile is read again.
+            cx.waker().wake_by_ref();
         }
     }
 
@@ -202,14 +209,22 @@ impl Drop for InFlight {
         let Self { activity, is_answered, .. } = self;
         let resets = activity.resets.load(Ordering::Relaxed);
         match is_answered {
-            true if resets > 0 => activity.resets.store(resets - 1, Ordering::Relaxed),
-            true => {}
+            true => {
+                activity.resets.store(resets.saturating_sub(1), Ordering::Relaxed);
+                activity.idle_frames.store(0, Ordering::Relaxed);
+            }
             false => drop(activity.resets.fetch_add(1, Ordering::Relaxed)),
         }
-        activity.idle_bytes.store(0, Ordering::Relaxed);
         activity.idle_since.store(activity.now(), Ordering::Relaxed);
         activity.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// What is looked for in the bytes.
+#[derive(Debug)]
+enum Seen {
+    Http1(Lengths),
+    Http2(Frames),
 }
 
 /// A stream that reports its reads to an [`Activity`].
@@ -217,24 +232,29 @@ impl Drop for InFlight {
 pub struct Observed<S> {
     stream: S,
     activity: Arc<Activity>,
-    /// Of HTTP/1.
-    lengths: Option<Lengths>,
+    seen: Seen,
 }
 
 impl<S> Observed<S> {
     /// Watches a stream.
     pub fn new(stream: S, activity: Arc<Activity>, protocol: Protocol) -> Self {
-        let lengths = (protocol == Protocol::Http1).then(Lengths::default);
-        Self { stream, activity, lengths }
+        let seen = match protocol {
+            Protocol::Http1 => Seen::Http1(Lengths::default()),
+            Protocol::Http2 => Seen::Http2(Frames::default()),
+        };
+        Self { stream, activity, seen }
     }
 
     fn came(&mut self, bytes: &[u8]) {
-        let Some(lengths) = &mut self.lengths else {
-            return self.activity.http2_bytes_came(bytes.len() as u64);
-        };
-        self.activity.bytes_came();
-        if let Some(number) = lengths.read(bytes) {
-            self.activity.ambiguous.store(number, Ordering::Relaxed);
+        let Self { activity, seen, .. } = self;
+        match seen {
+            Seen::Http1(lengths) => {
+                activity.bytes_came();
+                if let Some(number) = lengths.read(bytes) {
+                    activity.ambiguous.store(number, Ordering::Relaxed);
+                }
+            }
+            Seen::Http2(frames) => activity.frames_came(bytes.len(), frames.read(bytes)),
         }
     }
 }
@@ -245,6 +265,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // Who does not take answers is not asked for more requests. The write that is blocked wakes the task.
+        if self.activity.is_blocked() {
+            return Poll::Pending;
+        }
         // One that floods waits for its next turn, so that the thread's other connections have theirs.
         if self.activity.turn_bytes.load(Ordering::Relaxed) >= BYTES_A_TURN {
             cx.waker().wake_by_ref();
@@ -266,7 +290,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.activity.wrote(written.is_pending());
+        self.activity.wrote(written.is_pending(), cx);
         written
     }
 
@@ -276,7 +300,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.activity.wrote(written.is_pending());
+        self.activity.wrote(written.is_pending(), cx);
         written
     }
 
@@ -286,7 +310,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let written = Pin::new(&mut self.stream).poll_flush(cx);
-        self.activity.wrote(written.is_pending());
+        self.activity.wrote(written.is_pending(), cx);
         written
     }
 
@@ -342,7 +366,7 @@ mod tests {
             Pin::new(&mut stream).poll_write(&mut cx, bytes).is_ready()
         };
         assert!(write(&[0; 8]) && !write(&[0; 8]));
-        assert!(matches!(activity.deadline(PATIENCE), Deadline::Write(_)));
+        assert!(matches!(activity.deadline(PATIENCE), Deadline::Write(_)) && activity.is_blocked());
         tokio::io::AsyncReadExt::read(&mut theirs, &mut [0; 4]).await.unwrap();
         assert!(write(&[0; 4]));
         assert_eq!(activity.deadline(PATIENCE), Deadline::Busy);
@@ -350,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn resets_without_answers_and_bytes_without_requests_are_abuse() {
+    fn resets_and_frames_without_answers_are_abuse() {
         let activity = Activity::begin(Protocol::Http2);
         (0..RESETS).for_each(|_| drop(activity.request()));
         assert_eq!(activity.abuse(), Abuse::None);
@@ -363,11 +387,11 @@ mod tests {
         assert_eq!(activity.abuse(), Abuse::Flood);
 
         let activity = Activity::begin(Protocol::Http2);
-        activity.http2_bytes_came(IDLE_BYTES);
+        activity.frames_came(1, IDLE_FRAMES);
         activity.request().answered();
-        activity.http2_bytes_came(IDLE_BYTES);
+        activity.frames_came(1, IDLE_FRAMES);
         assert_eq!(activity.abuse(), Abuse::None);
-        activity.http2_bytes_came(1);
+        activity.frames_came(1, 1);
         assert_eq!(activity.abuse(), Abuse::Flood);
     }
 

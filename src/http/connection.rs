@@ -21,8 +21,8 @@ use super::connections::Admitted;
 use super::drain::{Drain, Phase};
 use super::framing;
 use super::limits::{
-    CONNECTION_WINDOW, ERROR_RESETS, HEADERS, Limits, PENDING_RESETS, SEND_BUFFER, STREAM_WINDOW,
-    STREAMS,
+    BUFFER, CONNECTION_WINDOW, ERROR_RESETS, HEADERS, Limits, PENDING_RESETS, SEND_BUFFER,
+    STREAM_WINDOW, STREAMS,
 };
 use super::opening::Protocol;
 use super::service::{Answer, Peer, Serve};
@@ -42,32 +42,33 @@ pub async fn serve<B: Answer>(
 ) {
     let activity = Activity::begin(protocol);
     let io = TokioIo::new(Observed::new(stream, activity.clone(), protocol));
-    let counted = {
-        let activity = activity.clone();
-        service_fn(move |request| {
-            let under_way = activity.request();
-            if under_way.is_first {
-                admitted.has_request();
-            }
-            let response = framing::check(&request, under_way.has_one_length)
-                .map(|()| service.serve(request, peer));
-            async move {
-                let response = match response {
-                    Ok(response) => response.await,
-                    Err(error) => error.into_response_of(),
-                };
-                under_way.answered();
-                Ok::<_, Infallible>(response)
-            }
-        })
+    let counted = |request| {
+        let under_way = activity.request();
+        if under_way.is_first {
+            admitted.has_request();
+        }
+        let response = framing::check(&request, under_way.has_one_length)
+            .map(|()| service.serve(request, peer));
+        async move {
+            let response = match response {
+                Ok(response) => response.await,
+                Err(error) => error.into_response_of(),
+            };
+            under_way.answered();
+            Ok::<_, Infallible>(response)
+        }
     };
     match protocol {
         Protocol::Http1 => {
-            let connection = http1(limits).serve_connection(io, counted);
+            let connection = http1(limits).serve_connection(io, service_fn(counted));
             drive(connection, &activity, limits, drain).await;
         }
         Protocol::Http2 => {
-            let connection = http2(limits).serve_connection(io, counted);
+            // hyper keeps the request's future until its answer is read. In a box it is gone by then.
+            let boxed = service_fn(|request| -> Pin<Box<dyn Future<Output = _> + Send>> {
+                Box::pin(counted(request))
+            });
+            let connection = http2(limits).serve_connection(io, boxed);
             drive(connection, &activity, limits, drain).await;
         }
     }
@@ -78,6 +79,8 @@ fn http1(limits: &Limits) -> http1::Builder {
     builder
         .max_headers(HEADERS)
         .max_header_size(limits.header_bytes)
+        // It bounds answers that wait to be written as well as what is read.
+        .max_buf_size(BUFFER.max(limits.header_bytes.saturating_add(8 * 1024)))
         // Answers are short: one buffer costs less than a list of two.
         .writev(false)
         // Activity does this, at less cost for each request.

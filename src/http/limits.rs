@@ -47,8 +47,8 @@ pub const CLIENT_SHARE: usize = 8;
 /// Headers of one request, by number.
 pub(super) const HEADERS: usize = 100;
 
-/// Concurrent requests of one HTTP/2 connection (RFC 9113, section 5.1.2).
-pub(super) const STREAMS: u32 = 128;
+/// Concurrent requests of one HTTP/2 connection: the fewest that RFC 9113, section 5.1.2 recommends.
+pub(super) const STREAMS: u32 = 100;
 
 /// Streams of one HTTP/2 connection whose client has reset them, more than there were answers: a rapid reset
 /// (CVE-2023-44487). Then the connection takes no more of them, and at twice as many it is cut.
@@ -69,9 +69,12 @@ pub(super) const CONNECTION_WINDOW: u32 = 512 * 1024;
 /// What is kept of answers that the client does not read, on one HTTP/2 stream. Answers are short.
 pub(super) const SEND_BUFFER: usize = 64 * 1024;
 
-/// Bytes that a client may send on an HTTP/2 connection while no request is under way: PING, SETTINGS, CONTINUATION
-/// and what was still coming of bodies that were refused.
-pub(super) const IDLE_BYTES: u64 = 1024 * 1024;
+/// What an HTTP/1 connection reads at once, and keeps of answers that the client does not read; more where heads may be
+/// longer. By default hyper keeps 400 KiB: thousands of answers to requests that were sent without waiting.
+pub(super) const BUFFER: usize = 64 * 1024;
+
+/// Frames of HTTP/2 that ask for nothing, between two answers; see [`super::frames`].
+pub(super) const IDLE_FRAMES: u32 = 1000;
 
 /// Bytes that are read from one HTTP/2 connection before others have their turn: frames may be 9 bytes short.
-pub(super) const BYTES_A_TURN: u64 = 32 * 1024;
+pub(super) const BYTES_A_TURN: u64 = 16 * 1024;

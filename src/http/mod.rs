@@ -8,6 +8,7 @@ mod connection;
 mod connections;
 mod drain;
 mod error;
+mod frames;
 pub mod framing;
 mod limits;
 mod opening;

@@ -13,7 +13,7 @@ use std::task::ready;
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// What every HTTP/2 client sends first (RFC 9113, section 3.4). No HTTP/1 request begins so.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How much is read at once. Most requests fit, body included.
 const READ_BYTES: usize = 2048;
