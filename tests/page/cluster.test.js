@@ -106,7 +106,7 @@ test("who may see one namespace is told to choose it, and which right a replay n
   await page.getByRole("link", { name: "Deliveries", exact: true }).click();
   await eventually("its deliveries", async () => (await page.locator("tbody tr").count()) === 3);
   await page.locator("tbody a.id").first().click();
-  await page.getByRole("button", { name: "Replay" }).click();
+  await page.getByRole("button", { name: "Replay", exact: true }).click();
   await page.getByRole("button", { name: "Replay 1 delivery" }).click();
   await page.getByRole("status").getByText("you may not create webhooks/deliveries.lenra.io in the namespace team-a").waitFor();
   await close();

@@ -141,13 +141,13 @@ test("new deliveries appear by themselves and are announced, but not while it is
 test("one delivery is replayed after it was confirmed, and the new one is shown", async () => {
   const [dead] = await list("state=dead&webhook=refund");
   const { page, close } = await visit(`#/deliveries/${dead.id}`);
-  await page.getByRole("button", { name: "Replay" }).click();
+  await page.getByRole("button", { name: "Replay", exact: true }).click();
   const dialog = page.getByRole("dialog", { name: "Replay this delivery" });
   await dialog.getByText("Deliver this event again?").waitFor();
   await examine(page, "confirm-one");
   await dialog.getByRole("button", { name: "Cancel" }).click();
   assert.equal((await list("webhook=refund")).filter((one) => one.eventId === dead.eventId).length, 1);
-  await page.getByRole("button", { name: "Replay" }).click();
+  await page.getByRole("button", { name: "Replay", exact: true }).click();
   await dialog.getByRole("button", { name: "Replay 1 delivery" }).click();
   await page.getByText("number 1 of this event").waitFor();
   await page.getByRole("status").getByText("A new delivery of this event began.").waitFor();
