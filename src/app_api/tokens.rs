@@ -50,7 +50,7 @@ pub enum TokenError {
 pub struct Subject {
     /// Namespace and name of the app.
     pub app: Key,
-    /// See [`crate::plan::AppInput::instance`].
+    /// See [`crate::plan::instance`].
     pub instance: Box<str>,
 }
 
@@ -158,7 +158,8 @@ mod tests {
         Tokens::new(&IdentityKey::new(&[byte; 32]).unwrap())
     }
 
-    const UID: &str = "2b3c4d5e-0000-4000-8000-000000000000";
+    /// As [`crate::plan::instance`] makes them.
+    const UID: &str = "q8pzh0Ke4vTQx1mB7n3d5w";
 
     fn subject(app: Key) -> Subject {
         Subject { app, instance: UID.into() }
@@ -192,7 +193,7 @@ mod tests {
         assert_eq!(decoded(parts[0]), r#"{"alg":"HS256","typ":"JWT"}"#);
         assert_eq!(
             decoded(parts[1]),
-            r#"{"iss":"webhook-operator","aud":"webhook-operator-app-api","sub":"team-a/shop","instance":"2b3c4d5e-0000-4000-8000-000000000000","iat":1790000000,"exp":1790000002}"#
+            r#"{"iss":"webhook-operator","aud":"webhook-operator-app-api","sub":"team-a/shop","instance":"q8pzh0Ke4vTQx1mB7n3d5w","iat":1790000000,"exp":1790000002}"#
         );
     }
 

@@ -17,6 +17,7 @@ use crate::app_api::Tokens;
 use crate::moment::Moment;
 use crate::peers::Peers;
 use crate::plan::decide::ListenerPolicy;
+use crate::plan::instance::instance;
 use crate::plan::{Key, Kind, Reach, Settings};
 use crate::source::files::{self, Files};
 use crate::source::{Brain, LocalTallies, owners};
@@ -255,8 +256,7 @@ fn token(args: &TokenArgs) -> anyhow::Result<()> {
         );
     }
     let identity = files::identity_key(&args.data_dir)?;
-    let generation = args.token_generation.as_deref();
-    let instance = generation.map(|generation| format!("/{generation}")).unwrap_or_default();
+    let instance = instance(None, args.token_generation.as_deref());
     output::line(&Tokens::new(&identity).issue(&args.app, &instance, serve::now(), args.ttl));
     Ok(())
 }

@@ -13,6 +13,7 @@ use kube::ResourceExt;
 use uuid::Uuid;
 
 use super::guards::{self, Fault};
+use super::instance::{TOKEN_GENERATION, instance};
 use super::secrets::SecretInput;
 use super::{Observed, delivery, duration};
 use crate::resources::verify::VerifyEntry;
@@ -153,8 +154,7 @@ pub struct AppInput {
     pub meta: Meta,
     /// `metadata.uid`, where a cluster gave one: what the app's webhooks name as their owner.
     pub uid: Option<Box<str>>,
-    /// What tokens of the app are bound to beside its name: its UID, which another app of the same name does not
-    /// have, and [`TOKEN_GENERATION`], which a person changes to revoke them. Empty where there is neither.
+    /// What tokens of the app are bound to beside its name, see [`instance`].
     pub instance: Box<str>,
     /// The spec, or what is wrong with it.
     pub spec: Result<Arc<AppSpec>, Arc<str>>,
@@ -298,29 +298,20 @@ impl EndpointInput {
     }
 }
 
-/// The annotation of a WebhookApp whose change revokes the tokens that were issued before.
-pub const TOKEN_GENERATION: &str = "lenra.io/token-generation";
+fn instance_of(object: &impl kube::Resource) -> Box<str> {
+    instance(object.uid().as_deref(), token_generation(object))
+}
 
-/// The most characters of [`TOKEN_GENERATION`] that count: tokens have a bounded length.
-const TOKEN_GENERATION_LEN: usize = 64;
-
-fn instance(object: &impl kube::Resource) -> Box<str> {
-    let annotations = object.meta().annotations.as_ref();
-    let generation = annotations.and_then(|annotations| annotations.get(TOKEN_GENERATION));
-    let mut instance = object.uid().unwrap_or_default();
-    if let Some(generation) = generation {
-        instance.push('/');
-        instance.extend(generation.chars().take(TOKEN_GENERATION_LEN));
-    }
-    instance.into()
+fn token_generation(object: &impl kube::Resource) -> Option<&str> {
+    let annotations = object.meta().annotations.as_ref()?;
+    annotations.get(TOKEN_GENERATION).map(String::as_str)
 }
 
 impl AppInput {
-    /// Binds tokens to the app's name alone, where no cluster gives UIDs: one in a manifest is that of another
-    /// cluster.
-    pub fn bind_tokens_to_name(&mut self) {
-        let generation = self.instance.find('/').map_or("", |at| &self.instance[at..]);
-        self.instance = generation.into();
+    /// What the planner needs of an app in a file. Its tokens are bound to its name alone: no cluster gives UIDs, and
+    /// one in a manifest is that of another cluster.
+    pub fn of_file(app: &WebhookApp) -> Self {
+        Self { instance: instance(None, token_generation(app)), ..Self::of(app) }
     }
 
     /// What the planner needs of an app.
@@ -329,7 +320,7 @@ impl AppInput {
         Self {
             meta: Meta::of(app, observed),
             uid: app.uid().map(Into::into),
-            instance: instance(app),
+            instance: instance_of(app),
             spec: app_spec(app).map(Arc::new),
         }
     }
@@ -339,7 +330,7 @@ impl AppInput {
         Self {
             meta: Meta::of(object, Observed::default()),
             uid: object.uid().map(Into::into),
-            instance: instance(object),
+            instance: instance_of(object),
             spec: Err(why.into()),
         }
     }

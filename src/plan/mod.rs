@@ -10,6 +10,7 @@ pub mod events;
 mod guards;
 pub mod identity;
 pub mod input;
+pub mod instance;
 pub mod planner;
 mod reachability;
 pub mod secrets;

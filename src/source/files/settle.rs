@@ -40,8 +40,7 @@ impl Kept for WebhookApp {
     }
 
     fn input(&self, meta: impl FnOnce(&mut Meta)) -> Change {
-        let mut input = AppInput::of(self);
-        input.bind_tokens_to_name();
+        let mut input = AppInput::of_file(self);
         meta(&mut input.meta);
         Change::App(input)
     }
