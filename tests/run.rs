@@ -15,7 +15,7 @@ use serde_json::json;
 use support::cluster::Cluster;
 use support::github;
 use support::http::{as_app, post, request};
-use support::listener::Listener;
+use support::listener::{Behaviour, Listener};
 use support::operator::{APP, Operator, WEBHOOK, eventually, manifest, output, queued_manifest};
 use support::rbac;
 
@@ -240,6 +240,72 @@ fn the_token_of_a_call_ends_with_its_app_and_when_it_is_revoked() {
     kubectl(&cluster, &["annotate", "whapp/shop", "-n", "team-a", annotation]);
     eventually("the token to be revoked", || (status(&second) == 401).then_some(()));
     assert_eq!(status(&token()), 200);
+}
+
+/// The webhook of `queued_manifest` with its event undelivered, and a hostile tenant in team-b who adopts its
+/// UUIDs, before the victim is deleted or after it.
+fn a_hostile_tenant_gets_nothing(comes_first: bool) {
+    const FAILS: Behaviour = Behaviour::Answer("500 Internal Server Error");
+    let (cluster, victim, thief) = (cluster(), Listener::start(), Listener::start());
+    kubectl(&cluster, &["create", "namespace", "team-b"]);
+    victim.behave(FAILS);
+    let soon = "  delivery: {retry: {schedule: [1s], maxAttempts: 100, jitter: 0}}";
+    let ours = queued_manifest(&victim.url, "", soon);
+    let theirs = queued_manifest(&thief.url, "", "").replace("team-a", "team-b");
+    cluster.apply(&ours);
+    let operator = start(&cluster, "one");
+    let answers = |status: u16| {
+        eventually("the answer to change", || {
+            (post(&operator.url(), "{").status == status).then_some(())
+        });
+    };
+    let steal = || {
+        cluster.apply(&theirs);
+        let condition = "jsonpath={.status.conditions[?(@.type==\"Stalled\")].reason}";
+        let wait = format!("--for={condition}=UUIDConflict");
+        kubectl(&cluster, &["wait", &wait, "whapp/shop", "-n", "team-b", "--timeout=60s"]);
+    };
+    // What is no JSON is answered 400 by a webhook that serves, which stores nothing of it.
+    answers(400);
+    let id = post(&operator.url(), r#"{"secret": "of team-a"}"#).stored();
+    victim.call();
+    if comes_first {
+        steal();
+    }
+    kubectl(&cluster, &["delete", "whapp/shop", "-n", "team-a"]);
+    answers(404);
+    if !comes_first {
+        steal();
+    }
+    answers(404);
+    eventually("the event of what waits", || {
+        let args = ["get", "events", "-n", "team-a", "--field-selector=reason=UndeliveredEvents"];
+        kubectl(&cluster, &args).contains("1 undelivered event waits").then_some(())
+    });
+    // Restored, it has its URL and its event again.
+    victim.behave(Behaviour::Answer("200 OK"));
+    cluster.apply(&ours);
+    eventually("the event to reach its own listener", || {
+        (victim.try_call()?.header("webhook-event-id") == Some(&*id)).then_some(())
+    });
+    answers(400);
+    thief.expect_no_call();
+    let shown = |namespace: &str, token: &str| {
+        let url = format!("{}/api/deliveries?namespace={namespace}", operator.admin);
+        as_app("GET", &url, token, "").json()["items"].as_array().unwrap().len()
+    };
+    let auditor = reader(&cluster, "auditor", None);
+    assert_eq!((shown("team-a", &auditor), shown("team-b", &auditor)), (1, 0));
+}
+
+#[test]
+fn a_tenant_that_adopts_the_uuids_of_another_gets_neither_url_nor_events_nor_history() {
+    a_hostile_tenant_gets_nothing(true);
+}
+
+#[test]
+fn a_tenant_that_comes_after_the_victim_was_deleted_gets_nothing_either() {
+    a_hostile_tenant_gets_nothing(false);
 }
 
 #[test]

@@ -51,6 +51,11 @@ impl Counted {
         Self { last: later.last.max(self.last), ..later }
     }
 
+    /// Deliveries that have not ended.
+    pub fn pending(&self) -> i64 {
+        self.deliveries.map_or(0, |deliveries| deliveries.pending)
+    }
+
     /// Deliveries that are dead.
     pub fn dead(&self) -> i64 {
         self.deliveries.map_or(0, |deliveries| deliveries.dead)

@@ -12,7 +12,7 @@ use super::input::{
 };
 use super::services::{Known, Reach};
 use crate::resources::Scheme;
-use crate::resources::conditions::Verdict;
+use crate::resources::conditions::{APP_NOT_FOUND, Verdict};
 use crate::routes::{Endpoints, Host, NamedBy, Origin, Target, Upstream};
 
 /// What the operator's flags say about listeners.
@@ -250,7 +250,7 @@ pub fn webhook(
     };
     let AppStanding::Present(app) = app else {
         return Verdict::stalled(
-            "AppNotFound",
+            APP_NOT_FOUND,
             format!("WebhookApp {} does not exist in namespace {namespace}", spec.app),
         );
     };

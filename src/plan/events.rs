@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::counted::{Counted, Died};
 use super::{Key, Observed};
-use crate::resources::conditions::{LISTENER_REACHABLE, READY, STALLED};
+use crate::resources::conditions::{APP_NOT_FOUND, LISTENER_REACHABLE, READY, STALLED};
 use crate::resources::{WebhookAppStatus, WebhookStatus};
 
 /// Something that people want to know of an object. Neither a secret nor a URL is in it.
@@ -59,8 +59,9 @@ pub fn of_webhook(key: &Key, before: &Observed, after: &WebhookStatus, died: &Di
     let (counted_before, counted) = (before.counted(), Counted::of(after));
     let ready = of_readiness(before, &after.conditions);
     let first = of_first_delivery(&counted_before, &counted);
+    let waiting = of_undelivered(key, before, &after.conditions, &counted);
     let dead = of_dead_letters(key, &counted_before, &counted, died);
-    ready.into_iter().chain(first).chain(dead).collect()
+    ready.into_iter().chain(first).chain(waiting).chain(dead).collect()
 }
 
 /// Ready, or why not. That something is being found out is over in a moment, and nothing to tell.
@@ -93,6 +94,29 @@ fn of_listener(before: &Observed, conditions: &[Condition]) -> Option<Event> {
 fn of_first_delivery(before: &Counted, after: &Counted) -> Option<Event> {
     let is_first = before.last_delivery().is_none() && after.last_delivery().is_some();
     is_first.then(|| Event::normal("FirstDelivery", "the listener has taken its first event"))
+}
+
+/// The app was deleted while events wait for its listener.
+fn of_undelivered(
+    key: &Key,
+    before: &Observed,
+    conditions: &[Condition],
+    counted: &Counted,
+) -> Option<Event> {
+    let ready = find(conditions, READY).filter(|ready| ready.reason == APP_NOT_FOUND)?;
+    let is_known = before.says(ready) && before.counted().pending() > 0;
+    let events = match counted.pending() {
+        1 if !is_known => "1 undelivered event waits".to_owned(),
+        pending if pending > 0 && !is_known => format!("{pending} undelivered events wait"),
+        _ => return None,
+    };
+    Some(Event::warning(
+        "UndeliveredEvents",
+        format!(
+            "{events} for the app; they end as dead after --app-deletion-grace unless it is created again in namespace {}",
+            key.namespace
+        ),
+    ))
 }
 
 fn of_dead_letters(key: &Key, before: &Counted, after: &Counted, died: &Died) -> Option<Event> {

@@ -15,6 +15,9 @@ pub const TYPES: [&str; 3] = [READY, "Reconciling", STALLED];
 /// The type of an app's condition that says whether its listener answers.
 pub const LISTENER_REACHABLE: &str = "ListenerReachable";
 
+/// The reason for which a webhook of an app that does not exist is not ready.
+pub const APP_NOT_FOUND: &str = "AppNotFound";
+
 /// What the operator found about one object, for people and for `kubectl wait`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -110,6 +110,35 @@ fn the_first_delivery_is_told_of_once() {
 }
 
 #[test]
+fn events_that_wait_for_a_deleted_app_are_told_of_once() {
+    let status = |verdict: &Verdict, pending| WebhookStatus {
+        deliveries: Some(DeliveryCounts { pending, ..DeliveryCounts::default() }),
+        ..webhook(verdict)
+    };
+    let gone = || stalled("AppNotFound");
+    let waits = |what: &str| {
+        let note = format!(
+            "{what} for the app; they end as dead after --app-deletion-grace unless it is created again in namespace team-a"
+        );
+        Some(Event::warning("UndeliveredEvents", note))
+    };
+    for (before, after, event) in [
+        (status(&ready(), 2), status(&gone(), 2), waits("2 undelivered events wait")),
+        (status(&ready(), 0), status(&gone(), 1), waits("1 undelivered event waits")),
+        // Counted later than the app was missed.
+        (status(&gone(), 0), status(&gone(), 3), waits("3 undelivered events wait")),
+        (status(&gone(), 3), status(&gone(), 2), None),
+        (status(&ready(), 0), status(&gone(), 0), None),
+        (status(&ready(), 0), status(&ready(), 2), None),
+        (status(&ready(), 0), status(&stalled("SecretNotFound"), 2), None),
+    ] {
+        let mut events = told(Some(&before), &after, &Died::default());
+        events.retain(|event| &*event.reason == "UndeliveredEvents");
+        assert_eq!(events, Vec::from_iter(event), "{before:?}, then {after:?}");
+    }
+}
+
+#[test]
 fn deliveries_that_died_are_told_of_with_what_is_known_of_them() {
     const SEE: &str =
         "see kubectl webhook deliveries list -n team-a --webhook payments --state dead";
