@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod app_api;
+pub mod app_token;
 mod backoff;
 pub mod cli;
 pub mod delivery;

@@ -2,11 +2,13 @@
 //! of the jitter are parameters.
 
 mod decide;
+mod next;
 mod retry_after;
 
 use std::time::Duration;
 
 pub use decide::{Outcome, decide, is_listener_failing};
+pub use next::{Next, Reason};
 pub use retry_after::{LONGEST_RETRY_AFTER, retry_after};
 use serde::{Deserialize, Serialize};
 

@@ -16,7 +16,7 @@ use socket2::{Domain, Socket, Type};
 use support::listener::{Behaviour, Listener};
 use support::operator::{APP, WEBHOOK};
 use support::pipeline;
-use webhook_operator::guard::Networks;
+use webhook_operator::http::Networks;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::{AppInput, Change, Key, ServiceInput, SliceInput, WebhookInput};
 use webhook_operator::source::Brain;

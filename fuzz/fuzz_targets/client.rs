@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use libfuzzer_sys::fuzz_target;
-use webhook_operator::guard::{Networks, client_address};
+use webhook_operator::http::{Networks, client_address};
 
 const NAME: &str = "x-forwarded-for";
 

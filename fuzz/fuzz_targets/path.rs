@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use webhook_operator::trigger::path::parse;
+use webhook_operator::routes::path::parse;
 
 fuzz_target!(|input: &[u8]| {
     let Ok(path) = std::str::from_utf8(input) else {

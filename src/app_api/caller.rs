@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::AppApi;
 use super::error::ApiError;
-use super::tokens::{Subject, TokenError};
+use crate::app_token::{Subject, TokenError};
 use crate::plan::{Key, Planner};
 use crate::source::Account;
 

@@ -23,7 +23,7 @@ use crate::http::{json, read_body};
 use crate::plan::Key;
 use crate::plan::planner::WebhookView;
 use crate::resources::{DEFAULT_MAX_BODY_BYTES, FIELD_MANAGER, Webhook, WebhookSpec};
-use crate::trigger::path;
+use crate::routes::path;
 
 /// The label by which Kubernetes knows who made an object.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";

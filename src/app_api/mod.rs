@@ -2,12 +2,10 @@
 
 mod caller;
 mod error;
-mod fields;
 mod generation;
 mod handlers;
 mod names;
 mod request;
-mod tokens;
 mod view;
 
 use std::fmt;
@@ -17,10 +15,9 @@ use axum::routing::get;
 use axum::{Extension, Router};
 
 use self::error::ApiError;
-pub use self::fields::ApiFields;
 use self::generation::Generation;
 use self::names::Names;
-pub use self::tokens::{TokenError, Tokens};
+use crate::app_token::Tokens;
 use crate::source::{Brain, TokenReviewer, WebhookStore};
 
 /// What the app API works with.

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use rustls::ServerConfig;
 
 use super::queue::QueueArgs;
-use crate::guard::Networks;
+use crate::http::Networks;
 use crate::http::{Acceptor, CLIENT_SHARE, CertificateFiles, Limits};
 use crate::plan::Key;
 use crate::plan::address::AddressPolicy;

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use super::options::{Addresses, ServeArgs, base_url};
 use super::serve::{self, Parts, Running, control_runtime};
 use super::signals;
-use crate::app_api::Tokens;
+use crate::app_token::Tokens;
 use crate::moment::Moment;
 use crate::peers::{Name, Peers};
 use crate::plan::decide::ListenerPolicy;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::options::{Addresses, ServeArgs, base_url, key, time};
 use super::serve::{self, Parts, Running, control_runtime};
 use super::{output, signals};
-use crate::app_api::Tokens;
+use crate::app_token::Tokens;
 use crate::moment::Moment;
 use crate::peers::Peers;
 use crate::plan::decide::ListenerPolicy;

@@ -1,5 +1,6 @@
 //! From an event to the listener: the envelope, the headers, the call and its connections.
 
+mod api_fields;
 mod balance;
 mod connect;
 pub mod dispatcher;
@@ -12,6 +13,7 @@ mod pool;
 mod subject;
 pub mod trace;
 
+pub use api_fields::ApiFields;
 pub use connect::Connector;
 pub use envelope::{ApiField, body};
 pub use headers::{Attempt, EVENT_ID, OPERATOR, listener_headers, passed_on, uuid_value};

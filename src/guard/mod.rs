@@ -1,9 +1,5 @@
-//! Which triggers are let in: by where they come from, and by how many there are.
+//! How many triggers are let in.
 
-mod client;
-mod networks;
 mod rate;
 
-pub use client::{client_address, client_network};
-pub use networks::Networks;
 pub use rate::RateLimit;

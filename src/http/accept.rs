@@ -20,7 +20,7 @@ use super::opening::{self, Protocol};
 use super::proxy_protocol::{self, Source};
 use super::replay::Replay;
 use super::service::{Answer, Peer, Serve};
-use crate::guard::Networks;
+use crate::http::Networks;
 
 /// How long to wait when the system has no file descriptor left for a connection.
 const OUT_OF_FILES: Duration = Duration::from_millis(100);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::expression::Expression;
-use crate::guard::{Networks, RateLimit};
+use crate::guard::RateLimit;
+use crate::http::Networks;
 use crate::resources;
 use crate::routes::Guards;
 

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::{LONGEST_RETRY_AFTER, Policy};
+use super::{LONGEST_RETRY_AFTER, Next, Policy, Reason};
 use crate::moment::Moment;
-use crate::store::{Next, Reason};
 
 /// How an attempt went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

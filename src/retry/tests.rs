@@ -3,7 +3,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::moment::Moment;
-use crate::store::{Next, Reason};
 
 /// 2026-11-24T16:00:00Z.
 const NOW: Moment = Moment(1_795_536_000_000);

@@ -5,6 +5,7 @@ pub mod counts;
 mod delivery;
 mod endpoints;
 mod meters;
+pub mod path;
 mod table;
 
 pub use app::{App, AppId, Host, Load, NamedBy, Origin, Place, Share, Target, Upstream};
@@ -20,7 +21,8 @@ use http::HeaderName;
 use uuid::Uuid;
 
 use crate::expression::Expression;
-use crate::guard::{Networks, RateLimit};
+use crate::guard::RateLimit;
+use crate::http::Networks;
 use crate::verify::Verifiers;
 
 /// Whether a route takes triggers.

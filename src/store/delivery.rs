@@ -24,31 +24,6 @@ pub enum State {
     Dead,
 }
 
-/// Why a delivery was given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// `maxAttempts` were made.
-    AttemptsUsedUp,
-    /// It is older than `maxAge`.
-    TooOld,
-    /// The listener answered a status that another attempt would not change.
-    Rejected,
-    /// Its app is gone.
-    AppDeleted,
-}
-
-impl Reason {
-    /// The word for it, see [`crate::routes::counts::DEATHS`].
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::AttemptsUsedUp => "attempts_used_up",
-            Self::TooOld => "too_old",
-            Self::Rejected => "rejected",
-            Self::AppDeleted => "app_deleted",
-        }
-    }
-}
-
 /// Which deliveries to lease.
 #[derive(Clone, Copy, Debug)]
 pub struct Take {
@@ -132,17 +107,6 @@ pub struct Attempted {
     pub error: Option<Box<str>>,
     /// The beginning of the body of an answer that was no success; at most 1 KiB.
     pub answer: Bytes,
-}
-
-/// What follows from an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// The listener took it.
-    Succeeded,
-    /// It is due again.
-    Retry(Moment),
-    /// It is given up.
-    Dead(Reason),
 }
 
 /// Whether an attempt was recorded.

@@ -20,7 +20,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use delivery::{Attempted, Body, Lease, Leased, Next, Reason, Settled, State, Take, Taken};
+pub use crate::retry::{Next, Reason};
+pub use delivery::{Attempted, Body, Lease, Leased, Settled, State, Take, Taken};
 pub use event::{Content, DuplicateKey, Form, NewEvent, StoredWebhook};
 pub use history::{Detail, Figures, Filter, Replayed, Summary, Tally};
 pub use ids::Ids;

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
-use crate::guard::client_network;
+use crate::http::client_network;
 use crate::routes::Id;
 
 /// Failures at once.

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, StatusCode};
 
-use crate::guard::{Networks, client_address};
 use crate::http::{HttpError, Peer};
+use crate::http::{Networks, client_address};
 use crate::routes::Route;
 
 /// The client's address, where the webhook cares about it; whether it may send is decided before

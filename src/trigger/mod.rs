@@ -9,7 +9,6 @@ mod budget;
 pub mod failures;
 mod filter;
 mod guards;
-pub mod path;
 mod proof;
 mod queue;
 mod readers;
@@ -31,19 +30,19 @@ pub use budget::Budget;
 pub use failures::Failures;
 pub use readers::Readers;
 
-use crate::app_api::ApiFields;
+use crate::delivery::ApiFields;
 use crate::delivery::{self, Attempt, CallError, Caller, Subject};
 use crate::event::{self, Event, EventError};
-use crate::guard::{Networks, client_address};
 use crate::http::{CLIENT_SHARE, HttpError, Limits, Peer, json_response};
+use crate::http::{Networks, client_address};
 use crate::moment::Moment;
 use crate::resources::DeliveryMode;
+use crate::routes::path::{self, PathError};
 use crate::routes::{Place, Route, Share, State, Table};
 use crate::store::{Accepted, NewEvent, Store};
 use crate::traces::{Span, Traces};
 use crate::verify::Input;
 use body::{BodyError, Bounds};
-use path::PathError;
 
 /// When a sender may try again.
 const RETRY: Duration = Duration::from_secs(5);

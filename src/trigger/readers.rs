@@ -18,7 +18,7 @@ use std::task::Poll;
 use foldhash::fast::RandomState;
 use uuid::Uuid;
 
-use crate::guard::client_network;
+use crate::http::client_network;
 
 /// Counts in each of the two tables; 32 KiB.
 const COUNTS: usize = 8 * 1024;

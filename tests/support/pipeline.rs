@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use webhook_operator::app_api::{ApiFields, Tokens};
+use webhook_operator::app_token::Tokens;
+use webhook_operator::delivery::ApiFields;
 use webhook_operator::delivery::{Caller, Connector};
-use webhook_operator::guard::Networks;
 use webhook_operator::http::Limits;
+use webhook_operator::http::Networks;
 use webhook_operator::moment::Moment;
 use webhook_operator::plan::Settings;
 use webhook_operator::plan::address::AddressPolicy;

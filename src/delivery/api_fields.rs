@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
-use super::Tokens;
-use crate::delivery::ApiField;
+use super::ApiField;
+use crate::app_token::Tokens;
 use crate::plan::Key;
 use crate::routes::App;
 

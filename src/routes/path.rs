@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::routes::Id;
+use super::Id;
 
 /// Length of a UUID's text with hyphens (RFC 9562, section 4).
 const UUID_LEN: usize = 36;
