@@ -117,6 +117,41 @@ fn a_tenant_that_comes_after_the_victim_was_deleted_gets_nothing_either() {
     world.assert_nothing_stolen();
 }
 
+/// As in the report: 20 MiB, a listener that is down, and 140 posts of 200 kB to one webhook.
+#[test]
+fn a_tenant_that_is_flooded_costs_another_neither_its_dead_letters_nor_its_triggers() {
+    let (folders, hostile, quiet) = (Folders::new(), Listener::start(), Listener::start());
+    hostile.behave(FAILS);
+    quiet.behave(Behaviour::Answer("410 Gone"));
+    folders.write("hostile.yaml", &queued_manifest(&hostile.url, "", ""));
+    let other = "24361375-54d4-4ddb-8d2d-0dd212e13cd2";
+    let manifest = queued_manifest(&quiet.url, "", "").replace("team-a", "team-b");
+    folders.write("quiet.yaml", &manifest.replace(APP, other));
+    let operator = Operator::standalone(&folders, &["--max-store-bytes", "20Mi"]);
+    let quiet_url = operator.url().replace(APP, other);
+    let dead = || {
+        let url = format!("{}/api/deliveries?namespace=team-b&state=dead", operator.admin);
+        request("GET", &url, &[], b"").json()["items"].as_array().unwrap().len()
+    };
+    for _ in 0..5 {
+        post(&quiet_url, "{}").stored();
+    }
+    eventually("five dead letters", || (dead() == 5).then_some(()));
+    let body = format!("\"{}\"", "x".repeat(200_000));
+    let mut refused = 0;
+    for _ in 0..140 {
+        let answer = post(&operator.url(), &body);
+        if answer.status != 202 {
+            assert_eq!((answer.status, &*answer.reason()), (503, "app_store_full"));
+            assert!(answer.header("retry-after").is_some());
+            refused += 1;
+        }
+    }
+    assert!((90..=110).contains(&refused), "{refused}");
+    post(&quiet_url, "{}").stored();
+    eventually("six dead letters", || (dead() == 6).then_some(()));
+}
+
 #[test]
 fn what_was_undelivered_ends_as_dead_in_its_own_namespace_after_the_grace() {
     let mut world = World::new();

@@ -24,6 +24,8 @@ pub enum Reason {
     Rejected,
     /// Its app is gone.
     AppDeleted,
+    /// What is stored of it cannot be read.
+    Unreadable,
 }
 
 impl Reason {
@@ -34,6 +36,7 @@ impl Reason {
             Self::TooOld => "too_old",
             Self::Rejected => "rejected",
             Self::AppDeleted => "app_deleted",
+            Self::Unreadable => "unreadable",
         }
     }
 }

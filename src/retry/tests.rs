@@ -249,7 +249,9 @@ proptest! {
             Next::Dead(Reason::Rejected) | Next::Succeeded => {
                 prop_assert!(!is_listener_failing(outcome));
             }
-            Next::Dead(Reason::AppDeleted) => prop_assert!(false, "that is not for it to say"),
+            Next::Dead(Reason::AppDeleted | Reason::Unreadable) => {
+                prop_assert!(false, "no attempt leads to this");
+            }
         }
     }
 

@@ -34,6 +34,11 @@ impl AppId {
         half.copy_from_slice(&digest.as_ref()[..16]);
         Self { uuid, namespace: half }
     }
+
+    /// The digest of the namespace: equal for apps of one namespace.
+    pub fn namespace(self) -> [u8; 16] {
+        self.namespace
+    }
 }
 
 /// An app as the trigger path sees it.

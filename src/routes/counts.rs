@@ -8,7 +8,7 @@ use crate::moment::Moment;
 
 /// What may become of a trigger, by the words that `/metrics` has for it: the first ones are no
 /// errors, the others are the `reason` of an error's body. The last one is for what is not listed.
-pub const OUTCOMES: [&str; 28] = [
+pub const OUTCOMES: [&str; 29] = [
     "delivered",
     "stored",
     "duplicate",
@@ -32,6 +32,7 @@ pub const OUTCOMES: [&str; 28] = [
     "filter_error",
     "dedup_error",
     "store_full",
+    "app_store_full",
     "store_failed",
     "listener_error",
     "listener_timeout",
@@ -47,7 +48,8 @@ pub const ATTEMPT_OUTCOMES: [&str; 6] =
     ["succeeded", "refused", "timeout", "connect", "http", "no_endpoints"];
 
 /// Why a delivery may be given up, by the words that `/metrics` has for it.
-pub const DEATHS: [&str; 4] = ["attempts_used_up", "too_old", "rejected", "app_deleted"];
+pub const DEATHS: [&str; 5] =
+    ["attempts_used_up", "too_old", "rejected", "app_deleted", "unreadable"];
 
 /// Minutes that are looked back on.
 pub const MINUTES: usize = 60;

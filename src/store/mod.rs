@@ -48,6 +48,12 @@ pub enum StoreError {
     /// There is no room for more; there may be later.
     #[error("the store is full")]
     Full,
+    /// The app holds its share of the room; others have room.
+    #[error("the app's share of the store is full")]
+    AppFull,
+    /// This operation cannot be done, whenever it is tried; others are not affected.
+    #[error("the store could not do this: {0}")]
+    Rejected(Arc<str>),
     /// More is asked of it at once than it can do.
     #[error("the store is busy")]
     Busy,

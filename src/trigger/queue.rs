@@ -76,8 +76,13 @@ pub fn content(
 pub fn refused(error: &StoreError) -> HttpError {
     let (reason, message) = match error {
         StoreError::Full => ("store_full", "There is no room for further events; try again later."),
+        StoreError::AppFull => {
+            ("app_store_full", "Too many events of this app are stored; try again later.")
+        }
         StoreError::Busy => return super::overloaded(),
-        StoreError::Failed(_) => ("store_failed", "Events cannot be stored; try again later."),
+        StoreError::Failed(_) | StoreError::Rejected(_) => {
+            ("store_failed", "Events cannot be stored; try again later.")
+        }
     };
     HttpError::unavailable(reason, message, RETRY)
 }

@@ -7,8 +7,10 @@ mod model;
 mod model_store;
 mod order;
 mod owners;
+mod quota;
 mod replay;
 mod space;
+mod unreadable;
 mod world;
 
 use std::time::Duration;

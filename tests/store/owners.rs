@@ -3,37 +3,15 @@
 use std::sync::Arc;
 
 use uuid::Uuid;
-use webhook_operator::routes::{App, AppId, Route};
+use webhook_operator::routes::{AppId, Route};
 use webhook_operator::store::{Filter, NewEvent, Owner, Reason, State, Store, Take};
 
 use crate::world::{LEASE, NOW, TO_VERSION_2, World};
 
 const OTHER: &str = "team-b";
 
-/// The same app UUID and webhook UUID, in another namespace.
 fn foreign(route: &Route) -> Arc<Route> {
-    let app = &route.app;
-    let foreign = App {
-        id: AppId::new(OTHER, app.uuid),
-        uuid: app.uuid,
-        namespace: OTHER.into(),
-        name: "stolen".into(),
-        instance: "".into(),
-        target: None,
-        envelope: app.envelope,
-        timeout: app.timeout,
-        concurrency: app.concurrency,
-        retry: app.retry.clone(),
-        load: Arc::default(),
-    };
-    Arc::new(Route {
-        webhook: route.webhook,
-        app: Arc::new(foreign),
-        name: "stolen".into(),
-        state: route.state,
-        binding: route.binding.clone(),
-        proof: None,
-    })
+    World::elsewhere(route, OTHER)
 }
 
 fn of(namespace: &str) -> Filter {

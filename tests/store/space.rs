@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use webhook_operator::moment::Moment;
 use webhook_operator::store::sqlite::{Options, Sqlite};
-use webhook_operator::store::{Accepted, Filter, Health, Next, Store, StoreError};
+use webhook_operator::store::{Accepted, Filter, Health, NewEvent, Next, Store, StoreError};
 
 use super::world::{NOW, World, attempted};
 
@@ -25,15 +25,23 @@ async fn deliver(world: &World, most: usize) -> usize {
 async fn what_has_ended_makes_room_and_what_has_not_is_never_touched() {
     let world = World::with(|options| options.max_bytes = 6 << 20);
     let body = vec![b'x'; 100 << 10];
+    let namespaces = ["team-a", "team-b", "team-c"];
+    let route = |namespace| World::elsewhere(&world.route("a"), namespace);
     let mut health = world.store.health();
     let mut undelivered = 0;
-    loop {
-        match world.store.accept(world.event("a", &body)).await {
-            Ok(_) => undelivered += 1,
-            Err(error) => break assert_eq!(error, StoreError::Full),
+    // None of them holds more than its share, and together they fill the store.
+    'full: loop {
+        for namespace in namespaces {
+            let event = NewEvent { route: route(namespace), ..world.event("a", &body) };
+            match world.store.accept(event).await {
+                Ok(_) => undelivered += 1,
+                Err(StoreError::Full) => break 'full,
+                Err(StoreError::AppFull) => {}
+                Err(error) => panic!("{error}"),
+            }
         }
         // The room is measured twice a second.
-        if *health.borrow() == Health::Serving && undelivered >= 70 {
+        if *health.borrow() == Health::Serving && undelivered >= 66 {
             let full = health.wait_for(|health| *health == Health::Full);
             tokio::time::timeout(Duration::from_secs(10), full).await.unwrap().unwrap();
         }

@@ -20,9 +20,16 @@ use webhook_operator::store::{
 pub const NOW: Moment = Moment(1_800_000_000_000);
 
 /// How long deliveries are leased.
-/// Makes of a file of schema version 3 one of version 2, whose apps have no namespace.
+/// Makes of a file of schema version 4 one of version 3, in which nothing is charged to apps.
+pub const TO_VERSION_3: &str = "
+    DROP INDEX delivery_ended;
+    ALTER TABLE app DROP COLUMN stored_bytes;
+    PRAGMA user_version = 3;";
+
+/// Makes of a file of schema version 4 one of version 2, whose apps have no namespace.
 pub const TO_VERSION_2: &str = "
     PRAGMA foreign_keys = OFF;
+    DROP INDEX delivery_ended;
     CREATE TABLE old (key INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE) STRICT;
     INSERT INTO old SELECT key, uuid FROM app;
     DROP TABLE app;
@@ -84,6 +91,32 @@ impl World {
         drop(lock);
         let store = Sqlite::open(&options, || NOW).unwrap();
         Self { folder, options, store, app }
+    }
+
+    /// The same route in another namespace: the same UUIDs, and rows of its own.
+    pub fn elsewhere(route: &Route, namespace: &str) -> Arc<Route> {
+        let app = &route.app;
+        let foreign = App {
+            id: AppId::new(namespace, app.uuid),
+            uuid: app.uuid,
+            namespace: namespace.into(),
+            name: "stolen".into(),
+            instance: "".into(),
+            target: None,
+            envelope: app.envelope,
+            timeout: app.timeout,
+            concurrency: app.concurrency,
+            retry: app.retry.clone(),
+            load: Arc::default(),
+        };
+        Arc::new(Route {
+            webhook: route.webhook,
+            app: Arc::new(foreign),
+            name: "stolen".into(),
+            state: route.state,
+            binding: route.binding.clone(),
+            proof: None,
+        })
     }
 
     /// A webhook of the app; one whose name begins with `fifo` is `Fifo`.

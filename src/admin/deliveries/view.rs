@@ -252,6 +252,7 @@ fn reason_name(reason: Reason) -> &'static str {
         Reason::TooOld => "TooOld",
         Reason::Rejected => "Rejected",
         Reason::AppDeleted => "AppDeleted",
+        Reason::Unreadable => "Unreadable",
     }
 }
 

@@ -58,7 +58,7 @@ impl<C: Call> Work<C> {
             Ok(Some(body)) => body,
             Ok(None) => return unsettled,
             Err(StoreError::Failed(_)) => return Dispatched::StoreFailed,
-            Err(StoreError::Full | StoreError::Busy) => return unsettled,
+            Err(_) => return unsettled,
         };
         let lease = leased.lease;
         let webhook = leased.webhook.clone();
@@ -169,7 +169,8 @@ impl<C: Call> Work<C> {
                     return Some(settled);
                 }
                 Err(StoreError::Failed(_)) => return None,
-                Err(StoreError::Full | StoreError::Busy) => failures += 1,
+                Err(StoreError::Rejected(_)) => return Some(Settled::Stale),
+                Err(_) => failures += 1,
             }
             sleep(backoff::delay(FIRST_WAIT, failures, LONGEST_WAIT)).await;
         }

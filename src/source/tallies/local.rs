@@ -103,6 +103,7 @@ fn why(detail: &Detail) -> String {
     let last = last.unwrap_or("it was never attempted");
     match detail.summary.reason {
         Some(Reason::AppDeleted) => "its app was deleted".into(),
+        Some(Reason::Unreadable) => "its record in the store cannot be read".into(),
         Some(Reason::TooOld) => format!("it became too old: {last}"),
         Some(Reason::AttemptsUsedUp) => {
             format!("{last}, in the last of {} attempts", detail.summary.attempts)

@@ -86,7 +86,7 @@ macro_rules! numbered {
 }
 
 numbered!(State { Pending = 0, Waiting = 1, Succeeded = 2, Dead = 3 });
-numbered!(Reason { AttemptsUsedUp = 0, TooOld = 1, Rejected = 2, AppDeleted = 3 });
+numbered!(Reason { AttemptsUsedUp = 0, TooOld = 1, Rejected = 2, AppDeleted = 3, Unreadable = 4 });
 numbered!(Ordering { Parallel = 0, Fifo = 1 });
 numbered!(Form { Json = 0, Converted = 1 });
 

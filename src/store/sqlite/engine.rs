@@ -3,24 +3,28 @@
 //! Writes happen between [`Engine::begin`] and [`Engine::commit`]; what is in memory (leases, counts,
 //! news) follows the transaction: it is taken back when that is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
+use super::failure::{Failure, readable};
+use super::job::Done;
 use super::leases::{Given, Leases};
 use super::open::{Counts, Open, PENDING, WAITING};
+use super::quota::{Clearance, Quota};
+use super::retention::Forgotten;
+use super::stored_bytes::{ATTEMPT_BYTES, DELIVERY_BYTES, EVENT_BYTES, StoredBytes};
 use super::tallies::Tallies;
 use super::webhooks::{Keys, Webhooks};
-use super::writer::ReplayAll;
 use super::{codec, history, retention};
 use crate::moment::Moment;
 use crate::resources::Ordering;
-use crate::routes::AppId;
+use crate::routes::{AppId, Route};
 use crate::store::{
-    Accepted, Attempted, Body, Ids, Lease, Leased, NewEvent, Next, Reason, Replayed, Settled,
-    State, StoredWebhook, Take, Taken, Tally, ids,
+    Accepted, Attempted, Body, Filter, Ids, Lease, Leased, NewEvent, Next, Reason, Replayed,
+    Settled, State, StoreError, StoredWebhook, Take, Taken, Tally, ids,
 };
 
 /// The longest body that a lease brings along; a longer one is read when it is needed.
@@ -45,11 +49,19 @@ pub struct Engine {
     ended: Vec<(i64, Given, Moment)>,
     /// What is due since the last commit.
     due: HashMap<AppId, Moment>,
+    stored: StoredBytes,
+    quota: Quota,
+    /// Whether the store as a whole runs short of room.
+    is_scarce: bool,
+    /// Apps that were refused room, so that it is logged once.
+    refused: HashSet<AppId>,
+    /// Deliveries that were found to be unreadable.
+    unreadable: Vec<(i64, AppId)>,
 }
 
 impl Engine {
     /// The engine of a file that has the present schema.
-    pub fn new(db: Connection, ids: Arc<Ids>) -> rusqlite::Result<Self> {
+    pub fn new(db: Connection, ids: Arc<Ids>, max_bytes: u64) -> rusqlite::Result<Self> {
         let last: Option<i64> = db.query_row(
             "SELECT max(key) FROM (SELECT max(key) AS key FROM event UNION ALL SELECT max(key) FROM delivery)",
             (),
@@ -60,8 +72,22 @@ impl Engine {
         let tallies = Tallies::read(&db)?;
         // When is found out by the first take.
         let due = open.apps().keys().map(|app| (*app, Moment(0))).collect();
-        let (webhooks, leases) = Default::default();
-        Ok(Self { db, ids, webhooks, leases, open, tallies, ended: Vec::new(), due })
+        let stored = StoredBytes::read(&db)?;
+        Ok(Self {
+            db,
+            ids,
+            webhooks: Webhooks::default(),
+            leases: Leases::default(),
+            open,
+            tallies,
+            ended: Vec::new(),
+            due,
+            stored,
+            quota: Quota::of(max_bytes),
+            is_scarce: false,
+            refused: HashSet::new(),
+            unreadable: Vec::new(),
+        })
     }
 
     /// The connection, for what has nothing to do with deliveries.
@@ -89,7 +115,7 @@ impl Engine {
         let named = tallies
             .into_iter()
             .map(|(webhook, tally)| Ok((self.webhooks.get(&self.db, webhook)?, tally)));
-        named.collect()
+        named.filter_map(readable).collect()
     }
 
     /// Whether there are numbers that a crash would take.
@@ -104,7 +130,9 @@ impl Engine {
 
     /// Ends the transaction: when this returns, what was written since `begin` is on stable storage.
     pub fn commit(&mut self) -> rusqlite::Result<()> {
+        self.stored.save(&self.db)?;
         self.db.prepare_cached("COMMIT")?.execute(())?;
+        self.stored.commit();
         self.open.commit();
         self.tallies.commit();
         self.ended.clear();
@@ -113,6 +141,7 @@ impl Engine {
 
     /// Takes back what was written since `begin`.
     pub fn roll_back(&mut self) -> rusqlite::Result<()> {
+        self.stored.roll_back();
         self.open.roll_back();
         self.tallies.roll_back();
         self.webhooks.forget();
@@ -131,13 +160,19 @@ impl Engine {
 
     // ---- writes ----
 
-    /// Stores an event, its duplicate key and its first delivery.
-    pub fn accept(&mut self, event: &NewEvent) -> rusqlite::Result<Accepted> {
+    /// Stores an event, its duplicate key and its first delivery, if its app has room.
+    pub fn accept(&mut self, event: &NewEvent) -> Done<Accepted> {
         let keys = self.webhooks.keys(&self.db, &event.route)?;
         if let Some(first) = self.first_copy(keys, event)? {
-            return Ok(Accepted::Duplicate(first));
+            return Ok(Ok(Accepted::Duplicate(first)));
         }
         let content = &event.content;
+        let headers = codec::headers_to_bytes(&content.headers);
+        let bytes = EVENT_BYTES + (content.body.len() + headers.len()) as i64;
+        if !self.has_room(&event.route, bytes + DELIVERY_BYTES) {
+            return Ok(Err(StoreError::AppFull));
+        }
+        self.remember_copy(keys, event)?;
         let sql = "INSERT INTO event (key, tail, webhook, form, content_type, headers, body)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         self.db.prepare_cached(sql)?.execute((
@@ -146,17 +181,35 @@ impl Engine {
             keys.webhook,
             content.form,
             content.content_type.as_ref().map(|value| value.as_bytes()),
-            codec::headers_to_bytes(&content.headers),
+            headers,
             &content.body[..],
         ))?;
+        self.stored.change(keys.app, event.route.app.id, bytes);
         let ordering = event.route.binding.delivery.ordering;
         let delivery = NewDelivery { id: event.id, event: event.id, generation: 1, now: event.now };
         self.begin_delivery(keys, event.route.app.id, ordering, delivery)?;
-        Ok(Accepted::Stored)
+        Ok(Ok(Accepted::Stored))
     }
 
-    /// The event that came before and is the same; else this one is remembered.
-    fn first_copy(&mut self, keys: Keys, event: &NewEvent) -> rusqlite::Result<Option<Uuid>> {
+    /// Whether an app may store so many bytes more. That it may not is logged when it begins.
+    fn has_room(&mut self, route: &Route, bytes: i64) -> bool {
+        let app = &route.app;
+        if self.quota.admits(&self.stored, app.id, bytes, self.is_scarce) {
+            self.refused.remove(&app.id);
+            return true;
+        }
+        if self.refused.insert(app.id) {
+            tracing::warn!(
+                namespace = &*app.namespace,
+                app = &*app.name,
+                "the app's share of the store is full: its triggers are refused until there is room"
+            );
+        }
+        false
+    }
+
+    /// The event that came before and is the same.
+    fn first_copy(&self, keys: Keys, event: &NewEvent) -> rusqlite::Result<Option<Uuid>> {
         let Some(duplicate) = event.duplicate else { return Ok(None) };
         let sql = "SELECT event, tail FROM duplicate WHERE webhook = ?1 AND hash = ?2";
         let first = self
@@ -167,9 +220,12 @@ impl Engine {
             })
             .optional()?;
         let is_same = |first: &Uuid| ids::moment(*first) + duplicate.window > event.now;
-        if let Some(first) = first.filter(is_same) {
-            return Ok(Some(first));
-        }
+        Ok(first.filter(is_same))
+    }
+
+    /// Remembers an event that may be sent again.
+    fn remember_copy(&self, keys: Keys, event: &NewEvent) -> rusqlite::Result<()> {
+        let Some(duplicate) = event.duplicate else { return Ok(()) };
         let sql = "INSERT OR REPLACE INTO duplicate (webhook, hash, event, tail, until)
             VALUES (?1, ?2, ?3, ?4, ?5)";
         self.db.prepare_cached(sql)?.execute((
@@ -179,7 +235,7 @@ impl Engine {
             codec::tail(event.id),
             event.now + duplicate.window,
         ))?;
-        Ok(None)
+        Ok(())
     }
 
     fn begin_delivery(
@@ -214,6 +270,7 @@ impl Engine {
             state,
             now,
         ))?;
+        self.stored.change(keys.app, app, DELIVERY_BYTES);
         self.open.begin(app, keys.webhook, key, if waits { WAITING } else { PENDING });
         if !waits {
             self.tell(app, now);
@@ -251,11 +308,17 @@ impl Engine {
         let end = attempted.started + attempted.took;
         let Some(given) = self.leases.end(key, lease.token) else { return Ok(Settled::Stale) };
         self.ended.push((key, given, end));
-        let Some(webhook) = self.write_next(key, attempted, next, end)? else {
+        let Some((webhook, app_key)) = self.write_next(key, attempted, next, end)? else {
             return Ok(Settled::Stale);
         };
-        self.write_attempt(key, attempted)?;
         let app = self.webhooks.get(&self.db, webhook)?.app;
+        if self.quota.is_nearly_full(&self.stored, app) {
+            // Attempts of what does not succeed must not take more than the share: the last one is kept.
+            let freed = retention::delete_attempts(&self.db, key)?;
+            self.stored.change(app_key, app, -freed);
+        }
+        let bytes = self.write_attempt(key, attempted)?;
+        self.stored.change(app_key, app, bytes);
         match next {
             Next::Retry(due) => {
                 self.tell(app, due);
@@ -271,33 +334,37 @@ impl Engine {
         Ok(Settled::Recorded)
     }
 
-    /// The webhook of the delivery, if that was pending.
+    /// The keys of the delivery's webhook and app, if it was pending.
     fn write_next(
         &self,
         key: i64,
         attempted: &Attempted,
         next: Next,
         end: Moment,
-    ) -> rusqlite::Result<Option<i64>> {
+    ) -> rusqlite::Result<Option<(i64, i64)>> {
         let (state, due, finished, reason) = match next {
             Next::Succeeded => (State::Succeeded, end, Some(end), None),
             Next::Dead(reason) => (State::Dead, end, Some(end), Some(reason)),
             Next::Retry(due) => (State::Pending, due, None, None),
         };
         let sql = "UPDATE delivery SET state = ?2, attempts = ?3, due = ?4, finished = ?5,
-            reason = ?6, last_status = ?7 WHERE key = ?1 AND state = 0 RETURNING webhook";
+            reason = ?6, last_status = ?7 WHERE key = ?1 AND state = 0 RETURNING webhook, app";
         let values = (key, state, attempted.number, due, finished, reason, attempted.status);
-        self.db.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()
+        let keys = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        self.db.prepare_cached(sql)?.query_row(values, keys).optional()
     }
 
-    fn write_attempt(&self, delivery: i64, attempted: &Attempted) -> rusqlite::Result<()> {
+    /// Writes an attempt; returns the bytes that the app is charged for.
+    fn write_attempt(&self, delivery: i64, attempted: &Attempted) -> rusqlite::Result<i64> {
         let Attempted { number, started, took, status, error, answer } = attempted;
         let answer = (!answer.is_empty()).then_some(&answer[..]);
         let took = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
         let sql = "INSERT INTO attempt (delivery, number, started, took, status, error, answer)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let values = (delivery, number, started, took, status, error.as_deref(), answer);
-        self.db.prepare_cached(sql)?.execute(values).map(drop)
+        self.db.prepare_cached(sql)?.execute(values)?;
+        let content = answer.map_or(0, <[u8]>::len) + error.as_deref().map_or(0, str::len);
+        Ok(ATTEMPT_BYTES + content as i64)
     }
 
     /// Gives up some of what is undelivered of an app, and says how many.
@@ -350,21 +417,91 @@ impl Engine {
     }
 
     /// Begins new deliveries of events whose last delivery is meant and has ended.
-    pub fn replay_all(&mut self, all: &ReplayAll) -> rusqlite::Result<Replayed> {
-        let ReplayAll { filter, cursor, limit, now } = all;
-        let (ids, cursor) = history::last_of_their_events(&self.db, filter, *cursor, *limit)?;
+    pub fn replay_all(
+        &mut self,
+        filter: &Filter,
+        cursor: Option<Uuid>,
+        limit: usize,
+        now: Moment,
+    ) -> rusqlite::Result<Replayed> {
+        let (ids, cursor) = history::last_of_their_events(&self.db, filter, cursor, limit)?;
         for id in &ids {
-            self.replay(*id, *now)?;
+            self.replay(*id, now)?;
         }
         Ok(Replayed { count: ids.len(), cursor })
     }
 
     /// Forgets what ended by `until`, and duplicate keys whose window is over: `most` of each.
     pub fn forget(&mut self, until: Moment, now: Moment, most: usize) -> rusqlite::Result<()> {
-        for (webhook, count) in retention::forget(&self.db, until, most)? {
+        let forgotten = retention::forget(&self.db, until, most)?;
+        self.forgotten(forgotten)?;
+        retention::forget_duplicates(&self.db, now, most).map(drop)
+    }
+
+    /// Whether ended deliveries are to make room, if there are any.
+    pub fn wants_room(&self) -> bool {
+        !self.quota.clearances(&self.stored, self.is_scarce).is_empty()
+    }
+
+    /// Forgets what has ended to make room, `most` of it; returns how many deliveries.
+    pub fn make_room(&mut self, most: usize) -> rusqlite::Result<usize> {
+        for Clearance { app, state } in self.quota.clearances(&self.stored, self.is_scarce) {
+            let forgotten = retention::forget_of(&self.db, app, state, most)?;
+            let count = forgotten.count;
+            self.forgotten(forgotten)?;
+            if count > 0 {
+                return Ok(count);
+            }
+        }
+        Ok(0)
+    }
+
+    fn forgotten(&mut self, forgotten: Forgotten) -> rusqlite::Result<()> {
+        for (webhook, count) in forgotten.dead {
             self.tallies.dead(webhook, -count);
         }
-        retention::forget_duplicates(&self.db, now, most).map(drop)
+        for (key, bytes) in forgotten.bytes {
+            if let Some(app) = self.webhooks.app_of(&self.db, key)? {
+                self.stored.change(key, app, -bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the store as a whole runs short of room.
+    pub fn set_scarce(&mut self, is_scarce: bool) {
+        self.is_scarce = is_scarce;
+    }
+
+    /// Deliveries that were found to be unreadable since this was last asked for.
+    pub fn take_unreadable(&mut self) -> Vec<(i64, AppId)> {
+        std::mem::take(&mut self.unreadable)
+    }
+
+    /// Ends pending deliveries that cannot be read as dead.
+    pub fn end_unreadable(
+        &mut self,
+        deliveries: &[(i64, AppId)],
+        now: Moment,
+    ) -> rusqlite::Result<()> {
+        let sql = "UPDATE delivery SET state = 3, due = ?2, finished = ?2, reason = ?3
+            WHERE key = ?1 AND state = 0 RETURNING webhook";
+        for (key, app) in deliveries {
+            let webhook: Option<i64> = self
+                .db
+                .prepare_cached(sql)?
+                .query_row((key, now, Reason::Unreadable), |row| row.get(0))
+                .optional()?;
+            let Some(webhook) = webhook else { continue };
+            tracing::error!(key, "a delivery cannot be read from the store, and has ended as dead");
+            self.leases.revoke(*key);
+            self.tallies.dead(webhook, 1);
+            self.open.end(*app, webhook, *key, PENDING);
+            if self.open.of(webhook).pending == 0 {
+                self.promote(*app, webhook, 1, now)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes the numbers that are in memory alone.
@@ -385,13 +522,17 @@ impl Engine {
         let (chosen, next_due) = self.choose(app, take)?;
         let mut taken = Taken { leased: Vec::with_capacity(chosen.len()), next_due };
         for chosen in chosen {
-            taken.leased.push(self.lease(chosen, take)?);
+            let key = chosen.key;
+            match self.lease(chosen, take) {
+                Err(error) if Failure::is_own(&error) => self.unreadable.push((key, take.app)),
+                leased => taken.leased.push(leased?),
+            }
         }
         Ok(taken)
     }
 
     /// The due deliveries of an app that nobody has leased, and when the next one is due.
-    fn choose(&self, app: i64, take: Take) -> rusqlite::Result<(Vec<Chosen>, Option<Moment>)> {
+    fn choose(&mut self, app: i64, take: Take) -> rusqlite::Result<(Vec<Chosen>, Option<Moment>)> {
         let sql = "SELECT key, tail, event, attempts, due, webhook FROM delivery
             WHERE state = 0 AND app = ?1 ORDER BY due, webhook, key";
         let mut select = self.db.prepare_cached(sql)?;
@@ -403,13 +544,20 @@ impl Engine {
                 next_due = Some(next_due.map_or(until, |due: Moment| due.min(until)));
                 continue;
             }
-            let due: Moment = row.get(4)?;
+            let due: Moment = match row.get(4) {
+                Err(error) if Failure::is_own(&error) => {
+                    self.unreadable.push((key, take.app));
+                    continue;
+                }
+                due => due?,
+            };
             if due > take.now || chosen.len() == take.most {
                 next_due = Some(next_due.map_or(due, |other| other.min(due)));
                 break;
             }
             let (tail, event) = (row.get(1)?, row.get(2)?);
-            let (attempts, webhook) = (row.get(3)?, row.get(5)?);
+            // STRICT tables have integers here; a number out of range is no reason to give an event up.
+            let (attempts, webhook) = (row.get(3).unwrap_or(u32::MAX - 1), row.get(5)?);
             chosen.push(Chosen { key, tail, event, attempts, webhook });
         }
         Ok((chosen, next_due))

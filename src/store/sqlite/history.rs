@@ -9,6 +9,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use uuid::Uuid;
 
+use super::failure::readable;
 use super::{codec, webhooks};
 use crate::moment::Moment;
 use crate::store::{Attempted, Detail, Filter, State, StoredWebhook, Summary, ids};
@@ -29,9 +30,21 @@ pub fn list(
     cursor: Option<Uuid>,
     limit: usize,
 ) -> rusqlite::Result<Vec<Summary>> {
-    let mut known = HashMap::new();
-    let rows = find(db, filter, cursor, limit)?;
-    rows.into_iter().map(|(webhook, row)| summary(db, &mut known, webhook, row)).collect()
+    let (mut known, mut cursor, mut list) = (HashMap::new(), cursor, Vec::new());
+    // A short page is the last one: others come in the place of those that cannot be read.
+    while list.len() < limit {
+        let wanted = limit - list.len();
+        let rows = find(db, filter, cursor, wanted)?;
+        let is_last = rows.len() < wanted;
+        cursor = rows.last().map(|(_, line)| line.id);
+        for (webhook, line) in rows {
+            list.extend(readable(summary(db, &mut known, webhook, line)).transpose()?);
+        }
+        if is_last {
+            break;
+        }
+    }
+    Ok(list)
 }
 
 /// Everything about one delivery.
@@ -244,10 +257,11 @@ fn select(
         None => {}
     }
     let conditions = if conditions.is_empty() { "1".into() } else { conditions.join(" AND ") };
-    values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
     let sql = format!(
         "SELECT {COLUMNS} FROM delivery d JOIN event e ON e.key = d.event
-         WHERE {conditions} ORDER BY d.key DESC LIMIT ?"
+         WHERE {conditions} ORDER BY d.key DESC"
     );
-    db.prepare_cached(&sql)?.query_map(params_from_iter(values), line)?.collect()
+    let mut select = db.prepare_cached(&sql)?;
+    let lines = select.query_map(params_from_iter(values), line)?;
+    lines.filter_map(readable).take(limit).collect()
 }

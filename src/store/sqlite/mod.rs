@@ -6,14 +6,18 @@
 mod ages;
 mod codec;
 mod engine;
+mod failure;
 mod history;
+mod job;
 mod leases;
 mod open;
 mod owners;
+mod quota;
 mod reader;
 mod retention;
 mod schema;
 mod space;
+mod stored_bytes;
 mod tallies;
 mod webhooks;
 mod writer;
@@ -39,9 +43,10 @@ use super::{
 use crate::moment::Moment;
 use crate::routes::AppId;
 use engine::Engine;
+use job::{Command, Done, Kind, job};
 use reader::Reader;
 use space::Space;
-use writer::{Command, Commits, Held, ReplayAll, ReplyTo, Shared, Writer};
+use writer::{Commits, Held, Shared, Writer};
 
 /// The file.
 const FILE: &str = "queue.sqlite3";
@@ -126,7 +131,7 @@ impl Sqlite {
             File::open(folder)?.sync_all()?;
         }
         let ids = Arc::new(Ids::default());
-        let engine = Engine::new(connection, ids.clone())?;
+        let engine = Engine::new(connection, ids.clone(), options.max_bytes)?;
         let shared = Arc::new(Shared {
             news: Arc::default(),
             commits: Commits::default(),
@@ -146,9 +151,14 @@ impl Sqlite {
         Ok(Self { commands, history, bodies, shared, ids, max_bytes, _lock: lock })
     }
 
-    fn ask<T: Send + 'static>(&self, command: impl FnOnce(ReplyTo<T>) -> Command) -> Answer<T> {
+    fn ask<T: Send + 'static>(
+        &self,
+        kind: Kind,
+        run: impl FnMut(&mut Engine) -> Done<T> + Send + 'static,
+    ) -> Answer<T> {
         let (reply, answer) = oneshot::channel();
-        let send = || self.commands.try_send(command(reply)).map_err(|_| StoreError::Busy);
+        let command = || Command { kind, job: job(run, reply) };
+        let send = || self.commands.try_send(command()).map_err(|_| StoreError::Busy);
         let sent = self.shared.check().and_then(|()| send());
         Box::pin(async move {
             sent?;
@@ -156,15 +166,30 @@ impl Sqlite {
             answer.await.unwrap_or_else(|_| ended())
         })
     }
+
+    fn write<T: Send + 'static>(
+        &self,
+        mut run: impl FnMut(&mut Engine) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<T> {
+        self.ask(Kind::Write, move |engine| run(engine).map(Ok))
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        mut run: impl FnMut(&mut Engine) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<T> {
+        self.ask(Kind::Read, move |engine| run(engine).map(Ok))
+    }
 }
 
 impl Store for Sqlite {
     fn accept(&self, event: NewEvent) -> Answer<Accepted> {
-        self.ask(|reply| Command::Accept(Box::new(event), reply))
+        let bytes = event.content.body.len();
+        self.ask(Kind::Accept { bytes }, move |engine| engine.accept(&event))
     }
 
     fn take(&self, take: Take) -> Answer<Taken> {
-        self.ask(|reply| Command::Take(take, reply))
+        self.read(move |engine| engine.take(take))
     }
 
     fn body(&self, event: Uuid) -> Answer<Option<Bytes>> {
@@ -172,11 +197,11 @@ impl Store for Sqlite {
     }
 
     fn settle(&self, lease: Lease, attempted: Attempted, next: Next) -> Answer<Settled> {
-        self.ask(|reply| Command::Settle(lease, Box::new((attempted, next)), reply))
+        self.write(move |engine| engine.settle(lease, &attempted, next))
     }
 
     fn give_up(&self, app: AppId, reason: Reason, now: Moment) -> Answer<usize> {
-        self.ask(|reply| Command::GiveUp(app, reason, now, reply))
+        self.write(move |engine| engine.give_up(app, reason, now))
     }
 
     fn owners(&self) -> Answer<Vec<Owner>> {
@@ -184,7 +209,7 @@ impl Store for Sqlite {
     }
 
     fn record_owners(&self, owners: Vec<Owner>, now: Moment) -> Answer<()> {
-        self.ask(|reply| Command::RecordOwners(owners, now, reply))
+        self.write(move |engine| owners::record(engine.db(), &owners, now))
     }
 
     fn news(&self) -> Arc<News> {
@@ -200,7 +225,7 @@ impl Store for Sqlite {
     }
 
     fn replay(&self, id: Uuid, now: Moment) -> Answer<Option<Uuid>> {
-        self.ask(|reply| Command::Replay(id, now, reply))
+        self.write(move |engine| engine.replay(id, now))
     }
 
     fn replay_all(
@@ -210,8 +235,7 @@ impl Store for Sqlite {
         limit: usize,
         now: Moment,
     ) -> Answer<Replayed> {
-        let all = ReplayAll { filter, cursor, limit, now };
-        self.ask(|reply| Command::ReplayAll(Box::new(all), reply))
+        self.write(move |engine| engine.replay_all(&filter, cursor, limit, now))
     }
 
     fn figures(&self) -> Figures {
@@ -228,7 +252,7 @@ impl Store for Sqlite {
     }
 
     fn tallies(&self) -> Answer<Vec<(Arc<StoredWebhook>, Tally)>> {
-        self.ask(Command::Tallies)
+        self.read(Engine::tallies)
     }
 
     fn health(&self) -> watch::Receiver<Health> {

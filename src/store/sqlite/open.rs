@@ -2,11 +2,13 @@
 //! memory, and taken back with the transaction that changed it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::ages::Ages;
+use super::failure::readable;
 use crate::moment::Moment;
 use crate::routes::AppId;
 
@@ -62,10 +64,15 @@ impl Open {
             let mut rows = select.query(())?;
             while let Some(row) = rows.next()? {
                 let webhook = row.get(0)?;
-                let app = match apps.get(&webhook) {
-                    Some(app) => *app,
-                    None => *apps.entry(webhook).or_insert(app_of(db, webhook)?),
+                let app = match apps.entry(webhook) {
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(entry) => {
+                        let app = readable(app_of(db, webhook)).transpose()?;
+                        *entry.insert(app)
+                    }
                 };
+                // Nobody can be asked for the deliveries of a webhook that cannot be read.
+                let Some(app) = app else { continue };
                 open.apply(Delta::Counts { app, webhook, by }, 1);
                 open.apply(Delta::Began { app, key: row.get(1)?, by: 1 }, 1);
             }

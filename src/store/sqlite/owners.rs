@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use uuid::Uuid;
 
+use super::failure::readable;
 use crate::moment::Moment;
 use crate::store::Owner;
 
@@ -15,7 +16,7 @@ pub fn read(db: &Connection) -> rusqlite::Result<Vec<Owner>> {
         let namespace: Arc<str> = row.get(1)?;
         Ok(Owner { uuid: Uuid::from_bytes(row.get(0)?), namespace })
     })?;
-    owners.collect()
+    owners.filter_map(readable).collect()
 }
 
 /// Records owners; the later record replaces the earlier one.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::failure::Failure;
 use super::writer::Shared;
 use crate::store::{Answer, StoreError};
 
@@ -52,11 +53,9 @@ impl Reader {
 }
 
 fn explained(shared: &Shared, error: &rusqlite::Error) -> StoreError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::SystemIoFailure | ErrorCode::NotADatabase) => {
-            shared.fail(&error.to_string())
-        }
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
-        _ => StoreError::Failed(error.to_string().into()),
+    match Failure::of(error) {
+        Failure::Transient(known) => known,
+        Failure::Own => StoreError::Rejected(error.to_string().into()),
+        Failure::Fatal => shared.fail(&error.to_string()),
     }
 }

@@ -8,7 +8,7 @@ use super::OpenError;
 const APPLICATION_ID: i32 = 0x7768_6f70;
 
 /// What makes version n + 1 of version n. A file is never taken back.
-const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
+const MIGRATIONS: [&str; 4] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /// Keys ascend with time (see [`crate::store::ids`]): every insert is at the right edge of its tree.
 ///
@@ -142,6 +142,21 @@ CREATE TABLE owner (
 ) STRICT, WITHOUT ROWID;
 INSERT OR IGNORE INTO owner (uuid, namespace, seen)
   SELECT uuid, namespace, CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM app ORDER BY key;
+";
+
+/// `app.stored_bytes` is what [`super::stored_bytes`] charges an app for, with the numbers of that file. What has
+/// ended is found by app, to make room at the expense of the one that takes too much.
+const VERSION_4: &str = "
+ALTER TABLE app ADD COLUMN stored_bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE app SET stored_bytes = stored_bytes + t.bytes FROM
+  (SELECT w.app, sum(256 + length(e.body) + length(e.headers)) AS bytes
+   FROM event e JOIN webhook w ON w.key = e.webhook GROUP BY w.app) t WHERE t.app = app.key;
+UPDATE app SET stored_bytes = stored_bytes + t.bytes FROM
+  (SELECT app, 256 * count(*) AS bytes FROM delivery GROUP BY app) t WHERE t.app = app.key;
+UPDATE app SET stored_bytes = stored_bytes + t.bytes FROM
+  (SELECT d.app, sum(128 + coalesce(length(a.answer), 0) + coalesce(octet_length(a.error), 0)) AS bytes
+   FROM attempt a JOIN delivery d ON d.key = a.delivery GROUP BY d.app) t WHERE t.app = app.key;
+CREATE INDEX delivery_ended ON delivery (app, state) WHERE finished IS NOT NULL;
 ";
 
 /// Brings a file to the present version.

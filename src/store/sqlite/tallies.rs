@@ -35,8 +35,9 @@ impl Tallies {
         let mut select = db.prepare("SELECT webhook, succeeded, last FROM tally")?;
         let mut rows = select.query(())?;
         while let Some(row) = rows.next()? {
-            let ended = Ended { succeeded: row.get(1)?, dead: 0, last: row.get(2)? };
-            tallies.webhooks.insert(row.get(0)?, ended);
+            // A number that cannot be read starts again from zero.
+            let (succeeded, last) = (row.get(1).unwrap_or(0), row.get(2).unwrap_or(None));
+            tallies.webhooks.insert(row.get(0)?, Ended { succeeded, dead: 0, last });
         }
         // From the partial index that holds no other rows.
         let sql = "SELECT webhook, count(*) FROM delivery WHERE state = 3 GROUP BY webhook";

@@ -6,20 +6,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use rusqlite::ErrorCode;
-use tokio::sync::{oneshot, watch};
-use uuid::Uuid;
+use tokio::sync::watch;
 
 use super::engine::Engine;
+use super::failure::Failure;
+use super::job::{Command, Job, Kind};
 use super::space::{Room, Space, Usage};
 use super::{owners, retention};
 use crate::histogram::Histogram;
 use crate::moment::Moment;
 use crate::routes::AppId;
-use crate::store::{
-    Accepted, Attempted, Filter, Health, Lease, NewEvent, News, Next, OWNER_KEPT, Owner, Reason,
-    Replayed, Settled, StoreError, StoredWebhook, Take, Taken, Tally,
-};
+use crate::store::{Health, News, OWNER_KEPT, StoreError};
 
 /// What one transaction takes at most.
 const BATCH_COMMANDS: usize = 1024;
@@ -39,39 +36,6 @@ const OWNERS_PRUNED_EVERY: Duration = Duration::from_secs(3600);
 
 /// How long the thread sleeps at most when there is nothing to do.
 const IDLE: Duration = Duration::from_secs(60);
-
-/// To whom an answer goes.
-pub type ReplyTo<T> = oneshot::Sender<Result<T, StoreError>>;
-
-/// What the thread is asked to do.
-#[derive(Debug)]
-pub enum Command {
-    /// See [`crate::store::Store::accept`].
-    Accept(Box<NewEvent>, ReplyTo<Accepted>),
-    /// See [`crate::store::Store::take`].
-    Take(Take, ReplyTo<Taken>),
-    /// See [`crate::store::Store::settle`].
-    Settle(Lease, Box<(Attempted, Next)>, ReplyTo<Settled>),
-    /// See [`crate::store::Store::give_up`].
-    GiveUp(AppId, Reason, Moment, ReplyTo<usize>),
-    /// See [`crate::store::Store::record_owners`].
-    RecordOwners(Vec<Owner>, Moment, ReplyTo<()>),
-    /// See [`crate::store::Store::replay`].
-    Replay(Uuid, Moment, ReplyTo<Option<Uuid>>),
-    /// See [`crate::store::Store::replay_all`].
-    ReplayAll(Box<ReplayAll>, ReplyTo<Replayed>),
-    /// See [`crate::store::Store::tallies`].
-    Tallies(ReplyTo<Vec<(Arc<StoredWebhook>, Tally)>>),
-}
-
-/// The arguments of [`crate::store::Store::replay_all`].
-#[derive(Debug)]
-pub struct ReplayAll {
-    pub filter: Filter,
-    pub cursor: Option<Uuid>,
-    pub limit: usize,
-    pub now: Moment,
-}
 
 /// What the thread tells all others.
 #[derive(Debug)]
@@ -165,9 +129,6 @@ pub struct Writer {
     owners_pruned_next: Moment,
 }
 
-/// An answer that waits for the commit.
-type Answering = Box<dyn FnOnce(Result<(), StoreError>)>;
-
 impl Writer {
     /// A writer for a file; what is kept after it has ended is forgotten after `retention`.
     pub fn new(
@@ -193,8 +154,8 @@ impl Writer {
         let ended = Ended(self.shared.clone());
         if let Err(error) = self.work(commands) {
             let error = self.shared.fail(&error.to_string());
-            // To the end: who asks is answered.
-            commands.iter().for_each(|command| refuse(command, &error));
+            // Until the last caller is gone.
+            commands.iter().for_each(|command| command.job.answer(Err(error.clone())));
         }
         drop(ended);
     }
@@ -217,24 +178,21 @@ impl Writer {
         }
     }
 
-    /// Does one command and what waits behind it.
+    /// Does one command and those that wait behind it.
     fn batch(&mut self, first: Command, commands: &Receiver<Command>) -> rusqlite::Result<()> {
-        let (mut writes, mut takes) = (Vec::new(), Vec::new());
+        let (mut writes, mut reads) = (Vec::new(), Vec::new());
         let (mut next, mut bytes) = (Some(first), 0);
-        while let Some(command) = next {
-            match command {
-                Command::Take(take, reply) => takes.push((take, reply)),
-                Command::Tallies(reply) => answer(reply, self.engine.tallies())?,
-                Command::Accept(event, reply) if self.room == Room::None => {
-                    drop(event);
-                    let _ = reply.send(Err(StoreError::Full));
+        while let Some(Command { kind, job }) = next {
+            match kind {
+                Kind::Read => reads.push(job),
+                Kind::Accept { .. } if self.room == Room::None => job.answer(Err(StoreError::Full)),
+                Kind::Accept { bytes: len } => {
+                    bytes += len;
+                    writes.push(job);
                 }
-                write => {
-                    bytes += weight(&write);
-                    writes.push(write);
-                }
+                Kind::Write => writes.push(job),
             }
-            let is_enough = writes.len() + takes.len() >= BATCH_COMMANDS || bytes >= BATCH_BYTES;
+            let is_enough = writes.len() + reads.len() >= BATCH_COMMANDS || bytes >= BATCH_BYTES;
             next = if is_enough { None } else { commands.try_recv().ok() };
         }
         self.unmeasured += bytes + writes.len() * WRITE_BYTES;
@@ -243,36 +201,75 @@ impl Writer {
         if self.unmeasured as u64 > self.space.reserve / 4 {
             self.measure()?;
         }
-        for (take, reply) in takes {
-            let taken = self.engine.take(take);
-            answer(reply, taken)?;
-        }
-        Ok(())
+        reads.into_iter().try_for_each(|read| self.read(read))?;
+        self.bury_unreadable()
     }
 
-    /// All of them in one transaction, or none.
-    fn write(&mut self, writes: Vec<Command>) -> rusqlite::Result<()> {
+    /// All of them in one transaction. When one of them fails by its own fault, the halves are tried apart, until
+    /// that one is alone and fails alone.
+    fn write(&mut self, mut writes: Vec<Box<dyn Job>>) -> rusqlite::Result<()> {
         if writes.is_empty() {
             return Ok(());
         }
         self.shared.commits.writes.number(writes.len() as u64);
-        let mut answering: Vec<Answering> = Vec::with_capacity(writes.len());
-        let mut writes = writes.into_iter();
         let done = self.transaction(|writer| {
-            writes.by_ref().try_for_each(|write| writer.execute(write, &mut answering))
+            writes.iter_mut().try_for_each(|write| write.run(&mut writer.engine))
         });
-        let (result, fatal) = match done {
-            Ok(()) => (Ok(()), None),
-            Err(error) => match transient(&error) {
-                Some(known) => (Err(known), None),
-                None => (Err(self.shared.fail(&error.to_string())), Some(error)),
-            },
-        };
-        answering.into_iter().for_each(|answer| answer(result.clone()));
-        if let Err(error) = result {
-            writes.for_each(|write| refuse(write, &error));
+        if writes.len() > 1 && done.as_ref().is_err_and(Failure::is_own) {
+            let rest = writes.split_off(writes.len() / 2);
+            self.write(writes)?;
+            return self.write(rest);
         }
+        let (committed, fatal) = self.outcome(done);
+        writes.into_iter().for_each(|write| write.answer(committed.clone()));
         fatal.map_or(Ok(()), Err)
+    }
+
+    fn read(&mut self, mut read: Box<dyn Job>) -> rusqlite::Result<()> {
+        let done = read.run(&mut self.engine);
+        let (done, fatal) = self.outcome(done);
+        read.answer(done);
+        fatal.map_or(Ok(()), Err)
+    }
+
+    /// What callers are answered, and the error that ends the store.
+    fn outcome(
+        &self,
+        done: rusqlite::Result<()>,
+    ) -> (Result<(), StoreError>, Option<rusqlite::Error>) {
+        let Err(error) = done else { return (Ok(()), None) };
+        match Failure::of(&error) {
+            Failure::Transient(known) => (Err(known), None),
+            Failure::Own => {
+                tracing::error!(%error, "an operation of the store failed; others are not affected");
+                (Err(StoreError::Rejected(error.to_string().into())), None)
+            }
+            Failure::Fatal => (Err(self.shared.fail(&error.to_string())), Some(error)),
+        }
+    }
+
+    /// Ends deliveries that cannot be read, so that those behind them go on.
+    fn bury_unreadable(&mut self) -> rusqlite::Result<()> {
+        let unreadable = self.engine.take_unreadable();
+        if unreadable.is_empty() {
+            return Ok(());
+        }
+        let now = (self.clock)();
+        let done = self.transaction(|writer| writer.engine.end_unreadable(&unreadable, now));
+        self.not_now(done)
+    }
+
+    /// Housekeeping that fails for now is done later.
+    fn not_now(&self, done: rusqlite::Result<()>) -> rusqlite::Result<()> {
+        let Err(error) = done else { return Ok(()) };
+        match Failure::of(&error) {
+            Failure::Transient(_) => Ok(()),
+            Failure::Own => {
+                tracing::error!(%error, "housekeeping of the store failed; it is tried again");
+                Ok(())
+            }
+            Failure::Fatal => Err(error),
+        }
     }
 
     fn transaction(
@@ -282,7 +279,7 @@ impl Writer {
         self.engine.begin()?;
         let done = work(self).and_then(|()| self.commit());
         if let Err(error) = done {
-            if transient(&error) == Some(StoreError::Full) {
+            if Failure::of(&error) == Failure::Transient(StoreError::Full) {
                 self.set_room(Room::None);
             }
             self.engine.roll_back()?;
@@ -300,60 +297,15 @@ impl Writer {
         Ok(())
     }
 
-    fn execute(&mut self, write: Command, done: &mut Vec<Answering>) -> rusqlite::Result<()> {
-        fn later<T: 'static>(reply: ReplyTo<T>, value: T) -> Answering {
-            Box::new(move |result| drop(reply.send(result.map(|()| value))))
-        }
-        // The answer of a command that fails is given too: with its error.
-        fn lost<T>(reply: ReplyTo<T>) -> Answering
-        where
-            T: 'static,
-        {
-            Box::new(move |result| {
-                let _ = reply.send(Err(result.err().unwrap_or(StoreError::Busy)));
-            })
-        }
-        macro_rules! run {
-            ($reply:ident, $result:expr) => {
-                match $result {
-                    Ok(value) => done.push(later($reply, value)),
-                    Err(error) => {
-                        done.push(lost($reply));
-                        return Err(error);
-                    }
-                }
-            };
-        }
-        match write {
-            Command::Accept(event, reply) => run!(reply, self.engine.accept(&event)),
-            Command::Settle(lease, what, reply) => {
-                run!(reply, self.engine.settle(lease, &what.0, what.1));
-            }
-            Command::GiveUp(app, reason, now, reply) => {
-                run!(reply, self.engine.give_up(app, reason, now));
-            }
-            Command::RecordOwners(owners, now, reply) => {
-                run!(reply, owners::record(self.engine.db(), &owners, now));
-            }
-            Command::Replay(id, now, reply) => run!(reply, self.engine.replay(id, now)),
-            Command::ReplayAll(all, reply) => run!(reply, self.engine.replay_all(&all)),
-            Command::Take(take, reply) => answer(reply, self.engine.take(take))?,
-            Command::Tallies(reply) => answer(reply, self.engine.tallies())?,
-        }
-        Ok(())
-    }
-
     /// Measures, forgets what is old, and says how long there is nothing to do.
     fn keep_house(&mut self) -> rusqlite::Result<Duration> {
         self.measure()?;
         self.save_tallies()?;
         let now = (self.clock)();
-        // What has ended goes before its time when room is wanted.
-        let until = if self.room == Room::Enough { now - self.retention } else { Moment::NEVER };
-        if self.forget(until, now)? {
+        if self.forget(now - self.retention, now)? || self.make_room()? {
             return Ok(Duration::ZERO);
         }
-        if self.room != Room::Enough {
+        if self.room != Room::Enough || self.engine.wants_room() {
             return Ok(MEASURED_EVERY);
         }
         self.prune_owners(now)?;
@@ -372,7 +324,7 @@ impl Writer {
         self.owners_pruned_next = now + OWNERS_PRUNED_EVERY;
         let until = now - self.retention.max(OWNER_KEPT);
         let pruned = self.transaction(|writer| owners::prune(writer.engine.db(), until).map(drop));
-        pruned.or_else(|error| transient(&error).map(drop).ok_or(error))
+        self.not_now(pruned)
     }
 
     /// Numbers for people: what cannot be saved now is saved later.
@@ -381,7 +333,7 @@ impl Writer {
             return Ok(());
         }
         let saved = self.transaction(|writer| writer.engine.save_tallies());
-        saved.or_else(|error| transient(&error).map(drop).ok_or(error))
+        self.not_now(saved)
     }
 
     /// One step; says whether there may be more to forget.
@@ -401,8 +353,23 @@ impl Writer {
                 Ok(true)
             }
             // Later, perhaps.
-            Err(error) if transient(&error).is_some() => Ok(false),
-            Err(error) => Err(error),
+            Err(error) => self.not_now(Err(error)).map(|()| false),
+        }
+    }
+
+    /// One step of forgetting what has ended before its time, for want of room; says whether there may be more.
+    fn make_room(&mut self) -> rusqlite::Result<bool> {
+        if !self.engine.wants_room() {
+            return Ok(false);
+        }
+        let mut count = 0;
+        let done = self.transaction(|writer| {
+            count = writer.engine.make_room(FORGOTTEN_AT_ONCE)?;
+            Ok(())
+        });
+        match done {
+            Ok(()) if count > 0 => self.measure().map(|()| true),
+            done => self.not_now(done).map(|()| false),
         }
     }
 
@@ -421,6 +388,7 @@ impl Writer {
     fn set_room(&mut self, room: Room) {
         let (was, is) = (self.room == Room::None, room == Room::None);
         self.room = room;
+        self.engine.set_scarce(room != Room::Enough);
         if is && !was {
             tracing::warn!("the store is full: triggers are refused until there is room");
         } else if was && !is {
@@ -440,56 +408,5 @@ impl Drop for Ended {
         if std::thread::panicking() {
             self.0.fail("its thread panicked");
         }
-    }
-}
-
-/// What can be tried again; everything else is the end of the store.
-fn transient(error: &rusqlite::Error) -> Option<StoreError> {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => Some(StoreError::Full),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Some(StoreError::Busy),
-        _ => None,
-    }
-}
-
-fn weight(write: &Command) -> usize {
-    match write {
-        Command::Accept(event, _) => event.content.body.len(),
-        _ => 0,
-    }
-}
-
-fn answer<T>(reply: ReplyTo<T>, result: rusqlite::Result<T>) -> rusqlite::Result<()> {
-    match result {
-        Ok(value) => {
-            let _ = reply.send(Ok(value));
-            Ok(())
-        }
-        Err(error) => match transient(&error) {
-            Some(known) => {
-                let _ = reply.send(Err(known));
-                Ok(())
-            }
-            None => {
-                let _ = reply.send(Err(StoreError::Failed(error.to_string().into())));
-                Err(error)
-            }
-        },
-    }
-}
-
-fn refuse(command: Command, error: &StoreError) {
-    fn no<T>(reply: ReplyTo<T>, error: &StoreError) {
-        let _ = reply.send(Err(error.clone()));
-    }
-    match command {
-        Command::Accept(_, reply) => no(reply, error),
-        Command::Take(_, reply) => no(reply, error),
-        Command::Settle(_, _, reply) => no(reply, error),
-        Command::GiveUp(_, _, _, reply) => no(reply, error),
-        Command::RecordOwners(_, _, reply) => no(reply, error),
-        Command::Replay(_, _, reply) => no(reply, error),
-        Command::ReplayAll(_, reply) => no(reply, error),
-        Command::Tallies(reply) => no(reply, error),
     }
 }

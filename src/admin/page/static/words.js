@@ -39,6 +39,7 @@ export function bytes(number) {
 const REASONS = {
   AttemptsUsedUp: "all attempts failed",
   TooOld: "too old",
+  Unreadable: "its record cannot be read",
   Rejected: "rejected by the listener",
   AppDeleted: "the app was deleted",
 };
