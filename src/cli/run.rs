@@ -19,7 +19,7 @@ use crate::plan::decide::ListenerPolicy;
 use crate::plan::endpoints::ManualEndpoints;
 use crate::plan::{Reach, Settings};
 use crate::source::kubernetes::{Kubernetes, Options};
-use crate::source::{Brain, LocalTallies, owners};
+use crate::source::{Brain, LocalTallies, owners, pruning};
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
@@ -138,6 +138,7 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
     let counting = args.serve.counting(Arc::new(kubernetes.tallies(own, &brain, &peers)));
     let mut source = kubernetes.start(&brain, counting, stop.clone());
     tokio::spawn(owners::record(brain.clone(), queue.clone(), source.synced(), Moment::now));
+    tokio::spawn(pruning::prune(brain.clone(), queue.clone(), source.synced()));
     let parts = Parts {
         store: Arc::new(kubernetes.webhooks(&brain)),
         queue,

@@ -20,7 +20,7 @@ use crate::plan::decide::ListenerPolicy;
 use crate::plan::instance::instance;
 use crate::plan::{Key, Kind, Reach, Settings};
 use crate::source::files::{self, Files};
-use crate::source::{Brain, LocalTallies, owners};
+use crate::source::{Brain, LocalTallies, owners, pruning};
 
 /// How many URLs are printed; the rest stand in the status files.
 const PRINTED_URLS: usize = 50;
@@ -189,6 +189,7 @@ impl Standalone {
 
         let synced = watch::channel(true);
         tokio::spawn(owners::record(brain.clone(), queue.clone(), synced.1.clone(), Moment::now));
+        tokio::spawn(pruning::prune(brain.clone(), queue.clone(), synced.1.clone()));
         let own = LocalTallies::new(queue.clone(), brain.routes().clone());
         let counting = args.serve.counting(Arc::new(own));
         let parts = Parts {

@@ -98,6 +98,14 @@ impl<K: Copy + Eq + Hash, V: Default> Counted<K, V> {
         &self.shards[(self.hasher.hash_one(key) >> 48) as usize % SHARDS]
     }
 
+    /// Forgets those that are not known.
+    pub fn retain(&self, is_known: impl Fn(K) -> bool) {
+        for shard in &self.shards {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            shard.retain(|key, _| is_known(*key));
+        }
+    }
+
     /// All counts of those that `find` finds; the others are forgotten.
     pub fn known<T>(&self, find: impl Fn(K) -> Option<T>) -> Vec<(T, Arc<V>)> {
         let mut all = Vec::new();

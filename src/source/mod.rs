@@ -7,6 +7,7 @@ pub mod files;
 pub mod kubernetes;
 pub mod owners;
 mod pending;
+pub mod pruning;
 mod signals;
 mod store;
 mod tallies;

@@ -74,6 +74,10 @@ pub struct Owner {
 /// How long at least an [`Owner`] is known after its app was last seen.
 pub const OWNER_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// Whether a webhook exists of which the store keeps something. Called on the store's thread: it must not wait for
+/// the store.
+pub type WebhookExists = Arc<dyn Fn(&StoredWebhook) -> bool + Send + Sync>;
+
 /// How a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
@@ -110,6 +114,10 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Records that these UUIDs belong to these namespaces now, in place of what was recorded. A record is kept
     /// while something of the app is stored, and at least [`OWNER_KEPT`] after it was recorded last.
     fn record_owners(&self, owners: Vec<Owner>, now: Moment) -> Answer<()>;
+
+    /// Deletes what is kept of some webhooks that have no delivery and that do not exist, and of apps without a webhook;
+    /// says whether there are more to look at.
+    fn prune_webhooks(&self, exists: WebhookExists) -> Answer<bool>;
 
     /// Which apps have something due. All that have anything are told of when the store was opened.
     fn news(&self) -> Arc<News>;

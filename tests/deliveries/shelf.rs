@@ -12,7 +12,7 @@ use webhook_operator::routes::AppId;
 use webhook_operator::store::{
     Accepted, Answer, Attempted, Detail, Figures, Filter, Health, Ids, Lease, NewEvent, News, Next,
     Owner, Reason, Replayed, Settled, State, Store, StoreError, StoredWebhook, Summary, Take,
-    Taken, Tally, ids,
+    Taken, Tally, WebhookExists, ids,
 };
 
 /// When the first delivery of a shelf began.
@@ -203,6 +203,10 @@ impl Store for Shelf {
     }
 
     fn record_owners(&self, _: Vec<Owner>, _: Moment) -> Answer<()> {
+        not_here()
+    }
+
+    fn prune_webhooks(&self, _: WebhookExists) -> Answer<bool> {
         not_here()
     }
 

@@ -7,6 +7,7 @@ mod model;
 mod model_store;
 mod order;
 mod owners;
+mod pruning;
 mod quota;
 mod replay;
 mod space;

@@ -15,7 +15,7 @@ use webhook_operator::routes::AppId;
 use webhook_operator::store::{
     Accepted, Answer, Attempted, Body, Content, Detail, Figures, Filter, Health, Ids, Lease,
     Leased, NewEvent, News, Next, Owner, Reason, Replayed, Settled, State, Store, StoreError,
-    StoredWebhook, Summary, Take, Taken, Tally, ids,
+    StoredWebhook, Summary, Take, Taken, Tally, WebhookExists, ids,
 };
 
 /// From this length on, a lease does not bring the body along.
@@ -440,6 +440,11 @@ impl Store for ModelStore {
         let owners = owners.into_iter().map(|owner| (owner.uuid, owner.namespace));
         self.model().owners.extend(owners);
         answer(Ok(()))
+    }
+
+    fn prune_webhooks(&self, _: WebhookExists) -> Answer<bool> {
+        // It keeps nothing of webhooks beside their deliveries.
+        answer(Ok(false))
     }
 
     fn news(&self) -> Arc<News> {

@@ -164,7 +164,10 @@ impl Report {
     fn hint(&self) -> String {
         let Self { namespace, webhook, .. } = self;
         match self.answer.reason.as_deref() {
-            Some("not_ready" | "suspended" | "error_404" | "store_full" | "app_store_full" | "store_failed") => {
+            Some(
+                "not_ready" | "suspended" | "error_404" | "store_full" | "app_store_full"
+                | "store_failed",
+            ) => {
                 let status = command(&format!("status {namespace}/{webhook}"));
                 format!("\n  {}", clean(&status))
             }

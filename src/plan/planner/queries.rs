@@ -115,6 +115,11 @@ impl Planner {
         self.apps.get(key)?.app.as_ref().map(|app| app.uuid)
     }
 
+    /// The UUID of a webhook, if it exists.
+    pub fn webhook_uuid(&self, key: &Key) -> Option<Uuid> {
+        self.webhooks.get(key).map(|state| state.uuid)
+    }
+
     /// The apps of a namespace that a ServiceAccount may act for, ordered by name.
     pub fn apps_of_account(&self, namespace: &str, account: &str) -> Vec<Key> {
         let listed = |state: &&super::AppState| {

@@ -18,13 +18,13 @@ use super::retention::Forgotten;
 use super::stored_bytes::{ATTEMPT_BYTES, DELIVERY_BYTES, EVENT_BYTES, StoredBytes};
 use super::tallies::Tallies;
 use super::webhooks::{Keys, Webhooks};
-use super::{codec, history, retention};
+use super::{codec, history, pruning, retention};
 use crate::moment::Moment;
 use crate::resources::Ordering;
 use crate::routes::{AppId, Route};
 use crate::store::{
     Accepted, Attempted, Body, Filter, Ids, Lease, Leased, NewEvent, Next, Reason, Replayed,
-    Settled, State, StoreError, StoredWebhook, Take, Taken, Tally, ids,
+    Settled, State, StoreError, StoredWebhook, Take, Taken, Tally, WebhookExists, ids,
 };
 
 /// The longest body that a lease brings along; a longer one is read when it is needed.
@@ -35,6 +35,9 @@ const PROMOTED_AT_ONCE: i64 = 100;
 
 /// How many deliveries are given up at once.
 const GIVEN_UP_AT_ONCE: i64 = 500;
+
+/// How many webhooks are looked at for pruning at once.
+const PRUNED_AT_ONCE: i64 = 500;
 
 /// The file, and what is known of it in memory.
 #[derive(Debug)]
@@ -55,6 +58,8 @@ pub struct Engine {
     is_scarce: bool,
     /// Apps that were refused room, so that it is logged once.
     refused: HashSet<AppId>,
+    /// The key up to which webhooks were looked at for pruning.
+    pruned_to: i64,
     /// Deliveries that were found to be unreadable.
     unreadable: Vec<(i64, AppId)>,
 }
@@ -86,6 +91,7 @@ impl Engine {
             quota: Quota::of(max_bytes),
             is_scarce: false,
             refused: HashSet::new(),
+            pruned_to: 0,
             unreadable: Vec::new(),
         })
     }
@@ -502,6 +508,28 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Deletes the rows of some webhooks that nothing refers to and that do not exist; says whether there are more to
+    /// look at.
+    pub fn prune_webhooks(&mut self, exists: &WebhookExists) -> rusqlite::Result<bool> {
+        let candidates = pruning::candidates(&self.db, self.pruned_to, PRUNED_AT_ONCE)?;
+        let is_last = candidates.len() < PRUNED_AT_ONCE as usize;
+        self.pruned_to = candidates.last().filter(|_| !is_last).map_or(0, |last| last.webhook);
+        for candidate in candidates.into_iter().filter(|candidate| candidate.is_unused) {
+            let stored = self.webhooks.get(&self.db, candidate.webhook);
+            if readable(stored).transpose()?.is_some_and(|stored| exists(&stored)) {
+                continue;
+            }
+            self.webhooks.remove(candidate.webhook);
+            self.tallies.remove(candidate.webhook);
+            if pruning::delete(&self.db, candidate)? {
+                self.webhooks.remove_app(candidate.app);
+                self.stored.remove(candidate.app);
+            }
+        }
+        self.refused.retain(|app| self.stored.of_app(*app) > 0);
+        Ok(!is_last)
     }
 
     /// Writes the numbers that are in memory alone.

@@ -12,6 +12,7 @@ mod job;
 mod leases;
 mod open;
 mod owners;
+mod pruning;
 mod quota;
 mod reader;
 mod retention;
@@ -38,7 +39,7 @@ use uuid::Uuid;
 use super::{
     Accepted, Answer, Attempted, Detail, Figures, Filter, Health, Ids, Lease, NewEvent, News, Next,
     Owner, Reason, Replayed, Settled, Store, StoreError, StoredWebhook, Summary, Take, Taken,
-    Tally,
+    Tally, WebhookExists,
 };
 use crate::moment::Moment;
 use crate::routes::AppId;
@@ -210,6 +211,10 @@ impl Store for Sqlite {
 
     fn record_owners(&self, owners: Vec<Owner>, now: Moment) -> Answer<()> {
         self.write(move |engine| owners::record(engine.db(), &owners, now))
+    }
+
+    fn prune_webhooks(&self, exists: WebhookExists) -> Answer<bool> {
+        self.write(move |engine| engine.prune_webhooks(&exists))
     }
 
     fn news(&self) -> Arc<News> {

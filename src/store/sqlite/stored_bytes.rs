@@ -56,6 +56,14 @@ impl StoredBytes {
         Ok(stored)
     }
 
+    /// An app whose row was deleted takes nothing.
+    pub fn remove(&mut self, key: i64) {
+        let gone = self.apps.values().find(|holding| holding.key == key).copied();
+        if let Some(Holding { key, app, bytes }) = gone {
+            self.change(key, app, -bytes);
+        }
+    }
+
     /// The bytes of an app.
     pub fn of_app(&self, app: AppId) -> i64 {
         self.apps.get(&app).map_or(0, |holding| holding.bytes)

@@ -63,6 +63,14 @@ impl Tallies {
         self.change(webhook, |ended| ended.dead += by);
     }
 
+    /// A webhook is forgotten.
+    pub fn remove(&mut self, webhook: i64) {
+        if let Some(ended) = self.webhooks.remove(&webhook) {
+            self.before.push((webhook, ended));
+        }
+        self.unsaved.remove(&webhook);
+    }
+
     /// Those of each webhook.
     pub fn all(&self) -> impl Iterator<Item = (i64, Ended)> + '_ {
         self.webhooks.iter().map(|(webhook, ended)| (*webhook, *ended))

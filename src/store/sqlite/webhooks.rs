@@ -1,7 +1,7 @@
 //! The webhooks and apps that events belong to, by the keys that rows name them by.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -22,7 +22,8 @@ pub struct Keys {
 /// What was read or written of webhooks. Bounded by the number of webhooks that are triggered.
 #[derive(Debug, Default)]
 pub struct Webhooks {
-    by_id: HashMap<(AppId, Uuid), (Keys, Arc<Route>)>,
+    /// Weak: a route holds the keys of its webhook's Secrets, which must not outlive them.
+    by_id: HashMap<(AppId, Uuid), (Keys, Weak<Route>)>,
     by_key: HashMap<i64, Arc<StoredWebhook>>,
     apps: HashMap<AppId, i64>,
 }
@@ -32,7 +33,7 @@ impl Webhooks {
     pub fn keys(&mut self, db: &Connection, route: &Arc<Route>) -> rusqlite::Result<Keys> {
         let id = (route.app.id, route.webhook);
         if let Some((keys, known)) = self.by_id.get(&id)
-            && Arc::ptr_eq(known, route)
+            && std::ptr::eq(known.as_ptr(), Arc::as_ptr(route))
         {
             return Ok(*keys);
         }
@@ -45,7 +46,7 @@ impl Webhooks {
             None => insert(db, app, &stored)?,
         };
         let keys = Keys { webhook, app };
-        self.by_id.insert(id, (keys, route.clone()));
+        self.by_id.insert(id, (keys, Arc::downgrade(route)));
         self.by_key.insert(webhook, Arc::new(stored));
         Ok(keys)
     }
@@ -85,6 +86,18 @@ impl Webhooks {
             Ok(AppId::new(row.get_ref(0)?.as_str()?, Uuid::from_bytes(row.get(1)?)))
         });
         app.optional()
+    }
+
+    /// Forgets a webhook whose row was deleted.
+    pub fn remove(&mut self, key: i64) {
+        if let Some(stored) = self.by_key.remove(&key) {
+            self.by_id.remove(&(stored.app, stored.uuid));
+        }
+    }
+
+    /// Forgets an app whose row was deleted.
+    pub fn remove_app(&mut self, key: i64) {
+        self.apps.retain(|_, known| *known != key);
     }
 
     /// Forgets everything: what a transaction wrote was taken back.
