@@ -1,5 +1,7 @@
 //! A point in time as it is stored and compared: milliseconds since 1970.
 
+pub mod steady;
+
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,8 +18,13 @@ impl Moment {
     /// After everything.
     pub const NEVER: Self = Self(i64::MAX as u64);
 
-    /// The present, by the system's clock.
+    /// The present, for what is compared with other moments of this program: see [`steady`].
     pub fn now() -> Self {
+        steady::now()
+    }
+
+    /// The present by the system's clock, for what others check: the times in signatures and tokens.
+    pub fn wall() -> Self {
         SystemTime::now().into()
     }
 

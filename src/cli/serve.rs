@@ -27,7 +27,7 @@ use crate::delivery::dispatcher::{self, Dispatcher};
 use crate::delivery::{ApiFields, Caller, Connector};
 use crate::http::{Acceptor, ConnectionCounts, Drain, Limits, Peer, Phase, phases};
 use crate::key_sets;
-use crate::moment::Moment;
+use crate::moment::{Moment, steady};
 use crate::peers::Peers;
 use crate::plan::address::AddressPolicy;
 use crate::source::{AccessReviewer, Brain, TokenReviewer, WebhookStore};
@@ -165,6 +165,7 @@ impl Running {
             max_body_bytes: args.limits.max_body_bytes,
             external_url: parts.brain.planner().external_url().to_owned(),
             clock: Moment::now,
+            wall_clock: Moment::wall,
             store: parts.queue.clone(),
             trusted_proxies: args.trusted_proxies(),
             failures: Failures::new(Instant::now()),
@@ -175,6 +176,7 @@ impl Running {
             Connector::new(parts.listener_addresses.clone(), args.listener_ca_file.clone())
                 .context("--listener-ca-file")?;
         let key_sets = parts.brain.planner().key_sets().clone();
+        tokio::spawn(steady::follow());
         tokio::spawn(key_sets::keep_fresh(key_sets, connector.clone()));
         let pipeline = || {
             let fields = ApiFields::new(&parts.app_api_url, parts.tokens.clone(), now);

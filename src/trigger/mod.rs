@@ -70,6 +70,8 @@ pub struct Shared {
     pub external_url: String,
     /// The present.
     pub clock: fn() -> Moment,
+    /// The system's clock: signatures are dated by it.
+    pub wall_clock: fn() -> Moment,
     /// Where events are kept that are delivered later.
     pub store: Arc<dyn Store>,
     /// Where triggers are recorded as spans.
@@ -284,7 +286,7 @@ impl Pipeline {
             external_url: &self.shared.external_url,
             path_and_query: head.uri.path_and_query().map_or("/", |path| path.as_str()),
             body,
-            now: (self.shared.clock)().0 / 1000,
+            now: (self.shared.wall_clock)().0 / 1000,
         }
     }
 

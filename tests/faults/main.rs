@@ -3,6 +3,7 @@
 //!
 //! `shim.c` stands between the program and the disk. It needs `cc`; one test makes a mount namespace.
 
+mod clock;
 mod damage;
 mod errors;
 mod load;

@@ -9,6 +9,7 @@
  *   eio-read N           the Nth read and all after it fail
  *   short N              from the Nth on, each second read and write does half of what it was asked for
  *   enospc N             files may grow by N bytes in all
+ *   clock N              the time of day is N seconds later than it is, or earlier
  *   power-loss N SEED    at the Nth change of a file or folder, some of what was not synced is undone, whole
  *                        or in part, and the process is killed
  *
@@ -29,14 +30,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_FD 4096
 #define SECTOR 512
 
-enum fault { NONE, EIO_SYNC, EIO_WRITE, EIO_READ, SHORT, ENOSPC_AFTER, POWER_LOSS };
+enum fault { NONE, EIO_SYNC, EIO_WRITE, EIO_READ, SHORT, ENOSPC_AFTER, CLOCK, POWER_LOSS };
 static const char *const FAULTS[] = {"none", "eio-sync", "eio-write", "eio-read",
-                                     "short", "enospc", "power-loss"};
+                                     "short", "enospc", "clock", "power-loss"};
 
 /* What one operation did to a file. A truncation has no bytes after it. */
 struct change {
@@ -503,3 +505,15 @@ static int sync_folder(int fd) {
     }
 SYNC(fsync)
 SYNC(fdatasync)
+
+/* ---- the time of day ---- */
+
+int clock_gettime(clockid_t clock, struct timespec *time) {
+    int result = REAL(clock_gettime)(clock, time);
+    if (result || within || clock != CLOCK_REALTIME) return result;
+    begin();
+    look_at_plan();
+    if (fault == CLOCK) time->tv_sec += (long)nth;
+    end();
+    return result;
+}

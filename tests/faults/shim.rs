@@ -25,7 +25,25 @@ impl Machine {
     pub fn new(ordering: &str) -> Self {
         let (folders, listener) = (Folders::new(), Listener::start());
         let webhook = QUEUED.replace("ORDER", ordering);
-        folders.write("shop.yaml", &queued_manifest(&listener.url, "", &webhook));
+        Self::of(folders, listener, &webhook)
+    }
+
+    /// One whose webhook takes what a provider has signed.
+    pub fn verifying(provider: &str, secret: &str) -> Self {
+        let (folders, listener) = (Folders::new(), Listener::start());
+        folders.write(
+            "secret.yaml",
+            &format!(
+                "apiVersion: v1\nkind: Secret\nmetadata: {{name: signing, namespace: team-a}}\nstringData: {{key: \"{secret}\"}}\n"
+            ),
+        );
+        let verify =
+            format!("  verify: [{{type: {provider}, secretRefs: [{{name: signing, key: key}}]}}]");
+        Self::of(folders, listener, &verify)
+    }
+
+    fn of(folders: Folders, listener: Listener, webhook: &str) -> Self {
+        folders.write("shop.yaml", &queued_manifest(&listener.url, "", webhook));
         // What the operator makes by itself is the folder within.
         fs::create_dir(folders.data()).unwrap();
         let machine = Self { folders, listener };

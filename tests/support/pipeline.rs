@@ -53,6 +53,7 @@ pub fn new(listeners: ListenerPolicy, trusted_proxies: Networks) -> (Brain, Pipe
         max_body_bytes: 1 << 20,
         external_url: EXTERNAL_URL.into(),
         clock: || Moment(0),
+        wall_clock: || Moment(0),
         store: Arc::new(store()),
         trusted_proxies,
         failures: Failures::new(Instant::now()),

@@ -118,7 +118,7 @@ async fn event(
     let entries = &webhook.spec.verify;
     let sample = Sample::of(entries.first().map(|entry| entry.type_.as_str()));
     let id = Uuid::new_v4().to_string();
-    let mut event = Event::new(&url(webhook)?, sample, body, id, Moment::now().0)?;
+    let mut event = Event::new(&url(webhook)?, sample, body, id, Moment::wall().0)?;
     event.set(&args.headers, args.content_type.as_ref());
     if args.unsigned || entries.is_empty() {
         return Ok((event, None));

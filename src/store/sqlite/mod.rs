@@ -17,6 +17,7 @@ mod quota;
 mod reader;
 mod retention;
 mod schema;
+mod set_back;
 mod space;
 mod stored_bytes;
 mod tallies;
@@ -132,6 +133,7 @@ impl Sqlite {
             File::open(folder)?.sync_all()?;
         }
         let ids = Arc::new(Ids::default());
+        set_back::pull_back(&connection, clock())?;
         let engine = Engine::new(connection, ids.clone(), options.max_bytes)?;
         let shared = Arc::new(Shared {
             news: Arc::default(),
