@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use webhook_operator::app_api::{AppApi, router};
 use webhook_operator::app_token::Tokens;
+use webhook_operator::http::Peer;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::plan::{AppInput, Change, Key, Settings, WebhookInput};
@@ -86,7 +87,11 @@ struct FakeReviewer {
 }
 
 impl TokenReviewer for FakeReviewer {
-    fn review<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
+    fn review<'a>(
+        &'a self,
+        token: &'a str,
+        _: Peer,
+    ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             let parts: Vec<_> = token.split(':').collect();

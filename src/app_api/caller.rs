@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::AppApi;
 use super::error::ApiError;
 use crate::app_token::{Subject, TokenError};
+use crate::http::Peer;
 use crate::plan::{Key, Planner};
 use crate::source::Account;
 
@@ -35,7 +36,7 @@ impl FromRequestParts<Arc<AppApi>> for Caller {
             // What has our form is ours, good or not: nobody else is asked about it.
             Err(TokenError::Forged | TokenError::Expired) => Err(ApiError::InvalidToken),
             Err(TokenError::Malformed) => {
-                let account = review(api, token).await?;
+                let account = review(api, token, peer(parts)).await?;
                 of_account(&api.brain.planner(), &account, named_app(&parts.headers))
             }
         }
@@ -50,9 +51,13 @@ fn of_token(planner: &Planner, subject: Subject) -> Result<Caller, ApiError> {
     existing(planner, subject.app)
 }
 
-async fn review(api: &AppApi, token: &str) -> Result<Account, ApiError> {
+fn peer(parts: &Parts) -> Peer {
+    parts.extensions.get::<Peer>().copied().flatten()
+}
+
+async fn review(api: &AppApi, token: &str, client: Peer) -> Result<Account, ApiError> {
     let reviewer = api.reviewer.as_ref().ok_or(ApiError::InvalidToken)?;
-    reviewer.review(token).await?.ok_or(ApiError::InvalidToken)
+    reviewer.review(token, client).await?.ok_or(ApiError::InvalidToken)
 }
 
 /// The UUID that the request names; `Some(None)` when what it names is no UUID.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::BoxFuture;
 
 use super::StoreError;
+use crate::http::Peer;
 
 /// Somebody whom the cluster knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -54,11 +55,15 @@ pub struct Right {
 
 /// Asks the cluster about callers (TokenReview, SubjectAccessReview).
 pub trait AccessReviewer: Send + Sync {
-    /// Whose token it is; `None` when it is nobody's.
+    /// Whose token it is that a client presents; `None` when it is nobody's.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the cluster could not be asked.
-    fn user<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Option<User>, StoreError>>;
+    fn user<'a>(
+        &'a self,
+        token: &'a str,
+        client: Peer,
+    ) -> BoxFuture<'a, Result<Option<User>, StoreError>>;
 
     /// Whether a user has a right.
     ///
@@ -68,5 +73,6 @@ pub trait AccessReviewer: Send + Sync {
         &'a self,
         user: &'a User,
         right: &'a Right,
+        client: Peer,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 }

@@ -7,6 +7,7 @@
 mod access;
 mod backoff;
 mod call;
+mod client_permits;
 mod connect;
 mod error;
 mod events;
@@ -14,6 +15,7 @@ mod identity;
 mod kinds;
 mod leader;
 mod lease;
+mod presented;
 mod raw;
 mod remembered;
 mod reviews;

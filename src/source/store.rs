@@ -2,6 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
+use crate::http::Peer;
 use crate::plan::Key;
 use crate::resources::Webhook;
 
@@ -42,9 +43,13 @@ pub struct Account {
 
 /// Asks the cluster about a token (TokenReview, audience `webhook-operator`).
 pub trait TokenReviewer: Send + Sync {
-    /// The ServiceAccount of a token; `None` when the token is not valid for this audience.
+    /// The ServiceAccount of a token that a client presents; `None` when the token is not valid for this audience.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the cluster could not be asked.
-    fn review<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Option<Account>, StoreError>>;
+    fn review<'a>(
+        &'a self,
+        token: &'a str,
+        client: Peer,
+    ) -> BoxFuture<'a, Result<Option<Account>, StoreError>>;
 }

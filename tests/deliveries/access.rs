@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use http::Request;
 use serde_json::json;
 use uuid::Uuid;
+use webhook_operator::http::Peer;
 use webhook_operator::source::{AccessReviewer, Right, StoreError, User, Verb};
 use webhook_operator::store::State;
 
@@ -35,7 +36,11 @@ fn covers(right: &Right, asked: &Right) -> bool {
 }
 
 impl AccessReviewer for Cluster {
-    fn user<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Option<User>, StoreError>> {
+    fn user<'a>(
+        &'a self,
+        token: &'a str,
+        _: Peer,
+    ) -> BoxFuture<'a, Result<Option<User>, StoreError>> {
         Box::pin(async move {
             match token {
                 "jane" | "admin" => Ok(Some(User { name: token.into(), ..User::default() })),
@@ -49,6 +54,7 @@ impl AccessReviewer for Cluster {
         &'a self,
         user: &'a User,
         right: &'a Right,
+        _: Peer,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         let rights = self.rights.lock().unwrap();
         let granted = rights.get(&user.name).into_iter().flatten();

@@ -36,7 +36,7 @@ fn grant(site: &Site, account: &str, verbs: &[&str], names: &[&str]) {
 async fn allowed(access: &Access, user: &User, namespace: Option<&str>) -> Vec<Verb> {
     let mut allowed = Vec::new();
     for verb in ALL {
-        if access.allows(user, &right(verb, namespace, None)).await.expect("an answer") {
+        if access.allows(user, &right(verb, namespace, None), None).await.expect("an answer") {
             allowed.push(verb);
         }
     }
@@ -56,7 +56,7 @@ async fn a_user_with_rights_in_one_namespace_has_none_in_another_nor_in_all() {
         &["create", "token", "jane"][..],
         &["create", "token", "jane", "--audience=webhook-operator"],
     ] {
-        let jane = access.user(&site.kubectl(arguments)).await.unwrap().expect("a user");
+        let jane = access.user(&site.kubectl(arguments), None).await.unwrap().expect("a user");
         assert_eq!(jane.name, format!("system:serviceaccount:{}:jane", site.namespace));
         assert_eq!(allowed(&access, &jane, Some(&site.namespace)).await, ALL);
         assert_eq!(allowed(&access, &jane, Some(&other)).await, []);
@@ -72,7 +72,7 @@ async fn a_role_may_name_verbs_and_webhooks() {
     site.kubectl(&["create", "serviceaccount", "reader"]);
     grant(&site, "reader", &["get"], &["payments"]);
     let token = site.kubectl(&["create", "token", "reader"]);
-    let reader = access.user(&token).await.unwrap().expect("a user");
+    let reader = access.user(&token, None).await.unwrap().expect("a user");
     let namespace = Some(&*site.namespace);
     for (verb, webhook, expected) in [
         (Verb::Get, Some("payments"), true),
@@ -81,7 +81,7 @@ async fn a_role_may_name_verbs_and_webhooks() {
         (Verb::Create, Some("payments"), false),
     ] {
         let right = right(verb, namespace, webhook);
-        assert_eq!(access.allows(&reader, &right).await.unwrap(), expected, "{right:?}");
+        assert_eq!(access.allows(&reader, &right, None).await.unwrap(), expected, "{right:?}");
     }
 }
 
@@ -96,7 +96,7 @@ async fn groups_count_and_a_token_that_is_nobodys_has_no_user() {
         String::new(),
         site.kubectl(&["create", "token", "jane", "--audience=another"]),
     ] {
-        assert_eq!(access.user(&nobody).await.unwrap(), None, "{nobody}");
+        assert_eq!(access.user(&nobody, None).await.unwrap(), None, "{nobody}");
     }
     let groups = vec!["system:masters".to_owned()];
     let admin = User { name: "somebody".into(), groups, ..User::default() };

@@ -170,20 +170,20 @@ async fn live(site: &OwnSite, options: Options) {
     made.metadata.namespace = Some(site.namespace.clone());
     webhooks.create(made).await.expect("a webhook");
     webhooks.delete(&site.key("made")).await.expect("no webhook");
-    let nobody = kubernetes.tokens().review("not a token").await.expect("an answer");
+    let nobody = kubernetes.tokens().review("not a token", None).await.expect("an answer");
     assert_eq!(nobody, None);
     let access = kubernetes.access();
     site.kubectl(&["create", "serviceaccount", "jane"]);
     let token = site.kubectl(&["create", "token", "jane"]);
-    let jane = access.user(&token).await.expect("an answer").expect("a user");
+    let jane = access.user(&token, None).await.expect("an answer").expect("a user");
     let right = source::Right { verb: Verb::List, namespace: None, webhook: None };
-    assert!(!access.allows(&jane, &right).await.expect("an answer"));
+    assert!(!access.allows(&jane, &right, None).await.expect("an answer"));
     // What replicas ask each other for, as the operator itself.
     let login = kubernetes.authorization().await.expect("a login").expect("a token");
     let token = login.to_str().unwrap().strip_prefix("Bearer ").expect("a bearer token");
-    let itself = access.user(token).await.expect("an answer").expect("a user");
+    let itself = access.user(token, None).await.expect("an answer").expect("a user");
     let right = source::Right { namespace: Some(site.namespace.clone()), ..right };
-    assert!(access.allows(&itself, &right).await.expect("an answer"));
+    assert!(access.allows(&itself, &right, None).await.expect("an answer"));
     // The lease is written again when it is given back.
     operator.stop().await;
 }

@@ -37,8 +37,8 @@ impl fmt::Debug for Guard {
 pub enum Caller {
     /// Somebody on this machine, who may do everything.
     Local,
-    /// Somebody whom the cluster knows.
-    User(User),
+    /// Somebody whom the cluster knows, and the address of the client.
+    User(User, Peer),
 }
 
 impl<S> FromRequestParts<S> for Caller
@@ -56,7 +56,9 @@ where
             }
             Guard::Cluster(reviewer) => {
                 let token = bearer(&parts.headers)?;
-                Self::User(reviewer.user(token).await?.ok_or(ApiError::InvalidToken)?)
+                let client = peer(parts);
+                let user = reviewer.user(token, client).await?;
+                Self::User(user.ok_or(ApiError::InvalidToken)?, client)
             }
         };
         // What a form of another site can send is never of this type.
@@ -82,8 +84,8 @@ impl Guard {
     /// Whether a caller has a right.
     pub async fn allows(&self, caller: &Caller, right: &Right) -> Result<bool, ApiError> {
         match (self, caller) {
-            (Self::Cluster(reviewer), Caller::User(user)) => {
-                Ok(reviewer.allows(user, right).await?)
+            (Self::Cluster(reviewer), Caller::User(user, client)) => {
+                Ok(reviewer.allows(user, right, *client).await?)
             }
             (Self::Loopback(_), Caller::Local) => Ok(true),
             // No guard lets in such a caller.

@@ -7,9 +7,11 @@ use futures_util::future::BoxFuture;
 use k8s_openapi::api::authentication::v1::TokenReviewStatus;
 use kube::Client;
 
+use super::presented::{claims_audience, is_bearer_token};
 use super::remembered::Remembered;
 use super::reviews::{Digest, Reviews, digest_of};
-use super::tokens::AUDIENCE;
+use super::tokens::{AUDIENCE, REFUSED};
+use crate::http::Peer;
 use crate::source::{AccessReviewer, Right, StoreError, User};
 
 /// How long an answer is believed; what was revoked works no longer than twice this.
@@ -19,6 +21,7 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 pub struct Access {
     reviews: Reviews,
     users: Remembered<Digest, User>,
+    refused: Remembered<Digest, ()>,
     decisions: Remembered<(User, Right), bool>,
 }
 
@@ -27,57 +30,59 @@ impl Access {
         Self {
             reviews: Reviews::new(client),
             users: Remembered::new(REMEMBERED),
+            refused: Remembered::new(REFUSED),
             decisions: Remembered::new(REMEMBERED),
         }
     }
 
-    async fn known_user(&self, token: &str) -> Result<Option<User>, StoreError> {
-        // The API server takes no review of nothing.
-        if token.is_empty() {
+    async fn known_user(&self, token: &str, client: Peer) -> Result<Option<User>, StoreError> {
+        if !is_bearer_token(token) {
             return Ok(None);
         }
         let digest = digest_of(token);
         if let Some(user) = self.users.get(&digest) {
             return Ok(Some(user));
         }
-        let user = self.review_user(token).await?;
-        if let Some(user) = &user {
-            self.users.insert(digest, user.clone());
+        if self.refused.get(&digest).is_some() {
+            return Ok(None);
+        }
+        // A token for this audience is good for nothing else; one for the API server is what people have.
+        let audience = claims_audience(token, AUDIENCE).then_some(AUDIENCE);
+        let user = user(self.reviews.token(token, audience, client).await?, audience);
+        match &user {
+            Some(user) => self.users.insert(digest, user.clone()),
+            None => self.refused.insert(digest, ()),
         }
         Ok(user)
     }
 
-    /// A token for us tells nobody else anything; one for the API server is what people have.
-    async fn review_user(&self, token: &str) -> Result<Option<User>, StoreError> {
-        let ours = user(self.reviews.token(token, Some(AUDIENCE)).await?, Some(AUDIENCE));
-        match ours {
-            Some(user) => Ok(Some(user)),
-            None => Ok(user(self.reviews.token(token, None).await?, None)),
-        }
-    }
-
-    async fn decide(&self, user: &User, right: &Right) -> Result<bool, StoreError> {
+    async fn decide(&self, user: &User, right: &Right, client: Peer) -> Result<bool, StoreError> {
         let question = (user.clone(), right.clone());
         if let Some(allowed) = self.decisions.get(&question) {
             return Ok(allowed);
         }
-        let allowed = self.reviews.access(user, right).await?;
+        let allowed = self.reviews.access(user, right, client).await?;
         self.decisions.insert(question, allowed);
         Ok(allowed)
     }
 }
 
 impl AccessReviewer for Access {
-    fn user<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Option<User>, StoreError>> {
-        self.known_user(token).boxed()
+    fn user<'a>(
+        &'a self,
+        token: &'a str,
+        client: Peer,
+    ) -> BoxFuture<'a, Result<Option<User>, StoreError>> {
+        self.known_user(token, client).boxed()
     }
 
     fn allows<'a>(
         &'a self,
         user: &'a User,
         right: &'a Right,
+        client: Peer,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.decide(user, right).boxed()
+        self.decide(user, right, client).boxed()
     }
 }
 

@@ -11,14 +11,15 @@ use kube::{Api, Client, Resource};
 use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 use super::call::{DEADLINE, call};
+use super::client_permits::ClientPermits;
+use crate::http::Peer;
 use crate::source::{Right, StoreError, User};
 
-/// How many reviews are asked for at once: tokens come from anybody who reaches a port.
+/// How many reviews are under way at once, in all and for one client: tokens come from everybody who reaches a port.
 const CONCURRENCY: usize = 16;
+const CLIENT_CONCURRENCY: usize = 2;
 
 /// A token's SHA-256: tokens themselves are not kept.
 pub type Digest = [u8; SHA256_OUTPUT_LEN];
@@ -26,41 +27,46 @@ pub type Digest = [u8; SHA256_OUTPUT_LEN];
 /// Asks the API server for reviews.
 pub struct Reviews {
     client: Client,
-    permits: Semaphore,
+    permits: ClientPermits,
 }
 
 impl Reviews {
     /// By way of this client.
     pub fn new(client: Client) -> Self {
-        Self { client, permits: Semaphore::new(CONCURRENCY) }
+        Self { client, permits: ClientPermits::new(CONCURRENCY, CLIENT_CONCURRENCY) }
     }
 
-    /// Whose a token is that was made for an audience; without one, for the API server itself.
+    /// Whose a token is that was made for an audience; without one, for the API server itself. `client` presented it.
     pub async fn token(
         &self,
         token: &str,
         audience: Option<&str>,
+        client: Peer,
     ) -> Result<TokenReviewStatus, StoreError> {
         let audiences = audience.map(|audience| vec![audience.to_owned()]);
         let spec = TokenReviewSpec { token: Some(token.into()), audiences };
         let review = TokenReview { spec, ..TokenReview::default() };
-        Ok(self.create(&review).await?.status.unwrap_or_default())
+        Ok(self.create(&review, client).await?.status.unwrap_or_default())
     }
 
-    /// Whether a user has a right.
-    pub async fn access(&self, user: &User, right: &Right) -> Result<bool, StoreError> {
+    /// Whether a user has a right; `client` asks as that user.
+    pub async fn access(
+        &self,
+        user: &User,
+        right: &Right,
+        client: Peer,
+    ) -> Result<bool, StoreError> {
         let spec = access_spec(user.clone(), right.clone());
         let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
-        Ok(self.create(&review).await?.status.is_some_and(|status| status.allowed))
+        Ok(self.create(&review, client).await?.status.is_some_and(|status| status.allowed))
     }
 
-    async fn create<K>(&self, review: &K) -> Result<K, StoreError>
+    async fn create<K>(&self, review: &K, client: Peer) -> Result<K, StoreError>
     where
         K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
     {
         let busy = || StoreError::Unavailable("too many reviews are under way".into());
-        let permit = timeout(DEADLINE, self.permits.acquire()).await;
-        let _permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
+        let _permit = self.permits.acquire(client, DEADLINE).await.ok_or_else(busy)?;
         let api: Api<K> = Api::all(self.client.clone());
         let answer = call(api.create(&PostParams::default(), review)).await;
         answer.map_err(|error| StoreError::Unavailable(error.to_string()))

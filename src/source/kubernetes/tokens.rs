@@ -7,8 +7,10 @@ use futures_util::future::BoxFuture;
 use k8s_openapi::api::authentication::v1::TokenReviewStatus;
 use kube::Client;
 
+use super::presented::{claims_audience, is_bearer_token};
 use super::remembered::Remembered;
 use super::reviews::{Digest, Reviews, digest_of};
+use crate::http::Peer;
 use crate::source::{Account, StoreError, TokenReviewer};
 
 /// Whom a token must be made for.
@@ -17,36 +19,53 @@ pub const AUDIENCE: &str = "webhook-operator";
 /// How long a good answer is believed; a revoked token works no longer than this.
 const REMEMBERED: Duration = Duration::from_secs(30);
 
+/// How long a refusal is believed: a token that has just become valid is refused no longer than this.
+pub(super) const REFUSED: Duration = Duration::from_secs(10);
+
 /// Reviews tokens by asking the API server.
 pub struct Tokens {
     reviews: Reviews,
     known: Remembered<Digest, Account>,
+    refused: Remembered<Digest, ()>,
 }
 
 impl Tokens {
     pub(super) fn new(client: Client) -> Self {
-        Self { reviews: Reviews::new(client), known: Remembered::new(REMEMBERED) }
+        Self {
+            reviews: Reviews::new(client),
+            known: Remembered::new(REMEMBERED),
+            refused: Remembered::new(REFUSED),
+        }
     }
 
-    async fn account(&self, token: &str) -> Result<Option<Account>, StoreError> {
-        if token.is_empty() {
+    async fn account(&self, token: &str, client: Peer) -> Result<Option<Account>, StoreError> {
+        // Tokens of ServiceAccounts are JWTs, and name their audience.
+        if !is_bearer_token(token) || !claims_audience(token, AUDIENCE) {
             return Ok(None);
         }
         let digest = digest_of(token);
         if let Some(account) = self.known.get(&digest) {
             return Ok(Some(account));
         }
-        let account = account(&self.reviews.token(token, Some(AUDIENCE)).await?);
-        if let Some(account) = &account {
-            self.known.insert(digest, account.clone());
+        if self.refused.get(&digest).is_some() {
+            return Ok(None);
+        }
+        let account = account(&self.reviews.token(token, Some(AUDIENCE), client).await?);
+        match &account {
+            Some(account) => self.known.insert(digest, account.clone()),
+            None => self.refused.insert(digest, ()),
         }
         Ok(account)
     }
 }
 
 impl TokenReviewer for Tokens {
-    fn review<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
-        self.account(token).boxed()
+    fn review<'a>(
+        &'a self,
+        token: &'a str,
+        client: Peer,
+    ) -> BoxFuture<'a, Result<Option<Account>, StoreError>> {
+        self.account(token, client).boxed()
     }
 }
 
