@@ -58,7 +58,7 @@ async function tokenOf(name) {
 }
 
 async function signIn(page, token) {
-  const dialog = page.getByRole("dialog", { name: "A token, please" });
+  const dialog = page.getByRole("dialog", { name: "Token required" });
   await dialog.getByLabel("Token").fill(token);
   await dialog.getByRole("button", { name: "Use this token" }).click();
   return dialog;
@@ -66,7 +66,7 @@ async function signIn(page, token) {
 
 test("a token is asked for, kept in memory alone, and asked for again when it is no good", async () => {
   const { page, context, close } = await open(browser, operator.admin, "/#/deliveries?namespace=team-a");
-  const dialog = page.getByRole("dialog", { name: "A token, please" });
+  const dialog = page.getByRole("dialog", { name: "Token required" });
   await dialog.getByText("kubectl create token").waitFor();
   await examine(page, "token");
   // There is no way around it.
@@ -117,10 +117,10 @@ test("who may replay does so, in a narrow window too", async () => {
   await fits(page);
   await examine(page, "token-narrow");
   await signIn(page, await tokenOf("owner"));
-  await page.getByLabel("Select all that are shown").check();
+  await page.getByLabel("Select all shown").check();
   await page.getByRole("button", { name: "Replay selected (3)" }).click();
   await page.getByRole("button", { name: "Replay 3 deliveries" }).click();
-  await page.getByRole("status").getByText("3 new deliveries began.").waitFor();
+  await page.getByRole("status").getByText("3 new deliveries created.").waitFor();
   await close();
 });
 

@@ -88,9 +88,9 @@ test("deliveries are searched by webhook, state, time and id, and the address ke
   await page.getByText("No delivery matches.").waitFor();
   await page.goBack();
   await eventually("the dead ones again", async () => (await rows(page).count()) === 7);
-  await page.getByLabel("Began").selectOption("1h");
+  await page.getByLabel("Started").selectOption("1h");
   await eventually("those of the last hour", async () => (await rows(page).count()) === 7);
-  await page.getByLabel("Began").selectOption("between");
+  await page.getByLabel("Started").selectOption("between");
   await page.getByLabel("Until").fill("2020-01-01T00:00:00");
   await page.getByLabel("Until").press("Enter");
   await page.getByText("No delivery matches.").waitFor();
@@ -150,7 +150,7 @@ test("one delivery is replayed after it was confirmed, and the new one is shown"
   await page.getByRole("button", { name: "Replay", exact: true }).click();
   await dialog.getByRole("button", { name: "Replay 1 delivery" }).click();
   await page.getByText("number 1 of this event").waitFor();
-  await page.getByRole("status").getByText("A new delivery of this event began.").waitFor();
+  await page.getByRole("status").getByText("A new delivery of this event was created.").waitFor();
   await ended();
   await close();
 });
@@ -164,8 +164,8 @@ test("a selection is replayed", async () => {
   await rows(page).nth(3).getByRole("checkbox").check();
   await page.getByRole("button", { name: "Replay selected (2)" }).click();
   await page.getByRole("button", { name: "Replay 2 deliveries" }).click();
-  await page.getByRole("status").getByText("2 new deliveries began.").waitFor();
-  await page.getByLabel("Select all that are shown").check();
+  await page.getByRole("status").getByText("2 new deliveries created.").waitFor();
+  await page.getByLabel("Select all shown").check();
   await page.getByRole("button", { name: /^Replay selected \((48|49|50)\)/ }).click();
   await page.keyboard.press("Escape");
   assert.equal(await page.getByRole("dialog").count(), 0);
@@ -178,12 +178,12 @@ test("all that match are replayed, after it was said how many", async () => {
   const before = (await list("state=dead")).length;
   const { page, close } = await visit("#/deliveries?state=dead");
   await rows(page).first().waitFor();
-  await page.getByRole("button", { name: "Replay all dead that match" }).click();
+  await page.getByRole("button", { name: "Replay all matching dead deliveries" }).click();
   await page.getByRole("dialog").getByText(`Deliver the events of ${before} dead deliveries again?`).waitFor();
   await examine(page, "confirm-all");
   await page.getByRole("button", { name: `Replay ${before} dead deliveries` }).click();
   // One of the events was replayed before: of each event there is one delivery more.
-  await page.getByRole("status").getByText("7 new deliveries began.").waitFor();
+  await page.getByRole("status").getByText("7 new deliveries created.").waitFor();
   await ended();
   assert.equal((await list("state=succeeded&webhook=refund")).length, 7);
   await close();
@@ -237,7 +237,7 @@ test("a delivery is found and replayed with the keyboard alone", async () => {
   await page.keyboard.press("Tab");
   assert.equal(await focused(page), "Replay 1 delivery");
   await page.keyboard.press("Enter");
-  await page.getByText("A new delivery of this event began.").waitFor();
+  await page.getByText("A new delivery of this event was created.").waitFor();
   assert.equal(await focused(page), "Delivery");
   await ended();
   await close();

@@ -1,23 +1,23 @@
-{{/* Names, labels and what else several templates say. */}}
+{{/* Names, labels and other shared definitions. */}}
 
 {{- define "webhook-operator.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* At most 52 characters: the names of Services add 9, and the label of a StatefulSet's revision 11;
-each may have 63. */}}
+{{/* At most 52 characters: Service names add 9, and the revision label of a StatefulSet adds 11;
+both are limited to 63. */}}
 {{- define "webhook-operator.fullname" -}}
 {{- $name := include "webhook-operator.name" . -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
 {{- default $full .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The name of what has no namespace: another release may have the same name in another namespace. */}}
+{{/* Name of cluster-scoped objects. It includes the namespace, because a release in another namespace may have the same name. */}}
 {{- define "webhook-operator.clusterName" -}}
 {{- printf "%s:%s" (include "webhook-operator.fullname" .) .Release.Namespace -}}
 {{- end -}}
 
-{{/* Unlike the names of RBAC, that of a policy may not have a colon. */}}
+{{/* Unlike RBAC names, the name of a policy must not contain a colon. */}}
 {{- define "webhook-operator.admissionPolicyName" -}}
 {{- printf "%s-adopt.%s" (include "webhook-operator.fullname" .) .Release.Namespace -}}
 {{- end -}}
@@ -52,17 +52,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- $image -}}
 {{- end -}}
 
-{{/* What the trigger port speaks. */}}
+{{/* URL scheme of the trigger port. */}}
 {{- define "webhook-operator.scheme" -}}
 {{- ternary "https" "http" (not (empty .Values.tls.secretName)) -}}
 {{- end -}}
 
-{{/* Tells the Service of the admin port apart, for who scrapes it. */}}
+{{/* Labels of the admin port's Service, which the ServiceMonitor selects by. */}}
 {{- define "webhook-operator.adminLabels" -}}
 app.kubernetes.io/component: admin
 {{- end -}}
 
-{{/* Whole seconds or minutes as a number of seconds. */}}
+{{/* Converts whole seconds or minutes to a number of seconds. */}}
 {{- define "webhook-operator.seconds" -}}
 {{- $number := regexFind "^[0-9]+" . | int -}}
 {{- ternary (mul $number 60) $number (hasSuffix "m" .) -}}
@@ -89,7 +89,7 @@ app.kubernetes.io/component: admin
 {{- toYaml $constraints -}}
 {{- end -}}
 
-{{/* The label `job` of what Prometheus has of this release: no other release has it. */}}
+{{/* The label `job` of this release's series in Prometheus, unique per release. */}}
 {{- define "webhook-operator.job" -}}
 {{- default (printf "%s/%s" .Release.Namespace (include "webhook-operator.fullname" .)) .Values.prometheusRule.job -}}
 {{- end -}}

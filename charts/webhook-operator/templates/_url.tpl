@@ -1,4 +1,4 @@
-{{/* What trigger URLs begin with: as given, or as the chart's own Ingress or HTTPRoute has it. */}}
+{{/* Base URL of trigger URLs: `externalUrl`, or derived from the chart's Ingress or HTTPRoute. */}}
 
 {{- define "webhook-operator.externalUrl" -}}
 {{- if .Values.externalUrl -}}
@@ -40,7 +40,7 @@
 {{- printf "https://%s" $first -}}
 {{- end -}}
 
-{{/* Only the cluster reaches it. */}}
+{{/* Reachable only in the cluster. */}}
 {{- define "webhook-operator.serviceUrl" -}}
 {{- $scheme := include "webhook-operator.scheme" . -}}
 {{- $host := printf "%s.%s.svc" (include "webhook-operator.fullname" .) .Release.Namespace -}}

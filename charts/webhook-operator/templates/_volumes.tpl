@@ -1,4 +1,4 @@
-{{/* The volumes of a pod, and the claims where `data` outlives it. */}}
+{{/* The volumes of a pod, and its volume claims if `data` is persistent. */}}
 
 {{- define "webhook-operator.volumes" -}}
 {{- $volumes := list -}}

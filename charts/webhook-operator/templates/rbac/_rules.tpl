@@ -1,4 +1,4 @@
-{{/* What the operator does where it serves: exactly these requests. */}}
+{{/* The operator's requests in watched namespaces: exactly these. */}}
 {{- define "webhook-operator.servedRules" -}}
 - apiGroups: [lenra.io]
   resources: [webhookapps]
@@ -12,7 +12,7 @@
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
-# Not asked of the API server: replicas have each other tell what they have counted, and look up that they may.
+# No request to the API server: replicas read each other's delivery counts, and check this permission.
 - apiGroups: [lenra.io]
   resources: [webhooks/deliveries]
   verbs: [list]
@@ -23,14 +23,14 @@
   resources: [endpointslices]
   verbs: [list, watch]
 {{- if eq (include "webhook-operator.readsAllSecrets" .) "true" }}
-# Each by the name that a webhook gives it; which names that will be is not known here.
+# Each Secret is read by name, but the names are known only when webhooks reference them.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [list, watch]
 {{- end }}
 {{- end -}}
 
-{{/* Whether it may read every Secret where it serves: as `all` says, else where none is named. */}}
+{{/* Whether the operator may read every Secret in watched namespaces: `all` if set, otherwise only if `named` is empty. */}}
 {{- define "webhook-operator.readsAllSecrets" -}}
 {{- $all := .Values.rbac.secrets.all -}}
 {{- ternary (empty .Values.rbac.secrets.named) (eq (toString $all) "true") (kindIs "invalid" $all) -}}

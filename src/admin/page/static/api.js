@@ -1,9 +1,9 @@
-// Calls of the API of this very port. The token, where one is needed, is in this variable alone.
+// Calls the API on the same port. The token, if one is needed, is stored only in this variable.
 
 let token = null;
 let onUnauthenticated = null;
 
-/** Why a call failed, in words for people. */
+/** Error of a call, with a message for users. */
 export class Failure extends Error {
   constructor(status, reason, message) {
     super(message);
@@ -12,7 +12,7 @@ export class Failure extends Error {
   }
 }
 
-/** Keeps a token until the page is closed or loaded anew; null forgets it. */
+/** Keeps a token until the page is closed or reloaded; null discards it. */
 export function keepToken(value) {
   token = value;
 }
@@ -21,19 +21,19 @@ export function hasToken() {
   return token !== null;
 }
 
-/** What asks for a token: it gets why the last one is not good, and resolves when there is a new one. */
+/** Sets the function that asks for a token. Its argument is the error of the last one; it resolves once a token is set. */
 export function askForTokenBy(ask) {
   onUnauthenticated = ask;
 }
 
-/** Reads from a path under /api; parameters that are empty are left out. */
+/** GET of a path under /api; empty parameters are omitted. */
 export function read(path, parameters, signal) {
   const filled = Object.entries(parameters).filter(([, value]) => value !== "" && value !== undefined && value !== null);
   const query = new URLSearchParams(filled).toString();
   return call("GET", query ? `${path}?${query}` : path, undefined, signal);
 }
 
-/** Sends something to a path under /api. */
+/** POST to a path under /api. */
 export function send(path, body = {}, signal = undefined) {
   return call("POST", path, JSON.stringify(body), signal);
 }
@@ -45,9 +45,9 @@ async function call(method, path, body, signal) {
     const value = await response.json().catch(() => ({}));
     if (response.ok) return value;
     if (response.status !== 401 || !onUnauthenticated) {
-      throw new Failure(response.status, value.reason, value.message ?? `the answer was ${response.status}`);
+      throw new Failure(response.status, value.reason, value.message ?? `status ${response.status}`);
     }
-    // Another call may have brought a new token meanwhile.
+    // A concurrent call may have set a new token.
     if (sent === token) await onUnauthenticated(sent === null ? "" : (value.message ?? ""));
     signal?.throwIfAborted();
   }

@@ -1,4 +1,4 @@
-// Apps: how each is, what waits for it, and its last hour. Those with a problem come first.
+// Apps: state, delivery counts and the last hour. Apps with a problem come first.
 
 import { overview } from "./overview.js";
 import { badge, el, foreign } from "./dom.js";
@@ -9,7 +9,7 @@ import { count, readiness } from "./words.js";
 export const apps = overview({
   view: "apps",
   title: "Apps",
-  caption: "Apps, those with a problem first",
+  caption: "Apps, problems first",
   fields: [{ name: "namespace", label: "Namespace" }],
   head: ["App", "State", "Webhooks"],
   cells(item) {

@@ -1,4 +1,4 @@
-// The last hour as bars, one for each minute, with the same in words.
+// A bar chart of the last hour, one bar per minute, with a text alternative.
 
 import { el, svg } from "./dom.js";
 import { count } from "./words.js";
@@ -6,7 +6,7 @@ import { count } from "./words.js";
 const WIDTH = 3;
 const HEIGHT = 28;
 
-/** Bars of what went well, and on top of them of what did not; `good` and `bad` name them. */
+/** Stacked bars: successes, and failures on top of them; `good` and `bad` are their labels. */
 export function chart(title, good, bad, goods, bads) {
   const totals = goods.map((number, index) => number + bads[index]);
   const top = Math.max(1, ...totals);
@@ -26,7 +26,7 @@ export function chart(title, good, bad, goods, bads) {
   return el("div", { class: "charted", title: `${text}; ${most}` }, picture, legend);
 }
 
-/** Rectangles as one path: sixty elements a picture would be many. */
+/** All bars in one path, instead of sixty elements per chart. */
 function bars(numbers, below, top) {
   return numbers
     .map((number, minute) => {

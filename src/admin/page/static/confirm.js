@@ -1,10 +1,10 @@
-// Asks before something is done that cannot be undone.
+// Asks for confirmation of an action that cannot be undone.
 
 import { el } from "./dom.js";
 
 /**
- * Asks, and resolves with whether the answer was yes. `question` is a text, or a promise of one that is
- * waited for in sight; `{text, yes}` says how many are meant. Escape and Cancel mean no.
+ * Resolves with whether the user confirmed. `question` gets an abort signal and a progress callback, and resolves
+ * with `{text, yes}`; the dialog is open meanwhile. Without `yes`, only Cancel is possible. Escape and Cancel mean no.
  */
 export async function confirm(title, question) {
   const stop = new AbortController();
@@ -33,7 +33,7 @@ export async function confirm(title, question) {
       yes.textContent = found.yes ?? "Replay";
       yes.disabled = !found.yes;
     },
-    (error) => (text.textContent = `This cannot be done: ${error.message}.`),
+    (error) => (text.textContent = `Failed: ${error.message}.`),
   );
   const isYes = await answer;
   stop.abort();

@@ -1,4 +1,4 @@
-// The list of deliveries: live, searched, paged, and replayed from.
+// The list of deliveries: live updates, search, paging and replays.
 
 import { read } from "./api.js";
 import { badge, el, foreign, news, say, set } from "./dom.js";
@@ -16,7 +16,7 @@ const FIELDS = [
   { name: "namespace", label: "Namespace" },
   { name: "webhook", label: "Webhook" },
   { name: "state", label: "State", options: [["", "any"], ["pending", "pending"], ["succeeded", "succeeded"], ["dead", "dead"]] },
-  { name: "time", label: "Began", options: [["", "at any time"], ["15m", "in the last 15 minutes"], ["1h", "in the last hour"], ["24h", "in the last 24 hours"], ["7d", "in the last 7 days"], ["between", "between…"]] },
+  { name: "time", label: "Started", options: [["", "at any time"], ["15m", "in the last 15 minutes"], ["1h", "in the last hour"], ["24h", "in the last 24 hours"], ["7d", "in the last 7 days"], ["between", "between…"]] },
   { name: "from", label: "From", type: "datetime-local", when: (query) => query.time === "between" },
   { name: "to", label: "Until", type: "datetime-local", when: (query) => query.time === "between" },
 ];
@@ -26,8 +26,8 @@ export function deliveries(route) {
   let query = route.query;
   const chosen = new Set();
   const { form, fill } = filters("deliveries", FIELDS);
-  const all = el("input", { type: "checkbox", "aria-label": "Select all that are shown", on: { change: chooseAll } });
-  const { element, body, labels } = table("Deliveries, the latest first", [all, "Began", "State", "Webhook", "Action", "Attempts", "Answer", "Delivery"], { class: "deliveries" });
+  const all = el("input", { type: "checkbox", "aria-label": "Select all shown", on: { change: chooseAll } });
+  const { element, body, labels } = table("Deliveries, latest first", [all, "Started", "State", "Webhook", "Action", "Attempts", "Response", "Delivery"], { class: "deliveries" });
   const replayChosen = el("button", { type: "button", disabled: true, on: { click: () => replayThese([...chosen]).then(done) } });
   const replayMatching = el("button", { type: "button", on: { click: () => replayAll(toReplay(query)).then(done) } });
   const [older, newest] = [el("a", { class: "button", hidden: true }, "Older"), el("a", { class: "button", hidden: true }, "Newest")];
@@ -40,7 +40,7 @@ export function deliveries(route) {
     keep(body, items, (item) => item.id, line);
     empty.hidden = items.length > 0;
     missing.hidden = unavailable.length === 0;
-    say(missing, `Not all are shown: ${unavailable.join(", ")} does not answer.`);
+    say(missing, `Incomplete: no response from ${unavailable.join(", ")}.`);
     set(older, "href", cursor && href("deliveries", { ...query, cursor }));
     older.hidden = !cursor;
     announce(items);
@@ -60,7 +60,7 @@ export function deliveries(route) {
     const [words, tone] = stateOf(item);
     const box = el("input", {
       type: "checkbox", "data-id": item.id, disabled: item.state === "pending",
-      "aria-label": item.state === "pending" ? `Delivery ${short(item.id)} has not ended` : `Select delivery ${short(item.id)}`,
+      "aria-label": item.state === "pending" ? `Delivery ${short(item.id)} is pending` : `Select delivery ${short(item.id)}`,
       on: { change: () => (choose(box), showChoice()) },
     });
     box.checked = chosen.has(item.id);
@@ -110,7 +110,7 @@ export function deliveries(route) {
   function show() {
     fill(query);
     const { state } = toReplay(query);
-    replayMatching.textContent = `Replay all ${state} that match`;
+    replayMatching.textContent = `Replay all matching ${state} deliveries`;
     replayMatching.disabled = query.state === "pending";
     newest.hidden = !query.cursor;
     newest.href = href("deliveries", { ...query, cursor: "" });
@@ -136,7 +136,7 @@ export function deliveries(route) {
   };
 }
 
-/** A field that an id leads from straight to its delivery. */
+/** A field that opens the delivery with the given id. */
 function goTo() {
   const field = el("input", { id: "go-to", name: "id", type: "search", autocomplete: "off", spellcheck: "false", size: "36", placeholder: "Webhook-Event-Id" });
   const go = (event) => {
@@ -148,14 +148,14 @@ function goTo() {
     el("label", { for: "go-to" }, "Id of a delivery or event"), field, el("button", {}, "Show"));
 }
 
-/** What the API calls what the address says. */
+/** Converts the parameters of the address to those of the API. */
 function toApi({ namespace, webhook, state, time: when, from, to }) {
   const moment = (text) => (text && !Number.isNaN(Date.parse(text)) ? new Date(text).toISOString() : undefined);
   const [since, until] = when === "between" ? [moment(from), moment(to)] : [when, undefined];
   return { namespace, webhook, state, since, until };
 }
 
-/** What a replay of all that match means: the dead ones, or those that succeeded where they are asked for. */
+/** Filter of a replay of all matches: dead deliveries, or succeeded ones if the search is for those. */
 function toReplay(query) {
   const { namespace, webhook, state, since, until } = toApi(query);
   const meant = { namespace, webhook, state: state === "succeeded" ? state : "dead", since, until };

@@ -1,4 +1,4 @@
-// One delivery: where it stands, its attempts, and what was sent.
+// One delivery: its state, attempts, headers and body.
 
 import { read } from "./api.js";
 import { badge, el, foreign } from "./dom.js";
@@ -19,7 +19,7 @@ export function delivery(route) {
   async function load(signal) {
     const found = await read(`/deliveries/${encodeURIComponent(route.id)}`, {}, signal);
     const text = JSON.stringify(found);
-    // What has ended does not change: who reads it keeps the place and what is selected.
+    // Without a change, keep the elements: rendering again would lose the scroll position and the selection.
     if (text === shown) return;
     shown = text;
     const hadFocus = document.activeElement?.id === "replay";
@@ -48,7 +48,7 @@ function actions(found) {
   const isPending = found.state === "pending";
   return el("div", { class: "toolbar" },
     el("button", { type: "button", id: "replay", class: "main", disabled: isPending, on: { click: replay } }, "Replay"),
-    isPending ? el("span", { class: "dull" }, "It has not ended: it is attempted without a replay.") : null);
+    isPending ? el("span", { class: "dull" }, "Pending: it will be attempted without a replay.") : null);
 }
 
 function facts(found) {
@@ -59,9 +59,9 @@ function facts(found) {
     ["Webhook", el("a", { href: href("deliveries", { namespace: found.namespace, webhook: found.webhook }) }, foreign(`${found.namespace}/${found.webhook}`))],
     ["App", foreign(found.app)],
     ["Action", foreign(found.action)],
-    ["Began", time(found.createdAt)],
+    ["Started", time(found.createdAt)],
     found.dueAt && ["Next attempt", time(found.dueAt)],
-    found.finishedAt && ["Ended", time(found.finishedAt)],
+    found.finishedAt && ["Finished", time(found.finishedAt)],
     ["Event", isReplay ? el("a", { class: "id", href: hrefOf(found.eventId) }, found.eventId) : el("span", { class: "id" }, found.eventId)],
     isReplay && ["Replay", `number ${count(found.generation - 1)} of this event`],
   ];
@@ -69,10 +69,10 @@ function facts(found) {
 }
 
 function attempts(found) {
-  const { element, body, labels } = table("Calls of the listener, the first one first", ["No.", "Began", "Took", "Answer", "What went wrong"]);
+  const { element, body, labels } = table("Calls of the listener, oldest first", ["No.", "Started", "Duration", "Response", "Error"]);
   for (const attempt of found.attempts) {
     const isGood = attempt.status >= 200 && attempt.status < 300;
-    const answer = attempt.answer && [el("div", { class: "dull" }, "The listener said:"), text(attempt.answer, `Answer to attempt ${attempt.number}`)];
+    const answer = attempt.answer && [el("div", { class: "dull" }, "Response body:"), text(attempt.answer, `Response to attempt ${attempt.number}`)];
     body.append(row(labels, [
       String(attempt.number), time(attempt.startedAt), milliseconds(attempt.durationMilliseconds),
       attempt.status === null ? badge("none", "bad") : badge(String(attempt.status), isGood ? "good" : "bad"),
@@ -83,15 +83,15 @@ function attempts(found) {
 }
 
 function headers(found) {
-  const { element, body, labels } = table("Headers of the trigger that are passed on; secrets are masked", ["Name", "Value"]);
+  const { element, body, labels } = table("Forwarded headers of the trigger; secrets are masked", ["Name", "Value"]);
   const all = [...(found.contentType === null ? [] : [{ name: "content-type", value: found.contentType }]), ...found.headers];
   for (const { name, value } of all) body.append(row(labels, [foreign(name), foreign(value, { class: "code" })], 0));
-  return section("Headers", all.length ? element : el("p", { class: "empty" }, "None is passed on."));
+  return section("Headers", all.length ? element : el("p", { class: "empty" }, "No headers are forwarded."));
 }
 
 function body(found) {
   const { bytes: size, truncated } = found.body;
-  const note = `${bytes(size)}${truncated ? ", of which the beginning is shown" : ""}; members whose names tell of a secret are masked.`;
+  const note = `${bytes(size)}${truncated ? ", truncated" : ""}; members with secret-like names are masked.`;
   return section("Body", el("p", { class: "dull" }, note), text(found.body, "Body of the event"));
 }
 
@@ -99,11 +99,11 @@ function section(title, ...children) {
   return el("section", {}, el("h2", {}, title), children);
 }
 
-/** Bytes that strangers wrote. They are scrolled in a box of their own, with the keyboard too. */
+/** Untrusted bytes, in a box that can be scrolled with the keyboard. */
 function text(content, label) {
   const shown = content.text === undefined ? content.base64 : pretty(content.text);
   return [
-    content.text === undefined ? el("p", { class: "dull" }, "These are no text; in base64:") : null,
+    content.text === undefined ? el("p", { class: "dull" }, "Binary data, in base64:") : null,
     el("pre", { tabindex: "0", role: "region", "aria-label": label }, el("code", {}, foreign(shown))),
   ];
 }

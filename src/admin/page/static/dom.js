@@ -1,14 +1,15 @@
-// Elements made from data. What is shown is always text: nothing here reads HTML.
+// Creates elements from data. Content is always text: nothing here parses HTML.
 
 /**
- * An element with attributes and children. An attribute that is true is there without a value, one that is
- * false, null or undefined is not there; `on` has listeners; strings among the children become text, and null and false are left out.
+ * Creates an element with attributes and children. An attribute with the value true has no value in the document;
+ * false, null and undefined omit it. `on` contains event listeners. String children become text nodes; null, undefined
+ * and false are omitted.
  */
 export function el(tag, attributes = {}, ...children) {
   return build(document.createElement(tag), attributes, children);
 }
 
-/** The same, of SVG. */
+/** The same for SVG. */
 export function svg(tag, attributes = {}, ...children) {
   return build(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 }
@@ -20,7 +21,7 @@ function build(element, { on = {}, ...attributes }, children) {
   return element;
 }
 
-/** Sets or removes an attribute; nothing is touched that is as it should be. */
+/** Sets or removes an attribute, if it differs. */
 export function set(element, name, value) {
   if (value === false || value === null || value === undefined) element.removeAttribute(name);
   else if (element.getAttribute(name) !== (value === true ? "" : String(value))) {
@@ -28,29 +29,29 @@ export function set(element, name, value) {
   }
 }
 
-/** Sets a text; one that is there already is not announced again. */
+/** Sets a text, if it differs: screen readers would announce an unchanged text again. */
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** What a person did, or what came of it, until something else happens. */
+/** Shows the result of a user action, until the next one. */
 export function note(text, isProblem = false) {
   const place = document.getElementById("note");
   place.classList.toggle("bad", isProblem);
   say(place, text);
 }
 
-/** What happened by itself: only said, to who does not see it. */
+/** Announces a background change to screen readers only. */
 export function news(text) {
   say(document.getElementById("news"), text);
 }
 
-/** A text that strangers may have written: its direction does not change that of what is around it. */
+/** Untrusted text: its writing direction does not affect the surrounding text. */
 export function foreign(text, attributes = {}) {
   return el("bdi", attributes, text);
 }
 
-/** A text on a coloured ground; `tone` is good, bad, wait or dull. */
+/** A coloured label; `tone` is good, bad, wait or dull. */
 export function badge(text, tone) {
   return el("span", { class: `badge ${tone}` }, text);
 }

@@ -1,17 +1,17 @@
-// The form over a list: what is asked for stands in the address, so that it can be kept and gone back to.
+// The search form of a list. The search is stored in the address, for bookmarks and the browser history.
 
 import { el } from "./dom.js";
 import { href } from "./route.js";
 
 /**
- * A form of fields `{name, label, options | type}` for a view. A change of a field is a change of the address;
- * `fill` shows what the address says.
+ * A form with fields `{name, label, options | type}` for a view. A change of a field changes the address; `fill` sets
+ * the fields from the address.
  */
 export function filters(view, fields) {
   const inputs = fields.map((field) => [field, input(field)]);
   const form = el(
     "form",
-    { class: "filters", role: "search", "aria-label": `Which ${view} are shown` },
+    { class: "filters", role: "search", "aria-label": `Search ${view}` },
     inputs.map(([field, control]) => el("div", { class: "field" }, el("label", { for: control.id }, field.label), control)),
     el("a", { class: "clear", href: href(view) }, "Show all"),
   );

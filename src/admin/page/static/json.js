@@ -1,9 +1,9 @@
-// JSON with line breaks. It is never parsed into values and written again: numbers and the order of members
-// stay as they were sent.
+// Formats JSON by its tokens, without converting it to values, so that numbers and the order of members are
+// preserved.
 
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/gs;
 
-/** The same text with line breaks and indents; a text that is no JSON as it is. */
+/** The text with line breaks and indentation; text that is not JSON is unchanged. */
 export function pretty(text) {
   try {
     JSON.parse(text);

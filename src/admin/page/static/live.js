@@ -1,12 +1,12 @@
-// What is shown is read again and again, while somebody may be looking.
+// Refreshes a view periodically while the page is visible.
 
 import { Failure } from "./api.js";
 import { el, say } from "./dom.js";
 import { clock } from "./words.js";
 
 /**
- * Calls `load` now, and again this many milliseconds after it ended; not while the page is hidden or reading
- * is paused. Gives the control for it, and `again` and `stop`.
+ * Calls `load` immediately, and again this many milliseconds after each end, but not while the page is hidden or
+ * refreshing is paused. Returns the control elements, and `again` and `stop`.
  */
 export function live(load, milliseconds) {
   const pause = el("button", { type: "button", class: "quiet", "aria-pressed": "false", on: { click: toggle } }, "Pause");
@@ -20,11 +20,11 @@ export function live(load, milliseconds) {
     const mine = (reading = new AbortController());
     try {
       await load(mine.signal);
-      if (mine === reading) tell(null);
+      if (mine === reading) report(null);
     } catch (error) {
       if (mine !== reading || mine.signal.aborted) return;
       if (!(error instanceof Failure)) console.error(error);
-      tell(error);
+      report(error);
     }
     if (mine === reading) schedule();
   }
@@ -34,10 +34,10 @@ export function live(load, milliseconds) {
     if (!paused && !stopped && !document.hidden) timer = setTimeout(again, milliseconds);
   }
 
-  function tell(error) {
+  function report(error) {
     problem.hidden = error === null;
     say(problem, error === null ? "" : sentence(error.message));
-    if (error === null) say(state, `${paused ? "paused" : "live"}, read at ${clock(new Date())}`);
+    if (error === null) say(state, `${paused ? "paused" : "live"}, updated at ${clock(new Date())}`);
   }
 
   function toggle() {
@@ -49,14 +49,14 @@ export function live(load, milliseconds) {
     } else again();
   }
 
-  const seen = () => !document.hidden && !paused && !stopped && again();
-  document.addEventListener("visibilitychange", seen);
+  const resume = () => !document.hidden && !paused && !stopped && again();
+  document.addEventListener("visibilitychange", resume);
 
   function stop() {
     stopped = true;
     clearTimeout(timer);
     reading?.abort();
-    document.removeEventListener("visibilitychange", seen);
+    document.removeEventListener("visibilitychange", resume);
   }
 
   again();

@@ -1,4 +1,4 @@
-// The page: shows the view that the address names.
+// The page: shows the view selected by the address.
 
 import { apps } from "./apps.js";
 import { deliveries } from "./deliveries.js";
@@ -29,11 +29,11 @@ function show() {
   main.replaceChildren(heading, ...view.nodes);
   document.title = `${view.title} – webhook-operator`;
   shown = { key, view };
-  // Who reads by ear is told that there is something else now; who just came reads from the top.
+  // Focus makes screen readers announce the new view. The first view is read from the top of the page.
   if (!isFirst) heading.focus();
 }
 
-/** Marks where one is; the namespace that was chosen goes along. */
+/** Marks the current view in the navigation; links keep the selected namespace. */
 function navigate({ view, query: { namespace } }) {
   for (const link of document.querySelectorAll("nav [data-view]")) {
     const isHere = link.dataset.view === (view === "delivery" ? "deliveries" : view);

@@ -1,40 +1,40 @@
-// Replays: of one delivery, of those that were chosen, of all that match a filter. Each is confirmed first.
+// Replays of one delivery, of selected deliveries, or of all that match a filter. Each asks for confirmation.
 
 import { read, send } from "./api.js";
 import { confirm } from "./confirm.js";
 import { note } from "./dom.js";
 import { count, counted } from "./words.js";
 
-/** Calls at once, for those that were chosen. */
+/** Concurrent calls for selected deliveries. */
 const AT_ONCE = 4;
 
-/** Deliveries that are counted at most before a replay of all that match. */
+/** Maximum number of deliveries counted before a replay of all matches. */
 const COUNTED = 10000;
 
-/** Deliveries of a page, as many as the API gives. */
+/** Page size, the maximum of the API. */
 const PAGE = 500;
 
-const ANEW = "The listener is called again, with attempts of its own.";
+const EFFECT = "The listener is called again, with new attempts.";
 
 /** Replays one; resolves with the id of the new delivery, or null. */
 export async function replayOne(id) {
-  const question = async () => ({ text: `Deliver this event again? ${ANEW}`, yes: "Replay 1 delivery" });
+  const question = async () => ({ text: `Deliver this event again? ${EFFECT}`, yes: "Replay 1 delivery" });
   if (!(await confirm("Replay this delivery", question))) return null;
   try {
-    const { id: begun } = await send(`/deliveries/${id}/replay`);
-    note("A new delivery of this event began.");
-    return begun;
+    const { id: created } = await send(`/deliveries/${id}/replay`);
+    note("A new delivery of this event was created.");
+    return created;
   } catch (error) {
-    note(`It was not replayed: ${error.message}.`, true);
+    note(`Replay failed: ${error.message}.`, true);
     return null;
   }
 }
 
-/** Replays those of these ids; resolves with whether anything was tried. */
+/** Replays the deliveries with these ids; resolves with whether the user confirmed. */
 export async function replayThese(ids) {
   const number = counted(ids.length, "delivery", "deliveries");
-  const question = async () => ({ text: `Deliver the events of ${number} again? ${ANEW}`, yes: `Replay ${number}` });
-  if (!(await confirm("Replay what is selected", question))) return false;
+  const question = async () => ({ text: `Deliver the events of ${number} again? ${EFFECT}`, yes: `Replay ${number}` });
+  if (!(await confirm("Replay selected deliveries", question))) return false;
   const [waiting, failures] = [[...ids], []];
   let begun = 0;
   const work = async () => {
@@ -48,27 +48,27 @@ export async function replayThese(ids) {
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  tell(begun, failures);
+  report(begun, failures);
   return true;
 }
 
-/** Replays all that match `filter`, as the API takes it; resolves with whether anything was tried. */
+/** Replays all deliveries that match a `filter` of the API; resolves with whether the user confirmed. */
 export async function replayAll(filter) {
   const number = (found) =>
     found > COUNTED ? `more than ${count(COUNTED)} ${filter.state} deliveries` : counted(found, `${filter.state} delivery`, `${filter.state} deliveries`);
   const question = async (signal, progress) => {
     const found = await countAll(filter, signal, (soFar) => progress(`Counting… ${count(soFar)}`));
     if (found === 0) return { text: `No ${filter.state} delivery matches.` };
-    const text = `Deliver the events of ${number(found)} again${where(filter)}? ${ANEW} An event that is on its way already is left alone.`;
+    const text = `Deliver the events of ${number(found)} again${where(filter)}? ${EFFECT} Events with a pending delivery are skipped.`;
     return { text, yes: `Replay ${number(found)}` };
   };
-  if (!(await confirm("Replay all that match", question))) return false;
+  if (!(await confirm("Replay all matching deliveries", question))) return false;
   note("Replaying…");
   try {
     const { replayed, unavailable } = await send("/deliveries/replay", filter);
-    tell(replayed, unavailable.map((replica) => `${replica} does not answer`));
+    report(replayed, unavailable.map((replica) => `no response from ${replica}`));
   } catch (error) {
-    note(`They were not all replayed: ${error.message}.`, true);
+    note(`Not all were replayed: ${error.message}.`, true);
   }
   return true;
 }
@@ -88,8 +88,8 @@ async function countAll(filter, signal, progress) {
   return found;
 }
 
-function tell(begun, failures) {
-  const done = `${counted(begun, "new delivery", "new deliveries")} began`;
+function report(begun, failures) {
+  const done = `${counted(begun, "new delivery", "new deliveries")} created`;
   const why = [...new Set(failures)].join("; ");
-  note(failures.length ? `${done}; not all: ${why}.` : `${done}.`, failures.length > 0);
+  note(failures.length ? `${done}; some failed: ${why}.` : `${done}.`, failures.length > 0);
 }

@@ -1,8 +1,8 @@
-// Which view is shown: the part of the address after #.
+// The current view: the part of the address after #.
 
 const VIEWS = ["apps", "webhooks", "deliveries"];
 
-/** Reads `#/deliveries/ID` or `#/view?name=value`; what is not known is the first view. */
+/** Reads `#/deliveries/ID` or `#/view?name=value`; unknown views are the first view. */
 export function parse(hash) {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
   const [view, id] = path.split("/");
@@ -19,7 +19,7 @@ function decode(text) {
   }
 }
 
-/** The address of a view; parameters that are empty are left out. */
+/** The address of a view; empty parameters are omitted. */
 export function href(view, parameters = {}) {
   const filled = Object.entries(parameters).filter(([, value]) => value);
   const query = new URLSearchParams(filled).toString();

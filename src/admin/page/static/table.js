@@ -1,10 +1,10 @@
-// Tables whose rows stay the same elements while their contents change: focus and choices stay too.
+// Tables that keep their row elements on a refresh, so that focus and selection are kept.
 
 import { el } from "./dom.js";
 
 /**
- * A table. The roles are those that its elements have anyway; they are said because a narrow window shows the
- * rows as blocks. `head` gives the heading of each column, an element or a text.
+ * A table. The explicit roles equal the implicit ones, which are lost when a narrow window displays the rows as
+ * blocks. `head` contains the heading of each column, an element or a text.
  */
 export function table(caption, head, attributes = {}) {
   const body = el("tbody", { role: "rowgroup" });
@@ -19,7 +19,7 @@ export function table(caption, head, attributes = {}) {
   return { element, body, labels: head.map((cell) => (typeof cell === "string" ? cell : "")) };
 }
 
-/** A row. The cell of `heading` names it. */
+/** A row. `heading` is the index of its header cell. */
 export function row(labels, cells, heading = -1) {
   const made = cells.map((cell, index) => {
     const label = { "data-label": labels[index] };
@@ -31,8 +31,8 @@ export function row(labels, cells, heading = -1) {
 }
 
 /**
- * Lets a table's body have one row for each item, in their order. `make` makes a row of an item. A row is
- * made anew only when `text` says something else of its item, and the focus goes over to the new one.
+ * Updates the body of a table to one row per item, in their order. `make` creates the row of an item. A row is
+ * replaced only if its item has changed, and the new row gets the focus of the old one.
  */
 export function keep(body, items, key, make) {
   const rows = new Map([...body.children].map((element) => [element.dataset.key, element]));

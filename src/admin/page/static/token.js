@@ -1,17 +1,17 @@
-// Asks for a token of the cluster, and says how to get one.
+// Asks for a token of the cluster, and explains how to create one.
 
 import { askForTokenBy, hasToken, keepToken } from "./api.js";
 import { el, note, say } from "./dom.js";
 
 let asking = null;
 
-/** From now on whoever has no token is asked for one. */
+/** Enables the token dialog for calls that are not authenticated. */
 export function askWhenNeeded() {
   askForTokenBy((why) => (asking ??= ask(why).finally(() => (asking = null))));
   const forget = document.getElementById("forget");
   forget.addEventListener("click", () => {
     keepToken(null);
-    // Nothing of what was read with it stays.
+    // Reloading discards all data that was read with the token.
     location.reload();
   });
 }
@@ -24,12 +24,12 @@ function ask(why) {
   const form = el(
     "form",
     {},
-    el("h2", { id: "token-title" }, "A token, please"),
-    el("p", {}, "This operator runs in a cluster: it shows you what the cluster allows you to see. Make a token of a ServiceAccount:"),
+    el("h2", { id: "token-title" }, "Token required"),
+    el("p", {}, "This operator runs in a cluster, and shows the data that your token may read. Create a token for a ServiceAccount:"),
     el("pre", { tabindex: "0" }, "kubectl create token NAME --namespace NAMESPACE \\\n  --audience webhook-operator --duration 1h"),
     el("p", {}, "It needs the verbs ", el("code", {}, "list"), " and ", el("code", {}, "get"), " on ",
       el("code", {}, "webhooks/deliveries"), " of ", el("code", {}, "lenra.io"), ", and ", el("code", {}, "create"),
-      " to replay. The token stays in this page's memory, and is gone when you close or reload it."),
+      " to replay. The token is kept in memory only, until you close or reload this page."),
     problem,
     el("label", { for: "token" }, "Token"),
     field,
@@ -41,14 +41,14 @@ function ask(why) {
   field.focus();
   say(problem, why && `${why} Is it expired?`);
   return new Promise((resolve) => {
-    // There is nothing to see without a token. A browser may close the dialog all the same.
+    // The page is empty without a token, so the dialog stays open. Browsers may close it despite preventDefault.
     dialog.addEventListener("cancel", (event) => event.preventDefault());
     dialog.addEventListener("close", () => dialog.isConnected && dialog.showModal());
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const value = field.value.trim();
       if (!/^[\x21-\x7e]+$/.test(value)) {
-        say(problem, "This is no token: it has blanks or other characters that no token has.");
+        say(problem, "Invalid token: it contains spaces or other characters that are not allowed in tokens.");
         return;
       }
       keepToken(value);

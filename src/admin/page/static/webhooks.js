@@ -1,4 +1,4 @@
-// Webhooks: how each is, what became of its events, and its last hour. Those with a problem come first.
+// Webhooks: state, delivery counts and the last hour. Webhooks with a problem come first.
 
 import { overview } from "./overview.js";
 import { badge, el, foreign } from "./dom.js";
@@ -9,7 +9,7 @@ import { readiness } from "./words.js";
 export const webhooks = overview({
   view: "webhooks",
   title: "Webhooks",
-  caption: "Webhooks, those with a problem first",
+  caption: "Webhooks, problems first",
   fields: [{ name: "namespace", label: "Namespace" }, { name: "app", label: "App" }],
   head: ["Webhook", "State", "App", "Action"],
   cells(item) {
@@ -20,7 +20,7 @@ export const webhooks = overview({
       el("a", { href: href("deliveries", { namespace, webhook: name }) }, foreign(`${namespace}/${name}`)),
       [badge(words, tone), why],
       foreign(item.app ?? "–"),
-      [foreign(item.action ?? "–"), item.mode === "Sync" ? el("span", { class: "why" }, "answered by the listener") : null],
+      [foreign(item.action ?? "–"), item.mode === "Sync" ? el("span", { class: "why" }, "synchronous") : null],
     ];
   },
 });

@@ -1,4 +1,4 @@
-// Values as people read them.
+// Formats values for display.
 
 import { el } from "./dom.js";
 
@@ -10,12 +10,12 @@ export function count(number) {
   return NUMBER.format(number);
 }
 
-/** A number with its noun. */
+/** A number with its noun, singular or plural. */
 export function counted(number, one, many) {
   return `${count(number)} ${number === 1 ? one : many}`;
 }
 
-/** A moment in local time, today's by the clock alone; pointing at it tells the time in full. */
+/** A time in local time, without the date if it is today; the tooltip has the full time. */
 export function time(text) {
   if (!text) return el("span", { class: "dull" }, "–");
   const date = new Date(text);
@@ -44,20 +44,20 @@ const REASONS = {
   AppDeleted: "the app was deleted",
 };
 
-/** Where a delivery stands: words, and the tone of a badge. */
+/** State of a delivery: text and tone of its badge. */
 export function stateOf(delivery) {
   if (delivery.state === "succeeded") return ["succeeded", "good"];
   if (delivery.state === "dead") return ["dead", "bad"];
   return [delivery.waiting ? "waiting" : "pending", "wait"];
 }
 
-/** What there is to say about where it stands. */
+/** Reason of the state, or an empty text. */
 export function because(delivery) {
   if (delivery.reason) return REASONS[delivery.reason] ?? delivery.reason;
-  return delivery.waiting ? "waits for the one before it" : "";
+  return delivery.waiting ? "waiting for the previous event" : "";
 }
 
-/** How an app or a webhook is: words, and the tone of a badge. */
+/** State of an app or a webhook: text and tone of its badge. */
 export function readiness(item) {
   if (item.ready && item.reachable === false) return ["not answering", "bad"];
   if (item.ready) return ["ready", "good"];
@@ -65,7 +65,7 @@ export function readiness(item) {
   return item.reason === "Progressing" ? ["progressing", "wait"] : ["not ready", "bad"];
 }
 
-/** The end of an id: the beginnings of ids of one day are the same. */
+/** The end of an id: ids of one day have the same beginning. */
 export function short(id) {
   return `…${id.slice(-12)}`;
 }
