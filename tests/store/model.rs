@@ -1,6 +1,7 @@
 //! Any history gives what the simplest store gives: leases, crashes and late answers in every order.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{self, AtomicU64};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -16,6 +17,13 @@ use super::model_store::ModelStore;
 use super::world::{LEASE, NOW, World, attempted, failed};
 
 const WEBHOOKS: [&str; 3] = ["a", "fifo", "fifo-b"];
+
+/// The time of the history that is tried: a store that is opened again must not find itself in the past.
+static CLOCK: AtomicU64 = AtomicU64::new(NOW.0);
+
+fn clock() -> Moment {
+    Moment(CLOCK.load(atomic::Ordering::Relaxed))
+}
 
 /// One step of a history.
 #[derive(Clone, Debug)]
@@ -83,6 +91,7 @@ struct Both {
 impl Both {
     fn new() -> Self {
         let (world, model) = (World::new(), ModelStore::default());
+        CLOCK.store(NOW.0, atomic::Ordering::Relaxed);
         Self { world, model, now: NOW, deliveries: Vec::new(), leases: Vec::new() }
     }
 
@@ -95,9 +104,12 @@ impl Both {
             Step::Settle { lease, next } if !self.leases.is_empty() => {
                 self.settle(lease.index(self.leases.len()), next).await;
             }
-            Step::Wait { seconds } => self.now = self.now + Duration::from_secs(seconds),
+            Step::Wait { seconds } => {
+                self.now = self.now + Duration::from_secs(seconds);
+                CLOCK.store(self.now.0, atomic::Ordering::Relaxed);
+            }
             Step::Crash => {
-                self.world = self.world.restart();
+                self.world = self.world.restart_at(clock);
                 self.model.reopen();
                 self.leases.clear();
             }

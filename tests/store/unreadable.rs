@@ -1,8 +1,8 @@
 //! Rows that cannot be read: each is its own delivery's end, and nobody else's.
 
-use webhook_operator::store::{Filter, Health, Owner, Reason, State, Store};
+use webhook_operator::store::{Filter, Health, Next, Owner, Reason, State, Store};
 
-use super::world::{NOW, World};
+use super::world::{NOW, World, attempted};
 
 /// Three webhooks with a delivery each, of which the first one's is changed by this SQL.
 async fn damaged(sql: &'static str) -> (World, Vec<uuid::Uuid>) {
@@ -60,6 +60,28 @@ async fn a_webhook_that_cannot_be_read_is_nobody_elses_outage() {
     assert_eq!(world.store.tallies().await.unwrap().len(), 2);
     assert!(is_serving(&world));
     world.accept("b").await;
+}
+
+#[tokio::test]
+async fn times_that_cannot_be_read_do_not_stop_the_store() {
+    let world = World::new();
+    let ended = world.accept("a").await;
+    let leased = world.take_one(NOW).await;
+    world.store.settle(leased.lease, attempted(1), Next::Succeeded).await.unwrap();
+    let window = std::time::Duration::from_secs(60);
+    world.store.accept(world.copy("a", 1, window, NOW)).await.unwrap();
+    let world = world.restart_with(|db| {
+        let sql = "UPDATE delivery SET finished = -1 WHERE finished IS NOT NULL;
+            UPDATE duplicate SET until = -1";
+        db.execute_batch(sql).unwrap();
+    });
+    // Housekeeping comes after the first command at the latest.
+    for _ in 0..3 {
+        world.accept("b").await;
+    }
+    assert_eq!(events(&world).await.len(), 4);
+    assert!(is_serving(&world));
+    assert!(world.list(Filter::default()).await.iter().all(|summary| summary.id != ended));
 }
 
 #[tokio::test]

@@ -66,13 +66,18 @@ impl World {
         Self { folder, options, store, app: AppId::new("team-a", Uuid::from_u128(7)) }
     }
 
-    /// The same folder, opened anew.
+    /// The same folder, opened again.
     pub fn restart(self) -> Self {
+        self.restart_at(|| NOW)
+    }
+
+    /// The same folder, opened again with another clock.
+    pub fn restart_at(self, clock: fn() -> Moment) -> Self {
         let Self { folder, options, store, app } = self;
         drop(store);
         // The writing thread ends when it sees that nobody is left.
         let store = loop {
-            match Sqlite::open(&options, || NOW) {
+            match Sqlite::open(&options, clock) {
                 Ok(store) => break store,
                 Err(OpenError::InUse) => std::thread::yield_now(),
                 Err(error) => panic!("{error}"),

@@ -106,13 +106,15 @@ pub fn forget_duplicates(db: &Connection, now: Moment, most: usize) -> rusqlite:
     Ok(over.len())
 }
 
-/// When the first of what has ended did.
+/// When the first of what has ended did. Times that cannot be read are left out: such a row must not stop the store.
 pub fn first_end(db: &Connection) -> rusqlite::Result<Option<Moment>> {
-    let sql = "SELECT min(finished) FROM delivery WHERE finished IS NOT NULL";
+    let sql = "SELECT min(finished) FROM delivery
+        WHERE finished IS NOT NULL AND finished >= 0";
     db.prepare_cached(sql)?.query_row((), |row| row.get(0))
 }
 
-/// When the first window of a duplicate key is over.
+/// When the first window of a duplicate key is over; times that cannot be read are left out.
 pub fn first_window(db: &Connection) -> rusqlite::Result<Option<Moment>> {
-    db.prepare_cached("SELECT min(until) FROM duplicate")?.query_row((), |row| row.get(0))
+    db.prepare_cached("SELECT min(until) FROM duplicate WHERE until >= 0")?
+        .query_row((), |row| row.get(0))
 }

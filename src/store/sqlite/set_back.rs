@@ -14,6 +14,10 @@ use crate::store::ids;
 /// The longest wait between attempts: 720 hours and the whole of their jitter, see [`crate::resources::Retry`].
 const LONGEST_WAIT: Duration = Duration::from_secs(2 * 720 * 3600);
 
+/// Times in the file may be ahead by this without a clock that was set: an attempt ends after a measured duration, and
+/// ids may run ahead of the clock.
+const TOLERANCE: Duration = Duration::from_secs(2);
+
 /// Makes pending deliveries due earlier by as much as the clock is behind the latest time in the file.
 pub fn pull_back(db: &Connection, now: Moment) -> rusqlite::Result<()> {
     let sql = "SELECT coalesce(max(key), 0) FROM delivery";
@@ -22,7 +26,7 @@ pub fn pull_back(db: &Connection, now: Moment) -> rusqlite::Result<()> {
     let finished: Option<Moment> = db.query_row(sql, (), |row| row.get(0)).unwrap_or(None);
     let last = ids::moment(codec::id(last_key, 0)).max(finished.unwrap_or_default());
     let behind = last.since(now);
-    if !behind.is_zero() {
+    if behind > TOLERANCE {
         tracing::warn!(
             behind_seconds = behind.as_secs(),
             "the clock is behind the times in the queue: deliveries are due earlier by as much"

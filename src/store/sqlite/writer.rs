@@ -196,6 +196,9 @@ impl Writer {
             next = if is_enough { None } else { commands.try_recv().ok() };
         }
         self.unmeasured += bytes + writes.len() * WRITE_BYTES;
+        if !writes.is_empty() {
+            self.shared.commits.writes.number(writes.len() as u64);
+        }
         self.write(writes)?;
         // Before as much is written as is kept in reserve.
         if self.unmeasured as u64 > self.space.reserve / 4 {
@@ -211,7 +214,6 @@ impl Writer {
         if writes.is_empty() {
             return Ok(());
         }
-        self.shared.commits.writes.number(writes.len() as u64);
         let done = self.transaction(|writer| {
             writes.iter_mut().try_for_each(|write| write.run(&mut writer.engine))
         });
