@@ -1,34 +1,18 @@
 //! What is kept of webhooks that were deleted ends with their deliveries.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rusqlite::Connection;
 use uuid::Uuid;
-use webhook_operator::store::sqlite::Sqlite;
-use webhook_operator::store::{NewEvent, Next, Store};
+use webhook_operator::store::{Filter, NewEvent, Next, Store, StoredWebhook};
 
-use super::world::{LEASE, NOW, World, attempted};
-
-/// A world whose ended deliveries are forgotten at once.
-fn forgetful() -> World {
-    let World { folder, mut options, store, app } = World::new();
-    drop(store);
-    options.retention = Duration::ZERO;
-    let store = loop {
-        match Sqlite::open(&options, || NOW + LEASE) {
-            Ok(store) => break store,
-            Err(_) => std::thread::yield_now(),
-        }
-    };
-    World { folder, options, store, app }
-}
+use super::world::{NOW, World, attempted};
 
 async fn deliver_all(world: &World) {
     for leased in world.take(NOW).await.leased {
         world.store.settle(leased.lease, attempted(1), Next::Succeeded).await.unwrap();
     }
-    while !world.list(webhook_operator::store::Filter::default()).await.is_empty() {
+    while !world.list(Filter::default()).await.is_empty() {
         // Anything wakes the writer.
         world.take_at_most(0, NOW).await;
         tokio::task::yield_now().await;
@@ -36,9 +20,7 @@ async fn deliver_all(world: &World) {
 }
 
 async fn prune(world: &World, exists: &'static [&'static str]) {
-    let exists = Arc::new(move |stored: &webhook_operator::store::StoredWebhook| {
-        exists.contains(&&*stored.name)
-    });
+    let exists = Arc::new(move |stored: &StoredWebhook| exists.contains(&&*stored.name));
     while world.store.prune_webhooks(exists.clone()).await.unwrap() {}
 }
 
@@ -50,7 +32,7 @@ fn rows(db: &Connection) -> [i64; 3] {
 
 #[tokio::test]
 async fn a_webhook_is_pruned_when_it_does_not_exist_and_has_no_delivery() {
-    let world = forgetful();
+    let world = World::new().restart_forgetful();
     for name in ["gone", "here", "waits"] {
         world.accept(name).await;
     }
@@ -58,7 +40,7 @@ async fn a_webhook_is_pruned_when_it_does_not_exist_and_has_no_delivery() {
     for leased in taken {
         world.store.settle(leased.lease, attempted(1), Next::Succeeded).await.unwrap();
     }
-    while world.list(webhook_operator::store::Filter::default()).await.len() > 1 {
+    while world.list(Filter::default()).await.len() > 1 {
         world.take_at_most(0, NOW).await;
         tokio::task::yield_now().await;
     }
@@ -77,7 +59,7 @@ async fn a_webhook_is_pruned_when_it_does_not_exist_and_has_no_delivery() {
 
 #[tokio::test]
 async fn thousands_that_come_and_go_leave_nothing_and_a_key_that_is_used_again_begins_at_zero() {
-    let world = forgetful();
+    let world = World::new().restart_forgetful();
     for round in 0..3 {
         for number in 0..700 {
             world.accept(&format!("hook-{number}")).await;

@@ -128,16 +128,7 @@ async fn what_is_charged_is_what_a_migration_counts_and_nothing_when_all_is_gone
     for leased in leased {
         world.store.settle(leased.lease, attempted(leased.attempt), Next::Succeeded).await.unwrap();
     }
-    let World { folder, mut options, store, app } = world;
-    drop(store);
-    options.retention = Duration::ZERO;
-    let store = loop {
-        match webhook_operator::store::sqlite::Sqlite::open(&options, || NOW + LEASE) {
-            Ok(store) => break store,
-            Err(_) => std::thread::yield_now(),
-        }
-    };
-    let world = World { folder, options, store, app };
+    let world = world.restart_forgetful();
     tokio::time::timeout(Duration::from_secs(10), async {
         while !world.list(Filter::default()).await.is_empty() {
             world.take_at_most(0, NOW).await;

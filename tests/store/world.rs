@@ -73,7 +73,17 @@ impl World {
 
     /// The same folder, opened again with another clock.
     pub fn restart_at(self, clock: fn() -> Moment) -> Self {
-        let Self { folder, options, store, app } = self;
+        self.restart_as(|_| {}, clock)
+    }
+
+    /// The same folder, opened again by a store that forgets what has ended at once.
+    pub fn restart_forgetful(self) -> Self {
+        self.restart_as(|options| options.retention = Duration::ZERO, || NOW + LEASE)
+    }
+
+    fn restart_as(self, change: impl FnOnce(&mut Options), clock: fn() -> Moment) -> Self {
+        let Self { folder, mut options, store, app } = self;
+        change(&mut options);
         drop(store);
         // The writing thread ends when it sees that nobody is left.
         let store = loop {

@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use uuid::Uuid;
 
 use crate::moment::Moment;
 use crate::resources::Ordering;
+use crate::routes::AppId;
 use crate::store::{Form, Reason, State, ids};
 
 /// The key of an id as a column has it: below 2^63, see [`ids`].
@@ -22,6 +24,12 @@ pub fn tail(id: Uuid) -> i64 {
 /// The id of a key and a rest.
 pub fn id(key: i64, tail: i64) -> Uuid {
     ids::from_parts(key as u64, tail as u64)
+}
+
+/// The app of a row that has its namespace and its UUID in these columns.
+pub fn app_id(row: &Row<'_>, namespace: usize, uuid: usize) -> rusqlite::Result<AppId> {
+    let namespace = row.get_ref(namespace)?.as_str()?;
+    Ok(AppId::new(namespace, Uuid::from_bytes(row.get(uuid)?)))
 }
 
 /// Headers as lines of `name: value`; neither of the two can have a line feed.

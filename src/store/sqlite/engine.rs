@@ -3,41 +3,37 @@
 //! Writes happen between [`Engine::begin`] and [`Engine::commit`]; what is in memory (leases, counts,
 //! news) follows the transaction: it is taken back when that is.
 
+mod housekeeping;
+mod take;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
-use super::failure::{Failure, readable};
+use super::failure::readable;
 use super::job::Done;
 use super::leases::{Given, Leases};
 use super::open::{Counts, Open, PENDING, WAITING};
-use super::quota::{Clearance, Quota};
-use super::retention::Forgotten;
+use super::quota::Quota;
 use super::stored_bytes::{ATTEMPT_BYTES, DELIVERY_BYTES, EVENT_BYTES, StoredBytes};
 use super::tallies::Tallies;
 use super::webhooks::{Keys, Webhooks};
-use super::{codec, history, pruning, retention};
+use super::{codec, history, retention};
 use crate::moment::Moment;
 use crate::resources::Ordering;
 use crate::routes::{AppId, Route};
 use crate::store::{
-    Accepted, Attempted, Body, Filter, Ids, Lease, Leased, NewEvent, Next, Reason, Replayed,
-    Settled, State, StoreError, StoredWebhook, Take, Taken, Tally, WebhookExists, ids,
+    Accepted, Attempted, Filter, Ids, Lease, NewEvent, Next, Reason, Replayed, Settled, State,
+    StoreError, StoredWebhook, Tally, ids,
 };
-
-/// The longest body that a lease brings along; a longer one is read when it is needed.
-const INLINE_BODY_BYTES: i64 = 16 * 1024;
 
 /// How many waiting deliveries become pending at once when a webhook ceases to be `Fifo`.
 const PROMOTED_AT_ONCE: i64 = 100;
 
 /// How many deliveries are given up at once.
 const GIVEN_UP_AT_ONCE: i64 = 500;
-
-/// How many webhooks are looked at for pruning at once.
-const PRUNED_AT_ONCE: i64 = 500;
 
 /// The file, and what is known of it in memory.
 #[derive(Debug)]
@@ -56,8 +52,8 @@ pub struct Engine {
     quota: Quota,
     /// Whether the store as a whole runs short of room.
     is_scarce: bool,
-    /// Apps that were refused room, so that it is logged once.
-    refused: HashSet<AppId>,
+    /// The keys of apps that were refused room, so that it is logged once.
+    refused: HashSet<i64>,
     /// The key up to which webhooks were looked at for pruning.
     pruned_to: i64,
     /// Deliveries that were found to be unreadable.
@@ -164,8 +160,6 @@ impl Engine {
         self.due.drain()
     }
 
-    // ---- writes ----
-
     /// Stores an event, its duplicate key and its first delivery, if its app has room.
     pub fn accept(&mut self, event: &NewEvent) -> Done<Accepted> {
         let keys = self.webhooks.keys(&self.db, &event.route)?;
@@ -175,7 +169,7 @@ impl Engine {
         let content = &event.content;
         let headers = codec::headers_to_bytes(&content.headers);
         let bytes = EVENT_BYTES + (content.body.len() + headers.len()) as i64;
-        if !self.has_room(&event.route, bytes + DELIVERY_BYTES) {
+        if !self.has_room(keys.app, &event.route, bytes + DELIVERY_BYTES) {
             return Ok(Err(StoreError::AppFull));
         }
         self.remember_copy(keys, event)?;
@@ -198,13 +192,13 @@ impl Engine {
     }
 
     /// Whether an app may store so many bytes more. That it may not is logged when it begins.
-    fn has_room(&mut self, route: &Route, bytes: i64) -> bool {
+    fn has_room(&mut self, key: i64, route: &Route, bytes: i64) -> bool {
         let app = &route.app;
-        if self.quota.admits(&self.stored, app.id, bytes, self.is_scarce) {
-            self.refused.remove(&app.id);
+        if self.quota.admits(&self.stored, key, app.id.namespace(), bytes, self.is_scarce) {
+            self.refused.remove(&key);
             return true;
         }
-        if self.refused.insert(app.id) {
+        if self.refused.insert(key) {
             tracing::warn!(
                 namespace = &*app.namespace,
                 app = &*app.name,
@@ -318,7 +312,7 @@ impl Engine {
             return Ok(Settled::Stale);
         };
         let app = self.webhooks.get(&self.db, webhook)?.app;
-        if self.quota.is_nearly_full(&self.stored, app) {
+        if self.quota.is_nearly_full(&self.stored, app_key, app.namespace()) {
             // Attempts of what does not succeed must not take more than the share: the last one is kept.
             let freed = retention::delete_attempts(&self.db, key)?;
             self.stored.change(app_key, app, -freed);
@@ -437,180 +431,9 @@ impl Engine {
         Ok(Replayed { count: ids.len(), cursor })
     }
 
-    /// Forgets what ended by `until`, and duplicate keys whose window is over: `most` of each.
-    pub fn forget(&mut self, until: Moment, now: Moment, most: usize) -> rusqlite::Result<()> {
-        let forgotten = retention::forget(&self.db, until, most)?;
-        self.forgotten(forgotten)?;
-        retention::forget_duplicates(&self.db, now, most).map(drop)
-    }
-
-    /// Whether ended deliveries are to make room, if there are any.
-    pub fn wants_room(&self) -> bool {
-        !self.quota.clearances(&self.stored, self.is_scarce).is_empty()
-    }
-
-    /// Forgets what has ended to make room, `most` of it; returns how many deliveries.
-    pub fn make_room(&mut self, most: usize) -> rusqlite::Result<usize> {
-        for Clearance { app, state } in self.quota.clearances(&self.stored, self.is_scarce) {
-            let forgotten = retention::forget_of(&self.db, app, state, most)?;
-            let count = forgotten.count;
-            self.forgotten(forgotten)?;
-            if count > 0 {
-                return Ok(count);
-            }
-        }
-        Ok(0)
-    }
-
-    fn forgotten(&mut self, forgotten: Forgotten) -> rusqlite::Result<()> {
-        for (webhook, count) in forgotten.dead {
-            self.tallies.dead(webhook, -count);
-        }
-        for (key, bytes) in forgotten.bytes {
-            if let Some(app) = self.webhooks.app_of(&self.db, key)? {
-                self.stored.change(key, app, -bytes);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the store as a whole runs short of room.
-    pub fn set_scarce(&mut self, is_scarce: bool) {
-        self.is_scarce = is_scarce;
-    }
-
-    /// Deliveries that were found to be unreadable since this was last asked for.
-    pub fn take_unreadable(&mut self) -> Vec<(i64, AppId)> {
-        std::mem::take(&mut self.unreadable)
-    }
-
-    /// Ends pending deliveries that cannot be read as dead.
-    pub fn end_unreadable(
-        &mut self,
-        deliveries: &[(i64, AppId)],
-        now: Moment,
-    ) -> rusqlite::Result<()> {
-        let sql = "UPDATE delivery SET state = 3, due = ?2, finished = ?2, reason = ?3
-            WHERE key = ?1 AND state = 0 RETURNING webhook";
-        for (key, app) in deliveries {
-            let webhook: Option<i64> = self
-                .db
-                .prepare_cached(sql)?
-                .query_row((key, now, Reason::Unreadable), |row| row.get(0))
-                .optional()?;
-            let Some(webhook) = webhook else { continue };
-            tracing::error!(key, "a delivery cannot be read from the store, and has ended as dead");
-            self.leases.revoke(*key);
-            self.tallies.dead(webhook, 1);
-            self.open.end(*app, webhook, *key, PENDING);
-            if self.open.of(webhook).pending == 0 {
-                self.promote(*app, webhook, 1, now)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Deletes the rows of some webhooks that nothing refers to and that do not exist; says whether there are more to
-    /// look at.
-    pub fn prune_webhooks(&mut self, exists: &WebhookExists) -> rusqlite::Result<bool> {
-        let candidates = pruning::candidates(&self.db, self.pruned_to, PRUNED_AT_ONCE)?;
-        let is_last = candidates.len() < PRUNED_AT_ONCE as usize;
-        self.pruned_to = candidates.last().filter(|_| !is_last).map_or(0, |last| last.webhook);
-        for candidate in candidates.into_iter().filter(|candidate| candidate.is_unused) {
-            let stored = self.webhooks.get(&self.db, candidate.webhook);
-            if readable(stored).transpose()?.is_some_and(|stored| exists(&stored)) {
-                continue;
-            }
-            self.webhooks.remove(candidate.webhook);
-            self.tallies.remove(candidate.webhook);
-            if pruning::delete(&self.db, candidate)? {
-                self.webhooks.remove_app(candidate.app);
-                self.stored.remove(candidate.app);
-            }
-        }
-        self.refused.retain(|app| self.stored.of_app(*app) > 0);
-        Ok(!is_last)
-    }
-
-    /// Writes the numbers that are in memory alone.
-    pub fn save_tallies(&mut self) -> rusqlite::Result<()> {
-        self.tallies.save(&self.db)
-    }
-
     fn tell(&mut self, app: AppId, due: Moment) {
         let earliest = self.due.entry(app).or_insert(due);
         *earliest = due.min(*earliest);
-    }
-
-    // ---- reads ----
-
-    /// Leases what is due of an app. Not within a transaction: what is leased has been accepted.
-    pub fn take(&mut self, take: Take) -> rusqlite::Result<Taken> {
-        let Some(app) = self.webhooks.app(&self.db, take.app)? else { return Ok(Taken::default()) };
-        let (chosen, next_due) = self.choose(app, take)?;
-        let mut taken = Taken { leased: Vec::with_capacity(chosen.len()), next_due };
-        for chosen in chosen {
-            let key = chosen.key;
-            match self.lease(chosen, take) {
-                Err(error) if Failure::is_own(&error) => self.unreadable.push((key, take.app)),
-                leased => taken.leased.push(leased?),
-            }
-        }
-        Ok(taken)
-    }
-
-    /// The due deliveries of an app that nobody has leased, and when the next one is due.
-    fn choose(&mut self, app: i64, take: Take) -> rusqlite::Result<(Vec<Chosen>, Option<Moment>)> {
-        let sql = "SELECT key, tail, event, attempts, due, webhook FROM delivery
-            WHERE state = 0 AND app = ?1 ORDER BY due, webhook, key";
-        let mut select = self.db.prepare_cached(sql)?;
-        let mut rows = select.query((app,))?;
-        let (mut chosen, mut next_due) = (Vec::new(), None);
-        while let Some(row) = rows.next()? {
-            let key = row.get(0)?;
-            if let Some(until) = self.leases.until(key, take.now) {
-                next_due = Some(next_due.map_or(until, |due: Moment| due.min(until)));
-                continue;
-            }
-            let due: Moment = match row.get(4) {
-                Err(error) if Failure::is_own(&error) => {
-                    self.unreadable.push((key, take.app));
-                    continue;
-                }
-                due => due?,
-            };
-            if due > take.now || chosen.len() == take.most {
-                next_due = Some(next_due.map_or(due, |other| other.min(due)));
-                break;
-            }
-            let (tail, event) = (row.get(1)?, row.get(2)?);
-            // STRICT tables have integers here; a number out of range is no reason to give an event up.
-            let (attempts, webhook) = (row.get(3).unwrap_or(u32::MAX - 1), row.get(5)?);
-            chosen.push(Chosen { key, tail, event, attempts, webhook });
-        }
-        Ok((chosen, next_due))
-    }
-
-    fn lease(&mut self, chosen: Chosen, take: Take) -> rusqlite::Result<Leased> {
-        let webhook = self.webhooks.get(&self.db, chosen.webhook)?;
-        let sql = "SELECT tail, form, content_type, headers, length(body),
-            CASE WHEN length(body) <= ?2 THEN body END FROM event WHERE key = ?1";
-        let mut select = self.db.prepare_cached(sql)?;
-        let token = self.leases.give(chosen.key, take.now, take.lease);
-        select.query_row((chosen.event, INLINE_BODY_BYTES), |row| {
-            let body = row.get::<_, Option<Vec<u8>>>(5)?;
-            let len: i64 = row.get(4)?;
-            Ok(Leased {
-                lease: Lease { delivery: codec::id(chosen.key, chosen.tail), token },
-                event: codec::id(chosen.event, row.get(0)?),
-                attempt: chosen.attempts + 1,
-                webhook,
-                form: row.get(1)?,
-                content_type: codec::header_value(row.get(2)?),
-                headers: codec::headers_from_bytes(row.get_ref(3)?.as_blob()?),
-                body: body.map_or(Body::Stored(len as usize), |body| Body::Here(body.into())),
-            })
-        })
     }
 }
 
@@ -619,12 +442,4 @@ struct NewDelivery {
     event: Uuid,
     generation: u32,
     now: Moment,
-}
-
-struct Chosen {
-    key: i64,
-    tail: i64,
-    event: i64,
-    attempts: u32,
-    webhook: i64,
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use rusqlite::Connection;
-use uuid::Uuid;
 
 use super::ages::Ages;
+use super::codec;
 use super::failure::readable;
 use crate::moment::Moment;
 use crate::routes::AppId;
@@ -160,8 +160,5 @@ impl Open {
 fn app_of(db: &Connection, webhook: i64) -> rusqlite::Result<AppId> {
     let sql =
         "SELECT a.namespace, a.uuid FROM webhook w JOIN app a ON a.key = w.app WHERE w.key = ?1";
-    db.prepare_cached(sql)?.query_row((webhook,), |row| {
-        let (namespace, uuid) = (row.get_ref(0)?.as_str()?, row.get(1)?);
-        Ok(AppId::new(namespace, Uuid::from_bytes(uuid)))
-    })
+    db.prepare_cached(sql)?.query_row((webhook,), |row| codec::app_id(row, 0, 1))
 }

@@ -8,7 +8,6 @@
 use std::cmp::Reverse;
 
 use super::stored_bytes::{Holding, Namespace, StoredBytes};
-use crate::routes::AppId;
 use crate::store::State;
 
 /// The shares of a store.
@@ -34,19 +33,25 @@ impl Quota {
         Self { namespace, app: namespace / 4 * 3 }
     }
 
-    /// Whether an app may store so many bytes more; `is_scarce` when the store as a whole runs short.
-    pub fn admits(self, stored: &StoredBytes, app: AppId, bytes: i64, is_scarce: bool) -> bool {
-        let namespace = app.namespace();
-        stored.of_app(app) + bytes <= self.app
+    /// Whether an app, whose row has this key, may store so many bytes more; `is_scarce` when the store as a whole runs short.
+    pub fn admits(
+        self,
+        stored: &StoredBytes,
+        key: i64,
+        namespace: Namespace,
+        bytes: i64,
+        is_scarce: bool,
+    ) -> bool {
+        stored.of_app(key) + bytes <= self.app
             && stored.of_namespace(namespace) + bytes <= self.namespace
             && !(is_scarce && has_more_than_equal_share(stored, namespace))
     }
 
     /// Whether an app holds nine tenths of its share, or its namespace does.
-    pub fn is_nearly_full(self, stored: &StoredBytes, app: AppId) -> bool {
+    pub fn is_nearly_full(self, stored: &StoredBytes, key: i64, namespace: Namespace) -> bool {
         let is_nearly = |bytes: i64, share: i64| bytes > share - share / 10;
-        is_nearly(stored.of_app(app), self.app)
-            || is_nearly(stored.of_namespace(app.namespace()), self.namespace)
+        is_nearly(stored.of_app(key), self.app)
+            || is_nearly(stored.of_namespace(namespace), self.namespace)
     }
 
     /// Whose ended deliveries make room, in this order; none when there is room enough.
@@ -58,7 +63,7 @@ impl Quota {
         });
         let clearance = |state| move |of: &Holding| Clearance { app: of.key, state };
         let (succeeded, dead) = (clearance(State::Succeeded), clearance(State::Dead));
-        let full = |of: &&Holding| self.is_nearly_full(stored, of.app);
+        let full = |of: &&Holding| self.is_nearly_full(stored, of.key, of.app.namespace());
         let mut order = Vec::new();
         for holding in apps.iter().filter(full) {
             order.extend([succeeded(holding), dead(holding)]);
@@ -81,6 +86,7 @@ fn has_more_than_equal_share(stored: &StoredBytes, namespace: Namespace) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routes::AppId;
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -106,7 +112,7 @@ mod tests {
     fn an_app_and_a_namespace_have_their_shares() {
         let quota = Quota::of(1600);
         let admits = |apps: &[(&str, i64)], bytes, is_scarce| {
-            quota.admits(&stored(apps), app("a", 1), bytes, is_scarce)
+            quota.admits(&stored(apps), 1, app("a", 1).namespace(), bytes, is_scarce)
         };
         assert!(admits(&[("a", 500)], 100, false) && !admits(&[("a", 500)], 101, false));
         assert!(admits(&[("a", 0), ("a", 300), ("a", 400)], 100, false));
@@ -144,7 +150,8 @@ mod tests {
             let (total, namespaces) = stored.total();
             prop_assume!(quiet * (namespaces as i64) < total);
             let quota = Quota::of(1600);
-            prop_assert!(quota.admits(&stored, app("quiet", 1), 1, is_scarce));
+            let namespace = app("quiet", 1).namespace();
+            prop_assert!(quota.admits(&stored, 1, namespace, 1, is_scarce));
             let dead = Clearance { app: 1, state: State::Dead };
             prop_assert!(!quota.clearances(&stored, is_scarce).contains(&dead));
         }

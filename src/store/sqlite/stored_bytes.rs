@@ -5,8 +5,8 @@
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::Connection;
-use uuid::Uuid;
 
+use super::codec;
 use super::failure::readable;
 use crate::routes::AppId;
 
@@ -34,7 +34,8 @@ pub struct Holding {
 /// What all apps take. Bounded by the apps that have something stored.
 #[derive(Debug, Default)]
 pub struct StoredBytes {
-    apps: HashMap<AppId, Holding>,
+    /// By the key of the app's row.
+    apps: HashMap<i64, Holding>,
     namespaces: HashMap<Namespace, i64>,
     total: i64,
     /// Since the last commit.
@@ -47,8 +48,7 @@ impl StoredBytes {
         let mut stored = Self::default();
         let mut select = db.prepare("SELECT key, namespace, uuid, stored_bytes FROM app")?;
         let rows = select.query_map((), |row| {
-            let app = AppId::new(row.get_ref(1)?.as_str()?, Uuid::from_bytes(row.get(2)?));
-            Ok(Holding { key: row.get(0)?, app, bytes: row.get(3)? })
+            Ok(Holding { key: row.get(0)?, app: codec::app_id(row, 1, 2)?, bytes: row.get(3)? })
         })?;
         for holding in rows.filter_map(readable) {
             stored.apply(holding?);
@@ -56,17 +56,9 @@ impl StoredBytes {
         Ok(stored)
     }
 
-    /// An app whose row was deleted takes nothing.
-    pub fn remove(&mut self, key: i64) {
-        let gone = self.apps.values().find(|holding| holding.key == key).copied();
-        if let Some(Holding { key, app, bytes }) = gone {
-            self.change(key, app, -bytes);
-        }
-    }
-
-    /// The bytes of an app.
-    pub fn of_app(&self, app: AppId) -> i64 {
-        self.apps.get(&app).map_or(0, |holding| holding.bytes)
+    /// The bytes of the app whose row has this key.
+    pub fn of_app(&self, key: i64) -> i64 {
+        self.apps.get(&key).map_or(0, |holding| holding.bytes)
     }
 
     /// The bytes of the apps of a namespace.
@@ -91,13 +83,25 @@ impl StoredBytes {
         self.changes.push(change);
     }
 
+    /// The app of a key takes so many bytes less. One that is not known, as its row cannot be read, takes nothing.
+    pub fn release(&mut self, key: i64, bytes: i64) {
+        if let Some(Holding { app, .. }) = self.apps.get(&key) {
+            self.change(key, *app, -bytes);
+        }
+    }
+
+    /// The row of this key was deleted: its app takes nothing.
+    pub fn remove(&mut self, key: i64) {
+        self.release(key, self.of_app(key));
+    }
+
     /// Writes what was changed since the last commit.
     pub fn save(&self, db: &Connection) -> rusqlite::Result<()> {
         let mut saved = HashSet::new();
-        for Holding { key, app, .. } in &self.changes {
+        for Holding { key, .. } in &self.changes {
             if saved.insert(*key) {
                 let sql = "UPDATE app SET stored_bytes = ?2 WHERE key = ?1";
-                db.prepare_cached(sql)?.execute((key, self.of_app(*app)))?;
+                db.prepare_cached(sql)?.execute((key, self.of_app(*key)))?;
             }
         }
         Ok(())
@@ -117,12 +121,10 @@ impl StoredBytes {
 
     fn apply(&mut self, Holding { key, app, bytes }: Holding) {
         self.total += bytes;
-        let holding = self.apps.entry(app).or_insert(Holding { key, app, bytes: 0 });
-        // A row that was taken back may be written again with another key.
-        holding.key = key;
+        let holding = self.apps.entry(key).or_insert(Holding { key, app, bytes: 0 });
         holding.bytes += bytes;
         if holding.bytes == 0 {
-            self.apps.remove(&app);
+            self.apps.remove(&key);
         }
         let namespace = self.namespaces.entry(app.namespace()).or_default();
         *namespace += bytes;
@@ -135,6 +137,7 @@ impl StoredBytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use uuid::Uuid;
 
     #[test]
     fn what_a_transaction_changed_is_taken_back_with_it() {
@@ -144,9 +147,9 @@ mod tests {
         stored.commit();
         stored.change(2, two, 7);
         stored.change(1, one, -40);
-        assert_eq!((stored.of_app(one), stored.of_namespace(one.namespace())), (60, 67));
+        assert_eq!((stored.of_app(1), stored.of_namespace(one.namespace())), (60, 67));
         stored.roll_back();
-        assert_eq!((stored.of_app(one), stored.of_app(two)), (100, 0));
+        assert_eq!((stored.of_app(1), stored.of_app(2)), (100, 0));
         assert_eq!((stored.total(), stored.all().count()), ((100, 1), 1));
     }
 }

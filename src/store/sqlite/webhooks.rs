@@ -78,16 +78,6 @@ impl Webhooks {
         Ok(None)
     }
 
-    /// The app of a key; `None` when there is no such row.
-    pub fn app_of(&self, db: &Connection, key: i64) -> rusqlite::Result<Option<AppId>> {
-        let sql = "SELECT namespace, uuid FROM app WHERE key = ?1";
-        let mut select = db.prepare_cached(sql)?;
-        let app = select.query_row((key,), |row| {
-            Ok(AppId::new(row.get_ref(0)?.as_str()?, Uuid::from_bytes(row.get(1)?)))
-        });
-        app.optional()
-    }
-
     /// Forgets a webhook whose row was deleted.
     pub fn remove(&mut self, key: i64) {
         if let Some(stored) = self.by_key.remove(&key) {

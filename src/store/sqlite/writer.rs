@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::engine::Engine;
 use super::failure::Failure;
 use super::job::{Command, Job, Kind};
+use super::quota::Clearance;
 use super::space::{Room, Space, Usage};
 use super::{owners, retention};
 use crate::histogram::Histogram;
@@ -304,10 +305,14 @@ impl Writer {
         self.measure()?;
         self.save_tallies()?;
         let now = (self.clock)();
-        if self.forget(now - self.retention, now)? || self.make_room()? {
+        if self.forget(now - self.retention, now)? {
             return Ok(Duration::ZERO);
         }
-        if self.room != Room::Enough || self.engine.wants_room() {
+        let clearances = self.engine.clearances();
+        if self.make_room(&clearances)? {
+            return Ok(Duration::ZERO);
+        }
+        if self.room != Room::Enough || !clearances.is_empty() {
             return Ok(MEASURED_EVERY);
         }
         self.prune_owners(now)?;
@@ -360,13 +365,13 @@ impl Writer {
     }
 
     /// One step of forgetting what has ended before its time, for want of room; says whether there may be more.
-    fn make_room(&mut self) -> rusqlite::Result<bool> {
-        if !self.engine.wants_room() {
+    fn make_room(&mut self, clearances: &[Clearance]) -> rusqlite::Result<bool> {
+        if clearances.is_empty() {
             return Ok(false);
         }
         let mut count = 0;
         let done = self.transaction(|writer| {
-            count = writer.engine.make_room(FORGOTTEN_AT_ONCE)?;
+            count = writer.engine.make_room(clearances, FORGOTTEN_AT_ONCE)?;
             Ok(())
         });
         match done {
