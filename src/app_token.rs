@@ -159,10 +159,10 @@ mod tests {
     }
 
     /// As [`crate::plan::instance`] makes them.
-    const UID: &str = "q8pzh0Ke4vTQx1mB7n3d5w";
+    const INSTANCE: &str = "q8pzh0Ke4vTQx1mB7n3d5w";
 
     fn subject(app: Key) -> Subject {
-        Subject { app, instance: UID.into() }
+        Subject { app, instance: INSTANCE.into() }
     }
 
     fn shop() -> Key {
@@ -180,14 +180,20 @@ mod tests {
     #[test]
     fn a_token_says_which_app_it_belongs_to() {
         let tokens = tokens(7);
-        assert_eq!(tokens.verify(&tokens.issue(&shop(), UID, NOW, HOUR), NOW), Ok(subject(shop())));
+        assert_eq!(
+            tokens.verify(&tokens.issue(&shop(), INSTANCE, NOW, HOUR), NOW),
+            Ok(subject(shop()))
+        );
         let other = Key::new("team-a", "shop-2");
-        assert_eq!(tokens.verify(&tokens.issue(&other, UID, NOW, HOUR), NOW), Ok(subject(other)));
+        assert_eq!(
+            tokens.verify(&tokens.issue(&other, INSTANCE, NOW, HOUR), NOW),
+            Ok(subject(other))
+        );
     }
 
     #[test]
     fn a_token_is_a_jwt_that_the_usual_tools_read() {
-        let token = tokens(7).issue(&shop(), UID, NOW, Duration::from_millis(1500));
+        let token = tokens(7).issue(&shop(), INSTANCE, NOW, Duration::from_millis(1500));
         let parts: Vec<_> = token.split('.').collect();
         assert_eq!(parts.len(), 3);
         assert_eq!(decoded(parts[0]), r#"{"alg":"HS256","typ":"JWT"}"#);
@@ -200,10 +206,10 @@ mod tests {
     #[test]
     fn a_token_is_good_until_its_time_is_over() {
         let tokens = tokens(7);
-        let token = tokens.issue(&shop(), UID, NOW, HOUR);
+        let token = tokens.issue(&shop(), INSTANCE, NOW, HOUR);
         assert_eq!(tokens.verify(&token, NOW + 3599), Ok(subject(shop())));
         assert_eq!(tokens.verify(&token, NOW + 3600), Err(TokenError::Expired));
-        let forever = tokens.issue(&shop(), UID, NOW, Duration::MAX);
+        let forever = tokens.issue(&shop(), INSTANCE, NOW, Duration::MAX);
         assert_eq!(tokens.verify(&forever, u64::MAX - 1), Ok(subject(shop())));
     }
 
@@ -211,20 +217,20 @@ mod tests {
     fn a_token_of_the_longest_names_is_accepted() {
         let tokens = tokens(7);
         let longest = Key::new("n".repeat(63), "a".repeat(253));
-        let token = tokens.issue(&longest, UID, u64::MAX, Duration::MAX);
+        let token = tokens.issue(&longest, INSTANCE, u64::MAX, Duration::MAX);
         assert_eq!(tokens.verify(&token, NOW), Ok(subject(longest)));
     }
 
     #[test]
     fn a_token_of_another_key_is_forged() {
-        let token = tokens(8).issue(&shop(), UID, NOW, HOUR);
+        let token = tokens(8).issue(&shop(), INSTANCE, NOW, HOUR);
         assert_eq!(tokens(7).verify(&token, NOW), Err(TokenError::Forged));
     }
 
     #[test]
     fn no_byte_of_a_token_can_be_changed() {
         let tokens = tokens(7);
-        let token = tokens.issue(&shop(), UID, NOW, HOUR);
+        let token = tokens.issue(&shop(), INSTANCE, NOW, HOUR);
         for at in 0..token.len() {
             let mut changed = token.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
@@ -237,8 +243,8 @@ mod tests {
     fn a_payload_is_not_taken_from_another_token() {
         let tokens = tokens(7);
         let (mine, theirs) = (
-            tokens.issue(&shop(), UID, NOW, HOUR),
-            tokens.issue(&Key::new("team-b", "shop"), UID, NOW, HOUR),
+            tokens.issue(&shop(), INSTANCE, NOW, HOUR),
+            tokens.issue(&Key::new("team-b", "shop"), INSTANCE, NOW, HOUR),
         );
         let payload = theirs.split('.').nth(1).unwrap();
         let signature = mine.rsplit('.').next().unwrap();
@@ -249,7 +255,8 @@ mod tests {
     #[test]
     fn no_other_header_is_accepted_even_under_our_signature() {
         let tokens = tokens(7);
-        let payload = tokens.issue(&shop(), UID, NOW, HOUR).split('.').nth(1).unwrap().to_owned();
+        let payload =
+            tokens.issue(&shop(), INSTANCE, NOW, HOUR).split('.').nth(1).unwrap().to_owned();
         for header in [
             r#"{"alg":"none","typ":"JWT"}"#,
             r#"{"alg":"None"}"#,
@@ -270,7 +277,7 @@ mod tests {
     #[test]
     fn a_token_without_a_signature_is_forged() {
         let tokens = tokens(7);
-        let token = tokens.issue(&shop(), UID, NOW, HOUR);
+        let token = tokens.issue(&shop(), INSTANCE, NOW, HOUR);
         let (signed, _) = token.rsplit_once('.').unwrap();
         assert_eq!(tokens.verify(&format!("{signed}."), NOW), Err(TokenError::Forged));
     }
@@ -282,7 +289,7 @@ mod tests {
             iss: iss.into(),
             aud: aud.into(),
             sub: sub.into(),
-            instance: UID.into(),
+            instance: INSTANCE.into(),
             iat: NOW,
             exp: NOW + 60,
         };
@@ -298,7 +305,7 @@ mod tests {
     #[test]
     fn a_truncated_token_is_refused_wherever_it_ends() {
         let tokens = tokens(7);
-        let token = tokens.issue(&shop(), UID, NOW, HOUR);
+        let token = tokens.issue(&shop(), INSTANCE, NOW, HOUR);
         for end in 0..token.len() {
             assert!(tokens.verify(&token[..end], NOW).is_err(), "{end}");
         }
@@ -307,7 +314,7 @@ mod tests {
     #[test]
     fn strange_texts_are_not_tokens() {
         let tokens = tokens(7);
-        let token = tokens.issue(&shop(), UID, NOW, HOUR);
+        let token = tokens.issue(&shop(), INSTANCE, NOW, HOUR);
         let oversized = format!("{HEADER}.{}.", "A".repeat(MAX_LEN));
         for text in ["", ".", "..", "...", "a.b.c", "é.é.é", "\u{0}", oversized.as_str()] {
             assert_eq!(tokens.verify(text, NOW), Err(TokenError::Malformed), "{text:?}");

@@ -19,6 +19,7 @@ pub mod plan;
 pub mod resources;
 pub mod retry;
 pub mod routes;
+mod shares;
 pub mod source;
 pub mod store;
 pub mod traces;

@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["plan"],
     &["routes"],
     &["verify", "event", "expression", "retry", "guard"],
-    &["http", "traces", "resources", "moment", "histogram", "backoff", "trust"],
+    &["http", "traces", "resources", "moment", "histogram", "backoff", "shares", "trust"],
 ];
 
 /// An import of one folder by another.

@@ -54,9 +54,6 @@ pub enum ApiError {
     /// The store has no room for a replay.
     #[error("the store is full")]
     Full,
-    /// The app's share of the store is full.
-    #[error("the app's share of the queue is full")]
-    AppFull,
     /// The store or the cluster failed; the text is for the log, not for the caller.
     #[error("this cannot be done right now, try again later")]
     Unavailable(String),
@@ -79,7 +76,6 @@ impl ApiError {
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::NotEnded => (StatusCode::CONFLICT, "not_ended"),
             Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "store_full"),
-            Self::AppFull => (StatusCode::SERVICE_UNAVAILABLE, "app_store_full"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         }
     }
@@ -132,8 +128,8 @@ impl From<BodyError> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Full => Self::Full,
-            StoreError::AppFull => Self::AppFull,
+            // An app's share is asked of new events alone.
+            StoreError::Full | StoreError::AppFull => Self::Full,
             StoreError::Busy | StoreError::Rejected(_) | StoreError::Failed(_) => {
                 Self::Unavailable(error.to_string())
             }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::AppApi;
 use super::error::ApiError;
 use crate::app_token::{Subject, TokenError};
-use crate::http::Peer;
+use crate::http::{Peer, peer_of};
 use crate::plan::{Key, Planner};
 use crate::source::Account;
 
@@ -36,7 +36,7 @@ impl FromRequestParts<Arc<AppApi>> for Caller {
             // What has our form is ours, good or not: nobody else is asked about it.
             Err(TokenError::Forged | TokenError::Expired) => Err(ApiError::InvalidToken),
             Err(TokenError::Malformed) => {
-                let account = review(api, token, peer(parts)).await?;
+                let account = review(api, token, peer_of(parts)).await?;
                 of_account(&api.brain.planner(), &account, named_app(&parts.headers))
             }
         }
@@ -49,10 +49,6 @@ fn of_token(planner: &Planner, subject: Subject) -> Result<Caller, ApiError> {
     let app = planner.app(&subject.app).filter(|app| app.instance == subject.instance);
     app.ok_or(ApiError::InvalidToken)?;
     existing(planner, subject.app)
-}
-
-fn peer(parts: &Parts) -> Peer {
-    parts.extensions.get::<Peer>().copied().flatten()
 }
 
 async fn review(api: &AppApi, token: &str, client: Peer) -> Result<Account, ApiError> {

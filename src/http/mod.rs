@@ -28,5 +28,5 @@ pub use drain::{Drain, Phase, phases};
 pub use error::{HttpError, json, json_response};
 pub use limits::{CLIENT_SHARE, Limits};
 pub use networks::Networks;
-pub use service::Peer;
+pub use service::{Peer, peer_of};
 pub use tls::{CertificateFiles, TlsError};

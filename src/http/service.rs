@@ -4,12 +4,18 @@ use std::error::Error;
 use std::net::IpAddr;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 
 /// Where a connection comes from; `None` when that is not known.
 pub type Peer = Option<IpAddr>;
+
+/// Where a request comes from, as the port noted it in the request's extensions.
+pub fn peer_of(parts: &Parts) -> Peer {
+    parts.extensions.get::<Peer>().copied().flatten()
+}
 
 /// The body of an answer.
 pub trait Answer:

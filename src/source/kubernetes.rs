@@ -24,6 +24,7 @@ mod secrets;
 mod services;
 mod statuses;
 mod summed;
+mod token_answers;
 mod tokens;
 mod watch;
 mod webhooks;

@@ -12,7 +12,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
 use super::error::ApiError;
-use crate::http::{Peer, bearer};
+use crate::http::{Peer, bearer, peer_of};
 use crate::source::{AccessReviewer, Right, User};
 
 /// Who may call.
@@ -51,12 +51,12 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let caller = match Guard::from_ref(state) {
             Guard::Loopback(admin) => {
-                loopback::check(parts, peer(parts), admin).map_err(ApiError::Foreign)?;
+                loopback::check(parts, peer_of(parts), admin).map_err(ApiError::Foreign)?;
                 Self::Local
             }
             Guard::Cluster(reviewer) => {
                 let token = bearer(&parts.headers)?;
-                let client = peer(parts);
+                let client = peer_of(parts);
                 let user = reviewer.user(token, client).await?;
                 Self::User(user.ok_or(ApiError::InvalidToken)?, client)
             }
@@ -75,7 +75,7 @@ impl Guard {
         match self {
             Self::Cluster(_) => Ok(()),
             Self::Loopback(admin) => {
-                let local = loopback::local(parts, peer(parts), *admin);
+                let local = loopback::local(parts, peer_of(parts), *admin);
                 local.map(|_| ()).map_err(ApiError::Foreign)
             }
         }
@@ -97,10 +97,6 @@ impl Guard {
     pub async fn require(&self, caller: &Caller, right: Right) -> Result<(), ApiError> {
         if self.allows(caller, &right).await? { Ok(()) } else { Err(ApiError::Forbidden(right)) }
     }
-}
-
-fn peer(parts: &Parts) -> Peer {
-    parts.extensions.get::<Peer>().copied().flatten()
 }
 
 fn is_json(parts: &Parts) -> bool {

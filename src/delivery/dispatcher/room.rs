@@ -1,10 +1,11 @@
 //! Memory for large bodies: they are read right before their call, as many as there is room for.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
+
+use crate::shares::Shares;
 
 /// What is counted, in bytes: a semaphore's permits would not count the bytes of much memory.
 const UNIT: usize = 1024;
@@ -17,8 +18,8 @@ const OF_ONE_APP: usize = TOTAL / 2;
 #[derive(Debug)]
 pub struct Room {
     total: Arc<Semaphore>,
-    /// Of the apps that hold or wait for some.
-    apps: Mutex<HashMap<Uuid, Weak<Semaphore>>>,
+    /// Of each app.
+    apps: Shares<Uuid>,
 }
 
 /// Room that was taken; given back when it is dropped.
@@ -30,7 +31,7 @@ pub struct Taken {
 
 impl Default for Room {
     fn default() -> Self {
-        Self { total: Arc::new(Semaphore::new(TOTAL)), apps: Mutex::default() }
+        Self { total: Arc::new(Semaphore::new(TOTAL)), apps: Shares::new(OF_ONE_APP) }
     }
 }
 
@@ -40,20 +41,9 @@ impl Room {
     pub async fn take(&self, app: Uuid, bytes: usize) -> Taken {
         // At most the share: it fits.
         let units = bytes.div_ceil(UNIT).min(OF_ONE_APP) as u32;
-        let _of_app = acquire(self.of(app), units).await;
+        let _of_app = acquire(self.apps.of(app), units).await;
         let _of_total = acquire(self.total.clone(), units).await;
         Taken { _of_app, _of_total }
-    }
-
-    fn of(&self, app: Uuid) -> Arc<Semaphore> {
-        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = apps.get(&app).and_then(Weak::upgrade) {
-            return known;
-        }
-        apps.retain(|_, known| known.strong_count() > 0);
-        let fresh = Arc::new(Semaphore::new(OF_ONE_APP));
-        apps.insert(app, Arc::downgrade(&fresh));
-        fresh
     }
 }
 

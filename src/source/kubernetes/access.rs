@@ -9,8 +9,9 @@ use kube::Client;
 
 use super::presented::{claims_audience, is_bearer_token};
 use super::remembered::Remembered;
-use super::reviews::{Digest, Reviews, digest_of};
-use super::tokens::{AUDIENCE, REFUSED};
+use super::reviews::Reviews;
+use super::token_answers::TokenAnswers;
+use super::tokens::AUDIENCE;
 use crate::http::Peer;
 use crate::source::{AccessReviewer, Right, StoreError, User};
 
@@ -20,8 +21,7 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 /// Reviews callers by asking the API server.
 pub struct Access {
     reviews: Reviews,
-    users: Remembered<Digest, User>,
-    refused: Remembered<Digest, ()>,
+    users: TokenAnswers<User>,
     decisions: Remembered<(User, Right), bool>,
 }
 
@@ -29,8 +29,7 @@ impl Access {
     pub(super) fn new(client: Client) -> Self {
         Self {
             reviews: Reviews::new(client),
-            users: Remembered::new(REMEMBERED),
-            refused: Remembered::new(REFUSED),
+            users: TokenAnswers::new(REMEMBERED),
             decisions: Remembered::new(REMEMBERED),
         }
     }
@@ -39,21 +38,11 @@ impl Access {
         if !is_bearer_token(token) {
             return Ok(None);
         }
-        let digest = digest_of(token);
-        if let Some(user) = self.users.get(&digest) {
-            return Ok(Some(user));
-        }
-        if self.refused.get(&digest).is_some() {
-            return Ok(None);
-        }
         // A token for this audience is good for nothing else; one for the API server is what people have.
         let audience = claims_audience(token, AUDIENCE).then_some(AUDIENCE);
-        let user = user(self.reviews.token(token, audience, client).await?, audience);
-        match &user {
-            Some(user) => self.users.insert(digest, user.clone()),
-            None => self.refused.insert(digest, ()),
-        }
-        Ok(user)
+        let review =
+            async { Ok(user(self.reviews.token(token, audience, client).await?, audience)) };
+        self.users.get_or_review(token, review).await
     }
 
     async fn decide(&self, user: &User, right: &Right, client: Peer) -> Result<bool, StoreError> {

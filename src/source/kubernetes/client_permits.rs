@@ -1,22 +1,18 @@
 //! Places for what clients cause: in all, and for one client.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use crate::http::client_network;
+use crate::http::{Peer, client_network};
+use crate::shares::Shares;
 
 /// See the module.
 #[derive(Debug)]
 pub struct ClientPermits {
     all: Semaphore,
-    share: usize,
-    /// Of the clients that hold or wait for a place.
-    clients: Mutex<HashMap<Option<IpAddr>, Weak<Semaphore>>>,
+    clients: Shares<Peer>,
 }
 
 /// A place, until it is dropped.
@@ -29,39 +25,25 @@ pub struct ClientPermit<'a> {
 impl ClientPermits {
     /// So many places, of which one client holds `share` at most.
     pub fn new(all: usize, share: usize) -> Self {
-        Self { all: Semaphore::new(all), share, clients: Mutex::default() }
+        Self { all: Semaphore::new(all), clients: Shares::new(share) }
     }
 
     /// A place for a client, by its network; `None` when there is none in time. A client that holds its share waits for
     /// itself, and for nobody else.
-    pub async fn acquire(
-        &self,
-        client: Option<IpAddr>,
-        wait: Duration,
-    ) -> Option<ClientPermit<'_>> {
-        let client = self.client(client.map(|client| client_network(client.to_canonical())));
+    pub async fn acquire(&self, client: Peer, wait: Duration) -> Option<ClientPermit<'_>> {
+        let client = self.clients.of(client.map(|client| client_network(client.to_canonical())));
         let acquired = timeout(wait, async {
             let client = client.acquire_owned().await.ok()?;
             Some(ClientPermit { _all: self.all.acquire().await.ok()?, _client: client })
         });
         acquired.await.ok()?
     }
-
-    fn client(&self, client: Option<IpAddr>) -> Arc<Semaphore> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = clients.get(&client).and_then(Weak::upgrade) {
-            return known;
-        }
-        clients.retain(|_, known| known.strong_count() > 0);
-        let fresh = Arc::new(Semaphore::new(self.share));
-        clients.insert(client, Arc::downgrade(&fresh));
-        fresh
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::IpAddr;
 
     const WAIT: Duration = Duration::from_secs(10);
 
@@ -79,15 +61,5 @@ mod tests {
         let _third = permits.acquire(hostile, Duration::ZERO).await.unwrap();
         let _unknown = permits.acquire(None, Duration::ZERO).await.unwrap();
         assert!(permits.acquire(quiet, WAIT).await.is_none(), "all places are taken");
-    }
-
-    #[tokio::test]
-    async fn clients_without_a_place_are_forgotten() {
-        let permits = ClientPermits::new(4, 2);
-        for last in 0..100 {
-            let client = Some(IpAddr::from([192, 0, 2, last]));
-            permits.acquire(client, WAIT).await.unwrap();
-        }
-        assert_eq!(permits.clients.lock().unwrap().len(), 1);
     }
 }

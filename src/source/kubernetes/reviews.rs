@@ -8,7 +8,6 @@ use k8s_openapi::api::authorization::v1::{
 };
 use kube::api::PostParams;
 use kube::{Api, Client, Resource};
-use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -20,9 +19,6 @@ use crate::source::{Right, StoreError, User};
 /// How many reviews are under way at once, in all and for one client: tokens come from everybody who reaches a port.
 const CONCURRENCY: usize = 16;
 const CLIENT_CONCURRENCY: usize = 2;
-
-/// A token's SHA-256: tokens themselves are not kept.
-pub type Digest = [u8; SHA256_OUTPUT_LEN];
 
 /// Asks the API server for reviews.
 pub struct Reviews {
@@ -94,11 +90,4 @@ fn access_spec(user: User, right: Right) -> SubjectAccessReviewSpec {
         resource_attributes: Some(attributes),
         ..SubjectAccessReviewSpec::default()
     }
-}
-
-/// What a token is remembered by.
-pub fn digest_of(token: &str) -> Digest {
-    let mut bytes = [0; SHA256_OUTPUT_LEN];
-    bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-    bytes
 }

@@ -8,8 +8,8 @@ use k8s_openapi::api::authentication::v1::TokenReviewStatus;
 use kube::Client;
 
 use super::presented::{claims_audience, is_bearer_token};
-use super::remembered::Remembered;
-use super::reviews::{Digest, Reviews, digest_of};
+use super::reviews::Reviews;
+use super::token_answers::TokenAnswers;
 use crate::http::Peer;
 use crate::source::{Account, StoreError, TokenReviewer};
 
@@ -19,23 +19,15 @@ pub const AUDIENCE: &str = "webhook-operator";
 /// How long a good answer is believed; a revoked token works no longer than this.
 const REMEMBERED: Duration = Duration::from_secs(30);
 
-/// How long a refusal is believed: a token that has just become valid is refused no longer than this.
-pub(super) const REFUSED: Duration = Duration::from_secs(10);
-
 /// Reviews tokens by asking the API server.
 pub struct Tokens {
     reviews: Reviews,
-    known: Remembered<Digest, Account>,
-    refused: Remembered<Digest, ()>,
+    known: TokenAnswers<Account>,
 }
 
 impl Tokens {
     pub(super) fn new(client: Client) -> Self {
-        Self {
-            reviews: Reviews::new(client),
-            known: Remembered::new(REMEMBERED),
-            refused: Remembered::new(REFUSED),
-        }
+        Self { reviews: Reviews::new(client), known: TokenAnswers::new(REMEMBERED) }
     }
 
     async fn account(&self, token: &str, client: Peer) -> Result<Option<Account>, StoreError> {
@@ -43,19 +35,11 @@ impl Tokens {
         if !is_bearer_token(token) || !claims_audience(token, AUDIENCE) {
             return Ok(None);
         }
-        let digest = digest_of(token);
-        if let Some(account) = self.known.get(&digest) {
-            return Ok(Some(account));
-        }
-        if self.refused.get(&digest).is_some() {
-            return Ok(None);
-        }
-        let account = account(&self.reviews.token(token, Some(AUDIENCE), client).await?);
-        match &account {
-            Some(account) => self.known.insert(digest, account.clone()),
-            None => self.refused.insert(digest, ()),
-        }
-        Ok(account)
+        let review = async {
+            let status = self.reviews.token(token, Some(AUDIENCE), client).await?;
+            Ok(account(&status))
+        };
+        self.known.get_or_review(token, review).await
     }
 }
 
