@@ -35,13 +35,14 @@ function ask(why) {
     field,
     el("div", { class: "buttons" }, el("button", { class: "main" }, "Use this token")),
   );
-  const dialog = el("dialog", { "aria-labelledby": "token-title" }, form);
+  // The page is empty without a token, so Escape does not close the dialog.
+  const dialog = el("dialog", { "aria-labelledby": "token-title", closedby: "none" }, form);
   document.body.append(dialog);
   dialog.showModal();
   field.focus();
   say(problem, why && `${why} Is it expired?`);
   return new Promise((resolve) => {
-    // The page is empty without a token, so the dialog stays open. Browsers may close it despite preventDefault.
+    // Browsers without `closedby` may close it at the second Escape, despite preventDefault.
     dialog.addEventListener("cancel", (event) => event.preventDefault());
     dialog.addEventListener("close", () => dialog.isConnected && dialog.showModal());
     form.addEventListener("submit", (event) => {
