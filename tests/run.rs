@@ -384,11 +384,11 @@ fn start_peers(cluster: &Cluster, names: &[&str]) -> Vec<Operator> {
     // Addresses of this process alone: a port that were free now might be taken a moment later.
     let [_, _, high, low] = process::id().to_be_bytes();
     let addresses: Vec<String> =
-        (0..names.len()).map(|number| format!("127.{}.{high}.{low}:9090", 100 + number)).collect();
+        (0..names.len()).map(|number| format!("127.{}.{high}.{low}:9443", 100 + number)).collect();
     let peers = addresses.join(",");
     let start = |(name, address): (&&str, &String)| {
         let flags = ["--namespace", OPERATOR_NAMESPACE, "--pod-name", name, "--peers", &peers];
-        let flags = [&flags[..], &["--admin-addr", address, "--status-interval", "1s"]].concat();
+        let flags = [&flags[..], &["--peer-addr", address, "--status-interval", "1s"]].concat();
         let operator = Operator::run(&operator_kubeconfig(cluster), &flags);
         operator.await_synced();
         operator

@@ -184,7 +184,7 @@ fn ports() -> Addresses {
         let usual = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         TcpListener::bind(usual).map_or(SocketAddr::new(usual.ip(), 0), |_| usual)
     };
-    Addresses { trigger: free(8080), app_api: free(8081), admin: free(9090) }
+    Addresses { trigger: free(8080), app_api: free(8081), admin: free(9090), peer: None }
 }
 
 fn temporary_folder() -> PathBuf {

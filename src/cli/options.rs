@@ -29,6 +29,8 @@ pub struct Addresses {
     pub app_api: SocketAddr,
     /// The port for the platform.
     pub admin: SocketAddr,
+    /// The port for other replicas, where there may be some.
+    pub peer: Option<SocketAddr>,
 }
 
 /// How the trigger port serves, and where it carries things.

@@ -14,9 +14,10 @@ use super::serve::{self, Parts, Running, control_runtime};
 use super::signals;
 use crate::app_token::Tokens;
 use crate::moment::Moment;
-use crate::peers::{Name, Peers};
+use crate::peers::{Credentials, Name, Peers};
 use crate::plan::decide::ListenerPolicy;
 use crate::plan::endpoints::ManualEndpoints;
+use crate::plan::identity::IdentityKey;
 use crate::plan::{Reach, Settings};
 use crate::source::kubernetes::{Kubernetes, Options};
 use crate::source::{Brain, LocalTallies, owners, pruning};
@@ -33,8 +34,8 @@ pub struct RunArgs {
     /// The name of this replica in the Lease [default: the host's name]
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pod_name: Option<String>,
-    /// The replicas of this operator, this one among them or not: the admin ports of those that the names
-    /// resolve to, such as that of a headless Service. The delivery API shows what all of them have
+    /// The replicas of this operator, this one among them or not: the peer ports (--peer-addr) of those that
+    /// the names resolve to, such as that of a headless Service. The delivery API shows what all of them have
     /// [default: this one alone]
     #[arg(long, env = "WEBHOOK_OPERATOR_PEERS", value_delimiter = ',', value_name = "HOST:PORT")]
     peers: Vec<Name>,
@@ -73,6 +74,15 @@ pub struct RunArgs {
         value_name = "ADDR"
     )]
     admin_addr: SocketAddr,
+    /// The port for other replicas, served where --peers names some: TLS, to those alone that have the same
+    /// identity key
+    #[arg(
+        long,
+        env = "WEBHOOK_OPERATOR_PEER_ADDR",
+        default_value = "0.0.0.0:9443",
+        value_name = "ADDR"
+    )]
+    peer_addr: SocketAddr,
     /// What trigger URLs begin with [default: http://<trigger-addr>]
     #[arg(long, env = "WEBHOOK_OPERATOR_EXTERNAL_URL", value_parser = base_url, value_name = "URL")]
     external_url: Option<String>,
@@ -112,9 +122,10 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
         trigger: args.trigger_addr,
         app_api: args.app_api_addr,
         admin: args.admin_addr,
+        peer: (!args.peers.is_empty()).then_some(args.peer_addr),
     };
     let me = HeaderValue::try_from(kubernetes.identity()).context("--pod-name")?;
-    let peers = Arc::new(Peers::new(args.peers.clone(), me));
+    let peers = Arc::new(peers(&args, me, &identity)?);
     let queue = args.serve.queue.open(&args.data_dir)?;
     let bound = serve::bind(ports, args.serve.threads())?;
     let ports = bound.addresses;
@@ -163,6 +174,11 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
     let watching = async { source.join().await.context("the watch of resources failed") };
     tokio::try_join!(serving, watching)?;
     Ok(())
+}
+
+fn peers(args: &RunArgs, me: HeaderValue, identity: &IdentityKey) -> anyhow::Result<Peers> {
+    let credentials = Credentials::new(identity).context("--peers")?;
+    Ok(Peers::new(args.peers.clone(), me, credentials))
 }
 
 fn options(args: &RunArgs) -> Options {

@@ -11,6 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use http::Request;
 use hyper::body::Incoming;
+use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -50,6 +51,7 @@ pub struct Bound {
     trigger: Vec<std::net::TcpListener>,
     app_api: std::net::TcpListener,
     admin: std::net::TcpListener,
+    peer: Option<std::net::TcpListener>,
     /// The addresses that were bound: a port of 0 has become a real one.
     pub addresses: Addresses,
 }
@@ -109,12 +111,18 @@ pub fn bind(wanted: Addresses, trigger_threads: usize) -> anyhow::Result<Bound> 
         .with_context(|| format!("cannot listen on {} (--app-api-addr)", wanted.app_api))?;
     let admin = bind_one(wanted.admin)
         .with_context(|| format!("cannot listen on {} (--admin-addr)", wanted.admin))?;
+    let peer = wanted.peer.map(bind_peer).transpose()?;
     let addresses = Addresses {
         trigger: trigger[0].local_addr()?,
         app_api: app_api.local_addr()?,
         admin: admin.local_addr()?,
+        peer: peer.as_ref().map(std::net::TcpListener::local_addr).transpose()?,
     };
-    Ok(Bound { trigger, app_api, admin, addresses })
+    Ok(Bound { trigger, app_api, admin, peer, addresses })
+}
+
+fn bind_peer(address: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
+    bind_one(address).with_context(|| format!("cannot listen on {address} (--peer-addr)"))
 }
 
 /// One listener for each thread, all of one port (SO_REUSEPORT): the kernel spreads connections.
@@ -228,6 +236,13 @@ impl Running {
             connections,
         };
         let guard = parts.access.map_or(Guard::Loopback(bound.addresses.admin), Guard::Cluster);
+        let peer_router = deliveries::peer_router(
+            parts.queue.clone(),
+            routes.clone(),
+            guard.clone(),
+            parts.peers.clone(),
+        );
+        let peer_tls = parts.peers.server_tls();
         let admin = admin::router(Health { metrics, stopping: stop, store: parts.queue.health() })
             .merge(page::router(guard.clone()))
             .merge(overview::router(
@@ -240,16 +255,34 @@ impl Running {
         let admin = page::secure(admin);
         let (triggers, caller) = pipeline();
         tokio::spawn(caller.sweep());
-        let app_api =
-            serve_router(bound.app_api, app_api, Some(triggers), limits.clone(), phase.clone());
+        let app_api = serve_router(
+            bound.app_api,
+            None,
+            app_api,
+            Some(triggers),
+            limits.clone(),
+            phase.clone(),
+        );
         let app_api = async {
             known.await;
             app_api.await;
         };
-        let ports = vec![
+        let mut ports = vec![
             tokio::spawn(app_api),
-            tokio::spawn(serve_router(bound.admin, admin, None, limits, phase)),
+            tokio::spawn(serve_router(
+                bound.admin,
+                None,
+                admin,
+                None,
+                limits.clone(),
+                phase.clone(),
+            )),
         ];
+        // Without certificates it is not served: never in plain text.
+        if let (Some(port), Some(tls)) = (bound.peer, peer_tls) {
+            let serve = serve_router(port, Some(tls), peer_router, None, limits, phase);
+            ports.push(tokio::spawn(serve));
+        }
         Ok(Self { threads, ports, traces })
     }
 
@@ -267,9 +300,10 @@ impl Running {
 
 /// Says that it serves, as programs and people expect it.
 pub fn print_ready(scheme: &str, addresses: Addresses) {
-    let Addresses { trigger, app_api, admin } = addresses;
+    let Addresses { trigger, app_api, admin, peer } = addresses;
+    let peer = peer.map_or_else(String::new, |peer| format!(" peer=https://{peer}"));
     output::line(&format!(
-        "ready trigger={scheme}://{trigger} app-api=http://{app_api} admin=http://{admin}"
+        "ready trigger={scheme}://{trigger} app-api=http://{app_api} admin=http://{admin}{peer}"
     ));
 }
 
@@ -376,6 +410,7 @@ async fn serve_triggers(
 
 async fn serve_router(
     listener: std::net::TcpListener,
+    tls: Option<Arc<ServerConfig>>,
     router: Router,
     triggers: Option<Pipeline>,
     limits: Arc<Limits>,
@@ -398,6 +433,6 @@ async fn serve_router(
         }
     };
     let deadline = limits.drain;
-    Acceptor::new(limits, None, Arc::default()).run(listener, service, drain.clone()).await;
+    Acceptor::new(limits, tls, Arc::default()).run(listener, service, drain.clone()).await;
     let _ = timeout(deadline, drain.finished()).await;
 }

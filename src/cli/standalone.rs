@@ -125,7 +125,12 @@ impl StandaloneArgs {
     }
 
     fn ports(&self) -> Addresses {
-        Addresses { trigger: self.trigger_addr, app_api: self.app_api_addr, admin: self.admin_addr }
+        Addresses {
+            trigger: self.trigger_addr,
+            app_api: self.app_api_addr,
+            admin: self.admin_addr,
+            peer: None,
+        }
     }
 }
 

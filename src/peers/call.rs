@@ -1,4 +1,5 @@
-//! One question to one replica: a connection of its own, bounded in time and in size.
+//! One question to one replica: a TLS connection of its own, bounded in time and in size. Nothing of the
+//! question is sent before the other side has proved that it is a replica.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,15 +13,20 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
+use super::authority::REPLICA_NAME;
+use super::tls_error::TlsError;
 use super::{Answer, REPLICA};
 use crate::delivery::OPERATOR;
 use crate::http::{BodyError, read_body};
 
-/// How long a connection may take.
+/// How long a connection may take, its handshake included.
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// How long an answer may take, from the connection to the last byte.
@@ -52,7 +58,10 @@ pub struct Question {
 pub enum CallError {
     /// No connection came about.
     #[error("no connection: {0}")]
-    Connect(#[from] io::Error),
+    Connect(io::Error),
+    /// The two sides have not proved themselves to each other.
+    #[error("{0}")]
+    Tls(TlsError),
     /// It took too long.
     #[error("no answer in time")]
     Timeout,
@@ -61,7 +70,7 @@ pub enum CallError {
     Request(#[from] http::Error),
     /// The connection broke, or the answer is not HTTP.
     #[error("no valid answer: {0}")]
-    Http(#[from] hyper::Error),
+    Http(hyper::Error),
     /// What answers does not say which replica it is.
     #[error("what answers is no replica")]
     Stranger,
@@ -70,12 +79,26 @@ pub enum CallError {
     Body(BodyError),
 }
 
+impl From<io::Error> for CallError {
+    fn from(error: io::Error) -> Self {
+        TlsError::of(&error).map_or(Self::Connect(error), Self::Tls)
+    }
+}
+
+impl From<hyper::Error> for CallError {
+    /// In TLS 1.3 a certificate is refused after the handshake: the first read tells.
+    fn from(error: hyper::Error) -> Self {
+        TlsError::of(&error).map_or(Self::Http(error), Self::Tls)
+    }
+}
+
 /// Asks the replica at an address. Redirects are not followed.
 ///
 /// # Errors
 /// See [`CallError`].
 pub async fn call(
     address: SocketAddr,
+    tls: &TlsConnector,
     question: &Question,
     me: &HeaderValue,
     permits: &Semaphore,
@@ -83,7 +106,7 @@ pub async fn call(
     let asked = async {
         // Nobody closes the semaphore.
         let _permit = permits.acquire().await.map_err(|_| CallError::Timeout)?;
-        let response = send(address, request(address, question, me)?).await?;
+        let response = send(address, tls, request(address, question, me)?).await?;
         read(response, question.max_answer).await
     };
     timeout(question.deadline, asked).await.map_err(|_| CallError::Timeout)?
@@ -109,15 +132,23 @@ fn request(
 
 async fn send(
     address: SocketAddr,
+    tls: &TlsConnector,
     request: Request<Full<Bytes>>,
 ) -> Result<Response<Incoming>, CallError> {
-    let stream = timeout(CONNECT, TcpStream::connect(address)).await;
+    let stream = timeout(CONNECT, connect(address, tls)).await;
     let stream = stream.map_err(|_| CallError::Timeout)??;
-    stream.set_nodelay(true)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // It ends with the sender; how it ends is told to whoever waits for an answer.
     tokio::spawn(async move { drop(connection.await) });
     Ok(sender.send_request(request).await?)
+}
+
+/// A connection to a replica that has proved itself.
+async fn connect(address: SocketAddr, tls: &TlsConnector) -> io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let name = ServerName::try_from(REPLICA_NAME).map_err(io::Error::other)?;
+    tls.connect(name, stream).await
 }
 
 async fn read(response: Response<Incoming>, max: usize) -> Result<Answer, CallError> {

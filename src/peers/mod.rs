@@ -1,25 +1,34 @@
 //! The other replicas: found by a name, and asked what this one is asked, by whoever asks it.
 //!
 //! What is asked has the caller's own credentials, so that each replica decides by itself what the caller
-//! may do: to be a peer gives no right. A peer is called over plain HTTP, at the addresses that
-//! the names resolve to and nowhere else; who can change what they resolve to gets to see tokens.
+//! may do: to be a peer gives no right. A peer is called at the addresses that the names resolve to, over TLS
+//! with a certificate on each side that only a process with the identity key can make: whoever else is
+//! at such an address gets to see no token.
 
+mod authority;
 mod call;
+mod certificate;
+mod credentials;
 mod name;
 mod roster;
+mod tls_error;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
+use rustls::ServerConfig;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsConnector;
 
 pub use self::call::Question;
 use self::call::{ANSWER_DEADLINE, CallError, MAX_ANSWER};
+pub use self::credentials::{Credentials, CredentialsError};
 pub use self::name::{InvalidName, Name};
 use self::roster::Roster;
 
@@ -41,10 +50,14 @@ pub struct Peers {
     /// This process among all that ever were: `<name>_<something unique>`.
     me: HeaderValue,
     names: Vec<Name>,
+    /// How this process proves itself, where there may be others.
+    credentials: Option<Credentials>,
     found: name::Cache,
     /// The address among those of the names that turned out to be this process.
     own: OnceLock<SocketAddr>,
     roster: Mutex<Roster>,
+    /// Addresses without a TLS connection, in the last round.
+    refused: Mutex<BTreeSet<SocketAddr>>,
     permits: Semaphore,
 }
 
@@ -75,20 +88,31 @@ pub struct Answer {
 impl Peers {
     /// Peers at whatever the names resolve to; this process may be among them. `me` tells it from
     /// every other one, and begins with its name and `_`.
-    pub fn new(names: Vec<Name>, me: HeaderValue) -> Self {
-        Self {
-            me,
-            names,
-            found: name::Cache::default(),
-            own: OnceLock::new(),
-            roster: Mutex::default(),
-            permits: Semaphore::new(CONCURRENCY),
-        }
+    pub fn new(names: Vec<Name>, me: HeaderValue, credentials: Credentials) -> Self {
+        Self { credentials: Some(credentials), names, ..Self::alone(me) }
     }
 
     /// Nobody: there is one replica.
     pub fn none() -> Self {
-        Self::new(Vec::new(), HeaderValue::from_static("standalone"))
+        Self::alone(HeaderValue::from_static("standalone"))
+    }
+
+    fn alone(me: HeaderValue) -> Self {
+        Self {
+            me,
+            names: Vec::new(),
+            credentials: None,
+            found: name::Cache::default(),
+            own: OnceLock::new(),
+            roster: Mutex::default(),
+            refused: Mutex::default(),
+            permits: Semaphore::new(CONCURRENCY),
+        }
+    }
+
+    /// TLS of the port that peers call, where there may be others.
+    pub fn server_tls(&self) -> Option<Arc<ServerConfig>> {
+        self.credentials.as_ref().map(Credentials::server)
     }
 
     /// What this process calls itself.
@@ -104,13 +128,12 @@ impl Peers {
     /// Asks every other replica at once. Takes no longer than the question's deadline, and 2 seconds to
     /// find them.
     pub async fn ask(&self, question: &Question) -> Answers {
-        if self.is_alone() {
-            return Answers::default();
-        }
+        let Some(credentials) = &self.credentials else { return Answers::default() };
+        let tls = &TlsConnector::from(credentials.client());
         let name::Found { addresses, unresolved } = self.found.of(&self.names).await;
         let others = addresses.into_iter().filter(|address| self.own.get() != Some(address));
         let asked = others.map(|address| async move {
-            (address, call::call(address, question, &self.me, &self.permits).await)
+            (address, call::call(address, tls, question, &self.me, &self.permits).await)
         });
         let answered = join_all(asked).await;
         self.sort_out(answered, unresolved)
@@ -124,7 +147,7 @@ impl Peers {
     ) -> Answers {
         let now = Instant::now();
         let mut answers = Answers { given: Vec::new(), unavailable: unresolved };
-        let (mut who, mut silent) = (Vec::new(), Vec::new());
+        let (mut who, mut silent, mut refused) = (Vec::new(), Vec::new(), BTreeSet::new());
         for (address, answer) in answered {
             match answer {
                 Ok(answer) if answer.identity == self.me => drop(self.own.set(address)),
@@ -136,14 +159,33 @@ impl Peers {
                     answers.given.push(answer);
                 }
                 Err(error) => {
-                    tracing::debug!(%address, %error, "a replica did not answer");
+                    if self.report(address, &error) {
+                        refused.insert(address);
+                    }
                     silent.push(address);
                 }
             }
         }
+        *self.refused() = refused;
         let present: Vec<&str> = answers.given.iter().map(|answer| &*answer.replica).collect();
         answers.unavailable.extend(self.roster().missing(&present, &silent, now));
         answers
+    }
+
+    /// Logs why an address did not answer; says whether that is for lack of a TLS connection. Such an address is
+    /// one that somebody has to look at, and is warned of once: not by each of the calls that ask it.
+    fn report(&self, address: SocketAddr, error: &CallError) -> bool {
+        let is_refused = matches!(error, CallError::Tls(_));
+        if is_refused && !self.refused().contains(&address) {
+            tracing::warn!(%address, %error, "a peer is left out");
+        } else {
+            tracing::debug!(%address, %error, "a replica did not answer");
+        }
+        is_refused
+    }
+
+    fn refused(&self) -> MutexGuard<'_, BTreeSet<SocketAddr>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn roster(&self) -> MutexGuard<'_, Roster> {

@@ -21,7 +21,7 @@ pub struct Name(String);
 
 /// What is no `HOST:PORT`.
 #[derive(Debug, thiserror::Error)]
-#[error("must be HOST:PORT, such as webhook-operator-headless.webhook-operator.svc:9090")]
+#[error("must be HOST:PORT, such as webhook-operator-headless.webhook-operator.svc:9443")]
 pub struct InvalidName;
 
 impl FromStr for Name {

@@ -5,6 +5,7 @@ mod api;
 mod cli;
 mod openapi;
 mod overview;
+mod peers;
 mod replicas;
 mod shelf;
 #[path = "../support/mod.rs"]

@@ -1,21 +1,29 @@
-//! Several replicas, each asked for what all of them have.
+//! Several replicas, each asked for what all of them have. What people call is plain HTTP here, what replicas call
+//! is TLS, as `run` serves it.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use axum::Extension;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
+use axum::{Extension, Router};
 use http::HeaderValue;
-use serde_json::{Value, json};
+use hyper::body::Incoming;
+use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tower::ServiceExt as _;
 use uuid::Uuid;
 use webhook_operator::admin::Guard;
-use webhook_operator::admin::deliveries::router;
-use webhook_operator::peers::{Name, Peers};
+use webhook_operator::admin::deliveries::{peer_router, router};
+use webhook_operator::http::{Acceptor, Drain, Limits, Peer, phases};
+use webhook_operator::peers::{Credentials, Name, Peers};
+use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::source::Verb;
 use webhook_operator::store::State;
 
@@ -24,12 +32,20 @@ use crate::shelf::Shelf;
 use crate::support::http::{Response, request};
 
 /// A replica at work.
-struct Replica {
+pub struct Replica {
     shelf: Arc<Shelf>,
     url: String,
+    /// Where other replicas call it.
+    pub peer: SocketAddr,
     /// How many requests it got.
     asked: Arc<AtomicUsize>,
-    serving: JoinHandle<()>,
+    serving: [JoinHandle<()>; 2],
+    _stop: watch::Sender<bool>,
+}
+
+/// The credentials that an identity key of such bytes gives.
+pub fn credentials(identity: u8) -> Credentials {
+    Credentials::new(&IdentityKey::new(&[identity; 32]).unwrap()).unwrap()
 }
 
 /// Replicas that know of each other, named `operator-0` and so on.
@@ -53,10 +69,13 @@ impl Replicas {
         let names: Vec<Name> = names.map(|name| name.parse().unwrap()).collect();
         let replicas = ports.into_iter().enumerate().map(|(number, port)| {
             let me = HeaderValue::try_from(format!("operator-{number}_{number}")).unwrap();
-            let peers = Arc::new(Peers::new(names.clone(), me));
-            Replica::start(port, Guard::Cluster(cluster.clone()), peers)
+            (port, Peers::new(names.clone(), me, credentials(7)))
         });
-        Self { all: replicas.collect(), cluster }
+        let mut all = Vec::new();
+        for (port, peers) in replicas {
+            all.push(Replica::start(port, Guard::Cluster(cluster.clone()), peers).await);
+        }
+        Self { all, cluster }
     }
 
     /// Adds deliveries, one replica after the other; as a list has them.
@@ -70,32 +89,53 @@ impl Replicas {
 
     /// Ends one, as a crash does.
     async fn end(&mut self, number: usize) {
-        let serving = &mut self.all[number].serving;
-        serving.abort();
-        assert!(serving.await.unwrap_err().is_cancelled());
+        for serving in &mut self.all[number].serving {
+            serving.abort();
+            assert!(serving.await.unwrap_err().is_cancelled());
+        }
     }
 
     fn requests(&self) -> Vec<usize> {
-        self.all.iter().map(|replica| replica.asked.swap(0, Ordering::Relaxed)).collect()
+        self.all.iter().map(Replica::requests).collect()
     }
 }
 
 impl Replica {
-    fn start(port: TcpListener, guard: Guard, peers: Arc<Peers>) -> Self {
-        let (shelf, asked) = (Shelf::empty(), Arc::new(AtomicUsize::new(0)));
-        let address: SocketAddr = port.local_addr().unwrap();
-        let (counter, peer) = (asked.clone(), Some(address.ip()));
+    /// One whose peer port this is, named by what it is to call itself.
+    pub async fn start(peer: TcpListener, guard: Guard, peers: Peers) -> Self {
+        let (shelf, asked, peers) =
+            (Shelf::empty(), Arc::new(AtomicUsize::new(0)), Arc::new(peers));
+        let api = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, peer_address) = (api.local_addr().unwrap(), peer.local_addr().unwrap());
+        let (counter, loopback) = (asked.clone(), Some(address.ip()));
         let count = from_fn(move |request: Request, next: Next| {
             counter.fetch_add(1, Ordering::Relaxed);
             next.run(request)
         });
-        let router = router(shelf.clone(), Arc::default(), guard, peers);
-        let router = router.layer(count).layer(Extension::<Option<IpAddr>>(peer));
-        let serving = tokio::spawn(async { axum::serve(port, router).await.unwrap() });
-        Self { shelf, url: format!("http://{address}"), asked, serving }
+        let routes = router(shelf.clone(), Arc::default(), guard.clone(), peers.clone());
+        let routes = routes.layer(count.clone()).layer(Extension::<Option<IpAddr>>(loopback));
+        let for_peers = peer_router(shelf.clone(), Arc::default(), guard, peers.clone());
+        let (stop, stopped) = watch::channel(false);
+        let serving = [
+            tokio::spawn(async { axum::serve(api, routes).await.unwrap() }),
+            tokio::spawn(serve_peers(peer, for_peers.layer(count), peers, stopped)),
+        ];
+        let url = format!("http://{address}");
+        Self { shelf, url, peer: peer_address, asked, serving, _stop: stop }
     }
 
-    async fn call(&self, token: &str, method: &'static str, path: &str, body: &str) -> Response {
+    /// How many requests it got.
+    pub fn requests(&self) -> usize {
+        self.asked.swap(0, Ordering::Relaxed)
+    }
+
+    pub async fn call(
+        &self,
+        token: &str,
+        method: &'static str,
+        path: &str,
+        body: &str,
+    ) -> Response {
         let bearer = format!("Bearer {token}");
         let (url, body) = (format!("{}{path}", self.url), body.to_owned());
         let call = move || {
@@ -112,6 +152,22 @@ impl Replica {
     async fn post(&self, path: &str, body: &str) -> Response {
         self.call("admin", "POST", path, body).await
     }
+}
+
+/// The peer port, as the program serves it.
+async fn serve_peers(
+    port: TcpListener,
+    router: Router,
+    peers: Arc<Peers>,
+    stopped: watch::Receiver<bool>,
+) {
+    let service = move |request: http::Request<Incoming>, _: Peer| {
+        let router = router.clone();
+        async move { router.oneshot(request.map(Body::new)).await.unwrap() }
+    };
+    let drain = Drain::new(phases(stopped, Duration::ZERO));
+    let limits = Arc::new(Limits::default());
+    Acceptor::new(limits, peers.server_tls(), Arc::default()).run(port, service, drain).await;
 }
 
 #[track_caller]
@@ -197,7 +253,7 @@ async fn a_replica_that_does_not_answer_is_named_and_the_rest_is_shown() {
     assert_eq!((ids(&list).len(), &list.json()["unavailable"]), (4, &json!(["operator-1"])));
     // One that has never met it only knows where it should be.
     let list = replicas.all[2].get("/api/deliveries").await;
-    let address = replicas.all[1].url.trim_start_matches("http://");
+    let address = replicas.all[1].peer.to_string();
     assert_eq!((ids(&list).len(), &list.json()["unavailable"]), (4, &json!([address])));
     let replayed = replicas.all[0].post("/api/deliveries/replay", "{}").await;
     assert_eq!(replayed.json(), json!({"replayed": 4, "unavailable": ["operator-1"]}));
@@ -251,10 +307,10 @@ async fn each_replica_decides_by_itself_what_a_caller_may_do() {
     let asked = Arc::new(Cluster::default());
     asked.grant("jane", Verb::Get, None, None);
     asked.grant("jane", Verb::List, None, None);
-    let names = [replicas.all[1].url.trim_start_matches("http://").parse().unwrap()];
-    let peers = Arc::new(Peers::new(names.into(), HeaderValue::from_static("lenient_1")));
+    let names = vec![replicas.all[1].peer.to_string().parse().unwrap()];
+    let peers = Peers::new(names, HeaderValue::from_static("lenient_1"), credentials(7));
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let lenient = Replica::start(port, Guard::Cluster(asked), peers);
+    let lenient = Replica::start(port, Guard::Cluster(asked), peers).await;
     let shown = lenient.call("jane", "GET", &format!("/api/deliveries/{theirs}"), "").await;
     assert_eq!(shown.status, 404, "{}", shown.body);
     let list = lenient.call("jane", "GET", "/api/deliveries", "").await;
@@ -263,21 +319,4 @@ async fn each_replica_decides_by_itself_what_a_caller_may_do() {
     replicas.cluster.grant("jane", Verb::Get, None, None);
     let shown = lenient.call("jane", "GET", &format!("/api/deliveries/{theirs}"), "").await;
     assert_eq!(shown.json()["id"], json!(theirs));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_answers_at_a_peers_address_and_is_no_replica_is_not_believed() {
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = port.local_addr().unwrap();
-    let list: Value = json!({"items": [], "cursor": "AAAA", "unavailable": []});
-    let other = axum::Router::new().fallback(async move || list.to_string());
-    tokio::spawn(async { axum::serve(port, other).await.unwrap() });
-    let cluster = Arc::new(Cluster::default());
-    cluster.grant("admin", Verb::List, None, None);
-    let names = vec![address.to_string().parse().unwrap()];
-    let peers = Arc::new(Peers::new(names, HeaderValue::from_static("one_1")));
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let replica = Replica::start(port, Guard::Cluster(cluster), peers);
-    let expected = json!({"items": [], "cursor": null, "unavailable": [address.to_string()]});
-    assert_eq!(replica.get("/api/deliveries").await.json(), expected);
 }

@@ -16,7 +16,7 @@ use axum::body::Bytes;
 use axum::extract::FromRef;
 use axum::http::HeaderName;
 use axum::http::header::CONTENT_TYPE;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 pub use self::since::since;
@@ -71,6 +71,17 @@ pub fn router(
         .layer(between_replicas)
         .with_state(Arc::new(deliveries));
     Router::new().nest("/api", paths)
+}
+
+/// The same paths for the port that replicas call, which answers nobody else: each question is for this replica
+/// alone. It takes a right of the caller as everywhere.
+pub fn peer_router(
+    store: Arc<dyn Store>,
+    routes: Arc<Table>,
+    guard: Guard,
+    peers: Arc<Peers>,
+) -> Router {
+    router(store, routes, guard, peers).layer(from_fn(others::only_from_replicas))
 }
 
 async fn openapi() -> ([(HeaderName, &'static str); 1], Bytes) {

@@ -94,3 +94,11 @@ pub async fn between_replicas(
     response.headers_mut().insert(REPLICA, peers.me().clone());
     response
 }
+
+/// Refuses what is not asked by a replica.
+pub async fn only_from_replicas(request: Request, next: Next) -> Response {
+    match request.headers().contains_key(REPLICA) {
+        true => next.run(request).await,
+        false => ApiError::NotFound.into_response(),
+    }
+}

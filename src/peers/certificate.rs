@@ -1,0 +1,92 @@
+//! The certificate of this replica: short-lived, and renewed by the connection that finds it old.
+//!
+//! It is renewed when it is used rather than by a timer: there is no task that could end, and a machine that
+//! was suspended has a new one with its first connection.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::SignatureScheme;
+use rustls::client::ResolvesClientCert;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::time_provider::TimeProvider;
+
+use super::authority::{Authority, CredentialsError};
+
+/// How long a certificate is valid, in seconds.
+const LIFETIME: u64 = 24 * 60 * 60;
+
+/// At which age it is replaced, in seconds.
+const RENEWAL: u64 = LIFETIME / 2;
+
+/// How far the clock of another replica may be behind, in seconds.
+const CLOCK_SKEW: u64 = 60 * 60;
+
+/// The certificate in force, for both sides of a connection.
+#[derive(Debug)]
+pub struct Current {
+    authority: Authority,
+    clock: Arc<dyn TimeProvider>,
+    issued: Mutex<Issued>,
+}
+
+#[derive(Debug)]
+struct Issued {
+    /// Seconds since 1970.
+    at: u64,
+    key: Arc<CertifiedKey>,
+}
+
+impl Issued {
+    fn new(authority: &Authority, now: u64) -> Result<Self, CredentialsError> {
+        let key = authority.issue(now.saturating_sub(CLOCK_SKEW), now + LIFETIME)?;
+        Ok(Self { at: now, key: Arc::new(key) })
+    }
+
+    /// False also for a certificate of the future: the clock was set back.
+    fn is_fresh(&self, now: u64) -> bool {
+        now.checked_sub(self.at).is_some_and(|age| age < RENEWAL)
+    }
+}
+
+impl Current {
+    /// A first certificate.
+    pub fn new(
+        authority: Authority,
+        clock: Arc<dyn TimeProvider>,
+    ) -> Result<Self, CredentialsError> {
+        let now = clock.current_time().ok_or(rustls::Error::FailedToGetCurrentTime)?;
+        let issued = Mutex::new(Issued::new(&authority, now.as_secs())?);
+        Ok(Self { authority, clock, issued })
+    }
+
+    /// The certificate for a connection that begins now.
+    fn get(&self) -> Option<Arc<CertifiedKey>> {
+        let now = self.clock.current_time()?.as_secs();
+        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        if !issued.is_fresh(now) {
+            match Issued::new(&self.authority, now) {
+                Ok(renewed) => *issued = renewed,
+                // It is tried again by the next connection, while the old one is valid for as long again.
+                Err(error) => tracing::error!(%error, "the certificate for peers is not renewed"),
+            }
+        }
+        Some(issued.key.clone())
+    }
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.get()
+    }
+}
+
+impl ResolvesClientCert for Current {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.get()
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
