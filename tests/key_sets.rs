@@ -20,10 +20,10 @@ use tokio::time::{Instant, advance};
 use url::Url;
 use webhook_operator::delivery::{ConnectError, Connector};
 use webhook_operator::key_sets::{
-    BETWEEN_MISSES, FetchError, Fetched, LIMIT, MAX_DOCUMENT, fetch, keep_fresh,
+    BETWEEN_MISSES, CONNECT_LIMIT, FetchError, Fetched, LIMIT, MAX_DOCUMENT, fetch, keep_fresh,
 };
 use webhook_operator::plan::address::AddressPolicy;
-use webhook_operator::verify::jwt::{JwksError, KeySets, Keys, Rules};
+use webhook_operator::verify::jwt::{JwksError, KeySetError, KeySets, Keys, NAMESPACE_SETS, Rules};
 use webhook_operator::verify::{Denied, Entry, Input, Verifier};
 
 /// Keeps the paused clock from jumping for as long as it lives.
@@ -199,14 +199,14 @@ async fn an_issuer_that_hangs_is_given_up_after_10_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_never_shakes_hands_is_given_up_too() {
+async fn a_server_that_never_shakes_hands_is_given_up_sooner() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://localhost:{}/", silent.local_addr().unwrap().port());
     let connector = connector(loopback(), None);
     let began = Instant::now();
     let told = fetch(&connector, &url.parse().unwrap()).await;
-    assert!(matches!(told, Err(FetchError::Timeout)), "{told:?}");
-    assert!(began.elapsed() < LIMIT + Duration::from_secs(1));
+    assert!(matches!(told, Err(FetchError::ConnectTimeout)), "{told:?}");
+    assert!(began.elapsed() < CONNECT_LIMIT + Duration::from_secs(1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -332,7 +332,7 @@ async fn a_rotated_key_is_accepted_soon_and_stays_while_the_issuer_is_down() {
         }
     });
     let sets = Arc::new(KeySets::default());
-    let keys = sets.keys(issuer.url.as_str()).unwrap();
+    let keys = sets.keys(&"team-a".into(), issuer.url.as_str()).unwrap();
     let webhook = Webhook::new(keys.clone());
     assert_eq!(webhook.denied(), Some(Denied::KeysUnavailable));
     tokio::spawn(keep_fresh(sets, issuer.connector));
@@ -348,4 +348,53 @@ async fn a_rotated_key_is_accepted_soon_and_stays_while_the_issuer_is_down() {
     eventually(|| !keys.is_missed()).await;
     assert_eq!(calls.load(Ordering::SeqCst), 3);
     assert_eq!(webhook.denied(), None);
+}
+
+/// Takes connections and says nothing on them; tells of each.
+fn silent() -> (u16, mpsc::Receiver<()>) {
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (taken, takes) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        while let Ok((stream, _)) = listener.accept() {
+            open.push(stream);
+            if taken.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    (port, takes)
+}
+
+#[tokio::test(start_paused = true)]
+async fn silent_issuers_of_one_namespace_do_not_delay_the_first_fetch_of_another() {
+    // The clock stands still: what is served is served without waiting for a time-out.
+    let _frozen = Frozen::new();
+    let issuer = Issuer::answering("200 OK", "", jwks());
+    let sets = Arc::new(KeySets::default());
+    tokio::spawn(keep_fresh(sets.clone(), issuer.connector.clone()));
+    let (port, takes) = silent();
+    let hostile = Arc::from("hostile");
+    // As many webhooks as it took to delay others by 28 s, each with a host of its own.
+    let urls = (1..=192).map(|n| format!("https://127.0.1.{n}:{port}/keys"));
+    let silent: Vec<_> = urls.map(|url| sets.keys(&hostile, &url)).collect();
+    let (held, refused): (Vec<_>, Vec<_>) = silent.into_iter().partition(Result::is_ok);
+    assert_eq!(held.len(), NAMESPACE_SETS);
+    assert!(refused.iter().all(|refused| matches!(refused, Err(KeySetError::NamespaceShare))));
+    let mut connected = 0;
+    // Its share of slots is in use.
+    eventually(|| {
+        connected += takes.try_iter().count();
+        connected >= 8
+    })
+    .await;
+    let keys = sets.keys(&"quiet".into(), issuer.url.as_str()).unwrap();
+    let webhook = Webhook::new(keys);
+    eventually(|| webhook.denied().is_none()).await;
+    assert_eq!(
+        connected + takes.try_iter().count(),
+        8,
+        "the hostile namespace has its share, and no more"
+    );
 }

@@ -16,6 +16,7 @@ use webhook_operator::plan::{
 };
 use webhook_operator::resources::{DeliveryMode, Ordering, Webhook, WebhookApp};
 use webhook_operator::routes::{self, App, DedupBy, Host, Id, Route, State, Table, Upstream};
+use webhook_operator::verify::jwt::NAMESPACE_SETS;
 
 const NOW: &str = "2026-11-23T00:00:00Z";
 
@@ -621,4 +622,44 @@ fn what_a_spec_says_of_its_queue_is_in_the_route_and_in_its_app() {
     let status = planner.webhook_status(&key("webhook-0".into()), NOW.parse().unwrap()).unwrap();
     assert_eq!(status.conditions[0].reason, "InvalidDedupKey");
     assert!(status.url.is_some(), "it keeps its URL");
+}
+
+/// A webhook whose triggers are verified with the keys of an issuer of its own.
+fn jwt_webhook(n: usize) -> WebhookInput {
+    let jwt = json!({
+        "issuer": "us", "audiences": ["us"], "jwksUrl": format!("https://issuer-{n}.example/"),
+    });
+    let object = json!({
+        "apiVersion": "lenra.io/v1alpha1", "kind": "Webhook",
+        "metadata": {"name": format!("webhook-{n}"), "namespace": "team-a",
+            "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {"app": "app-0", "action": "run", "verify": [{"type": "Jwt", "jwt": jwt}]},
+    });
+    WebhookInput::of(&serde_json::from_value::<Webhook>(object).unwrap())
+}
+
+#[test]
+fn a_webhook_beyond_its_namespaces_share_of_key_sets_says_so_until_there_is_room_and_it_is_edited()
+{
+    let mut planner = planner();
+    let now: Timestamp = NOW.parse().unwrap();
+    planner.apply(Change::App(app(0, 0, None, None)));
+    // No route table holds the keys here: a webhook that is gone uses none at once.
+    for n in 0..=NAMESPACE_SETS {
+        planner.apply(Change::Webhook(jwt_webhook(n)));
+    }
+    let last = jwt_webhook(NAMESPACE_SETS);
+    let ready = |planner: &Planner| {
+        let status = planner.webhook_status(&last.meta.key, now).unwrap();
+        let ready = status.conditions.into_iter().find(|condition| condition.type_ == "Ready");
+        let ready = ready.expect("a condition");
+        (ready.reason, ready.message)
+    };
+    let (reason, message) = ready(&planner);
+    assert_eq!(reason, "InvalidVerify");
+    let told = format!("its namespace uses {NAMESPACE_SETS} other key sets");
+    assert!(message.contains("spec.verify[0]") && message.contains(&told), "{message}");
+    planner.apply(Change::WebhookGone(jwt_webhook(0).meta.key));
+    planner.apply(Change::Webhook(last.clone()));
+    assert_ne!(ready(&planner).0, "InvalidVerify");
 }

@@ -14,7 +14,7 @@ mod subject;
 pub mod trace;
 
 pub use api_fields::ApiFields;
-pub use connect::Connector;
+pub use connect::{Connector, ONE_OF_SEVERAL};
 pub use envelope::{ApiField, body};
 pub use headers::{Attempt, EVENT_ID, OPERATOR, listener_headers, passed_on, uuid_value};
 pub use listener::Caller;

@@ -12,13 +12,20 @@ use tokio::time::timeout;
 use url::{Position, Url};
 
 use super::lifetime::lifetime;
-use crate::delivery::{ConnectError, Connector, OPERATOR, Pieces};
+use crate::delivery::{ConnectError, Connector, ONE_OF_SEVERAL, OPERATOR, Pieces};
 use crate::resources::Scheme;
 use crate::routes::{Host, NamedBy, Origin};
 use crate::verify::jwt::{Jwks, JwksError};
 
 /// How long a fetch may take, from the look-up of the name to the last byte.
 pub const LIMIT: Duration = Duration::from_secs(10);
+
+/// Of these, how long until there is a connection: look-up, TCP and TLS. Longer than
+/// [`ONE_OF_SEVERAL`], so that a second address is tried where the first one is silent.
+pub const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+const _: () = assert!(ONE_OF_SEVERAL.as_secs() < CONNECT_LIMIT.as_secs());
+const _: () = assert!(CONNECT_LIMIT.as_secs() < LIMIT.as_secs());
 
 /// The longest document, in bytes. Those of large issuers have a tenth of it.
 pub const MAX_DOCUMENT: usize = 256 * 1024;
@@ -41,6 +48,9 @@ pub enum FetchError {
     /// No connection came about.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// It took too long until there was a connection.
+    #[error("no connection within {CONNECT_LIMIT:?}")]
+    ConnectTimeout,
     /// The connection broke, or the answer is not HTTP.
     #[error("no valid answer: {0}")]
     Http(#[from] hyper::Error),
@@ -82,7 +92,9 @@ pub async fn fetch(connector: &Connector, url: &Url) -> Result<Fetched, FetchErr
 
 async fn get(connector: &Connector, url: &Url) -> Result<Fetched, FetchError> {
     let request = request(url)?;
-    let mut sender = connector.connect(&origin(url)).await?;
+    let origin = origin(url);
+    let connected = timeout(CONNECT_LIMIT, connector.connect(&origin)).await;
+    let mut sender = connected.map_err(|_| FetchError::ConnectTimeout)??;
     let response = sender.send_request(request).await?;
     if response.status() != StatusCode::OK {
         return Err(FetchError::Status(response.status()));

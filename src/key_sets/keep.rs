@@ -1,16 +1,18 @@
 //! When sets are fetched: at once, before they age, and when a key is missed.
 
 use std::mem;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
 use super::fetch::{FetchError, Fetched, fetch};
+use super::schedule::Lane;
+use super::slots::{Slot, Slots};
 use super::waits;
 use crate::delivery::Connector;
 use crate::verify::jwt::{KeySet, KeySets, Keys, WeakKeys};
@@ -19,14 +21,12 @@ use crate::verify::jwt::{KeySet, KeySets, Keys, WeakKeys};
 /// must not become calls of an issuer.
 pub const BETWEEN_MISSES: Duration = Duration::from_secs(60);
 
-/// Fetches at once. With all sets hanging, the last one's turn comes within 40 s.
-const AT_ONCE: usize = 64;
-
 /// Keeps all sets fresh, for as long as somebody polls this: it never ends by itself.
 ///
 /// A set is fetched when it is added, again before its answer ages, and, when a key is missed, as
 /// soon as [`BETWEEN_MISSES`] has passed. Where a fetch fails, the keys that are known stay in force,
-/// however long it takes, and it is tried again with growing waits. A set that nobody holds any more
+/// however long it takes, and it is tried again with growing waits, in the lane of what fails. Which of
+/// several fetches comes first is decided in `schedule.rs`. A set that nobody holds any more
 /// is not fetched again.
 pub async fn keep_fresh(sets: Arc<KeySets>, connector: Arc<Connector>) {
     let by_connector = |url: Arc<Url>| {
@@ -40,11 +40,12 @@ async fn keep_all<F: Future<Output = Result<Fetched, FetchError>>>(
     sets: &KeySets,
     fetch: impl Fn(Arc<Url>) -> F,
 ) {
-    let turns = Semaphore::new(AT_ONCE);
+    let slots = Slots::default();
     let mut kept = FuturesUnordered::new();
     loop {
         tokio::select! {
-            set = sets.added() => kept.push(keep(set, &fetch, &turns)),
+            set = sets.added() => kept.push(keep(set, &fetch, &slots)),
+            () = sets.shared() => slots.users_changed(),
             Some(()) = kept.next() => {}
         }
     }
@@ -54,18 +55,17 @@ async fn keep_all<F: Future<Output = Result<Fetched, FetchError>>>(
 async fn keep<F: Future<Output = Result<Fetched, FetchError>>>(
     set: KeySet,
     fetch: impl Fn(Arc<Url>) -> F,
-    turns: &Semaphore,
+    slots: &Slots,
 ) {
     let url = Arc::new(set.url);
+    let host = Arc::from(url.host_str().unwrap_or_default());
     let mut failures = 0;
     loop {
-        let turn = turns.acquire().await.expect("nobody closes it");
-        if set.keys.is_dropped() {
-            return;
-        }
+        let lane = if failures == 0 { Lane::Regular } else { Lane::Failing };
+        let Some(slot) = slot(slots, &set.keys, &host, lane).await else { return };
         let began = Instant::now();
         let fetched = fetch(url.clone()).await;
-        drop(turn);
+        drop(slot);
         let Some(keys) = set.keys.upgrade() else { return };
         let wait = take(&url, &keys, fetched, &mut failures);
         drop(keys);
@@ -73,6 +73,24 @@ async fn keep<F: Future<Output = Result<Fetched, FetchError>>>(
             return;
         }
     }
+}
+
+/// Waits for a slot to fetch these keys in; `None` when nobody holds them any more.
+async fn slot<'s>(
+    slots: &'s Slots,
+    keys: &WeakKeys,
+    host: &Arc<str>,
+    lane: Lane,
+) -> Option<Slot<'s>> {
+    let mut acquired = pin!(slots.acquire(keys, host, lane));
+    while !keys.is_dropped() {
+        tokio::select! {
+            slot = &mut acquired => return (!keys.is_dropped()).then_some(slot),
+            // That a key is missed changes nothing: it is about to be fetched.
+            () = keys.news() => {}
+        }
+    }
+    None
 }
 
 /// Takes an answer in; says how long to wait before the next fetch.

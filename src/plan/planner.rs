@@ -435,8 +435,11 @@ impl Planner {
         let mut state = WebhookState { input, uuid, rank, route, proof: Ok(None), count };
         step.secrets.extend(self.secrets.rename(&key, &named, &state.secrets()));
         state.proof = match before.as_deref() {
-            // Made anew only when it has to be: it costs, and the route is another one then.
-            Some(before) if before.verify() == state.verify() => before.proof.clone(),
+            // Made anew only when it has to be: it costs, and the route is another one then. What
+            // failed may succeed now: there may be fewer key sets than there were.
+            Some(before) if before.proof.is_ok() && before.verify() == state.verify() => {
+                before.proof.clone()
+            }
             _ => self.proof_of(&state),
         };
         let (old, new) = (before.as_ref().and_then(|before| before.place()), state.place());

@@ -170,7 +170,7 @@ impl Finder<'_> {
 
     fn rules(&self, jwt: &Jwt, key_sets: &KeySets) -> Result<Rules, Verdict> {
         let Jwt { issuer, audiences, jwks_url } = jwt;
-        let keys = key_sets.keys(jwks_url);
+        let keys = key_sets.keys(self.namespace, jwks_url);
         Ok(Rules {
             issuer: issuer.as_str().into(),
             audiences: audiences.iter().map(|audience| audience.as_str().into()).collect(),

@@ -10,7 +10,7 @@ use crate::jwt::tokens;
 #[test]
 fn a_set_is_at_an_https_url_without_credentials_or_nowhere() {
     let sets = KeySets::default();
-    let refused = |url: &str| sets.keys(url).err();
+    let refused = |url: &str| sets.keys(&"team-a".into(), url).err();
     assert_eq!(refused("https://issuer.example/keys?x=y"), None);
     assert_eq!(refused("HTTPS://[2001:db8::1]:8443"), None);
     for plain in ["http://issuer.example/keys", "file:///etc/passwd", "data:,{}"] {
@@ -31,7 +31,8 @@ fn a_set_is_at_an_https_url_without_credentials_or_nowhere() {
 
 #[test]
 fn what_is_no_url_is_not_repeated() {
-    let told = KeySets::default().keys("https://issuer.example:concern").unwrap_err();
+    let told =
+        KeySets::default().keys(&"team-a".into(), "https://issuer.example:concern").unwrap_err();
     assert!(!told.to_string().contains("concern"), "{told}");
 }
 

@@ -9,7 +9,8 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::key_sets::LIMIT;
-use crate::verify::jwt::{Jwks, KeySetError, MAX_SETS};
+use crate::key_sets::schedule::Limits;
+use crate::verify::jwt::{HOST_SETS, Jwks, KeySetError, MAX_SETS, NAMESPACE_SETS};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -57,7 +58,21 @@ impl World {
     }
 
     fn keys(&self, path: &str) -> Keys {
-        self.sets.keys(&format!("https://issuer.example{path}")).unwrap()
+        self.keys_of("team-a", "issuer.example", path)
+    }
+
+    fn keys_of(&self, namespace: &str, host: &str, path: &str) -> Keys {
+        self.sets.keys(&namespace.into(), &format!("https://{host}{path}")).unwrap()
+    }
+
+    /// As many silent URLs as a namespace may use, each on a host of its own.
+    fn silent(&self, namespace: &str) -> Vec<Keys> {
+        (0..NAMESPACE_SETS).map(|n| self.silent_one(namespace, namespace, n)).collect()
+    }
+
+    /// One of the silent URLs of `owner`, for this namespace.
+    fn silent_one(&self, namespace: &str, owner: &str, n: usize) -> Keys {
+        self.keys_of(namespace, &format!("{owner}-{n}.example"), &format!("/hangs/{n}/"))
     }
 
     /// When a path was asked for, in seconds since the beginning.
@@ -198,14 +213,72 @@ async fn what_is_missed_while_the_issuer_is_asked_is_no_reason_to_ask_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn issuers_that_hang_hold_up_no_other() {
+async fn a_namespace_whose_issuers_hang_delays_no_other() {
     let world = World::new();
-    let _hanging: Vec<_> = (1..AT_ONCE).map(|n| world.keys(&format!("/hangs/{n}"))).collect();
+    let _silent = world.silent("hostile");
     let story = async {
         sleep(SECOND).await;
-        let keys = world.keys("/a");
+        let began = world.now();
+        // New ones, also while the first ones have failed and are tried again.
+        for n in 0..5 {
+            let keys = world.keys_of("quiet", "quiet.example", &format!("/{n}"));
+            sleep(LIMIT).await;
+            assert!(keys.current().is_some());
+            assert_times(&world.calls(&format!("/{n}")), &[began + f64::from(n) * 10.0]);
+        }
+    };
+    world.during(story).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_url_that_fails_leaves_the_regular_slots() {
+    let world = World::new();
+    let _silent = world.silent("hostile");
+    let (regular, failing) = (Lane::Regular.limits(), Lane::Failing.limits());
+    world.during(sleep(LIMIT - SECOND)).await;
+    assert_eq!(world.calls("/hangs").len(), regular.namespace);
+    let world = World::new();
+    let _silent = world.silent("hostile");
+    // Each of them has failed once, and some are tried again: never more of these at once.
+    let rounds = NAMESPACE_SETS.div_ceil(regular.namespace);
+    let story = async {
+        sleep(rounds as u32 * LIMIT + SECOND).await;
+        let before = world.calls("/hangs").len();
+        sleep(LIMIT - 2 * SECOND).await;
+        assert!(world.calls("/hangs").len() - before <= failing.namespace);
+    };
+    world.during(story).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_fails_is_tried_again_beside_another_namespaces_silent_ones() {
+    let world = World::new();
+    let _silent = world.silent("hostile");
+    let story = async {
+        sleep(1000 * SECOND).await;
+        world.is_down.set(true);
+        let keys = world.keys_of("quiet", "quiet.example", "/a");
         sleep(SECOND).await;
+        world.is_down.set(false);
+        // The first wait is at most 10 s.
+        sleep(10 * SECOND).await;
         assert!(keys.current().is_some());
+    };
+    world.during(story).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_url_that_waits_in_a_full_share_starts_once_another_namespace_uses_it() {
+    let world = World::new();
+    let _silent = world.silent("hostile");
+    let story = async {
+        sleep(SECOND).await;
+        assert_eq!(world.calls("/hangs").len(), Lane::Regular.limits().namespace);
+        let waits = |n: &usize| world.calls(&format!("/hangs/{n}/")).is_empty();
+        let waiting = (0..NAMESPACE_SETS).find(waits).expect("most of them");
+        let _shared = world.silent_one("quiet", "hostile", waiting);
+        sleep(SECOND).await;
+        assert_times(&world.calls(&format!("/hangs/{waiting}/")), &[1.0]);
     };
     world.during(story).await;
 }
@@ -213,28 +286,24 @@ async fn issuers_that_hang_hold_up_no_other() {
 #[tokio::test(start_paused = true)]
 async fn no_more_issuers_are_asked_at_once_than_may_be() {
     let world = World::new();
-    let _hanging: Vec<_> = (0..=AT_ONCE).map(|n| world.keys(&format!("/hangs/{n}"))).collect();
+    let Limits { total, namespace, .. } = Lane::Regular.limits();
+    let names: Vec<_> = (0..=total / namespace).map(|n| n.to_string()).collect();
+    let _silent: Vec<_> = names.iter().flat_map(|name| world.silent(name)).collect();
     world.during(sleep(LIMIT - SECOND)).await;
-    assert_eq!(world.calls("/hangs").len(), AT_ONCE);
-    let world = World::new();
-    let _hanging: Vec<_> = (0..=AT_ONCE).map(|n| world.keys(&format!("/hangs/{n}"))).collect();
-    world.during(sleep(LIMIT + SECOND)).await;
-    assert_eq!(world.calls("/hangs").len(), AT_ONCE + 1);
+    assert_eq!(world.calls("/hangs").len(), total);
 }
 
 #[tokio::test(start_paused = true)]
 async fn keys_that_are_dropped_before_their_turn_are_not_fetched() {
     let world = World::new();
-    let _hanging: Vec<_> = (0..AT_ONCE).map(|n| world.keys(&format!("/hangs/{n}"))).collect();
+    let mut silent = world.silent("team-a");
     let story = async {
         sleep(SECOND).await;
-        let keys = world.keys("/a");
-        sleep(SECOND).await;
-        drop(keys);
-        sleep(LIMIT).await;
+        silent.clear();
+        sleep(4 * LIMIT).await;
     };
     world.during(story).await;
-    assert_times(&world.calls("/a"), &[]);
+    assert_eq!(world.calls("/hangs").len(), Lane::Regular.limits().namespace);
 }
 
 #[tokio::test(start_paused = true)]
@@ -253,15 +322,55 @@ async fn keys_that_nobody_holds_are_not_fetched_any_more() {
     drop(kept);
 }
 
+/// Key sets of a namespace, each on a host of its own.
+fn use_sets(sets: &KeySets, namespace: &str, number: usize) -> Vec<Keys> {
+    let namespace = namespace.into();
+    let url = |n| format!("https://{namespace}-{n}.example/");
+    (0..number).map(|n| sets.keys(&namespace, &url(n)).unwrap()).collect()
+}
+
+#[test]
+fn a_namespace_uses_at_most_its_share_of_sets_until_it_drops_some() {
+    let sets = KeySets::default();
+    let mut held = use_sets(&sets, "hostile", NAMESPACE_SETS - 1);
+    // One that another namespace uses counts as well.
+    let (hostile, quiet) = (Arc::from("hostile"), Arc::from("quiet"));
+    let shared = "https://shared.example/";
+    let of_quiet = sets.keys(&quiet, shared).unwrap();
+    held.push(sets.keys(&hostile, shared).unwrap());
+    let another = "https://another.example/";
+    assert_eq!(sets.keys(&hostile, another).unwrap_err(), KeySetError::NamespaceShare);
+    let theirs = sets.keys(&quiet, another).unwrap();
+    let told = sets.keys(&hostile, another).unwrap_err();
+    assert_eq!(told, KeySetError::NamespaceShare, "though it is there");
+    assert!(sets.keys(&hostile, shared).is_ok(), "it uses that one already");
+    held.pop();
+    assert!(sets.keys(&hostile, another).is_ok());
+    drop((of_quiet, theirs));
+}
+
 #[test]
 fn as_many_sets_as_there_can_be_make_room_once_they_are_dropped() {
     let sets = KeySets::default();
-    let url = |n: usize| format!("https://issuer.example/{n}");
-    let mut held: Vec<_> = (0..MAX_SETS).map(|n| sets.keys(&url(n)).unwrap()).collect();
-    assert_eq!(sets.keys(&url(MAX_SETS)).unwrap_err(), KeySetError::TooMany);
-    assert!(sets.keys(&url(0)).is_ok(), "one of those that are there");
+    let names: Vec<_> = (0..MAX_SETS / NAMESPACE_SETS).map(|n| n.to_string()).collect();
+    let mut held: Vec<_> =
+        names.iter().flat_map(|name| use_sets(&sets, name, NAMESPACE_SETS)).collect();
+    let (quiet, another) = (Arc::from("quiet"), "https://another.example/");
+    assert_eq!(sets.keys(&quiet, another).unwrap_err(), KeySetError::TooMany);
+    assert!(sets.keys(&quiet, "https://0-0.example/").is_ok(), "one of those that are there");
     held.pop();
-    assert!(sets.keys(&url(MAX_SETS)).is_ok());
+    assert!(sets.keys(&quiet, another).is_ok());
+}
+
+#[test]
+fn a_host_has_at_most_its_share_of_sets() {
+    let sets = KeySets::default();
+    let keys = |namespace: usize, path: usize| {
+        sets.keys(&namespace.to_string().into(), &format!("https://one.example/{path}"))
+    };
+    let _held: Vec<_> = (0..HOST_SETS).map(|n| keys(n / NAMESPACE_SETS, n).unwrap()).collect();
+    assert_eq!(keys(1000, HOST_SETS).unwrap_err(), KeySetError::HostShare);
+    assert!(keys(1000, 0).is_ok());
 }
 
 /// What is logged, as text.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use url::Url;
@@ -11,7 +11,13 @@ use super::{Keys, WeakKeys};
 
 /// Sets at once in a process: what tenants name must not make it fetch from everywhere, nor hold
 /// without end what is found there.
-pub const MAX_SETS: usize = 256;
+pub const MAX_SETS: usize = 1024;
+
+/// Of these, sets that one namespace uses. A set that several namespaces use counts for each of them.
+pub const NAMESPACE_SETS: usize = MAX_SETS / 16;
+
+/// Of these, sets of one host. More than [`NAMESPACE_SETS`], as namespaces share large issuers.
+pub const HOST_SETS: usize = MAX_SETS / 4;
 
 /// The longest URL of a set, in bytes.
 pub const MAX_URL: usize = 2048;
@@ -24,6 +30,7 @@ pub const MAX_URL: usize = 2048;
 pub struct KeySets {
     sets: Mutex<HashMap<Url, Entry>>,
     added: Notify,
+    shared: Notify,
 }
 
 /// A set, as whoever keeps it fresh knows it.
@@ -58,29 +65,53 @@ pub enum KeySetError {
     /// No more are taken until others are dropped.
     #[error("{MAX_SETS} other key sets are in use, which is as many as there can be")]
     TooMany,
+    /// No more are taken from a namespace until it drops others.
+    #[error(
+        "its namespace uses {NAMESPACE_SETS} other key sets, which is as many as one may; \
+         edit this webhook once the namespace uses fewer"
+    )]
+    NamespaceShare,
+    /// No more are taken of a host until others are dropped.
+    #[error("{HOST_SETS} other key sets of its host are in use, which is as many as there can be")]
+    HostShare,
 }
 
 impl KeySets {
-    /// The keys that a URL has; they come later, if nobody asked for them before. They are kept
+    /// The keys that a URL has, for a webhook of a namespace; they come later, if nobody asked for them before. They are kept
     /// fresh for as long as somebody holds them: who replaces a holder makes the new one first.
     ///
     /// # Errors
     /// See [`KeySetError`].
-    pub fn keys(&self, url: &str) -> Result<Keys, KeySetError> {
+    pub fn keys(&self, namespace: &Arc<str>, url: &str) -> Result<Keys, KeySetError> {
         let url = accepted(url)?;
         let mut sets = self.sets();
-        if let Some(keys) = sets.get(&url).and_then(|entry| entry.keys.upgrade()) {
+        if let Some(keys) = sets.get(&url).and_then(|entry| entry.keys.of_user(namespace)) {
             return Ok(keys);
         }
         sets.retain(|_, entry| !entry.keys.is_dropped());
-        if sets.len() == MAX_SETS {
+        if count(&sets, |_, entry| entry.keys.has_user(namespace)) >= NAMESPACE_SETS {
+            return Err(KeySetError::NamespaceShare);
+        }
+        if let Some(keys) = sets.get(&url).and_then(|entry| entry.keys.add_user(namespace)) {
+            self.shared.notify_one();
+            return Ok(keys);
+        }
+        if sets.len() >= MAX_SETS {
             return Err(KeySetError::TooMany);
         }
-        let keys = Keys::default();
+        if count(&sets, |other, _| other.host() == url.host()) >= HOST_SETS {
+            return Err(KeySetError::HostShare);
+        }
+        let keys = Keys::used_by(namespace);
         sets.insert(url, Entry { keys: keys.downgrade(), is_taken: false });
         drop(sets);
         self.added.notify_one();
         Ok(keys)
+    }
+
+    /// Waits until a further namespace uses a set. For one caller at a time.
+    pub async fn shared(&self) {
+        self.shared.notified().await;
     }
 
     /// Takes a set that nobody took before; waits until there is one. For one caller at a time.
@@ -111,6 +142,10 @@ impl fmt::Debug for KeySets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeySets").field("len", &self.sets().len()).finish()
     }
+}
+
+fn count(sets: &HashMap<Url, Entry>, counts: impl Fn(&Url, &Entry) -> bool) -> usize {
+    sets.iter().filter(|(url, entry)| counts(url, entry)).count()
 }
 
 fn accepted(url: &str) -> Result<Url, KeySetError> {

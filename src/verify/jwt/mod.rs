@@ -19,7 +19,7 @@ use super::{Denied, EntryError, Input, header};
 use algorithm::Algorithm;
 use claims::Claims;
 pub use jwks::{Jwks, JwksError, MAX_KEYS};
-pub use key_sets::{KeySet, KeySetError, KeySets, MAX_SETS, MAX_URL};
+pub use key_sets::{HOST_SETS, KeySet, KeySetError, KeySets, MAX_SETS, MAX_URL, NAMESPACE_SETS};
 pub use keys::{Keys, WeakKeys};
 
 /// The longest token that is looked at, in bytes.
