@@ -20,8 +20,8 @@
 //! # From a trigger to the listener
 //!
 //! 1. [`http`] accepts the connection and enforces its limits and timeouts.
-//! 2. [`trigger`] runs the pipeline, in this order: route, source address and rate ([`guard`]), body,
-//!    signature ([`verify`], with the keys of [`key_sets`]), event ([`event`]), filter
+//! 2. [`trigger`] runs the pipeline, in this order: route, source address ([`guard`]), body, signature
+//!    ([`verify`], with the keys of [`key_sets`]), rate limit ([`guard`]), event ([`event`]), filter
 //!    ([`expression`]), duplicate.
 //! 3. In mode `Sync`, [`delivery`] calls the listener while the sender waits. In mode `Queued`,
 //!    [`store`] writes the event to stable storage before the sender gets 202, and

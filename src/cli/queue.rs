@@ -23,7 +23,7 @@ pub struct QueueArgs {
     #[arg(long, env = "WEBHOOK_OPERATOR_RETENTION", default_value = "7d", value_parser = time, value_name = "TIME")]
     retention: Duration,
     /// Disk space of the queue, in bytes. When it is full, finished deliveries are evicted early; if none is
-    /// left, triggers are rejected with 503
+    /// left, triggers are refused with 503
     #[arg(long, env = "WEBHOOK_OPERATOR_MAX_STORE_BYTES", default_value = "8Gi", value_parser = bytes, value_name = "BYTES")]
     max_store_bytes: usize,
     /// How long undelivered events of a deleted app wait for the app to be created again in the same

@@ -23,8 +23,8 @@ static DEFAULT_POLICY: LazyLock<Arc<Policy>> = LazyLock::new(Arc::default);
 
 /// Compiles the delivery settings of a webhook.
 ///
+/// # Errors
 /// The first mistake in the spec.
-/// The first mistake.
 pub(super) fn of_webhook(
     delivery: Option<&resources::Delivery>,
     dedup: Option<&resources::Dedup>,

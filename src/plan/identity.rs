@@ -21,8 +21,8 @@ impl IdentityKey {
 
     /// A new random key.
     ///
+    /// # Errors
     /// The system's random generator fails.
-    /// When the system gives no randomness.
     pub fn generate() -> Result<[u8; Self::LEN], ring::error::Unspecified> {
         let mut bytes = [0; Self::LEN];
         ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)?;

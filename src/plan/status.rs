@@ -104,7 +104,6 @@ impl Observed {
 
     /// The condition of an app's listener: `known`, or else the observed one, with its original
     /// transition time.
-    /// when the status first had it.
     pub fn listener(&self, known: Option<Condition>, generation: i64) -> Option<Condition> {
         let before = self.reported.listener.as_deref();
         let Some(mut known) = known else {

@@ -1,4 +1,4 @@
-//! `deliveries list`: all replicas as one list, by time.
+//! `deliveries list`: the deliveries of all replicas in one list, by time.
 
 use clap::Args;
 use form_urlencoded::Serializer;
@@ -12,7 +12,7 @@ use crate::cli::client::replica::{Replica, ReplicaError};
 use crate::cli::client::table::{age, clean, or_none, table};
 use crate::moment::Moment;
 
-/// Deliveries of one answer at most.
+/// Page size of requests.
 const PAGE: usize = 500;
 
 /// Flags of `deliveries list`.
@@ -20,40 +20,40 @@ const PAGE: usize = 500;
 pub struct ListArgs {
     #[command(flatten)]
     scope: ScopeArgs,
-    /// Those of webhooks of this name
+    /// Only webhooks of this name
     #[arg(long, value_name = "NAME")]
     webhook: Option<String>,
-    /// Those in this state
+    /// Only deliveries in this state
     #[arg(long, value_parser = ["pending", "succeeded", "dead"])]
     state: Option<String>,
-    /// Those that began then or later: a time of RFC 3339, or a duration such as 15m, 24h or 7d ago
+    /// Only deliveries created at or after this time: RFC 3339, or an age such as 15m, 24h or 7d
     #[arg(long, value_name = "TIME")]
     since: Option<Since>,
-    /// Those that began before: as --since
+    /// Only deliveries created before this time, in the same format as --since
     #[arg(long, value_name = "TIME")]
     until: Option<Since>,
-    /// How many at most
+    /// Maximum number of deliveries
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
     limit: u32,
-    /// How they are printed
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     output: Format,
     #[command(flatten)]
     reach: ReachArgs,
 }
 
-/// Which deliveries are meant.
+/// Which deliveries to select.
 #[derive(Clone, Debug, Default)]
 pub struct Meant {
-    /// Those of a namespace; `None` for all.
+    /// Namespace; `None` for all.
     pub namespace: Option<String>,
-    /// Those of webhooks of a name.
+    /// Name of the webhook.
     pub webhook: Option<String>,
-    /// Those in a state.
+    /// State.
     pub state: Option<String>,
-    /// Those that began then or later.
+    /// Created at or after this time.
     pub since: Option<String>,
-    /// Those that began before.
+    /// Created before this time.
     pub until: Option<String>,
 }
 
@@ -97,24 +97,25 @@ pub async fn list(args: ListArgs) -> anyhow::Result<()> {
     args.output.print(&list, || as_table(&list.items, shows_namespace, Moment::now()))
 }
 
-/// The latest deliveries of all replicas, at most `limit`. Which replicas are missing is told on stderr.
+/// The latest deliveries of all replicas, at most `limit`. Prints a warning for each missing
+/// replica.
 pub async fn latest(operator: &Operator, meant: &Meant, limit: usize) -> anyhow::Result<List> {
     let answers = ask(operator, |replica| latest_of(replica, meant, limit)).await;
     let list = merged(answers.of_some()?, limit);
     for name in &list.unavailable {
-        eprintln!("warning: nothing from {}: it does not answer the others", clean(name));
+        eprintln!("warning: no response from {}: other replicas cannot reach it", clean(name));
     }
     Ok(list)
 }
 
-/// The lists of several replicas as one, the latest first.
+/// Merges the lists of several replicas, latest first.
 fn merged(lists: Vec<List>, limit: usize) -> List {
     let mut merged = List::default();
     for list in lists {
         merged.items.extend(list.items);
         merged.unavailable.extend(list.unavailable);
     }
-    // An id begins with the time at which the delivery began.
+    // Ids are time-ordered (UUIDv7).
     merged.items.sort_by_key(|item| std::cmp::Reverse(item.id));
     merged.items.truncate(limit);
     // Each page names them again.
@@ -161,7 +162,7 @@ fn as_table(items: &[Delivery], shows_namespace: bool, now: Moment) -> String {
     table(&header, &rows.collect::<Vec<_>>())
 }
 
-/// When the next attempt is due.
+/// Time until the next attempt.
 fn next(item: &Delivery, now: Moment) -> String {
     match item.due_at {
         _ if item.waiting => "waiting".into(),
