@@ -44,7 +44,7 @@ pub struct ListArgs {
 
 /// Which deliveries to select.
 #[derive(Clone, Debug, Default)]
-pub struct Meant {
+pub struct DeliveryFilter {
     /// Namespace; `None` for all.
     pub namespace: Option<String>,
     /// Name of the webhook.
@@ -57,7 +57,7 @@ pub struct Meant {
     pub until: Option<String>,
 }
 
-impl Meant {
+impl DeliveryFilter {
     fn path(&self, limit: usize, cursor: Option<&str>) -> String {
         let mut query = Serializer::new(String::new());
         for (name, value) in [
@@ -82,14 +82,14 @@ pub async fn list(args: ListArgs) -> anyhow::Result<()> {
     let operator = Operator::find(&args.reach).await?;
     let namespace = operator.namespace(&args.scope);
     let shows_namespace = namespace.is_none();
-    let meant = Meant {
+    let filter = DeliveryFilter {
         namespace,
         webhook: args.webhook,
         state: args.state,
         since: args.since.map(|since| since.0),
         until: args.until.map(|until| until.0),
     };
-    let list = latest(&operator, &meant, args.limit as usize).await?;
+    let list = latest(&operator, &filter, args.limit as usize).await?;
     if list.items.is_empty() && args.output == Format::Table {
         eprintln!("No deliveries found.");
         return Ok(());
@@ -99,8 +99,12 @@ pub async fn list(args: ListArgs) -> anyhow::Result<()> {
 
 /// The latest deliveries of all replicas, at most `limit`. Prints a warning for each missing
 /// replica.
-pub async fn latest(operator: &Operator, meant: &Meant, limit: usize) -> anyhow::Result<List> {
-    let answers = ask(operator, |replica| latest_of(replica, meant, limit)).await;
+pub async fn latest(
+    operator: &Operator,
+    filter: &DeliveryFilter,
+    limit: usize,
+) -> anyhow::Result<List> {
+    let answers = ask(operator, |replica| latest_of(replica, filter, limit)).await;
     let list = merged(answers.of_some()?, limit);
     for name in &list.unavailable {
         eprintln!("warning: no response from {}: other replicas cannot reach it", clean(name));
@@ -124,11 +128,15 @@ fn merged(lists: Vec<List>, limit: usize) -> List {
     merged
 }
 
-async fn latest_of(replica: &Replica, meant: &Meant, limit: usize) -> Result<List, ReplicaError> {
+async fn latest_of(
+    replica: &Replica,
+    filter: &DeliveryFilter,
+    limit: usize,
+) -> Result<List, ReplicaError> {
     let mut read = List::default();
     loop {
         let limit_of_page = (limit - read.items.len()).min(PAGE);
-        let page: List = replica.get(&meant.path(limit_of_page, read.cursor.as_deref())).await?;
+        let page: List = replica.get(&filter.path(limit_of_page, read.cursor.as_deref())).await?;
         read.items.extend(page.items);
         read.unavailable.extend(page.unavailable);
         read.cursor = page.cursor;
@@ -232,13 +240,13 @@ mod tests {
 
     #[test]
     fn a_question_carries_what_is_meant_and_escapes_it() {
-        let meant = Meant {
+        let filter = DeliveryFilter {
             since: Some("2026-11-24T15:00:00+01:00".into()),
             webhook: Some("a&b".into()),
-            ..Meant::default()
+            ..DeliveryFilter::default()
         };
         assert_eq!(
-            meant.path(7, Some("c")),
+            filter.path(7, Some("c")),
             "/api/deliveries?webhook=a%26b&since=2026-11-24T15%3A00%3A00%2B01%3A00&cursor=c&limit=7"
         );
     }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use clap::{Args, Subcommand};
 
 use self::list::ListArgs;
-pub use self::list::{Meant, latest};
+pub use self::list::{DeliveryFilter, latest};
 use self::replay::ReplayArgs;
 use self::show::ShowArgs;
 pub use self::show::find;

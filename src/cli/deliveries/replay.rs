@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Since;
-use super::list::{Meant, latest};
+use super::list::{DeliveryFilter, latest};
 use super::show::find;
 use crate::admin::deliveries::view::{Begun, Replayed};
 use crate::cli::client::ask::ask;
@@ -82,7 +82,7 @@ async fn by_id(operator: &Operator, args: ReplayArgs) -> anyhow::Result<()> {
 }
 
 async fn by_filter(operator: &Operator, args: ReplayArgs) -> anyhow::Result<()> {
-    let meant = Meant {
+    let filter = DeliveryFilter {
         namespace: operator.namespace(&args.scope),
         webhook: args.webhook,
         state: Some(args.state.unwrap_or_else(|| "dead".into())),
@@ -91,15 +91,15 @@ async fn by_filter(operator: &Operator, args: ReplayArgs) -> anyhow::Result<()> 
         until: Some(args.until.map_or_else(|| Moment::now().to_string(), |until| until.0)),
     };
     if args.dry_run || !args.yes {
-        let count = latest(operator, &meant, COUNTED).await?.items.len();
-        let said = sentence(&meant, count);
+        let count = latest(operator, &filter, COUNTED).await?.items.len();
+        let said = sentence(&filter, count);
         if args.dry_run || count == 0 {
             output::line(&said);
             return Ok(());
         }
         confirm(&said)?;
     }
-    let body = body(&meant).to_string();
+    let body = body(&filter).to_string();
     let body = &body;
     let answers =
         ask(operator, |replica| replica.post::<Replayed>("/api/deliveries/replay", body.clone()))
@@ -116,8 +116,8 @@ async fn by_filter(operator: &Operator, args: ReplayArgs) -> anyhow::Result<()> 
     if answers.failed.is_empty() { Ok(()) } else { Err(answers.failure()) }
 }
 
-fn body(meant: &Meant) -> Value {
-    let Meant { namespace, webhook, state, since, until } = meant;
+fn body(filter: &DeliveryFilter) -> Value {
+    let DeliveryFilter { namespace, webhook, state, since, until } = filter;
     let fields = [
         ("namespace", namespace),
         ("webhook", webhook),
@@ -129,11 +129,11 @@ fn body(meant: &Meant) -> Value {
     Value::Object(given.map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>())
 }
 
-fn sentence(meant: &Meant, count: usize) -> String {
+fn sentence(filter: &DeliveryFilter, count: usize) -> String {
     let more = if count == COUNTED { " or more" } else { "" };
-    let state = meant.state.as_deref().unwrap_or_default();
+    let state = filter.state.as_deref().unwrap_or_default();
     let (noun, verb) = if count == 1 { ("delivery", "is") } else { ("deliveries", "are") };
-    let whose = match (&meant.webhook, &meant.namespace) {
+    let whose = match (&filter.webhook, &filter.namespace) {
         (Some(webhook), Some(namespace)) => format!("the webhook {namespace}/{webhook}"),
         (Some(webhook), None) => format!("webhooks {webhook} of all namespaces"),
         (None, Some(namespace)) => format!("the namespace {namespace}"),
@@ -166,14 +166,14 @@ mod tests {
 
     #[test]
     fn the_confirmation_names_the_selected_deliveries() {
-        let mut meant = Meant { state: Some("dead".into()), ..Meant::default() };
-        assert_eq!(sentence(&meant, 2), "2 dead deliveries of all namespaces are selected.");
-        meant.namespace = Some("team-a".into());
-        meant.webhook = Some("pay".into());
-        assert_eq!(sentence(&meant, 1), "1 dead delivery of the webhook team-a/pay is selected.");
+        let mut filter = DeliveryFilter { state: Some("dead".into()), ..DeliveryFilter::default() };
+        assert_eq!(sentence(&filter, 2), "2 dead deliveries of all namespaces are selected.");
+        filter.namespace = Some("team-a".into());
+        filter.webhook = Some("pay".into());
+        assert_eq!(sentence(&filter, 1), "1 dead delivery of the webhook team-a/pay is selected.");
         let many = "10000 or more dead deliveries of the webhook team-a/pay are selected.";
-        assert_eq!(sentence(&meant, COUNTED), many);
+        assert_eq!(sentence(&filter, COUNTED), many);
         let fields = serde_json::json!({"namespace": "team-a", "webhook": "pay", "state": "dead"});
-        assert_eq!(body(&meant), fields);
+        assert_eq!(body(&filter), fields);
     }
 }

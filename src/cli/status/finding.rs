@@ -71,7 +71,7 @@ impl Finding {
     }
 
     /// The paragraph.
-    pub fn in_words(&self, now: Moment) -> String {
+    pub fn to_text(&self, now: Moment) -> String {
         let Self { subject, what, since, why, advice, commands, .. } = self;
         let since = since.map(|since| format!(", for {}", age(now.since(since))));
         let mut text = clean(&format!("{subject} {what}{}.", since.unwrap_or_default()));

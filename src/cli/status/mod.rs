@@ -4,7 +4,7 @@ mod advice;
 mod checks;
 mod conditions;
 mod finding;
-mod look;
+mod observe;
 mod observed;
 #[cfg(test)]
 mod tests;
@@ -15,7 +15,7 @@ use clap::Args;
 use serde::Serialize;
 
 use self::finding::{Finding, Severity};
-use self::look::Scope;
+use self::observe::Scope;
 use self::observed::{Observed, Operator};
 use crate::cli::Success;
 use crate::cli::client::Format;
@@ -71,10 +71,10 @@ pub async fn status(args: StatusArgs) -> anyhow::Result<Success> {
         namespace: if args.scope.all_namespaces { None } else { named.or_else(default) },
         webhook: target.map(|target| target.name.clone()),
     };
-    let observed = look::look(&place, &args.reach, &scope).await?;
+    let observed = observe::observe(&place, &args.reach, &scope).await?;
     let report = Report::of(&observed);
     let now = observed.now;
-    args.output.print(&report, || report.in_words(&observed.operator, &scope, now))?;
+    args.output.print(&report, || report.to_text(&observed.operator, &scope, now))?;
     Ok(if report.well { Success::Yes } else { Success::No })
 }
 
@@ -90,14 +90,14 @@ impl Report {
         }
     }
 
-    fn in_words(&self, operator: &Operator, scope: &Scope, now: Moment) -> String {
+    fn to_text(&self, operator: &Operator, scope: &Scope, now: Moment) -> String {
         let mut text = String::new();
         if self.well {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{}\n", self.all_is_well(operator, scope));
         }
         for finding in &self.findings {
-            let _ = writeln!(text, "{}\n", finding.in_words(now));
+            let _ = writeln!(text, "{}\n", finding.to_text(now));
         }
         for why in &self.not_looked_at {
             let _ = writeln!(text, "Not checked: {}.", clean(why));

@@ -94,7 +94,7 @@ fn after(change: impl FnOnce(&mut Observed)) -> Vec<Finding> {
 fn told(change: impl FnOnce(&mut Observed)) -> String {
     let found = after(change);
     let [finding] = &found[..] else { panic!("{found:#?}") };
-    finding.in_words(now())
+    finding.to_text(now())
 }
 
 fn with_operator(

@@ -104,7 +104,7 @@ pub async fn trigger(args: TriggerArgs) -> anyhow::Result<Success> {
     if report.answer.outcome == Outcome::Accepted && !args.no_wait {
         watch(&args, &place, &mut report).await;
     }
-    args.output.print(&report, || report.in_words(Moment::now()))?;
+    args.output.print(&report, || report.to_text(Moment::now()))?;
     Ok(if report.answer.outcome.is_good() { Success::Yes } else { Success::No })
 }
 

@@ -115,7 +115,7 @@ impl Report {
     }
 
     /// The report as text.
-    pub fn in_words(&self, now: Moment) -> String {
+    pub fn to_text(&self, now: Moment) -> String {
         let Self { namespace, webhook, signed_as, answer, .. } = self;
         let how = signed_as.map_or_else(|| "unsigned".into(), |name| format!("signed for {name}"));
         let mut text = format!("Sent to {}, {how}.\n", clean(&format!("{namespace}/{webhook}")));
@@ -278,10 +278,10 @@ mod tests {
 
     #[test]
     fn what_no_operator_answered_is_told_from_a_refusal() {
-        let words = report(answer(404, false, "<html>")).in_words(Moment(0));
+        let words = report(answer(404, false, "<html>")).to_text(Moment(0));
         assert!(words.contains("not from a webhook-operator"), "{words}");
         let refused = r#"{"message":"No valid signature.","reason":"invalid_signature"}"#;
-        let words = report(answer(401, false, refused)).in_words(Moment(0));
+        let words = report(answer(401, false, refused)).to_text(Moment(0));
         assert!(
             words.ends_with("Refused with 401 invalid_signature: No valid signature."),
             "{words}"
@@ -326,7 +326,7 @@ mod tests {
             let mut report = report(answer(202, true, "{}"));
             report.follow(delivery(state, attempts));
             assert_eq!(report.answer.outcome, outcome);
-            let said = report.in_words(now);
+            let said = report.to_text(now);
             assert_eq!(
                 said.lines().collect::<Vec<_>>(),
                 [

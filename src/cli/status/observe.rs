@@ -16,7 +16,7 @@ use super::observed::{Definition, Deliveries, Lease, Observed, Operator, Pod, Re
 use crate::cli::client::cluster::Cluster;
 use crate::cli::client::place::{Ours, Place};
 use crate::cli::client::reach::{self, ReachArgs};
-use crate::cli::deliveries::{Meant, latest};
+use crate::cli::deliveries::{DeliveryFilter, latest};
 use crate::moment::Moment;
 use crate::peers;
 use crate::plan::input::{EndpointInput, SERVICE_NAME_LABEL};
@@ -43,7 +43,7 @@ pub struct Scope {
 /// # Errors
 /// The resources cannot be read. Other parts that cannot be read are listed in
 /// [`Observed::unseen`].
-pub async fn look(place: &Place, reach: &ReachArgs, scope: &Scope) -> anyhow::Result<Observed> {
+pub async fn observe(place: &Place, reach: &ReachArgs, scope: &Scope) -> anyhow::Result<Observed> {
     let mut unseen = Vec::new();
     let namespace = scope.namespace.as_deref();
     let (apps, webhooks) = join(known(place, namespace), known(place, namespace)).await;
@@ -213,7 +213,7 @@ async fn deliveries(place: &Place, reach: &ReachArgs, scope: &Scope) -> anyhow::
         ("pending", &mut found.pending),
         ("succeeded", &mut found.succeeded),
     ] {
-        let meant = Meant {
+        let filter = DeliveryFilter {
             namespace: scope.namespace.clone(),
             webhook: scope.webhook.clone(),
             state: Some(state.into()),
@@ -221,7 +221,7 @@ async fn deliveries(place: &Place, reach: &ReachArgs, scope: &Scope) -> anyhow::
             since: (state != "pending").then(|| SINCE.into()),
             until: None,
         };
-        *list = latest(&operator, &meant, DELIVERIES).await.context(what)?.items;
+        *list = latest(&operator, &filter, DELIVERIES).await.context(what)?.items;
     }
     Ok(found)
 }
