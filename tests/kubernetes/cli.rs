@@ -73,7 +73,7 @@ async fn who_may_read_the_secret_sends_what_the_provider_would() {
     assert!(text.contains("signed for GitHub.\n202: stored as event "), "{text}");
     assert_eq!(served.listener.call().header("x-github-event"), Some("ping"));
     // There are no pods here, whose ports the API server could forward.
-    let unseen = "What becomes of it cannot be seen from here: ";
+    let unseen = "Its delivery cannot be read from here: ";
     assert!(text.contains(unseen) && text.contains("deliveries show"), "{text}");
     let through = served.admin(&["trigger", "payments", "--through-cluster"]);
     assert!(said(&through, 2).contains("no pod of the operator is running in the namespace"));

@@ -211,7 +211,7 @@ fn a_webhook_with_a_wrong_field_is_refused_with_the_reason() {
             (
                 "/spec/verify",
                 entry("Gitea", json!({"allowSha1": true})),
-                "allowSha1 is of type GitHub",
+                "allowSha1 can be set with type GitHub only",
             ),
             ("/spec/verify", entry("Hmac", json!({"hmac": {"header": "X A"}})), "should match"),
             (
