@@ -1,14 +1,14 @@
-//! The binary: parse, telemetry, dispatch.
+//! The binary: parses the command line, starts logging and runs the subcommand.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 
 use webhook_operator::cli::{self, Cli, Success};
 
-/// What was asked about is not well.
-const NOT_WELL: u8 = 1;
+/// Exit code if the command found a problem.
+const PROBLEM_FOUND: u8 = 1;
 
-/// What a person did wrong, or what the surroundings lack.
+/// Exit code for a usage error or a missing part of the environment.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     telemetry.start();
     match cli::execute(command) {
         Ok(Success::Yes) => ExitCode::SUCCESS,
-        Ok(Success::No) => ExitCode::from(NOT_WELL),
+        Ok(Success::No) => ExitCode::from(PROBLEM_FOUND),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(USAGE)

@@ -490,7 +490,7 @@ fn whether_a_listener_answers_is_told_in_its_app_s_status_and_leaves_it_ready() 
         Some((status.into(), reason.into(), message.into(), since.into()))
     };
     let [first, second, third] = [1, 2, 3].map(|n| format!("2026-11-24T16:00:0{n}Z"));
-    let answered = |since| said("True", "Answered", "the listener answers", since);
+    let answered = |since| said("True", "Answered", "The listener answers", since);
     let failing = |why: &str, since: &str| {
         let message = format!(
             "failing since 2026-11-24T16:00:00.000Z, 10 attempts in a row; the last one: {why}. Queued events wait, and one of them is tried from time to time"

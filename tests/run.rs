@@ -516,7 +516,7 @@ fn each_replica_shows_and_replays_what_all_have_to_who_may() {
     let list = ["deliveries", "list", "--server", &one.admin, "--token", &auditor, "-o", "json"];
     let output = output(&list);
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success() && said.starts_with("warning: nothing from two"), "{said}");
+    assert!(output.status.success() && said.starts_with("warning: no response from two"), "{said}");
     let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let rest = list["items"].as_array().unwrap().len();
     assert!(rest > 0 && rest < all.len() + ours.len(), "{rest}");

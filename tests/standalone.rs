@@ -248,7 +248,7 @@ spec: {{clusterIP: 127.0.0.1, ports: [{{name: http, port: {port}}}]}}
         Operator::standalone(&folders, &["--egress-deny-cidr", "10.0.0.0/8,127.0.0.0/8"]);
     let app = folders.await_status("webhookapp", "team-a/shop", |yaml| !yaml.is_empty());
     assert!(app.contains("ListenerAddressRefused"), "{app}");
-    assert!(app.contains("listener.url leads to a network"), "{app}");
+    assert!(app.contains("listener.url points to a network"), "{app}");
     let quiet = folders.await_status("webhookapp", "team-b/quiet", |yaml| !yaml.is_empty());
     assert!(!quiet.contains("Refused"), "{quiet}");
     assert_eq!(post(&operator.url(), "{}").status, 503);

@@ -1,4 +1,4 @@
-//! `webhook-operator completion`: what a shell completes; and what kubectl asks of its plugin.
+//! `webhook-operator completion`: shell completion scripts, and completion for the kubectl plugin.
 
 use std::ffi::OsString;
 use std::io;
@@ -9,18 +9,18 @@ use clap_complete::engine;
 
 use super::output;
 
-/// Tells kubectl (as cobra has it) that nothing but these completes: no names of files.
+/// cobra's directive `ShellCompDirectiveNoFileComp`: kubectl then does not complete file names.
 const NO_FILES: &str = ":4";
 
 /// Flags of `completion`.
 #[derive(Debug, Args)]
 pub struct CompletionArgs {
-    /// The shell
+    /// Shell to generate the script for
     #[arg(value_enum)]
     shell: Shell,
 }
 
-/// Prints the script of a shell.
+/// Prints the completion script of a shell.
 pub fn print(args: &CompletionArgs, mut program: Command) {
     let name = program.get_name().to_owned();
     let mut script = Vec::new();
@@ -28,7 +28,7 @@ pub fn print(args: &CompletionArgs, mut program: Command) {
     output::line(String::from_utf8_lossy(&script).trim_end());
 }
 
-/// Prints how the last of these words may go on, as kubectl reads it, and ends.
+/// Prints the completions of the last word in kubectl's format, and exits.
 pub fn answer_kubectl(program: Command, words: Vec<OsString>) -> ! {
     match candidates(program, words) {
         Ok(lines) => {
@@ -43,7 +43,7 @@ pub fn answer_kubectl(program: Command, words: Vec<OsString>) -> ! {
     }
 }
 
-/// A line for each word that the last one may become, with what it means.
+/// One line per completion of the last word: the word, and its help after a tab.
 fn candidates(mut program: Command, words: Vec<OsString>) -> io::Result<Vec<String>> {
     let mut line = vec![OsString::from(program.get_name())];
     line.extend(words);

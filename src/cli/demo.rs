@@ -1,4 +1,4 @@
-//! `webhook-operator demo`: the main job, shown end to end on this machine.
+//! `webhook-operator demo`: an example webhook from declaration to delivery, on this machine.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -22,13 +22,13 @@ use super::serve::control_runtime;
 use super::standalone::{Standalone, StandaloneArgs};
 use super::{output, signals};
 
-/// How long a step of the demo may take before something is wrong.
+/// Timeout of each step of the demo.
 const STEP: Duration = Duration::from_secs(30);
 
 /// Flags of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// End after the show instead of staying up
+    /// Exit after the last step instead of serving until a signal
     #[arg(long, env = "WEBHOOK_OPERATOR_DEMO_ONCE")]
     once: bool,
     /// Keep manifests and data in this folder instead of a temporary one
@@ -38,7 +38,7 @@ pub struct DemoArgs {
     serve: ServeArgs,
 }
 
-/// Shows one webhook, then stays up until a signal.
+/// Runs the steps for one webhook, then serves until a signal.
 pub fn demo(args: DemoArgs) -> anyhow::Result<()> {
     control_runtime()?.block_on(async {
         let temporary = args.dir.is_none();
@@ -57,7 +57,7 @@ async fn run(args: DemoArgs, folder: &Path, stop: watch::Receiver<bool>) -> anyh
     let (listener, listener_address) = DevListener::bind("127.0.0.1:0").await?;
     let (sender, mut calls) = mpsc::channel(16);
     let listening = tokio::spawn(listener.run(stopping.clone(), move |call| {
-        // A visitor who sends more than is shown misses some: it is a demo.
+        // The channel is bounded: calls beyond its capacity are not shown.
         let _ = sender.try_send(call);
     }));
     let manifests = folder.join("manifests");
@@ -67,7 +67,7 @@ async fn run(args: DemoArgs, folder: &Path, stop: watch::Receiver<bool>) -> anyh
     let standalone = Standalone::start(args, stopping.clone()).await?;
     show(&standalone, &manifests, &mut calls).await?;
     if !once {
-        say_what_to_try(&standalone, &manifests);
+        print_suggestions(&standalone, &manifests);
         stay(stop, &mut calls).await;
     }
     stopper.send_replace(true);
@@ -77,7 +77,7 @@ async fn run(args: DemoArgs, folder: &Path, stop: watch::Receiver<bool>) -> anyh
     Ok(())
 }
 
-/// One webhook through its life: declared, triggered, delivered; then one made by the app itself.
+/// Declares, triggers and delivers one webhook; then the app creates a second one.
 async fn show(
     standalone: &Standalone,
     manifests: &Path,
@@ -88,20 +88,17 @@ async fn show(
         "1. Declared",
         &format!("{}:\n\n{}", manifests.join("shop.yaml").display(), webhook_yaml()),
     );
-    step("2. Given a URL", &url);
+    step("2. URL assigned", &url);
     let event = json!({"type": "paid", "amount": 12});
-    step("3. Triggered, as an external service would", &format!("POST {event}"));
+    step("3. Triggered by an external service", &format!("POST {event}"));
     let (status, answer) = post(&url, None, &event).await?;
     output::line(&format!("   -> {status} {answer}"));
     let call = next(calls).await?;
-    step("4. Carried to the app's listener", &call.to_string());
-    let token = call_token(&call).context("the call brought no api.token")?;
+    step("4. Delivered to the app's listener", &call.to_string());
+    let token = call_token(&call).context("the call has no api.token")?;
     let api = format!("http://{}/app/webhooks", standalone.ports.app_api);
     let body = json!({"action": "refund", "props": {"order": 7}});
-    step(
-        "5. The app makes a webhook of its own, with the token of that call",
-        &format!("POST {api} {body}"),
-    );
+    step("5. The app creates a webhook with the token of that call", &format!("POST {api} {body}"));
     let (status, made) = post(&api, Some(&token), &body).await?;
     output::line(&format!("   -> {status} {made}"));
     if status != StatusCode::OK {
@@ -110,11 +107,11 @@ async fn show(
     Ok(())
 }
 
-fn say_what_to_try(standalone: &Standalone, manifests: &Path) {
+fn print_suggestions(standalone: &Standalone, manifests: &Path) {
     let url = standalone.url_of("demo", "payments").unwrap_or_default();
     let admin = standalone.ports.admin;
     step(
-        "It stays up. Try",
+        "Still serving. Try",
         &format!(
             "curl -i -H 'Content-Type: application/json' -d '{{\"amount\": 99}}' {url}\n   \
              curl -i -d 'a=1&b=2' {url}\n   \
@@ -122,19 +119,19 @@ fn say_what_to_try(standalone: &Standalone, manifests: &Path) {
              curl -i http://{admin}/readyz\n   \
              curl -i 'http://{admin}/api/deliveries?namespace=demo'\n   \
              http://{admin}/ in a browser\n\n   \
-             and edit {}: it is read again. Ctrl-C ends it.",
+             and edit {}: changes are reloaded. Press Ctrl-C to stop.",
             manifests.join("shop.yaml").display()
         ),
     );
 }
 
-/// Shows what the listener gets, until a signal.
+/// Prints the calls that the listener receives, until a signal.
 async fn stay(mut stop: watch::Receiver<bool>, calls: &mut mpsc::Receiver<Call>) {
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             call = calls.recv() => match call {
-                Some(call) => step("The listener got", &call.to_string()),
+                Some(call) => step("The listener received", &call.to_string()),
                 None => return,
             },
         }
@@ -146,8 +143,8 @@ fn step(title: &str, text: &str) {
 }
 
 async fn next(calls: &mut mpsc::Receiver<Call>) -> anyhow::Result<Call> {
-    let call = timeout(STEP, calls.recv()).await.context("the listener got no call")?;
-    call.context("the listener ended")
+    let call = timeout(STEP, calls.recv()).await.context("the listener received no call")?;
+    call.context("the listener stopped")
 }
 
 fn call_token(call: &Call) -> Option<String> {
@@ -178,7 +175,7 @@ async fn post(
     Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }
 
-/// The usual ports where they are free, so that what is printed stays the same from run to run.
+/// The default ports if they are free, so that the printed URLs are the same in each run.
 fn ports() -> Addresses {
     let free = |port| {
         let usual = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);

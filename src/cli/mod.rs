@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand.
+//! The command line: one file per subcommand.
 
 mod client;
 mod completion;
@@ -21,7 +21,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use self::client::called::Called;
 
-/// Inbound webhooks for Kubernetes: declared as resources, carried to your app.
+/// Inbound webhooks for Kubernetes: declared as resources, delivered to your app.
 #[derive(Debug, Parser)]
 #[command(name = "webhook-operator", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
@@ -31,7 +31,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Inbound webhooks: what happened to each event, what is wrong, and a test event.
+/// Inspect deliveries, diagnose problems and send test events to webhooks.
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-webhook",
@@ -47,16 +47,16 @@ struct Plugin {
     command: ClientCommand,
 }
 
-/// What the program can do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve in a cluster: every replica takes triggers, the lease holder writes statuses
+    /// Run in a cluster: every replica accepts triggers, the lease holder writes statuses
     Run(Box<run::RunArgs>),
-    /// Serve without a cluster: the same resources from a folder of YAML
+    /// Run without a cluster: read the same resources from a folder of YAML files
     Standalone(Box<standalone::StandaloneArgs>),
-    /// Show the main job: one webhook made, triggered and delivered to a built-in listener
+    /// Create an example webhook, trigger it and deliver the event to a built-in listener
     Demo(Box<demo::DemoArgs>),
-    /// Listen as an app would, and print each call (for development)
+    /// Run a development listener that prints each call
     Listen(listen::ListenArgs),
     #[command(flatten)]
     Client(ClientCommand),
@@ -64,16 +64,16 @@ pub enum Command {
     Crds(crds::CrdsArgs),
 }
 
-/// What it can do to an operator that runs elsewhere: kubectl has these as a plugin.
+/// The subcommands that call a running operator; the kubectl plugin has the same ones.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
-    /// Show what happened to each event, and replay it
+    /// List, show and replay deliveries
     Deliveries(Box<deliveries::DeliveriesArgs>),
-    /// Send a test event to a webhook, signed as its provider would, and say what becomes of it
+    /// Send a signed test event to a webhook and report its delivery
     Trigger(Box<trigger::TriggerArgs>),
-    /// Say what is wrong, and what to do
+    /// Report problems and how to fix them
     Status(Box<status::StatusArgs>),
-    /// Print what a shell needs to complete the words of a command line
+    /// Print a shell completion script
     Completion(completion::CompletionArgs),
 }
 
@@ -95,19 +95,19 @@ impl Cli {
     }
 }
 
-/// Whether what was asked about is good; where it could not be found out, there is an error.
+/// The result of a command that ran; a command that could not run returns an error instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Success {
-    /// It is, or was done.
+    /// The command succeeded and found no problem.
     Yes,
-    /// It is not: the program then exits with code 1.
+    /// The command found a problem: the program exits with code 1.
     No,
 }
 
-/// Does what the command line says.
+/// Runs the command.
 ///
 /// # Errors
-/// With one line for a person; the program then exits with code 2.
+/// A usage or environment error as one line; the program exits with code 2.
 pub fn execute(command: Command) -> anyhow::Result<Success> {
     match command {
         Command::Run(args) => run::run(*args)?,

@@ -20,20 +20,20 @@ use crate::resources::MAX_BODY_BYTES;
 use crate::routes::Table;
 use crate::source::{Counting, Tallies};
 
-/// The ports, as a subcommand's own flags name them.
+/// The addresses of the three ports, from the flags of a subcommand.
 #[derive(Clone, Copy, Debug)]
 pub struct Addresses {
-    /// The public port.
+    /// Trigger port, public.
     pub trigger: SocketAddr,
-    /// The port for apps.
+    /// App API port.
     pub app_api: SocketAddr,
-    /// The port for the platform.
+    /// Admin port.
     pub admin: SocketAddr,
     /// The port for other replicas, where there may be some.
     pub peer: Option<SocketAddr>,
 }
 
-/// How the trigger port serves, and where it carries things.
+/// Flags of serving and delivery that `run` and `standalone` share.
 #[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
     #[command(flatten)]
@@ -44,8 +44,8 @@ pub struct ServeArgs {
     pub queue: QueueArgs,
     #[command(flatten)]
     pub metrics: MetricsArgs,
-    /// Networks of the proxies before the trigger port: their X-Forwarded-For says where a trigger
-    /// comes from
+    /// Networks of trusted proxies in front of the trigger port; the client address is taken from
+    /// their X-Forwarded-For
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_TRUSTED_PROXIES",
@@ -53,13 +53,13 @@ pub struct ServeArgs {
         value_name = "CIDR"
     )]
     trusted_proxies: Vec<IpNet>,
-    /// Each connection to the trigger port begins with a PROXY protocol header (version 1 or 2), which
-    /// says where it comes from; with --trusted-proxies it is taken from those alone
+    /// Expect a PROXY protocol header (version 1 or 2) on each connection to the trigger port; with
+    /// --trusted-proxies only those networks may send one
     #[arg(long, env = "WEBHOOK_OPERATOR_PROXY_PROTOCOL")]
     proxy_protocol: bool,
-    /// Networks that `listener.url` and `jwksUrl` must not reach, such as those of the cluster's own Pods and
-    /// Services. What a name resolves to is checked at each connect. Listeners that are named by a Service are
-    /// reached all the same
+    /// Networks that `listener.url` and `jwksUrl` must not reach, such as those of the cluster's
+    /// Pods and Services. Checked at each connect, after DNS resolution. Does not apply to
+    /// listeners named by a Service
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_EGRESS_DENY_CIDR",
@@ -67,66 +67,67 @@ pub struct ServeArgs {
         value_name = "CIDR"
     )]
     egress_deny_cidr: Vec<IpNet>,
-    /// PEM file of certificate authorities to trust for https listeners, besides the system's
+    /// PEM file of certificate authorities to trust for https listeners, in addition to the
+    /// system's
     #[arg(long, env = "WEBHOOK_OPERATOR_LISTENER_CA_FILE", value_name = "FILE")]
     pub listener_ca_file: Option<PathBuf>,
-    /// After SIGTERM, how long everything is served on while others stop sending here: not ready at
-    /// once, each connection ends with its next answer, and only then the ports close
+    /// How long to keep serving after SIGTERM while load balancers drain this replica. `/readyz`
+    /// fails immediately, and connections close after their next response
     #[arg(long, env = "WEBHOOK_OPERATOR_SHUTDOWN_DELAY", default_value = "0s", value_parser = time_or_none, value_name = "TIME")]
     pub shutdown_delay: Duration,
-    /// How long `status.lastDelivery` and `status.deliveries` of a webhook stay at least before they are
-    /// refreshed
+    /// Shortest time between two updates of a webhook's `status.lastDelivery` and
+    /// `status.deliveries`
     #[arg(long, env = "WEBHOOK_OPERATOR_STATUS_INTERVAL", default_value = "1m", value_parser = time, value_name = "TIME")]
     status_interval: Duration,
-    /// Threads that take triggers, each with connections of its own [default: one a core]
+    /// Threads that accept triggers, each with its own connection pool [default: one per core]
     #[arg(long, env = "WEBHOOK_OPERATOR_TRIGGER_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub trigger_threads: Option<u16>,
 }
 
 impl ServeArgs {
-    /// How many threads take triggers.
+    /// Number of threads that accept triggers.
     pub fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.trigger_threads.map_or_else(cores, usize::from)
     }
 
-    /// Lets connections come from proxies, and begin as the balancer before the trigger port makes them begin.
+    /// Configures an acceptor for the trusted proxies and, where enabled, the PROXY protocol.
     pub fn behind_balancer(&self, acceptor: Acceptor) -> Acceptor {
         let acceptor = acceptor.trusting(self.trusted_proxies());
         if self.proxy_protocol { acceptor.behind_proxy_protocol() } else { acceptor }
     }
 
-    /// Who counts for statuses what became of events, and how often.
+    /// The source of the delivery counts in statuses, and their update interval.
     pub fn counting(&self, tallies: Arc<dyn Tallies>) -> Counting {
         Counting { tallies, interval: self.status_interval }
     }
 
-    /// An address policy that allows these networks, and denies URLs those of the flag.
+    /// The address policy that allows these networks and denies URLs those of --egress-deny-cidr.
     pub fn addresses(&self, allowed: &[IpNet]) -> AddressPolicy {
         AddressPolicy { allowed: allowed.to_vec(), denied_to_urls: self.egress_deny_cidr.clone() }
     }
 
-    /// The proxies that are believed.
+    /// Networks whose X-Forwarded-For is trusted.
     pub fn trusted_proxies(&self) -> Networks {
         self.trusted_proxies.iter().copied().collect()
     }
 }
 
-/// What `/metrics` tells.
+/// Flags of `/metrics`.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Metrics")]
 pub struct MetricsArgs {
-    /// Whether triggers and attempts are counted and timed
+    /// Count and time triggers and attempts
     #[arg(long, env = "WEBHOOK_OPERATOR_METRICS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     metrics: bool,
-    /// Whether /metrics has series for each webhook and app; without them, one for each namespace: for
-    /// installations with very many webhooks
+    /// Export series per webhook and app; if false, per namespace only, for installations with very
+    /// many webhooks
     #[arg(long, env = "WEBHOOK_OPERATOR_WEBHOOK_METRICS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     pub webhook_metrics: bool,
 }
 
 impl MetricsArgs {
-    /// A route table, with counters beside it if they are wanted.
+    /// A route table, with metrics where they are enabled.
     pub fn table(&self) -> Arc<Table> {
         Arc::new(if self.metrics { Table::default() } else { Table::unmetered() })
     }
@@ -136,41 +137,40 @@ impl MetricsArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
-    /// Request line and headers of a request, in bytes
+    /// Size of request line and headers, in bytes
     #[arg(long, env = "WEBHOOK_OPERATOR_MAX_HEADER_BYTES", default_value = "32Ki", value_parser = bytes, value_name = "BYTES")]
     max_header_bytes: usize,
-    /// The operator's own ceiling of a body, whatever a webhook's maxBodyBytes says; at most 32Mi
+    /// Largest body of any trigger, in bytes, regardless of a webhook's maxBodyBytes; at most 32Mi
     #[arg(long, env = "WEBHOOK_OPERATOR_MAX_BODY_BYTES", default_value = "32Mi", value_parser = body_bytes, value_name = "BYTES")]
     pub max_body_bytes: usize,
-    /// Bytes of bodies held in memory at once; one app takes at most half of it
+    /// Total size of bodies in memory, in bytes; one app may use at most half
     #[arg(long, env = "WEBHOOK_OPERATOR_MAX_BUFFERED_BYTES", default_value = "256Mi", value_parser = bytes, value_name = "BYTES")]
     max_buffered_bytes: usize,
-    /// Connections of a port at once
+    /// Concurrent connections per port
     #[arg(long, env = "WEBHOOK_OPERATOR_MAX_CONNECTIONS", default_value = "8192", value_parser = bytes, value_name = "N")]
     max_connections: usize,
-    /// Of these, connections of one client: an IPv4 address, or an IPv6 /64. Proxies of --trusted-proxies have no
-    /// such bound [default: an eighth of --max-connections]
+    /// Concurrent connections per client (an IPv4 address or an IPv6 /64). Does not apply to
+    /// --trusted-proxies [default: an eighth of --max-connections]
     #[arg(long, env = "WEBHOOK_OPERATOR_MAX_CONNECTIONS_PER_CLIENT", value_parser = bytes, value_name = "N")]
     max_connections_per_client: Option<usize>,
-    /// Triggers of one app at once; of these, one client may be sending the bodies of an eighth
+    /// Concurrent triggers per app; one client may be sending bodies in at most an eighth of them
     #[arg(long, env = "WEBHOOK_OPERATOR_MAX_IN_FLIGHT_PER_APP", default_value = "1024", value_parser = bytes, value_name = "N")]
     max_in_flight_per_app: usize,
-    /// How long the headers of a request may take
+    /// Timeout for reading the headers of a request
     #[arg(long, env = "WEBHOOK_OPERATOR_HEADER_TIMEOUT", default_value = "10s", value_parser = time, value_name = "TIME")]
     header_timeout: Duration,
-    /// How long the body of a request may take
+    /// Timeout for reading the body of a request
     #[arg(long, env = "WEBHOOK_OPERATOR_BODY_TIMEOUT", default_value = "30s", value_parser = time, value_name = "TIME")]
     body_timeout: Duration,
-    /// How long a connection may stay open between requests
+    /// How long an idle connection stays open
     #[arg(long, env = "WEBHOOK_OPERATOR_KEEP_ALIVE_TIMEOUT", default_value = "75s", value_parser = time, value_name = "TIME")]
     keep_alive_timeout: Duration,
-    /// How long what is under way may take after the ports closed
+    /// How long requests and attempts in flight may take after the ports close
     #[arg(long, env = "WEBHOOK_OPERATOR_DRAIN_TIMEOUT", default_value = "30s", value_parser = time, value_name = "TIME")]
     drain_timeout: Duration,
 }
 
 impl LimitArgs {
-    /// The limits.
     pub fn limits(&self) -> Limits {
         Limits {
             header_bytes: self.max_header_bytes,
@@ -192,7 +192,7 @@ impl LimitArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "TLS of the trigger port")]
 pub struct TlsArgs {
-    /// PEM file of the certificate chain; read again when it changes
+    /// PEM file of the certificate chain; reloaded when it changes
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_TLS_CERT_FILE",
@@ -200,7 +200,7 @@ pub struct TlsArgs {
         requires = "tls_key_file"
     )]
     tls_cert_file: Option<PathBuf>,
-    /// PEM file of the private key
+    /// PEM file of the private key; reloaded when it changes
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_TLS_KEY_FILE",
@@ -211,12 +211,13 @@ pub struct TlsArgs {
 }
 
 impl TlsArgs {
-    /// Whether the trigger port speaks TLS.
+    /// The scheme of the trigger port: `https` if a certificate is configured.
     pub fn scheme(&self) -> &'static str {
         if self.tls_cert_file.is_some() { "https" } else { "http" }
     }
 
-    /// The TLS configuration, if there is to be TLS; its certificate is kept fresh by a task.
+    /// The TLS configuration, if a certificate is configured; a background task reloads the
+    /// certificate.
     pub fn config(&self) -> anyhow::Result<Option<Arc<ServerConfig>>> {
         let (Some(certificate), Some(key)) = (&self.tls_cert_file, &self.tls_key_file) else {
             return Ok(None);
@@ -228,7 +229,7 @@ impl TlsArgs {
     }
 }
 
-/// A URL without a slash at its end.
+/// Parses a base URL and removes its trailing slash.
 pub fn base_url(text: &str) -> Result<String, String> {
     let url = url::Url::parse(text).map_err(|error| error.to_string())?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
@@ -240,7 +241,7 @@ pub fn base_url(text: &str) -> Result<String, String> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-/// `NAMESPACE/NAME`.
+/// Parses `NAMESPACE/NAME`.
 pub fn key(text: &str) -> Result<Key, String> {
     match text.split_once('/') {
         Some((namespace, name))
@@ -252,7 +253,7 @@ pub fn key(text: &str) -> Result<Key, String> {
     }
 }
 
-/// A duration such as `500ms`, `10s`, `5m`, `2h` or `7d`.
+/// Parses a duration such as `500ms`, `10s`, `5m`, `2h` or `7d`.
 pub fn time(text: &str) -> Result<Duration, String> {
     let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
     let days = days.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60));
@@ -260,12 +261,12 @@ pub fn time(text: &str) -> Result<Duration, String> {
     parsed.ok_or_else(|| "must be a duration such as 500ms, 10s, 5m, 2h or 7d".into())
 }
 
-/// A duration that may be zero.
+/// Parses a duration that may be zero.
 fn time_or_none(text: &str) -> Result<Duration, String> {
     if matches!(text, "0s" | "0m") { Ok(Duration::ZERO) } else { time(text) }
 }
 
-/// A positive number, with `Ki`, `Mi` or `Gi` after it if wanted.
+/// Parses a positive number with an optional suffix `Ki`, `Mi` or `Gi`.
 pub fn bytes(text: &str) -> Result<usize, String> {
     let units = [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30)];
     let split = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)));

@@ -1,4 +1,4 @@
-//! `webhook-operator run`: the whole product over a Kubernetes API server.
+//! `webhook-operator run`: the operator on a Kubernetes API server.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,15 +28,16 @@ pub struct RunArgs {
     /// Kubeconfig file [default: KUBECONFIG, ~/.kube/config, or the pod's ServiceAccount]
     #[arg(long, env = "WEBHOOK_OPERATOR_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The operator's own namespace: its Lease and identity Secret [default: that of the pod, or of the kubeconfig]
+    /// Namespace of the operator's Lease and identity Secret [default: that of the pod, or of the
+    /// kubeconfig]
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
     namespace: Option<String>,
-    /// The name of this replica in the Lease [default: the host's name]
+    /// Name of this replica in the Lease [default: the host name]
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pod_name: Option<String>,
-    /// The replicas of this operator, this one among them or not: the peer ports (--peer-addr) of those that
-    /// the names resolve to, such as that of a headless Service. The delivery API shows what all of them have
-    /// [default: this one alone]
+    /// Peer ports (`--peer-addr`) of the operator's replicas, such as HOST:PORT of a headless Service;
+    /// every address that a name resolves to is a replica, and this one may be among them. The
+    /// delivery API merges the deliveries of all replicas [default: this replica only]
     #[arg(long, env = "WEBHOOK_OPERATOR_PEERS", value_delimiter = ',', value_name = "HOST:PORT")]
     peers: Vec<Name>,
     /// Namespaces to watch [default: all]
@@ -47,10 +48,10 @@ pub struct RunArgs {
         value_name = "NAME"
     )]
     watch_namespaces: Vec<String>,
-    /// Where the queue is kept: a volume of this replica alone, which stays when its pod goes
+    /// Directory of the queue: a volume of this replica that outlives its pod
     #[arg(long, env = "WEBHOOK_OPERATOR_DATA_DIR", value_name = "DIR", default_value = "./data")]
     data_dir: PathBuf,
-    /// The public port: triggers
+    /// Address of the trigger port (public)
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_TRIGGER_ADDR",
@@ -58,7 +59,7 @@ pub struct RunArgs {
         value_name = "ADDR"
     )]
     trigger_addr: SocketAddr,
-    /// The port of the app API
+    /// Address of the app API
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_APP_API_ADDR",
@@ -66,7 +67,7 @@ pub struct RunArgs {
         value_name = "ADDR"
     )]
     app_api_addr: SocketAddr,
-    /// The admin port: probes, metrics and the delivery API
+    /// Address of the admin port: probes, metrics and the delivery API
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_ADMIN_ADDR",
@@ -74,8 +75,8 @@ pub struct RunArgs {
         value_name = "ADDR"
     )]
     admin_addr: SocketAddr,
-    /// The port for other replicas, served where --peers names some: TLS, to those alone that have the same
-    /// identity key
+    /// Port for other replicas, served if `--peers` is set: TLS with client certificates, so that only
+    /// replicas with the same identity key can connect
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_PEER_ADDR",
@@ -83,16 +84,17 @@ pub struct RunArgs {
         value_name = "ADDR"
     )]
     peer_addr: SocketAddr,
-    /// What trigger URLs begin with [default: http://<trigger-addr>]
+    /// Base URL of trigger URLs [default: http://<trigger-addr>]
     #[arg(long, env = "WEBHOOK_OPERATOR_EXTERNAL_URL", value_parser = base_url, value_name = "URL")]
     external_url: Option<String>,
-    /// Where listeners find the app API [default: http://webhook-operator-app-api.<namespace>.svc:<port>]
+    /// URL at which listeners reach the app API [default:
+    /// http://webhook-operator-app-api.<namespace>.svc:<port>]
     #[arg(long, env = "WEBHOOK_OPERATOR_APP_API_URL", value_parser = base_url, value_name = "URL")]
     app_api_url: Option<String>,
-    /// Allow `listener.url`: tenants may then name any address that the address policy permits
+    /// Allow `listener.url`: tenants may then use any address that the address policy permits
     #[arg(long, env = "WEBHOOK_OPERATOR_LISTENER_ALLOW_URL")]
     listener_allow_url: bool,
-    /// Networks that listeners may be in although they are loopback, link-local or metadata
+    /// Loopback, link-local or metadata networks in which listeners are allowed
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_LISTENER_ALLOW_CIDR",
@@ -100,16 +102,17 @@ pub struct RunArgs {
         value_name = "CIDR"
     )]
     listener_allow_cidr: Vec<IpNet>,
-    /// Call endpoints that are not Pods selected by their Service too: Services without a selector and
-    /// EndpointSlices written by hand. Whoever may write EndpointSlices in a namespace can then make the
-    /// operator connect to any address that it permits, Pods of other namespaces included
+    /// Also call endpoints that are not Pods selected by their Service: Services without a selector
+    /// and EndpointSlices written by hand. Anyone who can write EndpointSlices in a namespace can
+    /// then make the operator connect to any address that it permits, including Pods of other
+    /// namespaces
     #[arg(long, env = "WEBHOOK_OPERATOR_LISTENER_ALLOW_MANUAL_ENDPOINTS")]
     listener_allow_manual_endpoints: bool,
     #[command(flatten)]
     serve: ServeArgs,
 }
 
-/// Serves until a signal.
+/// Serves until SIGTERM or SIGINT.
 pub fn run(args: RunArgs) -> anyhow::Result<()> {
     control_runtime()?.block_on(serve(args))
 }
@@ -165,8 +168,8 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
     };
     let server = Running::start(bound, &args.serve, parts, stop)?;
     serve::print_ready(scheme, ports);
-    // A source that ended by itself must not leave a server behind that knows nothing new. One that
-    // was told to stop gives the lease back at once, and is followed until nothing is served.
+    // If the source fails, the server must stop: it would serve outdated routes. When the source is
+    // asked to stop, it releases the lease immediately, and the server still drains.
     let serving = async {
         server.finished().await;
         Ok(())
@@ -200,7 +203,9 @@ fn manual_endpoints(args: &RunArgs) -> ManualEndpoints {
 
 fn external_url(args: &RunArgs, scheme: &str, trigger: SocketAddr) -> String {
     args.external_url.clone().unwrap_or_else(|| {
-        tracing::warn!("--external-url is not set: trigger URLs name this replica's own address");
+        tracing::warn!(
+            "--external-url is not set: trigger URLs contain the address of this replica"
+        );
         format!("{scheme}://{trigger}")
     })
 }

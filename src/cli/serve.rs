@@ -1,4 +1,4 @@
-//! The server put together: trigger threads, the app API and the admin port over one brain.
+//! Starts the server: trigger threads, the app API, the admin port and the dispatcher.
 
 use std::io;
 use std::net::SocketAddr;
@@ -36,61 +36,61 @@ use crate::store::Store;
 use crate::traces::{self, Traces};
 use crate::trigger::{Budget, Failures, Pipeline, Readers, Shared};
 
-/// Connections that wait to be accepted, on each listener.
+/// Backlog of each listening socket.
 const BACKLOG: i32 = 1024;
 
-/// What the kernel keeps, in bytes, of answers that a client does not read; else it is some megabytes for each
-/// connection, which a client that never reads fills with thousands of answers.
+/// Send buffer of a connection, in bytes. By default the kernel keeps some megabytes of unread responses per
+/// connection, which a client that never reads could fill with thousands of responses.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// Threads of everything but triggers.
+/// Threads of the control runtime, which serves everything except triggers.
 const CONTROL_THREADS: usize = 2;
 
-/// Sockets that are bound but not yet served.
+/// Bound sockets, not served yet.
 pub struct Bound {
     trigger: Vec<std::net::TcpListener>,
     app_api: std::net::TcpListener,
     admin: std::net::TcpListener,
     peer: Option<std::net::TcpListener>,
-    /// The addresses that were bound: a port of 0 has become a real one.
+    /// The bound addresses; port 0 is replaced by the port that the kernel chose.
     pub addresses: Addresses,
 }
 
-/// What the server serves.
+/// The components that the server uses.
 pub struct Parts {
-    /// Resources and routes.
+    /// The planner and the route table.
     pub brain: Arc<Brain>,
-    /// Where webhooks are made and deleted.
+    /// Creates and deletes webhooks.
     pub store: Arc<dyn WebhookStore>,
-    /// Where events are kept that are delivered later.
+    /// The queue.
     pub queue: Arc<dyn Store>,
-    /// The app API's own tokens.
+    /// Issues and verifies tokens of the app API.
     pub tokens: Arc<Tokens>,
-    /// Who knows tokens of ServiceAccounts, in a cluster.
+    /// Verifies ServiceAccount tokens (TokenReview); `None` outside a cluster.
     pub reviewer: Option<Arc<dyn TokenReviewer>>,
-    /// Who knows what callers of the delivery API may do, in a cluster; without it this machine alone may
-    /// call.
+    /// Authorizes callers of the delivery API (SubjectAccessReview); `None` outside a cluster, where only
+    /// loopback callers are allowed.
     pub access: Option<Arc<dyn AccessReviewer>>,
     /// The other replicas.
     pub peers: Arc<Peers>,
-    /// Where apps find the app API.
+    /// URL at which apps reach the app API.
     pub app_api_url: String,
-    /// Which addresses listeners may have.
+    /// Addresses that listeners may have.
     pub listener_addresses: AddressPolicy,
-    /// True once every route is known.
+    /// True once all routes are loaded.
     pub synced: watch::Receiver<bool>,
     /// Whether this replica holds the lease, in a cluster.
     pub leading: Option<watch::Receiver<bool>>,
 }
 
-/// A server at work.
+/// A running server.
 pub struct Running {
     threads: Vec<oneshot::Receiver<()>>,
     ports: Vec<tokio::task::JoinHandle<()>>,
     traces: Traces,
 }
 
-/// The runtime of everything but triggers.
+/// The runtime of everything except triggers.
 pub fn control_runtime() -> io::Result<Runtime> {
     Builder::new_multi_thread().worker_threads(CONTROL_THREADS).enable_all().build()
 }
@@ -103,7 +103,7 @@ pub fn now() -> u64 {
 /// Binds all ports.
 ///
 /// # Errors
-/// When one of them is not to be had.
+/// A port cannot be bound.
 pub fn bind(wanted: Addresses, trigger_threads: usize) -> anyhow::Result<Bound> {
     let trigger = bind_shared(wanted.trigger, trigger_threads)
         .with_context(|| format!("cannot listen on {} (--trigger-addr)", wanted.trigger))?;
@@ -125,9 +125,9 @@ fn bind_peer(address: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
     bind_one(address).with_context(|| format!("cannot listen on {address} (--peer-addr)"))
 }
 
-/// One listener for each thread, all of one port (SO_REUSEPORT): the kernel spreads connections.
+/// One listening socket per thread on the same port (SO_REUSEPORT): the kernel distributes connections.
 fn bind_shared(address: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
-    // First without sharing: a second server on this port must fail, not take half of it.
+    // Bind once without SO_REUSEPORT: a second server on this port must fail, not get half of the connections.
     drop(bind_one(address)?);
     let first = bind_socket(address, true)?;
     let address = first.local_addr()?;
@@ -144,7 +144,7 @@ fn bind_socket(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpLis
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
-    // Connections inherit it.
+    // Accepted connections inherit the size.
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -152,10 +152,10 @@ fn bind_socket(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpLis
 }
 
 impl Running {
-    /// Begins to serve; ends, with a deadline, once `stop` turns true.
+    /// Starts serving; drains, with a deadline, once `stop` turns true.
     ///
     /// # Errors
-    /// When certificates or threads are not to be had.
+    /// A certificate cannot be loaded, or a thread cannot be started.
     pub fn start(
         bound: Bound,
         args: &ServeArgs,
@@ -286,7 +286,7 @@ impl Running {
         Ok(Self { threads, ports, traces })
     }
 
-    /// Resolves when everything has drained or was cut off.
+    /// Resolves when all connections are drained or aborted.
     pub async fn finished(self) {
         for thread in self.threads {
             let _ = thread.await;
@@ -298,7 +298,7 @@ impl Running {
     }
 }
 
-/// Says that it serves, as programs and people expect it.
+/// Prints the `ready` line of the contract.
 pub fn print_ready(scheme: &str, addresses: Addresses) {
     let Addresses { trigger, app_api, admin, peer } = addresses;
     let peer = peer.map_or_else(String::new, |peer| format!(" peer=https://{peer}"));
@@ -328,7 +328,7 @@ fn draining(mut phase: watch::Receiver<Phase>) -> Arc<AtomicBool> {
     draining
 }
 
-/// A thread with a runtime of its own: what a trigger needs never leaves its core.
+/// A thread with its own runtime, so that a trigger never moves between cores.
 fn spawn_thread(
     name: String,
     serve: impl Future<Output = io::Result<()>> + Send + 'static,
@@ -337,17 +337,17 @@ fn spawn_thread(
     let (done, finished) = oneshot::channel();
     std::thread::Builder::new().name(name).spawn(move || {
         if let Err(error) = runtime.block_on(serve) {
-            tracing::error!(%error, "a thread ended");
+            tracing::error!(%error, "a server thread failed");
         }
         let _ = done.send(());
     })?;
     Ok(finished)
 }
 
-/// Resolves when every route is known, or the ports are to close. Until then connections wait in the
-/// kernel's queue: a replica that has just started, in the place of one that was killed say, is sent
-/// triggers before anybody asks whether it is ready, and what it does not know yet is not what is not
-/// there.
+/// Resolves when all routes are loaded, or the ports close. Until then connections wait in the
+/// kernel's queue: a replica that has just started, for example after a kill, receives
+/// triggers before the first readiness probe, and would answer 404 for routes that it has not loaded
+/// yet.
 async fn once_known(mut synced: watch::Receiver<bool>, mut phase: watch::Receiver<Phase>) {
     tokio::select! {
         _ = synced.wait_for(|synced| *synced) => {}
@@ -355,7 +355,7 @@ async fn once_known(mut synced: watch::Receiver<bool>, mut phase: watch::Receive
     }
 }
 
-/// Carries what is stored to listeners, until the ports close and what is under way has ended.
+/// Delivers queued events to listeners, until the ports close and attempts in flight have ended.
 fn dispatch(
     parts: &Parts,
     connector: &Arc<Connector>,
@@ -403,7 +403,7 @@ async fn serve_triggers(
     };
     acceptor.run(TcpListener::from_std(listener)?, service, drain.clone()).await;
     if timeout(deadline, drain.finished()).await.is_err() {
-        tracing::warn!("triggers were cut off: they took longer than the drain timeout");
+        tracing::warn!("aborted triggers in flight: they took longer than the drain timeout");
     }
     Ok(())
 }

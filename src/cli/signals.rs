@@ -1,14 +1,14 @@
-//! SIGTERM and SIGINT: the first asks to stop, the second insists.
+//! SIGTERM and SIGINT: the first one drains, the second one exits immediately.
 
 use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// Turns true at the first signal; the second one ends the process at once.
+/// Turns true at the first signal; the second one exits the process.
 ///
 /// # Errors
-/// When the system refuses the handlers.
+/// The signal handlers cannot be installed.
 pub fn stop() -> io::Result<watch::Receiver<bool>> {
     let (sender, receiver) = watch::channel(false);
     let mut terminate = signal(SignalKind::terminate())?;
@@ -21,7 +21,7 @@ pub fn stop() -> io::Result<watch::Receiver<bool>> {
             }
         };
         next().await;
-        tracing::info!("stopping: what is under way is finished first");
+        tracing::info!("stopping: draining requests in flight");
         sender.send_replace(true);
         std::process::exit(next().await);
     });

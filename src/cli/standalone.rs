@@ -1,4 +1,4 @@
-//! `webhook-operator standalone`: the whole product over a folder of YAML.
+//! `webhook-operator standalone`: the operator on a folder of YAML files.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use crate::plan::{Key, Kind, Reach, Settings};
 use crate::source::files::{self, Files};
 use crate::source::{Brain, LocalTallies, owners, pruning};
 
-/// How many URLs are printed; the rest stand in the status files.
+/// How many URLs are printed; the others are in the status files.
 const PRINTED_URLS: usize = 50;
 
 /// Flags of `standalone`.
@@ -31,13 +31,13 @@ const PRINTED_URLS: usize = 50;
 pub struct StandaloneArgs {
     #[command(subcommand)]
     command: Option<StandaloneCommand>,
-    /// Folder of YAML files: WebhookApp, Webhook, Secret, Service; read again when they change
+    /// Folder of YAML files: WebhookApp, Webhook, Secret, Service; reloaded when they change
     #[arg(long, env = "WEBHOOK_OPERATOR_MANIFESTS", value_name = "DIR", required = true)]
     manifests: Option<PathBuf>,
-    /// Where the identity key, statuses and webhooks made by the app API are kept
+    /// Directory of the queue, the identity key, statuses and webhooks created by the app API
     #[arg(long, env = "WEBHOOK_OPERATOR_DATA_DIR", value_name = "DIR", default_value = "./data")]
     data_dir: PathBuf,
-    /// The public port: triggers
+    /// Address of the trigger port (public)
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_TRIGGER_ADDR",
@@ -45,7 +45,7 @@ pub struct StandaloneArgs {
         value_name = "ADDR"
     )]
     trigger_addr: SocketAddr,
-    /// The port of the app API
+    /// Address of the app API
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_APP_API_ADDR",
@@ -53,7 +53,7 @@ pub struct StandaloneArgs {
         value_name = "ADDR"
     )]
     app_api_addr: SocketAddr,
-    /// The admin port: probes, metrics and the delivery API
+    /// Address of the admin port: probes, metrics and the delivery API
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_ADMIN_ADDR",
@@ -61,13 +61,13 @@ pub struct StandaloneArgs {
         value_name = "ADDR"
     )]
     admin_addr: SocketAddr,
-    /// What trigger URLs begin with [default: http://<trigger-addr>]
+    /// Base URL of trigger URLs [default: http://<trigger-addr>]
     #[arg(long, env = "WEBHOOK_OPERATOR_EXTERNAL_URL", value_parser = base_url, value_name = "URL")]
     external_url: Option<String>,
-    /// Where listeners find the app API [default: http://<app-api-addr>]
+    /// URL at which listeners reach the app API [default: http://<app-api-addr>]
     #[arg(long, env = "WEBHOOK_OPERATOR_APP_API_URL", value_parser = base_url, value_name = "URL")]
     app_api_url: Option<String>,
-    /// Networks that listeners may be in although they are loopback, link-local or metadata
+    /// Loopback, link-local or metadata networks in which listeners are allowed
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_LISTENER_ALLOW_CIDR",
@@ -82,28 +82,28 @@ pub struct StandaloneArgs {
 
 #[derive(Debug, Subcommand)]
 enum StandaloneCommand {
-    /// Print a token with which an app may call the app API
+    /// Print a token with which an app can call the app API
     Token(TokenArgs),
 }
 
 #[derive(Debug, Args)]
 struct TokenArgs {
-    /// The data dir of the standalone operator
+    /// Data directory of the standalone operator
     #[arg(long, env = "WEBHOOK_OPERATOR_DATA_DIR", value_name = "DIR", default_value = "./data")]
     data_dir: PathBuf,
     /// The WebhookApp
     #[arg(long, value_name = "NAMESPACE/NAME", value_parser = key)]
     app: Key,
-    /// The annotation lenra.io/token-generation of the WebhookApp, if it has one
+    /// Value of the annotation lenra.io/token-generation of the WebhookApp, if it has one
     #[arg(long, value_name = "TEXT")]
     token_generation: Option<String>,
-    /// How long the token lives
+    /// Lifetime of the token
     #[arg(long, default_value = "24h", value_parser = time, value_name = "TIME")]
     ttl: Duration,
 }
 
 impl StandaloneArgs {
-    /// What `demo` starts: everything in one folder, on free ports of loopback.
+    /// The arguments of `demo`: everything in one folder, on free loopback ports.
     pub fn for_demo(
         manifests: PathBuf,
         data_dir: PathBuf,
@@ -134,7 +134,7 @@ impl StandaloneArgs {
     }
 }
 
-/// Serves until a signal, or prints a token.
+/// Serves until SIGTERM or SIGINT, or prints a token.
 pub fn standalone(args: StandaloneArgs) -> anyhow::Result<()> {
     if let Some(StandaloneCommand::Token(args)) = &args.command {
         return token(args);
@@ -148,11 +148,11 @@ pub fn standalone(args: StandaloneArgs) -> anyhow::Result<()> {
     })
 }
 
-/// A standalone operator at work.
+/// A running standalone operator.
 pub struct Standalone {
-    /// The ports that it serves.
+    /// The ports that it serves on.
     pub ports: Addresses,
-    /// Its resources.
+    /// The planner and the route table.
     pub brain: Arc<Brain>,
     scheme: &'static str,
     server: Running,
@@ -160,10 +160,10 @@ pub struct Standalone {
 }
 
 impl Standalone {
-    /// Reads everything, writes the statuses, and serves until `stop` turns true.
+    /// Reads the manifests, writes the statuses, and serves until `stop` turns true.
     pub async fn start(args: StandaloneArgs, stop: watch::Receiver<bool>) -> anyhow::Result<Self> {
         let manifests = args.manifests.clone().context("--manifests is missing")?;
-        // Before anything is made: a mistyped folder leaves nothing behind.
+        // Checked before anything is created, so that a mistyped folder leaves no data dir behind.
         std::fs::read_dir(&manifests).with_context(|| {
             format!("cannot read the folder {} (--manifests)", manifests.display())
         })?;
@@ -226,7 +226,7 @@ impl Standalone {
         self.brain.planner().webhook_url(&Key::new(namespace, name))
     }
 
-    /// Resolves when everything has drained.
+    /// Resolves when all connections are drained.
     pub async fn finished(self) {
         self.server.finished().await;
         let _ = self.files.await;
@@ -249,7 +249,7 @@ impl Standalone {
         }
         if keys.len() > PRINTED_URLS {
             let more = keys.len() - PRINTED_URLS;
-            output::line(&format!("and {more} more: see the status files in the data dir"));
+            output::line(&format!("and {more} more: see the status files in the data directory"));
         }
     }
 }
@@ -257,7 +257,7 @@ impl Standalone {
 fn token(args: &TokenArgs) -> anyhow::Result<()> {
     if !args.data_dir.is_dir() {
         bail!(
-            "there is no data dir {}: start standalone once, or name it with --data-dir",
+            "the data directory {} does not exist: start standalone once, or set --data-dir",
             args.data_dir.display()
         );
     }

@@ -5,10 +5,10 @@ use std::io::IsTerminal;
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
-/// How much is logged.
+/// Flags of logging.
 #[derive(Debug, Args)]
 pub struct TelemetryArgs {
-    /// What to log: a level (error, warn, info, debug, trace), or directives such as
+    /// Log filter: a level (error, warn, info, debug, trace), or directives such as
     /// `info,webhook_operator=debug`
     #[arg(long, global = true, env = "WEBHOOK_OPERATOR_LOG_LEVEL", default_value = "info", value_parser = filter)]
     log_level: String,

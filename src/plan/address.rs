@@ -1,4 +1,4 @@
-//! Which addresses the operator may connect to for a tenant: those of listeners and of issuers.
+//! Address policy: which addresses of listeners and issuers the operator may connect to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,26 +6,28 @@ use ipnet::IpNet;
 
 use crate::routes::NamedBy;
 
-/// The classes of addresses that no listener has, and what the operator's flags say of networks.
+/// Exceptions from the refused address classes, and networks denied to URLs, both from flags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressPolicy {
-    /// Networks that are allowed although they belong to a refused class.
+    /// Networks that are allowed although their class is refused.
     pub allowed: Vec<IpNet>,
-    /// Networks that no URL of a tenant may reach, whatever else allows them: the cluster's own.
+    /// Networks that URLs of tenants must not reach, even if `allowed` contains them: those of the
+    /// cluster.
     pub denied_to_urls: Vec<IpNet>,
 }
 
-/// Why an address is not connected to.
+/// Why an address is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressRefusal {
-    /// It is of a class that no listener has.
+    /// Its class is refused: loopback, link-local, metadata and the others of
+    /// [`AddressPolicy::check`].
     Class,
-    /// A URL must not reach its network.
+    /// Its network is denied to URLs.
     DeniedToUrls,
 }
 
-/// Metadata services of clouds outside the link-local range. Those of Amazon EC2 are a network, see
-/// [`is_refused`].
+/// Metadata services of cloud providers outside the link-local range. Those of Amazon EC2 are a
+/// network, see [`is_refused`].
 const METADATA: [IpAddr; 4] = [
     // Alibaba Cloud
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
@@ -38,14 +40,14 @@ const METADATA: [IpAddr; 4] = [
 ];
 
 impl AddressPolicy {
-    /// Whether a connection to this address may be made.
+    /// Whether a connection to this address is allowed.
     ///
-    /// Refused are loopback, link-local, multicast, unspecified, broadcast and metadata addresses, in
-    /// IPv6 also where they are embedded in another address: it is judged by the IPv4 addresses that
-    /// it stands for. Of `denied_to_urls` an address is judged both as it is written and by those.
+    /// Loopback, link-local, multicast, unspecified, broadcast and metadata addresses are refused,
+    /// also where an IPv6 address embeds them: such an address is checked by the IPv4 addresses in
+    /// it. `denied_to_urls` applies to the address itself and to the embedded ones.
     ///
     /// # Errors
-    /// Why not.
+    /// The reason of the refusal.
     pub fn check(&self, address: IpAddr, named_by: NamedBy) -> Result<(), AddressRefusal> {
         let meanings = meanings(address);
         let is_allowed = |meaning: &IpAddr| !is_refused(*meaning) || holds(&self.allowed, *meaning);
@@ -76,16 +78,16 @@ fn is_refused(address: IpAddr) -> bool {
             IpAddr::V6(v6) => match v6.segments() {
                 // Amazon EC2's local services: instance metadata, and credentials of EKS pods.
                 [0xfd00, 0x0ec2, ..] => true,
-                // NAT64 of a local-use prefix (RFC 8215) that is shorter than /96: where in it the IPv4
-                // address is depends on the length, which is not known here.
+                // NAT64 with a local-use prefix (RFC 8215) shorter than /96: the position of the
+                // IPv4 address depends on the prefix length, which is unknown here.
                 [0x64, 0xff9b, 1, ..] => true,
                 _ => v6.is_unicast_link_local(),
             },
         }
 }
 
-/// What a connection to an address leads to: the address itself, or the IPv4 addresses that an IPv6
-/// address stands for.
+/// The addresses that a connection reaches: the address itself, or the IPv4 addresses that an IPv6
+/// address embeds.
 fn meanings(address: IpAddr) -> [Option<IpAddr>; 2] {
     let IpAddr::V6(v6) = address else { return [Some(address), None] };
     if v6.is_loopback() || v6.is_unspecified() {

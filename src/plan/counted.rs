@@ -1,4 +1,4 @@
-//! What became of the events of a webhook, in the numbers that its status shows.
+//! Delivery counts of a webhook, as its status shows them.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -9,40 +9,41 @@ use crate::resources::{DeliveryCounts, WebhookStatus};
 /// `status.deliveries` and `status.lastDelivery`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// How many deliveries there are; `None` of a webhook that never queued anything.
+    /// Deliveries by state; `None` if the webhook never queued an event.
     pub deliveries: Option<DeliveryCounts>,
-    /// The second in which the listener last took an event.
+    /// Time of the last successful delivery, in whole seconds.
     last: Option<Timestamp>,
 }
 
 impl Counted {
-    /// Numbers, and when the listener last took an event.
+    /// Counts, and the time of the last successful delivery.
     pub fn new(deliveries: Option<DeliveryCounts>, last: Option<Moment>) -> Self {
         let mut counted = Self { deliveries, last: None };
         counted.took(last);
         counted
     }
 
-    /// The listener took an event then, too.
+    /// Updates the time of the last delivery, if `last` is later.
     pub fn took(&mut self, last: Option<Moment>) {
-        // Kubernetes keeps whole seconds.
+        // Kubernetes stores whole seconds.
         let second = |last: Moment| Timestamp::from_second((last.0 / 1000).try_into().ok()?).ok();
         self.last = self.last.max(last.and_then(second));
     }
 
-    /// What a status says.
+    /// The counts in a status.
     pub fn of(status: &WebhookStatus) -> Self {
         let last = status.last_delivery.as_ref().map(|time| time.0);
         Self { deliveries: status.deliveries, last }
     }
 
-    /// When the listener last took an event, as a status says it.
+    /// `status.lastDelivery`.
     pub fn last_delivery(&self) -> Option<Time> {
         self.last.map(Time)
     }
 
-    /// What is true after `later` was counted where this was said before. The last delivery stays the last
-    /// one, though nothing that is kept tells of it any more; what is not there any more is not counted.
+    /// The counts that replace these, given newer ones. The time of the last delivery never goes
+    /// back, even when retention has deleted that delivery; counts that are missing in `later`
+    /// become zero.
     pub fn then(self, later: Option<Self>) -> Self {
         let later = later.unwrap_or(Self {
             deliveries: self.deliveries.map(|_| DeliveryCounts::default()),
@@ -51,43 +52,43 @@ impl Counted {
         Self { last: later.last.max(self.last), ..later }
     }
 
-    /// Deliveries that have not ended.
+    /// Number of deliveries that have not finished.
     pub fn pending(&self) -> i64 {
         self.deliveries.map_or(0, |deliveries| deliveries.pending)
     }
 
-    /// Deliveries that are dead.
+    /// Number of dead deliveries.
     pub fn dead(&self) -> i64 {
         self.deliveries.map_or(0, |deliveries| deliveries.dead)
     }
 }
 
-/// Numbers that were counted for a status.
+/// New counts for a status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// What the status is to say.
+    /// The counts for the status.
     pub counted: Counted,
-    /// What is known of deliveries that have died since the count before.
+    /// The deliveries that died since the previous counts.
     pub died: Died,
 }
 
-/// What is known of deliveries that have died.
+/// Deliveries that died since the previous counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Died {
-    /// When was counted before.
+    /// Time of the previous counts.
     pub since: Option<Moment>,
-    /// Why the last of them died; neither a secret nor a URL is in it.
+    /// Error of the last one; contains neither secrets nor URLs.
     pub why: Option<Box<str>>,
 }
 
-/// A webhook of which something else was counted than its status says.
+/// A webhook whose counts differ from its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recount {
     /// The webhook.
     pub key: super::Key,
-    /// What was counted.
+    /// Its new counts.
     pub counted: Counted,
-    /// Whether more deliveries are dead than before.
+    /// Whether the number of dead deliveries grew.
     pub has_more_dead: bool,
 }
 

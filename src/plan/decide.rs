@@ -1,4 +1,4 @@
-//! The decisions: ordered lists of small checks, each an input and a reason a person can act on.
+//! The decisions: ordered lists of checks, each with a reason that a user can act on.
 
 use std::sync::Arc;
 
@@ -15,33 +15,33 @@ use crate::resources::Scheme;
 use crate::resources::conditions::{APP_NOT_FOUND, Verdict};
 use crate::routes::{Endpoints, Host, NamedBy, Origin, Target, Upstream};
 
-/// What the operator's flags say about listeners.
+/// Listener settings from the operator's flags.
 #[derive(Clone, Debug, Default)]
 pub struct ListenerPolicy {
-    /// Whether `listener.url` may be used.
+    /// Whether `listener.url` is allowed.
     pub allow_url: bool,
-    /// Which addresses may be connected to.
+    /// Addresses that the operator may connect to.
     pub addresses: AddressPolicy,
     /// How Services are reached.
     pub reach: Reach,
-    /// Whether Services lead to more than Pods that they select.
+    /// Whether endpoints other than selected Pods are called.
     pub manual_endpoints: ManualEndpoints,
 }
 
-/// Where an app's listener is.
+/// The resolved listener of an app.
 #[derive(Debug)]
 pub struct Found {
-    /// What calls need.
+    /// Fixed properties of the listener.
     pub target: Target,
-    /// What calls go to now, where they go to the endpoints of a Service.
+    /// Ready endpoints; empty unless the listener is reached by the endpoints of a Service.
     pub ready: Vec<Origin>,
 }
 
-/// Finds where an app's listener is; `cell` is where its ready endpoints will be found, and
-/// `slices` are the EndpointSlices of its Service.
+/// Resolves an app's listener. `cell` will hold its ready endpoints; `slices` are the
+/// EndpointSlices of its Service.
 ///
 /// # Errors
-/// A verdict that says what to change, or that it is not known yet.
+/// A verdict that says what to change, or that a Service is still being loaded.
 pub fn target<'a>(
     app: &Key,
     spec: &AppSpec,
@@ -82,7 +82,8 @@ fn found(target: Target, ready: Vec<Origin>, policy: &ListenerPolicy) -> Result<
 }
 
 fn new_target(upstream: Upstream, authority: &str, path: &str) -> Result<Target, Verdict> {
-    let authority = authority.parse().map_err(|_| invalid_url("its host is no header value"))?;
+    let authority =
+        authority.parse().map_err(|_| invalid_url("its host is not a valid header value"))?;
     let path = path.parse().map_err(|_| invalid_url("its path is not valid"))?;
     Ok(Target { upstream, authority, path })
 }
@@ -91,7 +92,7 @@ fn existing<'a>(app: &Key, name: &str, known: Known<'a>) -> Result<&'a ServiceIn
     match known {
         Known::There(service) => Ok(service),
         Known::NotYet => Err(Verdict::Reconciling {
-            message: format!("Service {name} and its endpoints are being looked up"),
+            message: format!("loading Service {name} and its endpoints"),
         }),
         Known::Missing => Err(Verdict::stalled(
             "ServiceNotFound",
@@ -127,20 +128,20 @@ fn service_port<'a>(
     })
 }
 
-/// The name of a Service within its cluster.
+/// DNS name of a Service in the cluster.
 fn service_name(service: &ServiceInput, namespace: &str) -> Result<Arc<str>, Verdict> {
     let name = &service.key.name;
     match service.address {
         ServiceAddress::ExternalName => Err(Verdict::stalled(
             "ServiceTypeNotSupported",
-            format!("Service {name} is an ExternalName, which would lead out of the namespace"),
+            format!("Service {name} is of type ExternalName, which points outside the namespace"),
         )),
         _ => Ok(format!("{name}.{namespace}.svc").into()),
     }
 }
 
-/// A Service that leads to no Pod is a mistake to tell of: its triggers would be answered 503 for no
-/// reason that a tenant sees.
+/// A Service without usable Pods stalls the app: otherwise its triggers would get 503 for a reason
+/// that the tenant cannot see.
 fn endpoints_allowed(
     service: &ServiceInput,
     slices: &[&SliceInput],
@@ -194,7 +195,7 @@ fn url_target(url: &Url) -> Result<Target, Verdict> {
     };
     let host = url.host().map(Host::from).ok_or_else(|| invalid_url("it has no host"))?;
     let port = url.port_or_known_default().unwrap_or(80);
-    // Without the brackets that an IPv6 address has in a URL: no certificate has them.
+    // Without the brackets of an IPv6 address in a URL: certificates have none.
     let server_name = host.to_string().into();
     let origin = Origin { scheme, host, port, server_name, named_by: NamedBy::Url };
     let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
@@ -206,8 +207,8 @@ fn invalid_url(why: &str) -> Verdict {
     Verdict::stalled("ListenerURLInvalid", format!("listener.url cannot be used: {why}"))
 }
 
-/// A name is checked at each connect, on what it resolves to, and so is an endpoint; an address can
-/// be refused here.
+/// A host name is checked at each connect, after DNS resolution, and so is an endpoint. An IP
+/// address can be refused here.
 fn address_allowed(target: Target, policy: &AddressPolicy) -> Result<Target, Verdict> {
     let Upstream::Origin(origin) = &target.upstream else { return Ok(target) };
     let Host::Address(address) = origin.host else { return Ok(target) };
@@ -221,22 +222,23 @@ fn address_allowed(target: Target, policy: &AddressPolicy) -> Result<Target, Ver
             "a loopback, link-local, multicast or metadata address, which this operator does not connect to (--listener-allow-cidr)"
         }
         AddressRefusal::DeniedToUrls => {
-            "a network that this operator does not connect to by a URL (--egress-deny-cidr)"
+            "a network that the operator does not connect to by URL (--egress-deny-cidr)"
         }
     };
-    Err(Verdict::stalled("ListenerAddressRefused", format!("{field} leads to {why}")))
+    Err(Verdict::stalled("ListenerAddressRefused", format!("{field} points to {why}")))
 }
 
-/// How a webhook stands to its app.
+/// The app of a webhook.
 #[derive(Clone, Copy, Debug)]
 pub enum AppStanding<'a> {
-    /// There is no such app.
+    /// The app does not exist.
     Missing,
-    /// The app is there; its verdict says whether it takes triggers.
+    /// The app exists, with its verdict.
     Present(&'a Verdict),
 }
 
-/// Decides about a webhook. `unproven` says why it cannot be told who sent its triggers; `keeper` is the older webhook of the same app and UUID, if any.
+/// Decides about a webhook. `unproven` is the error of `spec.verify`; `keeper` is the older webhook
+/// of the same app and UUID, if any.
 pub fn webhook(
     namespace: &str,
     spec: &Result<WebhookSpec, Arc<str>>,
@@ -278,20 +280,20 @@ pub fn webhook(
             format!("WebhookApp {} is not ready: {}: {}", spec.app, app.reason(), app.message()),
         );
     }
-    Verdict::Ready { message: "triggers are carried to the listener".into() }
+    Verdict::Ready { message: "Accepting triggers".into() }
 }
 
-/// An object whose spec could not be read.
+/// The verdict on an object whose spec is invalid.
 pub fn invalid(why: &str) -> Verdict {
     Verdict::stalled("Invalid", why)
 }
 
-/// An app whose UUID an older one has. Only a keeper of the same namespace is named: who is in
-/// another one is none of this tenant's business.
+/// The verdict on an app whose UUID belongs to another app. The message names the other app only if
+/// it is in the same namespace: tenants must not learn about other namespaces.
 pub fn app_uuid_conflict(app: &Key, keeper: Option<&Key>) -> Verdict {
     let message = match keeper.filter(|keeper| keeper.namespace == app.namespace) {
         Some(keeper) => format!("WebhookApp {} already has this UUID", keeper.name),
-        // Which namespace, and whether its app still exists, is not this tenant's to know.
+        // Neither the namespace nor the existence of its app is disclosed to this tenant.
         None => "this UUID belongs to another namespace: choose another spec.uuid, or leave it out"
             .into(),
     };

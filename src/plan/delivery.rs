@@ -1,4 +1,4 @@
-//! What a spec says about the way of events to the listener, made ready to be followed.
+//! `spec.delivery` and `spec.dedup`, compiled for use.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -12,19 +12,19 @@ use crate::retry::{Backoff, Policy};
 use crate::routes::{Dedup, DedupBy, Delivery};
 use crate::verify::Provider;
 
-/// How many attempts there are where the waits grow and nothing is said.
+/// Maximum number of attempts with exponential backoff where the spec sets none.
 const GROWING_ATTEMPTS: u32 = 8;
 
-/// For how long the id of a provider's delivery is known: none repeats a delivery for longer by itself.
+/// Dedup window of a provider's delivery id: no provider retries for longer.
 const PROVIDER_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Most apps say nothing: they share one policy.
+/// The default policy, shared by the many apps that set none.
 static DEFAULT_POLICY: LazyLock<Arc<Policy>> = LazyLock::new(Arc::default);
 
-/// How the events of a webhook reach its listener.
+/// Compiles the delivery settings of a webhook.
 ///
 /// # Errors
-/// The first mistake.
+/// The first mistake in the spec.
 pub(super) fn of_webhook(
     delivery: Option<&resources::Delivery>,
     dedup: Option<&resources::Dedup>,
@@ -44,10 +44,10 @@ pub(super) fn of_webhook(
     })
 }
 
-/// How many attempts of an app there are at once, and when they are made again.
+/// Compiles the concurrency and the retry policy of an app.
 ///
 /// # Errors
-/// The first mistake.
+/// The first mistake in the spec.
 pub(super) fn of_app(
     delivery: Option<&resources::AppDelivery>,
 ) -> Result<(usize, Arc<Policy>), Fault> {
@@ -127,7 +127,7 @@ fn provider_dedup(verify: &[VerifyEntry]) -> Option<Dedup> {
     names_deliveries.then_some(Dedup { by: DedupBy::Provider, window: PROVIDER_WINDOW })
 }
 
-/// Whether what an entry accepts may have a delivery id.
+/// Whether triggers that an entry accepts can have a delivery id.
 fn names_deliveries(entry: &VerifyEntry) -> bool {
     match (entry.type_, &entry.hmac) {
         (VerifyType::Hmac, hmac) => hmac.as_ref().is_some_and(|hmac| hmac.id_header.is_some()),

@@ -1,8 +1,8 @@
-//! Durations as the resources write them: `10s`, `1m30s`, `1.5s`.
+//! Durations in the notation of the resources: `10s`, `1m30s`, `1.5s`.
 
 use std::time::Duration;
 
-/// Reads a duration of the units `ms`, `s`, `m` and `h`; `None` when it is not one.
+/// Parses a duration in the units `ms`, `s`, `m` and `h`; `None` if it is invalid.
 pub fn parse(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::ZERO;

@@ -1,34 +1,33 @@
-//! From a Service's port and its EndpointSlices to the addresses that calls go to, as kube-proxy
-//! chooses them.
+//! Selects the endpoints of a Service port from its EndpointSlices, as kube-proxy does.
 //!
-//! A Service without a selector, and a slice that somebody writes by hand, lead to any address: to a
-//! Pod of another namespace past its NetworkPolicies, with the operator as the confused deputy
-//! (CVE-2021-25740). So an endpoint is called by default only if its Service selects Pods and its
-//! `targetRef` names a Pod of the namespace. Whoever may write EndpointSlices can forge the latter:
-//! only a watch of all Pods could tell, and Kubernetes' roles `edit` and `admin` have had no such
-//! right since 1.22.
+//! The endpoints of a Service without a selector, and those of a slice written by hand, can be any
+//! address: a Pod of another namespace, for example, which the operator would reach in spite of its
+//! NetworkPolicies as a confused deputy (CVE-2021-25740). By default an endpoint is therefore
+//! called only if its Service selects Pods and its `targetRef` names a Pod of the namespace. Anyone
+//! who can write EndpointSlices can forge `targetRef`, and only a watch of all Pods could detect
+//! that; the Kubernetes roles `edit` and `admin` have not included this right since 1.22.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use super::input::{EndpointInput, ServiceInput, ServicePort, SliceInput};
 
-/// Whether endpoints are called that are no Pods which their Service selects.
+/// Whether endpoints that are not Pods selected by their Service are called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ManualEndpoints {
     /// They are ignored.
     #[default]
     Refused,
-    /// They are called as any other.
+    /// They are called like any other endpoint.
     Allowed,
 }
 
-/// The addresses behind a port of a Service, sorted, each once.
+/// The sorted, distinct addresses of the endpoints of a Service port.
 ///
-/// A slice's port belongs to the Service's port of the same name, and its number is the target
-/// port's. Ready endpoints count; where there are none, those that are being terminated and still
-/// serve. A Service of both IP families is followed in its first one while that has an endpoint.
-/// Manual endpoints count only where the policy allows them.
+/// A slice's port and the Service's port match by name; the number is the slice's (the target
+/// port). Only ready endpoints are used; if there are none, endpoints that are terminating and
+/// still serving. A dual-stack Service uses its first IP family while that has an endpoint. Manual
+/// endpoints are used only if the policy allows them.
 pub fn addresses(
     service: &ServiceInput,
     port: &ServicePort,
@@ -49,8 +48,8 @@ pub fn addresses(
     if ready.is_empty() { of(EndpointInput::still_serves) } else { ready }
 }
 
-/// Whether a Service has nothing but manual endpoints. One that selects Pods and has no endpoint
-/// yet waits for its Pods.
+/// Whether a Service has only manual endpoints. A Service with a selector and no endpoints yet
+/// waits for its Pods.
 pub fn are_all_manual(service: &ServiceInput, slices: &[&SliceInput]) -> bool {
     let mut endpoints = slices.iter().flat_map(|slice| &slice.endpoints).peekable();
     let has_some = endpoints.peek().is_some();

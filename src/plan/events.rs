@@ -1,7 +1,7 @@
-//! What people are told when a status changes: the Events of a Webhook and of a WebhookApp.
+//! The Kubernetes Events of Webhooks and WebhookApps.
 //!
-//! Each follows from the status that an object had and the one that it gets, so that nothing is told
-//! again by a replica that starts or takes the lease over.
+//! Events are derived from the old and the new status of an object, so that a replica that restarts
+//! or takes over the lease does not repeat them.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -10,27 +10,27 @@ use super::{Key, Observed};
 use crate::resources::conditions::{APP_NOT_FOUND, LISTENER_REACHABLE, READY, STALLED};
 use crate::resources::{WebhookAppStatus, WebhookStatus};
 
-/// Something that people want to know of an object. Neither a secret nor a URL is in it.
+/// An Event for users. Contains neither secrets nor URLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Whether somebody should have a look.
+    /// `Normal` or `Warning`.
     pub severity: Severity,
-    /// A CamelCase word for programs.
+    /// A CamelCase reason for programs.
     pub reason: Box<str>,
     /// One sentence.
     pub note: String,
 }
 
-/// How an event is meant; Kubernetes has these two.
+/// The two Event types of Kubernetes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// All is as it should be.
+    /// Expected operation.
     Normal,
-    /// Something is not.
+    /// A problem.
     Warning,
 }
 
-/// The reason of the event that tells of deliveries that died.
+/// Reason of the Event for dead deliveries.
 pub const DEAD_LETTERS: &str = "DeadLetters";
 
 impl Event {
@@ -47,14 +47,15 @@ impl Event {
     }
 }
 
-/// What is told of an app whose status changes.
+/// The Events of an app for a change of its status.
 pub fn of_app(before: &Observed, after: &WebhookAppStatus) -> Vec<Event> {
     let ready = of_readiness(before, &after.conditions);
     let listener = of_listener(before, &after.conditions);
     ready.into_iter().chain(listener).collect()
 }
 
-/// What is told of a webhook whose status changes; `died` is what is known of deliveries that died.
+/// The Events of a webhook for a change of its status; `died` describes the deliveries that died
+/// since the last status.
 pub fn of_webhook(key: &Key, before: &Observed, after: &WebhookStatus, died: &Died) -> Vec<Event> {
     let (counted_before, counted) = (before.counted(), Counted::of(after));
     let ready = of_readiness(before, &after.conditions);
@@ -64,7 +65,7 @@ pub fn of_webhook(key: &Key, before: &Observed, after: &WebhookStatus, died: &Di
     ready.into_iter().chain(first).chain(waiting).chain(dead).collect()
 }
 
-/// Ready, or why not. That something is being found out is over in a moment, and nothing to tell.
+/// An Event for a change of `Ready`. `Reconciling` is transient and gets none.
 fn of_readiness(before: &Observed, conditions: &[Condition]) -> Option<Event> {
     let ready = find(conditions, READY)?;
     if before.says(ready) {
@@ -79,7 +80,7 @@ fn of_readiness(before: &Observed, conditions: &[Condition]) -> Option<Event> {
     }
 }
 
-/// A listener that has ceased to answer, or answers again.
+/// An Event when a listener stops answering, or answers again.
 fn of_listener(before: &Observed, conditions: &[Condition]) -> Option<Event> {
     let found = find(conditions, LISTENER_REACHABLE)?;
     match (before.listener_status(), &*found.status) {
@@ -93,7 +94,7 @@ fn of_listener(before: &Observed, conditions: &[Condition]) -> Option<Event> {
 
 fn of_first_delivery(before: &Counted, after: &Counted) -> Option<Event> {
     let is_first = before.last_delivery().is_none() && after.last_delivery().is_some();
-    is_first.then(|| Event::normal("FirstDelivery", "the listener has taken its first event"))
+    is_first.then(|| Event::normal("FirstDelivery", "The listener accepted its first event"))
 }
 
 /// The app was deleted while events wait for its listener.

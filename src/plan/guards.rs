@@ -1,4 +1,4 @@
-//! What a webhook's spec asks of its triggers, made ready to be asked.
+//! `spec.sourceRanges`, `spec.rateLimit` and `spec.filter`, compiled for use.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use crate::http::Networks;
 use crate::resources;
 use crate::routes::Guards;
 
-/// A mistake in a webhook's spec that leaves it its UUID and its URL.
+/// A mistake in a webhook's spec. The webhook keeps its UUID and URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// A CamelCase word for programs.
+    /// A CamelCase reason for programs.
     pub reason: &'static str,
-    /// One sentence that says what is wrong where.
+    /// One sentence with the field and the mistake.
     pub message: String,
 }
 
-/// What is asked; `None` when nothing is.
+/// Compiles the guards of a webhook; `None` if it has none.
 ///
 /// # Errors
-/// The first mistake.
+/// The first mistake in the spec.
 pub(super) fn guards(
     source_ranges: &[String],
     rate_limit: Option<&resources::RateLimit>,
@@ -68,7 +68,7 @@ fn compiled(filter: &str) -> Result<Arc<Expression>, Fault> {
     Ok(Arc::new(compiled))
 }
 
-/// A mistake that the schema of the resources should have kept out.
+/// A mistake that the CRD schema normally rejects.
 pub(super) fn invalid(message: String) -> Fault {
     Fault { reason: "Invalid", message }
 }

@@ -1,4 +1,4 @@
-//! Where a UUID comes from that nobody chose: derived, so that it survives a restore.
+//! UUIDs derived from the identity key, so that they survive a restore.
 
 use std::fmt;
 
@@ -7,30 +7,30 @@ use uuid::Uuid;
 
 use super::input::{Key, Kind};
 
-/// The secret that all derived UUIDs and tokens hang on.
+/// The secret from which UUIDs and tokens are derived.
 pub struct IdentityKey(hmac::Key);
 
 impl IdentityKey {
-    /// Length of a key, in bytes.
+    /// Length of the key, in bytes.
     pub const LEN: usize = 32;
 
-    /// A key from stored bytes; `None` when they are fewer than [`Self::LEN`].
+    /// A key from stored bytes; `None` if they are fewer than [`Self::LEN`].
     pub fn new(bytes: &[u8]) -> Option<Self> {
         (bytes.len() >= Self::LEN).then(|| Self(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
     }
 
-    /// Fresh random bytes for a new key.
+    /// A new random key.
     ///
     /// # Errors
-    /// When the system gives no randomness.
+    /// The system's random generator fails.
     pub fn generate() -> Result<[u8; Self::LEN], ring::error::Unspecified> {
         let mut bytes = [0; Self::LEN];
         ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)?;
         Ok(bytes)
     }
 
-    /// The UUID of an object: shaped as version 4 (RFC 9562, section 5.4), the same wherever the
-    /// same key is.
+    /// The UUID of an object: version-4-shaped (RFC 9562, section 5.4), and the same for the same
+    /// key.
     pub fn uuid(&self, kind: Kind, key: &Key) -> Uuid {
         let tag = self.tag(&[kind.as_str(), &key.namespace, &key.name]);
         let mut bytes = [0; 16];
@@ -38,7 +38,7 @@ impl IdentityKey {
         uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
 
-    /// A key for another purpose, which tells nothing about this one.
+    /// A key for another purpose. It does not reveal this key.
     pub fn derive(&self, purpose: &str) -> hmac::Tag {
         self.tag(&["purpose", purpose])
     }
@@ -46,7 +46,8 @@ impl IdentityKey {
     fn tag(&self, parts: &[&str]) -> hmac::Tag {
         let mut context = hmac::Context::with_key(&self.0);
         for part in parts {
-            // A length before each part: no two lists of parts run together to the same bytes.
+            // Each part is prefixed with its length, so that different lists of parts never encode
+            // to the same bytes.
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part.as_bytes());
         }

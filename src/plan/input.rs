@@ -1,4 +1,4 @@
-//! What the planner is told: resources, cut down to what routes and statuses depend on.
+//! Input of the planner: resources, reduced to the fields that routes and statuses depend on.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -31,7 +31,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// A key of two texts.
+    /// A key from a namespace and a name.
     pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
@@ -48,7 +48,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// The kinds that have a status.
+/// The kinds with a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// `WebhookApp`.
@@ -58,7 +58,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind as YAML names it.
+    /// The kind as written in YAML.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WebhookApp => "WebhookApp",
@@ -67,7 +67,7 @@ impl Kind {
     }
 }
 
-/// An object that has a status.
+/// Reference to an object with a status.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectRef {
     /// Its kind.
@@ -76,35 +76,35 @@ pub struct ObjectRef {
     pub key: Key,
 }
 
-/// One change of the resources.
+/// A change of a resource.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// A `WebhookApp` is new or changed.
+    /// A `WebhookApp` was added or modified.
     App(AppInput),
-    /// A `WebhookApp` is gone.
+    /// A `WebhookApp` was deleted.
     AppGone(Key),
-    /// A `Webhook` is new or changed.
+    /// A `Webhook` was added or modified.
     Webhook(WebhookInput),
-    /// A `Webhook` is gone.
+    /// A `Webhook` was deleted.
     WebhookGone(Key),
-    /// A `Service` is new or changed.
+    /// A `Service` was added or modified.
     Service(ServiceInput),
-    /// A `Secret` is new or changed.
+    /// A `Secret` was added or modified.
     Secret(SecretInput),
-    /// A `Secret` is gone, or must not be read.
+    /// A `Secret` was deleted, or cannot be read.
     SecretGone(Key),
-    /// A `Service` is gone.
+    /// A `Service` was deleted.
     ServiceGone(Key),
-    /// An `EndpointSlice` is new or changed.
+    /// An `EndpointSlice` was added or modified.
     Slice(SliceInput),
-    /// An `EndpointSlice` is gone.
+    /// An `EndpointSlice` was deleted.
     SliceGone(Key),
-    /// All there is to know of a `Service` that apps name was told.
+    /// The look-up of a `Service` that apps reference has finished.
     ServiceSettled(Key),
 }
 
 impl Change {
-    /// Which object changed.
+    /// The object that changed.
     pub fn key(&self) -> &Key {
         match self {
             Self::App(input) => &input.meta.key,
@@ -122,16 +122,17 @@ impl Change {
     }
 }
 
-/// What is common to both kinds.
+/// Metadata of both kinds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Meta {
     /// Namespace and name.
     pub key: Key,
-    /// Seconds since 1970 at which the object was created: who is older keeps a UUID.
+    /// `creationTimestamp`, in seconds since 1970: of two objects with one UUID, the older keeps
+    /// it.
     pub created: i64,
     /// `metadata.generation`.
     pub generation: i64,
-    /// The status that the object has.
+    /// The status that was last observed.
     pub observed: Observed,
 }
 
@@ -152,11 +153,11 @@ impl Meta {
 pub struct AppInput {
     /// Metadata.
     pub meta: Meta,
-    /// `metadata.uid`, where a cluster gave one: what the app's webhooks name as their owner.
+    /// `metadata.uid`, if known: used in the owner references of the app's webhooks.
     pub uid: Option<Box<str>>,
-    /// What tokens of the app are bound to beside its name, see [`instance`].
+    /// Digest that tokens of the app are bound to in addition to its name, see [`instance`].
     pub instance: Box<str>,
-    /// The spec, or what is wrong with it.
+    /// The spec, or why it is invalid.
     pub spec: Result<Arc<AppSpec>, Arc<str>>,
 }
 
@@ -181,7 +182,7 @@ pub struct AppSpec {
     pub service_accounts: Vec<String>,
 }
 
-/// Where a listener is.
+/// Address of a listener.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Endpoint {
     /// A Service of the app's namespace.
@@ -190,7 +191,7 @@ pub enum Endpoint {
         name: Arc<str>,
         /// Its port.
         port: IntOrString,
-        /// The path that is called.
+        /// Path of the call.
         path: Arc<str>,
         /// `http` or `https`.
         scheme: Scheme,
@@ -204,7 +205,7 @@ pub enum Endpoint {
 pub struct WebhookInput {
     /// Metadata.
     pub meta: Meta,
-    /// The spec, or what is wrong with it.
+    /// The spec, or why it is invalid.
     pub spec: Result<WebhookSpec, Arc<str>>,
 }
 
@@ -219,24 +220,24 @@ pub struct WebhookSpec {
     pub user_id: Option<i64>,
     /// `spec.suspend`.
     pub suspend: bool,
-    /// `spec.action`, `spec.props` and the rest that a trigger needs.
+    /// `spec.action`, `spec.props` and the other fields that a trigger needs.
     pub binding: Arc<Binding>,
-    /// `spec.verify`; `None` when it has no entry.
+    /// `spec.verify`; `None` if it is empty.
     pub verify: Option<Arc<[VerifyEntry]>>,
-    /// What is wrong with the rest of the spec: no trigger is taken then.
+    /// The first mistake in the other fields; the webhook then rejects triggers.
     pub fault: Option<Arc<Fault>>,
 }
 
-/// What a listener's address depends on in a `Service`.
+/// The fields of a `Service` that a listener's address depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServiceInput {
     /// Namespace and name.
     pub key: Key,
-    /// What connects to it.
+    /// How it is reached.
     pub address: ServiceAddress,
-    /// Whether it selects Pods. Without a selector its endpoints are written by hand.
+    /// Whether it has a selector. Otherwise its endpoints are written by hand.
     pub has_selector: bool,
-    /// Whether IPv6 is its first IP family.
+    /// Whether its first IP family is IPv6.
     pub prefers_ipv6: bool,
     /// Its TCP ports.
     pub ports: Vec<ServicePort>,
@@ -245,31 +246,31 @@ pub struct ServiceInput {
 /// How a `Service` is reached.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ServiceAddress {
-    /// Its virtual address.
+    /// By its cluster IP.
     ClusterIp(IpAddr),
     /// By its DNS name.
     Headless,
-    /// It is an alias of a name outside: refused.
+    /// Type ExternalName: refused.
     ExternalName,
 }
 
 /// A TCP port of a `Service` or of an `EndpointSlice`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServicePort {
-    /// Its name; empty where it has none.
+    /// Its name; empty if it has none.
     pub name: Box<str>,
     /// Its number.
     pub port: u16,
 }
 
-/// What calls depend on in an `EndpointSlice`.
+/// The fields of an `EndpointSlice` that calls depend on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SliceInput {
     /// Namespace and name of the slice.
     pub key: Key,
-    /// The Service that it belongs to.
+    /// The Service that owns it.
     pub service: Arc<str>,
-    /// Its ports: the numbers are those of the Pods.
+    /// Its ports; the numbers are target ports.
     pub ports: Vec<ServicePort>,
     /// Its endpoints.
     pub endpoints: Vec<EndpointInput>,
@@ -286,12 +287,12 @@ pub struct EndpointInput {
 }
 
 impl EndpointInput {
-    /// Whether it takes calls. An endpoint of which nothing is said is ready.
+    /// Whether it is ready. A missing condition means ready.
     pub fn is_ready(&self) -> bool {
         self.conditions.ready.unwrap_or(true)
     }
 
-    /// Whether it is on its way out and takes calls all the same.
+    /// Whether it is terminating and still serving.
     pub fn still_serves(&self) -> bool {
         let EndpointConditions { ready, serving, terminating } = self.conditions;
         terminating == Some(true) && serving.or(ready).unwrap_or(true)
@@ -308,13 +309,13 @@ fn token_generation(object: &impl kube::Resource) -> Option<&str> {
 }
 
 impl AppInput {
-    /// What the planner needs of an app in a file. Its tokens are bound to its name alone: no cluster gives UIDs, and
-    /// one in a manifest is that of another cluster.
+    /// Input of an app from a file. Its tokens are bound to its name only: no API server assigns
+    /// UIDs here, and a UID in a manifest is that of another cluster.
     pub fn of_file(app: &WebhookApp) -> Self {
         Self { instance: instance(None, token_generation(app)), ..Self::of(app) }
     }
 
-    /// What the planner needs of an app.
+    /// Input of an app.
     pub fn of(app: &WebhookApp) -> Self {
         let observed = app.status.as_ref().map(Observed::of_app).unwrap_or_default();
         Self {
@@ -325,7 +326,7 @@ impl AppInput {
         }
     }
 
-    /// An app whose spec could not be read.
+    /// Input of an app with an invalid spec.
     pub fn malformed(object: &impl kube::Resource, why: &str) -> Self {
         Self {
             meta: Meta::of(object, Observed::default()),
@@ -337,20 +338,20 @@ impl AppInput {
 }
 
 impl WebhookInput {
-    /// What the planner needs of a webhook.
+    /// Input of a webhook.
     pub fn of(webhook: &Webhook) -> Self {
         let observed = webhook.status.as_ref().map(Observed::of_webhook).unwrap_or_default();
         Self { meta: Meta::of(webhook, observed), spec: webhook_spec(webhook) }
     }
 
-    /// A webhook whose spec could not be read.
+    /// Input of a webhook with an invalid spec.
     pub fn malformed(object: &impl kube::Resource, why: &str) -> Self {
         Self { meta: Meta::of(object, Observed::default()), spec: Err(why.into()) }
     }
 }
 
 impl WebhookSpec {
-    /// Counts on from where `before` is, of the same webhook, as long as the rate is the same.
+    /// Keeps the state of the rate limiter of `before`, the same webhook, if the rate is unchanged.
     pub fn count_on(&mut self, before: &Self) {
         let rate = |binding: &Binding| binding.guards.as_ref()?.rate.clone();
         let Some(used) = rate(&before.binding) else { return };
@@ -363,7 +364,7 @@ impl WebhookSpec {
 }
 
 impl ServiceInput {
-    /// What the planner needs of a Service.
+    /// Input of a Service.
     pub fn of(service: &k8s_openapi::api::core::v1::Service) -> Self {
         let spec = service.spec.as_ref();
         let ports = spec.and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
@@ -385,7 +386,7 @@ impl ServiceInput {
 }
 
 impl SliceInput {
-    /// What the planner needs of an EndpointSlice; `None` when it belongs to no Service.
+    /// Input of an EndpointSlice; `None` if it belongs to no Service.
     pub fn of(slice: &EndpointSlice) -> Option<Self> {
         let service = slice.metadata.labels.as_ref()?.get(SERVICE_NAME_LABEL)?;
         let ports = slice.ports.iter().flatten();
@@ -407,8 +408,8 @@ impl SliceInput {
 /// The label of an EndpointSlice that names its Service.
 pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 
-/// Several addresses of one endpoint are interchangeable: the first stands for all. A name is no
-/// address: it would be resolved to who knows what.
+/// Addresses of one endpoint are interchangeable, so the first one is used. Host names (address
+/// type FQDN) are not accepted: their resolution is outside the operator's control.
 fn endpoint(
     endpoint: &k8s_openapi::api::discovery::v1::Endpoint,
     namespace: &str,
@@ -420,7 +421,7 @@ fn endpoint(
     })
 }
 
-/// The controller of Kubernetes always sets kind, namespace and name, and no `apiVersion`.
+/// Kubernetes' endpoint slice controller always sets kind, namespace and name, and no `apiVersion`.
 fn is_pod_of(target: &ObjectReference, namespace: &str) -> bool {
     target.kind.as_deref() == Some("Pod")
         && matches!(target.api_version.as_deref(), None | Some("" | "v1"))
@@ -436,7 +437,7 @@ fn service_address(spec: &k8s_openapi::api::core::v1::ServiceSpec) -> ServiceAdd
     if spec.type_.as_deref() == Some("ExternalName") {
         return ServiceAddress::ExternalName;
     }
-    // "None" and an absent address are both no IP address: the name is resolved then.
+    // "None" (headless) and a missing address are not IP addresses: the DNS name is used.
     let address = spec.cluster_ip.as_deref().and_then(|ip| ip.parse().ok());
     address.map_or(ServiceAddress::Headless, ServiceAddress::ClusterIp)
 }
@@ -448,7 +449,7 @@ fn tcp_port(name: Option<&str>, protocol: Option<&str>, port: i32) -> Option<Ser
 }
 
 fn app_spec(app: &WebhookApp) -> Result<AppSpec, Arc<str>> {
-    // Without `..`, so that a new field cannot be forgotten here.
+    // Destructured without `..`, so that the compiler reports a new field.
     let crate::resources::WebhookAppSpec {
         uuid,
         environment_id,
@@ -482,7 +483,7 @@ fn app_spec(app: &WebhookApp) -> Result<AppSpec, Arc<str>> {
 }
 
 fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
-    // Without `..`, so that a new field cannot be forgotten here.
+    // Destructured without `..`, so that the compiler reports a new field.
     let crate::resources::WebhookSpec {
         app,
         action,
@@ -506,7 +507,7 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
     let delivery = delivery::of_webhook(delivery.as_ref(), dedup.as_ref(), verify);
     let (guards, delivery, fault) = match (guards, delivery) {
         (Ok(guards), Ok(delivery)) => (guards, delivery, None),
-        // No trigger is taken: nothing is asked of it, and none is on its way.
+        // Triggers are rejected, so no guard and no delivery setting is used.
         (Err(fault), _) | (_, Err(fault)) => (None, Delivery::default(), Some(Arc::new(fault))),
     };
     let binding = Binding {
@@ -538,7 +539,7 @@ fn parse_uuid(text: Option<&str>) -> Result<Option<Uuid>, Arc<str>> {
 fn props_text(props: Option<&serde_json::Map<String, serde_json::Value>>) -> Bytes {
     match props {
         None => Bytes::from_static(b"null"),
-        // A map of our own serializes: its keys are strings.
+        // Serialization cannot fail: the keys are strings.
         Some(props) => serde_json::to_vec(props)
             .map_or(Bytes::from_static(b"null"), |text| Bytes::from(text.into_boxed_slice())),
     }

@@ -1,25 +1,25 @@
-//! What tokens of an app are bound to beside its name.
+//! The digest that tokens of an app are bound to in addition to its name.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 
-/// The annotation of a WebhookApp whose change revokes the tokens that were issued before.
+/// Annotation of a WebhookApp; changing it revokes all tokens issued before.
 pub const TOKEN_GENERATION: &str = "lenra.io/token-generation";
 
-/// Bytes of the digest that are kept: 128 bits, as a UID has.
+/// Length of the digest, in bytes: 128 bits, as a UID has.
 const DIGEST_BYTES: usize = 16;
 
-/// Tells an app from another one of the same name by its UID, and its tokens from revoked ones by the value of
-/// [`TOKEN_GENERATION`]. A digest of both: 22 characters, whatever the annotation says, as the length of a token is bounded.
-/// Empty where there is neither.
+/// A digest of the app's UID and of the annotation [`TOKEN_GENERATION`]: the UID distinguishes the
+/// app from an earlier one of the same name, the annotation revokes tokens. Always 22 characters,
+/// because the length of a token is bounded. Empty if the app has neither.
 pub fn instance(uid: Option<&str>, generation: Option<&str>) -> Box<str> {
     if uid.is_none() && generation.is_none() {
         return Box::default();
     }
     let mut text = uid.unwrap_or_default().to_owned();
     if let Some(generation) = generation {
-        // A UID has no slash.
+        // UIDs contain no slash.
         text.push('/');
         text.push_str(generation);
     }

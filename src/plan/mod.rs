@@ -1,4 +1,4 @@
-//! The brain: from resources to routes and statuses. Pure: no client, no socket, no clock.
+//! The planner: from resources to routes and statuses. Pure: no client, no socket, no clock.
 
 pub mod address;
 mod counted;

@@ -1,13 +1,14 @@
-//! The planner: keeps what it was told, and after each change says which routes and statuses follow.
+//! The planner: keeps the resources, and returns the changes of routes and statuses after each
+//! change.
 //!
-//! Only what a change can touch is decided anew: an app, those that claim the same UUID, and the
-//! webhooks of an app whose decision changed.
+//! It updates only what a change can affect: the app, the apps that claim the same UUID, and the
+//! webhooks of an app whose verdict changed.
 
 mod claims;
 mod counts;
-mod named;
 pub mod overview;
 mod queries;
+mod references;
 
 pub use queries::WebhookView;
 
@@ -34,58 +35,59 @@ use crate::routes::{self, App, AppId, Endpoints, Load, Origin, Proof, Route, Sta
 use crate::verify::jwt::KeySets;
 use claims::{Claims, Rank};
 
-/// What decisions depend on besides the resources.
+/// Settings that decisions depend on.
 #[derive(Debug)]
 pub struct Settings {
-    /// What URLs in statuses begin with, without a slash at the end.
+    /// Base URL of trigger URLs, without a trailing slash.
     pub external_url: String,
-    /// What listeners are allowed.
+    /// Listener settings.
     pub listeners: ListenerPolicy,
-    /// What UUIDs are derived from.
+    /// Key that UUIDs are derived from.
     pub identity: IdentityKey,
-    /// The key sets of issuers that are asked for.
+    /// Key sets of JWT issuers.
     pub key_sets: Arc<KeySets>,
 }
 
-/// What follows from a change.
+/// The effects of one change.
 #[derive(Debug, Default)]
 pub struct Step {
-    /// Apps that are new or other than before, and UUIDs that no app has any more; known before the
-    /// routes change.
+    /// Apps that were added or changed, and UUIDs that no app has any more. Applied before the
+    /// route changes.
     pub apps: Vec<(Uuid, Option<Arc<App>>)>,
     /// Changes of the route table.
     pub routes: Vec<routes::Change>,
-    /// Objects whose status may differ from what is observed.
+    /// Objects whose status may differ from the observed one.
     pub statuses: Vec<ObjectRef>,
-    /// Apps of which nothing but the number of webhooks changed: not urgent.
+    /// Apps whose number of webhooks changed, and nothing else: not urgent.
     pub counts: Vec<Key>,
-    /// The endpoints that calls go to from now on; set before the routes change.
+    /// Ready endpoints of apps. Applied before the route changes.
     pub endpoints: Vec<(Arc<Endpoints>, Vec<Origin>)>,
-    /// Services that apps began to name: [`Change::ServiceSettled`] is due for each.
+    /// Services that apps started to reference: the source must load each one and send
+    /// [`Change::ServiceSettled`].
     pub look_ups: Vec<Key>,
-    /// Secrets that webhooks began or ceased to name.
+    /// Secrets that webhooks started or stopped referencing.
     pub secrets: Vec<Key>,
 }
 
-/// See the module.
+/// See the module documentation.
 #[derive(Debug)]
 pub struct Planner {
     settings: Settings,
     apps: HashMap<Key, AppState>,
-    /// Boxed: the slots of a map that are free take as much as those that are not.
+    /// Boxed, because the free slots of a map take as much space as the used ones.
     webhooks: HashMap<Key, Box<WebhookState>>,
     services: Services,
     secrets: Secrets,
-    /// Which apps claim a UUID, and which of them has it.
+    /// The apps that claim each UUID, and the owners of UUIDs.
     claims: Claims,
-    /// The webhooks that name an app, be it there or not.
+    /// The webhooks of each app, whether or not the app exists.
     members: HashMap<Key, BTreeSet<Member>>,
 }
 
-/// A webhook of an app, in the order in which the webhooks of one UUID have a right to it.
+/// A webhook of an app, ordered by UUID, then by the strength of its claim.
 type Member = (Uuid, Rank, Arc<str>);
 
-/// An app, and a member of it.
+/// An app key and a member of that app.
 type Place = (Key, Member);
 
 #[derive(Debug)]
@@ -94,7 +96,7 @@ struct AppState {
     uuid: Uuid,
     rank: Rank,
     verdict: Verdict,
-    /// `None` while another app has the UUID.
+    /// `None` while the UUID belongs to another app.
     app: Option<Arc<App>>,
     load: Arc<Load>,
     endpoints: Arc<Endpoints>,
@@ -107,7 +109,7 @@ impl AppState {
             input,
             uuid,
             rank,
-            verdict: decide::invalid("not decided yet"),
+            verdict: decide::invalid("no decision yet"),
             app: None,
             load: Arc::default(),
             endpoints: Arc::default(),
@@ -122,9 +124,9 @@ struct WebhookState {
     uuid: Uuid,
     rank: Rank,
     route: Option<Arc<Route>>,
-    /// What its triggers have to prove, or why that cannot be told.
+    /// The compiled `spec.verify`, or why it cannot be compiled.
     proof: Result<Option<Proof>, Box<Verdict>>,
-    /// What was counted and is not yet in its status. Boxed: of most there is none.
+    /// Delivery counts that are not in the status yet. Boxed, because most webhooks have none.
     count: Option<Box<Count>>,
 }
 
@@ -138,13 +140,13 @@ impl WebhookState {
         self.input.spec.as_ref().ok()?.verify.as_ref()
     }
 
-    /// The Secrets that it names.
+    /// The Secrets that the webhook references.
     fn secrets(&self) -> BTreeSet<Key> {
         let entries = self.verify().map_or(&[][..], |entries| entries);
         verify::secrets_of(&self.input.meta.key.namespace, entries)
     }
 
-    /// Where it stands among the webhooks of its app.
+    /// The webhook's entry among the members of its app.
     fn place(&self) -> Option<Place> {
         let meta = &self.input.meta;
         Some((self.app_key()?, (self.uuid, self.rank, meta.key.name.clone())))
@@ -152,7 +154,7 @@ impl WebhookState {
 }
 
 impl Planner {
-    /// A planner that was told nothing yet.
+    /// A planner without resources.
     pub fn new(settings: Settings) -> Self {
         Self {
             services: Services::new(settings.listeners.reach),
@@ -165,7 +167,7 @@ impl Planner {
         }
     }
 
-    /// Takes one change in, and says what follows.
+    /// Applies one change and returns its effects.
     pub fn apply(&mut self, change: Change) -> Step {
         let mut step = Step::default();
         match change {
@@ -175,43 +177,42 @@ impl Planner {
             Change::WebhookGone(key) => self.remove_webhook(&key, &mut step),
             Change::Service(input) => {
                 let key = input.key.clone();
-                let is_news = self.services.put(input);
-                self.redecide_users(is_news.then_some(key), &mut step);
+                let has_changed = self.services.put(input);
+                self.update_apps_of(has_changed.then_some(key), &mut step);
             }
             Change::ServiceGone(key) => {
-                let is_news = self.services.remove(&key);
-                self.redecide_users(is_news.then_some(key), &mut step);
+                let has_changed = self.services.remove(&key);
+                self.update_apps_of(has_changed.then_some(key), &mut step);
             }
             Change::Slice(input) => {
                 let news = self.services.put_slice(input);
-                self.redecide_users(news, &mut step);
+                self.update_apps_of(news, &mut step);
             }
             Change::SliceGone(key) => {
                 let news = self.services.remove_slice(&key);
-                self.redecide_users(news, &mut step);
+                self.update_apps_of(news, &mut step);
             }
             Change::Secret(input) => {
                 let key = input.key.clone();
-                let is_news = self.secrets.put(input);
-                self.redecide_signed(is_news.then_some(key), &mut step);
+                let has_changed = self.secrets.put(input);
+                self.update_webhooks_of(has_changed.then_some(key), &mut step);
             }
             Change::SecretGone(key) => {
-                let is_news = self.secrets.remove(&key);
-                self.redecide_signed(is_news.then_some(key), &mut step);
+                let has_changed = self.secrets.remove(&key);
+                self.update_webhooks_of(has_changed.then_some(key), &mut step);
             }
             Change::ServiceSettled(key) => {
-                let is_news = self.services.settle(&key);
-                self.redecide_users(is_news.then_some(key), &mut step);
+                let has_changed = self.services.settle(&key);
+                self.update_apps_of(has_changed.then_some(key), &mut step);
             }
         }
-        // No object passes through a state in between, so that a route that goes and one that comes
-        // in its place are two changes of one identity: the first is made first.
+        // A route that replaces another one of the same id is two changes: the removal comes first.
         step.routes.sort_by_key(|change| matches!(change, routes::Change::Apply(..)));
         step.apps.sort_by_key(|(_, app)| app.is_some());
         step
     }
 
-    /// The changes that forget every app or webhook (by `kind`) that is not among `kept`: after a list.
+    /// Changes that delete all objects of `kind` that are not in `kept`: used after a list.
     pub fn gone(&self, kind: Kind, kept: &HashSet<Key>) -> Vec<Change> {
         fn missing<'a, V>(
             map: &'a HashMap<Key, V>,
@@ -226,39 +227,39 @@ impl Planner {
         }
     }
 
-    /// Begins to record which namespace each UUID belongs to: every app is known now, so that the order in
-    /// which apps were listed decides nothing.
+    /// Starts recording the owners of UUIDs. Called when all apps are known, so that the order of
+    /// the list has no influence.
     pub fn record_owners(&mut self) {
         self.claims.record_all();
     }
 
-    /// Takes in which namespaces UUIDs belonged to before this process started. To be called before the first
+    /// Restores the owners of UUIDs from before the restart. Must be called before the first
     /// change.
     pub fn restore_owners(&mut self, owners: impl IntoIterator<Item = (Uuid, Arc<str>)>) {
         self.claims.restore(owners);
     }
 
-    /// UUIDs whose namespace was recorded or changed since this was called last.
+    /// Owners that were recorded or changed since the last call.
     pub fn take_changed_owners(&mut self) -> Vec<(Uuid, Arc<str>)> {
         self.claims.take_changed()
     }
 
-    /// The namespaces of all UUIDs that an app has now.
+    /// Owners of all UUIDs in use.
     pub fn present_owners(&self) -> Vec<(Uuid, Arc<str>)> {
         self.claims.present().collect()
     }
 
-    /// The Services that apps name.
+    /// The Services that apps reference.
     pub fn services(&self) -> &Services {
         &self.services
     }
 
-    /// The Secrets that webhooks name.
+    /// The Secrets that webhooks reference.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
     }
 
-    /// Every object that has a status: what a new lease holder looks through.
+    /// All objects with a status: a new lease holder checks each of them.
     pub fn objects(&self) -> impl Iterator<Item = ObjectRef> + '_ {
         let apps =
             self.apps.keys().map(|key| ObjectRef { kind: Kind::WebhookApp, key: key.clone() });
@@ -267,14 +268,14 @@ impl Planner {
         apps.chain(webhooks)
     }
 
-    /// All routes, as a table that starts afresh would hold them.
+    /// All routes, as a new route table would hold them.
     pub fn routes(&self) -> impl Iterator<Item = (routes::Id, Arc<Route>)> + '_ {
         self.webhooks
             .values()
             .filter_map(|state| state.route.clone().map(|route| (route.id(), route)))
     }
 
-    /// Remembers that an object now has this status, where no watch will say so.
+    /// Records the status that was written to an object, for sources without a watch.
     pub fn observe(&mut self, object: &ObjectRef, observed: Observed) {
         self.was_told(object, &observed);
         if let Some(meta) = self.meta_mut(object) {
@@ -289,7 +290,8 @@ impl Planner {
         }
     }
 
-    /// Takes in what the attempts of a queue tell of an app's listener; says whose status may differ now.
+    /// Records the reachability of an app's listener; returns the object whose status may differ
+    /// now.
     pub fn listener_reachability(
         &mut self,
         app: Uuid,
@@ -297,8 +299,8 @@ impl Planner {
         now: Timestamp,
     ) -> Option<ObjectRef> {
         let key = self.keeper(app)?.clone();
-        let is_news = self.apps.get_mut(&key)?.reached.learn(found, now);
-        is_news.then_some(ObjectRef { kind: Kind::WebhookApp, key })
+        let has_changed = self.apps.get_mut(&key)?.reached.learn(found, now);
+        has_changed.then_some(ObjectRef { kind: Kind::WebhookApp, key })
     }
 
     // ---- apps ----
@@ -313,18 +315,18 @@ impl Planner {
         let rank = self.rank(Kind::WebhookApp, uuid, &input.meta);
         self.claims.insert(uuid, rank, key.clone());
         let named = before.as_ref().and_then(|before| service_key(&before.input));
-        self.rename_service(&key, named, service_key(&input), step);
+        self.set_reference(&key, named, service_key(&input), step);
         let old_uuid = before.as_ref().map(|before| before.uuid);
         let state = match before {
-            // What was decided stays until it is decided anew, so that a difference is seen.
+            // Keeps the old verdict until the new decision, so that a difference is detected.
             Some(before) => AppState { input, uuid, rank, ..before },
             None => AppState::undecided(input, uuid, rank),
         };
         self.apps.insert(key.clone(), state);
         step.statuses.push(ObjectRef { kind: Kind::WebhookApp, key });
-        self.redecide_claimants(uuid, step);
+        self.update_claimants(uuid, step);
         if let Some(old_uuid) = old_uuid.filter(|old| *old != uuid) {
-            self.redecide_claimants(old_uuid, step);
+            self.update_claimants(old_uuid, step);
         }
     }
 
@@ -332,12 +334,12 @@ impl Planner {
         let Some(state) = self.apps.remove(key) else { return };
         step.apps.extend(state.app.as_ref().map(|app| (app.uuid, None)));
         self.unlink_app(&state);
-        self.rename_service(key, service_key(&state.input), None, step);
-        self.redecide_webhooks(key, step);
-        self.redecide_claimants(state.uuid, step);
+        self.set_reference(key, service_key(&state.input), None, step);
+        self.update_webhooks(key, step);
+        self.update_claimants(state.uuid, step);
     }
 
-    /// Takes an app out of the indexes.
+    /// Removes an app from the indexes.
     fn unlink_app(&mut self, state: &AppState) {
         self.claims.remove(state.uuid, state.rank, &state.input.meta.key);
     }
@@ -349,7 +351,7 @@ impl Planner {
             .unwrap_or_else(|| self.settings.identity.uuid(Kind::WebhookApp, &input.meta.key))
     }
 
-    /// How good the right of an object to its UUID is.
+    /// The strength of an object's claim to its UUID.
     fn rank(&self, kind: Kind, uuid: Uuid, meta: &Meta) -> Rank {
         let is_adopted = uuid != self.settings.identity.uuid(kind, &meta.key);
         Rank { is_adopted, created: meta.created }
@@ -359,14 +361,14 @@ impl Planner {
         self.claims.keeper(uuid)
     }
 
-    fn redecide_claimants(&mut self, uuid: Uuid, step: &mut Step) {
+    fn update_claimants(&mut self, uuid: Uuid, step: &mut Step) {
         self.claims.record(uuid);
         for key in self.claims.of(uuid).cloned().collect::<Vec<_>>() {
-            self.redecide_app(&key, step);
+            self.update_app(&key, step);
         }
     }
 
-    fn redecide_app(&mut self, key: &Key, step: &mut Step) {
+    fn update_app(&mut self, key: &Key, step: &mut Step) {
         let Some(state) = self.apps.get(key) else { return };
         let (verdict, app, ready) = self.decide_app(state);
         step.endpoints.push((state.endpoints.clone(), ready));
@@ -382,10 +384,10 @@ impl Planner {
             }
         }
         step.statuses.push(ObjectRef { kind: Kind::WebhookApp, key: key.clone() });
-        self.redecide_webhooks(key, step);
+        self.update_webhooks(key, step);
     }
 
-    /// The verdict, what routes need of the app, and the endpoints of its Service.
+    /// The verdict, the app's part of its routes, and the endpoints of its Service.
     fn decide_app(&self, state: &AppState) -> (Verdict, Option<Arc<App>>, Vec<Origin>) {
         let key = &state.input.meta.key;
         let keeper = self.keeper(state.uuid);
@@ -394,7 +396,7 @@ impl Planner {
         }
         let (target, ready, verdict) = match self.find_listener(state) {
             Ok(Found { target, ready }) => {
-                let message = "webhooks of this app are served".into();
+                let message = "Accepting triggers of its webhooks".into();
                 (Some(target), ready, Verdict::Ready { message })
             }
             Err(verdict) => (None, Vec::new(), verdict),
@@ -433,10 +435,10 @@ impl Planner {
         let count = before.as_ref().and_then(|before| before.count.clone());
         let rank = self.rank(Kind::Webhook, uuid, &input.meta);
         let mut state = WebhookState { input, uuid, rank, route, proof: Ok(None), count };
-        step.secrets.extend(self.secrets.rename(&key, &named, &state.secrets()));
+        step.secrets.extend(self.secrets.set_references(&key, &named, &state.secrets()));
         state.proof = match before.as_deref() {
-            // Made anew only when it has to be: it costs, and the route is another one then. What
-            // failed may succeed now: there may be fewer key sets than there were.
+            // Compiled only when the spec changed: compiling is expensive and yields a different
+            // route. A failed one is compiled again: the namespace may use fewer key sets now.
             Some(before) if before.proof.is_ok() && before.verify() == state.verify() => {
                 before.proof.clone()
             }
@@ -448,14 +450,14 @@ impl Planner {
             new.iter().for_each(|place| self.link_webhook(place, step));
         }
         self.webhooks.insert(key.clone(), Box::new(state));
-        self.redecide_webhook(&key, step);
+        self.update_webhook(&key, step);
         if old != new {
             let places = old.iter().chain(&new);
-            places.for_each(|(app, member)| self.redecide_namesakes(app, member.0, step));
+            places.for_each(|(app, member)| self.update_namesakes(app, member.0, step));
         }
     }
 
-    /// Lets many webhooks have one copy of the names that they have in common.
+    /// Shares one copy of equal strings among many webhooks.
     fn share_names(&self, input: &mut WebhookInput) {
         let Ok(spec) = &mut input.spec else { return };
         let app = Key { namespace: input.meta.key.namespace.clone(), name: spec.app.clone() };
@@ -470,10 +472,10 @@ impl Planner {
         if let Some(route) = &state.route {
             step.routes.push(routes::Change::Delete(route.id()));
         }
-        step.secrets.extend(self.secrets.rename(key, &state.secrets(), &BTreeSet::new()));
+        step.secrets.extend(self.secrets.set_references(key, &state.secrets(), &BTreeSet::new()));
         if let Some(place) = state.place() {
             self.unlink_webhook(&place, step);
-            self.redecide_namesakes(&place.0, state.uuid, step);
+            self.update_namesakes(&place.0, state.uuid, step);
         }
     }
 
@@ -509,22 +511,22 @@ impl Planner {
         self.namesakes(app, uuid).next().cloned()
     }
 
-    /// Decides anew about the webhooks of an app that have this UUID: one came or went.
-    fn redecide_namesakes(&mut self, app: &Key, uuid: Uuid, step: &mut Step) {
+    /// Updates the webhooks of an app with this UUID, after one of them was added or removed.
+    fn update_namesakes(&mut self, app: &Key, uuid: Uuid, step: &mut Step) {
         for name in self.namesakes(app, uuid).cloned().collect::<Vec<_>>() {
-            self.redecide_webhook(&Key { namespace: app.namespace.clone(), name }, step);
+            self.update_webhook(&Key { namespace: app.namespace.clone(), name }, step);
         }
     }
 
-    fn redecide_webhooks(&mut self, app: &Key, step: &mut Step) {
+    fn update_webhooks(&mut self, app: &Key, step: &mut Step) {
         let members = self.members.get(app).into_iter().flatten();
         let names: Vec<_> = members.map(|member| member.2.clone()).collect();
         for name in names {
-            self.redecide_webhook(&Key { namespace: app.namespace.clone(), name }, step);
+            self.update_webhook(&Key { namespace: app.namespace.clone(), name }, step);
         }
     }
 
-    fn redecide_webhook(&mut self, key: &Key, step: &mut Step) {
+    fn update_webhook(&mut self, key: &Key, step: &mut Step) {
         let Some(state) = self.webhooks.get(key) else { return };
         let route = self.route_of(state);
         step.statuses.push(ObjectRef { kind: Kind::Webhook, key: key.clone() });

@@ -1,4 +1,4 @@
-//! Whether an app's listener answers, as the attempts of its queue tell.
+//! Reachability of an app's listener, as the attempts of its queue show.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -6,26 +6,26 @@ use k8s_openapi::jiff::Timestamp;
 use crate::moment::Moment;
 use crate::resources::conditions::LISTENER_REACHABLE;
 
-/// What is known of a listener.
+/// Reachability of a listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Reachability {
-    /// Nothing was attempted yet.
+    /// No attempt was made yet.
     #[default]
     Unknown,
-    /// It answers.
+    /// The listener answers.
     Reachable,
-    /// Attempt after attempt failed.
+    /// Consecutive attempts failed.
     Unreachable {
-        /// When the first of them failed.
+        /// Time of the first failure in the row.
         since: Moment,
-        /// How the last one failed; neither a secret nor a URL is in it.
+        /// Error of the last failure; contains neither secrets nor URLs.
         why: String,
-        /// How many there were when this was found.
+        /// Number of failures in a row at the time of this report.
         failures: u32,
     },
 }
 
-/// What is known of a listener, and since when.
+/// Reachability of a listener, and since when.
 #[derive(Debug, Default)]
 pub(super) struct Reached {
     reachability: Reachability,
@@ -33,7 +33,7 @@ pub(super) struct Reached {
 }
 
 impl Reached {
-    /// Takes in what was found; says whether it is anything new.
+    /// Records a report; returns whether it differs from the last one.
     pub fn learn(&mut self, found: Reachability, now: Timestamp) -> bool {
         if self.status() != status(&found) {
             self.since = Timestamp::from_second(now.as_second()).unwrap_or(now);
@@ -42,16 +42,16 @@ impl Reached {
         before != self.reachability
     }
 
-    /// What was found last.
+    /// The last report.
     pub fn found(&self) -> &Reachability {
         &self.reachability
     }
 
-    /// What the app's status says of it; nothing while nothing is known.
+    /// The condition [`LISTENER_REACHABLE`] of the app's status; `None` while unknown.
     pub fn condition(&self, generation: i64) -> Option<Condition> {
         let (reason, message) = match &self.reachability {
             Reachability::Unknown => return None,
-            Reachability::Reachable => ("Answered", "the listener answers".into()),
+            Reachability::Reachable => ("Answered", "The listener answers".into()),
             Reachability::Unreachable { since, why, failures } => (
                 "NotAnswering",
                 format!(
@@ -69,7 +69,7 @@ impl Reached {
         })
     }
 
-    /// Whether the listener answers, and what there is to say about it; nothing while nothing is known.
+    /// Whether the listener answers, with a message; `None` while unknown.
     pub fn answer(&self) -> Option<(bool, String)> {
         let condition = self.condition(0)?;
         Some((condition.status == "True", condition.message))

@@ -1,4 +1,4 @@
-//! The Secrets that webhooks name: nobody else's are kept.
+//! Cache of the Secrets that webhooks reference; other Secrets are not kept.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::input::Key;
 use super::services::Reach;
 
-/// A Secret, as its webhooks need it. Overwritten when the last copy is dropped; nothing shows it.
+/// The data of a Secret. Zeroed when the last copy is dropped; `Debug` does not show it.
 #[derive(Clone, PartialEq)]
 pub struct SecretInput {
     /// Namespace and name.
@@ -21,19 +21,19 @@ pub struct SecretInput {
 type Entries = BTreeMap<Box<str>, Zeroizing<Vec<u8>>>;
 
 impl SecretInput {
-    /// Takes over what is in a Secret.
+    /// Takes the data of a Secret.
     pub fn of(secret: Object) -> Self {
         let key = Key::of(&secret);
         let data = secret.data.unwrap_or_default().into_iter();
         let mut entries: Entries =
             data.map(|(name, bytes)| (name.into(), Zeroizing::new(bytes.0))).collect();
-        // Only manifests have it: the API server has made it data.
+        // Only manifests have `stringData`: the API server converts it to `data`.
         let texts = secret.string_data.unwrap_or_default().into_iter();
         entries.extend(texts.map(|(name, text)| (name.into(), Zeroizing::new(text.into_bytes()))));
         Self { key, entries: Arc::new(entries) }
     }
 
-    /// The bytes of an entry.
+    /// The value of a key.
     pub fn entry(&self, name: &str) -> Option<&[u8]> {
         self.entries.get(name).map(|bytes| &***bytes)
     }
@@ -45,10 +45,10 @@ impl fmt::Debug for SecretInput {
     }
 }
 
-/// See the module.
+/// See the module documentation.
 #[derive(Debug)]
 pub struct Secrets {
-    /// Whether a Secret is kept that nobody names: where the source tells each once.
+    /// Whether unreferenced Secrets are kept, for sources that send each Secret once.
     keeps_all: bool,
     named: HashMap<Key, BTreeSet<Key>>,
     states: HashMap<Key, State>,
@@ -60,27 +60,27 @@ enum State {
     There(SecretInput),
 }
 
-/// What is known of a Secret.
+/// State of a referenced Secret.
 #[derive(Clone, Copy, Debug)]
 pub enum KnownSecret<'a> {
-    /// It is being looked up.
+    /// It is being loaded.
     NotYet,
-    /// It is not there, or must not be read.
+    /// It does not exist, or cannot be read.
     Missing,
-    /// It is there.
+    /// It is loaded.
     There(&'a SecretInput),
 }
 
 impl Secrets {
-    /// Without Secrets; they are told as Services are.
+    /// An empty cache, for the same sources as that of Services.
     pub fn new(reach: Reach) -> Self {
         let keeps_all = reach == Reach::Address;
         Self { keeps_all, named: HashMap::new(), states: HashMap::new() }
     }
 
-    /// Remembers which Secrets a webhook names now, and named before; returns those that began or
-    /// ceased to be named by anyone.
-    pub fn rename(
+    /// Replaces the references of a webhook; returns the Secrets whose first reference was added or
+    /// last one removed.
+    pub fn set_references(
         &mut self,
         webhook: &Key,
         before: &BTreeSet<Key>,
@@ -106,17 +106,17 @@ impl Secrets {
         if self.keeps_all { Vec::new() } else { changed }
     }
 
-    /// Whether a webhook names it.
+    /// Whether any webhook references a Secret.
     pub fn is_named(&self, secret: &Key) -> bool {
         self.named.contains_key(secret)
     }
 
-    /// The webhooks that name a Secret.
+    /// The webhooks that reference a Secret.
     pub fn webhooks(&self, secret: &Key) -> Vec<Key> {
         self.named.get(secret).into_iter().flatten().cloned().collect()
     }
 
-    /// What is known of a Secret.
+    /// The state of a Secret.
     pub fn known(&self, secret: &Key) -> KnownSecret<'_> {
         match self.states.get(secret) {
             Some(State::There(input)) => KnownSecret::There(input),
@@ -125,7 +125,7 @@ impl Secrets {
         }
     }
 
-    /// A Secret is there; says whether that is news.
+    /// Stores a Secret; returns whether it changed.
     pub fn put(&mut self, input: SecretInput) -> bool {
         if !self.keeps_all && !self.is_named(&input.key) {
             return false;
@@ -138,7 +138,7 @@ impl Secrets {
         !is_known
     }
 
-    /// A Secret is not there; says whether that is news.
+    /// Records that a Secret is missing; returns whether that is a change.
     pub fn remove(&mut self, secret: &Key) -> bool {
         if self.keeps_all {
             return self.states.remove(secret).is_some();
@@ -150,7 +150,7 @@ impl Secrets {
         true
     }
 
-    /// The Secrets that are named or kept, not among `listed`, and not known to be missing.
+    /// The Secrets that are referenced or kept, not in `listed`, and not known to be missing.
     pub fn missing(&self, listed: &HashSet<Key>) -> Vec<Key> {
         let is_missing = |secret: &&Key| {
             !listed.contains(*secret) && !matches!(self.states.get(*secret), Some(State::Missing))
@@ -191,16 +191,16 @@ mod tests {
         let mut secrets = Secrets::new(Reach::Endpoints);
         assert!(!secrets.put(secret("gh", "a")));
         let (one, two) = (key("one"), key("two"));
-        assert_eq!(secrets.rename(&one, &names(&[]), &names(&["gh"])), [key("gh")]);
+        assert_eq!(secrets.set_references(&one, &names(&[]), &names(&["gh"])), [key("gh")]);
         assert!(matches!(secrets.known(&key("gh")), KnownSecret::NotYet));
         assert!(secrets.put(secret("gh", "a")) && !secrets.put(secret("gh", "a")));
         assert!(secrets.put(secret("gh", "b")));
-        assert_eq!(secrets.rename(&two, &names(&[]), &names(&["gh"])), []);
+        assert_eq!(secrets.set_references(&two, &names(&[]), &names(&["gh"])), []);
         assert_eq!(secrets.webhooks(&key("gh")), [one.clone(), two.clone()]);
-        assert_eq!(secrets.rename(&one, &names(&["gh"]), &names(&[])), []);
+        assert_eq!(secrets.set_references(&one, &names(&["gh"]), &names(&[])), []);
         assert!(matches!(secrets.known(&key("gh")), KnownSecret::There(_)));
         assert_eq!(
-            secrets.rename(&two, &names(&["gh"]), &names(&["other"])),
+            secrets.set_references(&two, &names(&["gh"]), &names(&["other"])),
             [key("other"), key("gh")]
         );
         assert!(matches!(secrets.known(&key("gh")), KnownSecret::NotYet));
@@ -214,7 +214,7 @@ mod tests {
     fn where_each_is_told_once_all_are_kept() {
         let mut secrets = Secrets::new(Reach::Address);
         assert!(secrets.put(secret("gh", "a")));
-        assert_eq!(secrets.rename(&key("one"), &names(&[]), &names(&["gh", "none"])), []);
+        assert_eq!(secrets.set_references(&key("one"), &names(&[]), &names(&["gh", "none"])), []);
         assert!(matches!(secrets.known(&key("gh")), KnownSecret::There(_)));
         assert!(matches!(secrets.known(&key("none")), KnownSecret::Missing));
         assert!(secrets.remove(&key("gh")));

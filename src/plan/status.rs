@@ -1,4 +1,4 @@
-//! When a status has to be written: when it differs, timestamps aside.
+//! Comparison of statuses: a status is written only if it differs, ignoring timestamps.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -10,40 +10,40 @@ use super::counted::Counted;
 use crate::resources::conditions::{LISTENER_REACHABLE, READY, TYPES, Verdict};
 use crate::resources::{WebhookAppStatus, WebhookStatus};
 
-/// What is remembered of the status that an object has: enough to see whether another one
-/// differs, and since when its conditions stand; not its texts, of which there are many.
+/// A digest of an observed status: enough to detect a difference and to keep transition times,
+/// without the many texts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
-    /// `status.uuid`: a UUID once given is kept.
+    /// `status.uuid`: kept once assigned.
     pub uuid: Option<Uuid>,
-    /// Of everything but what was counted.
+    /// Hash of all fields except the delivery counts.
     fingerprint: u64,
     since: [Since; 3],
-    said: Said,
+    reported: Reported,
 }
 
-/// What people were told by events, and what a status goes on to say while nothing newer is known.
+/// The last Events, and the values that a status keeps until newer ones are known.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Said {
-    /// A hash of the status and the reason of `Ready`.
+struct Reported {
+    /// Hash of the status and the reason of `Ready`.
     ready: Option<u64>,
-    /// Boxed, as the next: most objects have none.
+    /// Boxed, like the next field, because most objects have none.
     listener: Option<Box<Condition>>,
     counted: Option<Box<Counted>>,
 }
 
 impl Observed {
-    /// What an app's status says.
+    /// The digest of an app's status.
     pub fn of_app(status: &WebhookAppStatus) -> Self {
         let WebhookAppStatus { uuid, url, webhooks, observed_generation, conditions } = status;
         let listener = conditions.iter().find(|c| c.type_ == LISTENER_REACHABLE);
         let mut observed =
             Self::new(uuid.as_deref(), (url, webhooks, observed_generation), conditions);
-        observed.said.listener = listener.cloned().map(Box::new);
+        observed.reported.listener = listener.cloned().map(Box::new);
         observed
     }
 
-    /// What a webhook's status says.
+    /// The digest of a webhook's status.
     pub fn of_webhook(status: &WebhookStatus) -> Self {
         let WebhookStatus {
             uuid,
@@ -55,7 +55,7 @@ impl Observed {
         } = status;
         let counted = Counted::of(status);
         let mut observed = Self::new(uuid.as_deref(), (url, observed_generation), conditions);
-        observed.said.counted = (counted != Counted::default()).then(|| Box::new(counted));
+        observed.reported.counted = (counted != Counted::default()).then(|| Box::new(counted));
         observed
     }
 
@@ -65,47 +65,47 @@ impl Observed {
         let find = |type_| conditions.iter().find(|condition| condition.type_ == type_);
         let ours = TYPES.map(find);
         for condition in ours.into_iter().chain([find(LISTENER_REACHABLE)]) {
-            let said =
+            let fields =
                 condition.map(|c| (&c.status, &c.reason, &c.message, &c.observed_generation));
-            said.hash(&mut hasher);
+            fields.hash(&mut hasher);
         }
         Self {
             uuid: uuid.and_then(|text| Uuid::try_parse(text).ok()),
             fingerprint: hasher.finish(),
             since: ours.map(Since::of),
-            said: Said { ready: find(READY).map(said), ..Said::default() },
+            reported: Reported { ready: find(READY).map(ready_hash), ..Reported::default() },
         }
     }
 
-    /// Whether both say the same, timestamps of conditions aside.
+    /// Whether two statuses are equal, ignoring timestamps.
     pub fn says_the_same(&self, other: &Self) -> bool {
-        self.fingerprint == other.fingerprint && self.said.counted == other.said.counted
+        self.fingerprint == other.fingerprint && self.reported.counted == other.reported.counted
     }
 
-    /// Takes over of what was written, before it is observed, what must not be told twice.
+    /// Takes from the written status, before the watch shows it, what prevents repeated Events.
     pub fn was_told(&mut self, written: Self) {
-        self.said = written.said;
+        self.reported = written.reported;
     }
 
-    /// Whether it says what this condition `Ready` says: its status and its reason.
+    /// Whether the status and the reason of the condition `Ready` are unchanged.
     pub fn says(&self, ready: &Condition) -> bool {
-        self.said.ready == Some(said(ready))
+        self.reported.ready == Some(ready_hash(ready))
     }
 
-    /// What was counted.
+    /// The delivery counts.
     pub fn counted(&self) -> Counted {
-        self.said.counted.as_deref().copied().unwrap_or_default()
+        self.reported.counted.as_deref().copied().unwrap_or_default()
     }
 
     /// The status of the condition [`LISTENER_REACHABLE`].
     pub fn listener_status(&self) -> Option<&str> {
-        self.said.listener.as_ref().map(|condition| &*condition.status)
+        self.reported.listener.as_ref().map(|condition| &*condition.status)
     }
 
-    /// What an app's status says of its listener: what is `known`, else what was said before. It counts from
-    /// when it was first said.
+    /// The condition of an app's listener: `known`, or else the observed one, with its original
+    /// transition time.
     pub fn listener(&self, known: Option<Condition>, generation: i64) -> Option<Condition> {
-        let before = self.said.listener.as_deref();
+        let before = self.reported.listener.as_deref();
         let Some(mut known) = known else {
             return before
                 .cloned()
@@ -117,8 +117,8 @@ impl Observed {
         Some(known)
     }
 
-    /// The moments from which the conditions of a verdict count: those of before where a
-    /// condition's status stays, `now` where it changes.
+    /// The transition times of a verdict's conditions: the observed time if the status is
+    /// unchanged, otherwise `now`.
     pub fn since(&self, verdict: &Verdict, now: Timestamp) -> [Timestamp; 3] {
         let statuses = verdict.statuses();
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
@@ -126,15 +126,15 @@ impl Observed {
     }
 }
 
-/// A hash of what events tell of a condition.
-fn said(condition: &Condition) -> u64 {
+/// A hash of the fields of a condition that Events are derived from.
+fn ready_hash(condition: &Condition) -> u64 {
     let mut hasher = DefaultHasher::new();
     (&condition.status, &condition.reason).hash(&mut hasher);
     hasher.finish()
 }
 
-/// The status of a condition and the second since which it stands, in one number:
-/// Kubernetes keeps whole seconds.
+/// The status of a condition and its transition time in one number. Kubernetes stores whole
+/// seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Since(i64);
 
@@ -154,7 +154,7 @@ impl Since {
         })
     }
 
-    /// The moment, if the condition has this status.
+    /// The transition time, if the condition has this status.
     fn moment(self, status: bool) -> Option<Timestamp> {
         let same = self.0 != Self::NEVER && self.0 & 1 == i64::from(status);
         same.then(|| Timestamp::from_second(self.0 >> 1).ok()).flatten()

@@ -1,4 +1,4 @@
-//! From `spec.verify` and its Secrets to what checks triggers, or to what is wrong.
+//! Compiles `spec.verify` and its Secrets to verifiers.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use crate::verify::{
     Verifiers,
 };
 
-/// The Secrets that entries name.
+/// The Secrets that the entries reference.
 pub fn secrets_of(namespace: &Arc<str>, entries: &[VerifyEntry]) -> BTreeSet<Key> {
     let refs = entries.iter().flat_map(|entry| entry.secret_refs.iter().chain(&entry.verify_token));
     refs.map(|secret| Key::new(namespace.clone(), secret.name.as_str())).collect()
 }
 
-/// What checks the triggers of a webhook.
+/// The verifiers of a webhook.
 ///
 /// # Errors
-/// The first thing that is missing or wrong, with its place in the spec.
+/// The first missing or invalid field, with its path in the spec.
 pub fn verifiers(
     namespace: &Arc<str>,
     entries: &[VerifyEntry],
@@ -37,10 +37,10 @@ pub fn verifiers(
     Ok(Arc::new(Verifiers::new(made.collect::<Result<_, _>>()?)))
 }
 
-/// One of the entries, ready to check triggers.
+/// The verifier of one entry.
 ///
 /// # Errors
-/// The first thing that is missing or wrong, with its place in the spec.
+/// The first missing or invalid field, with its path in the spec.
 pub fn verifier(
     namespace: &Arc<str>,
     entries: &[VerifyEntry],
@@ -52,11 +52,11 @@ pub fn verifier(
     Finder { namespace, secrets, place }.verifier(&entries[index], key_sets)
 }
 
-/// Finds the secrets of one entry.
+/// Resolves the secrets of one entry.
 struct Finder<'a> {
     namespace: &'a Arc<str>,
     secrets: &'a Secrets,
-    /// Where the entry stands in the spec.
+    /// Path of the entry in the spec.
     place: String,
 }
 
@@ -80,7 +80,7 @@ impl Finder<'_> {
             KnownSecret::There(input) => input,
             KnownSecret::NotYet => {
                 return Err(Verdict::Reconciling {
-                    message: format!("Secret {name} ({place}) is being looked up"),
+                    message: format!("loading Secret {name} ({place})"),
                 });
             }
             KnownSecret::Missing => {

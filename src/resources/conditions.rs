@@ -1,54 +1,54 @@
-//! The conditions of a resource: the three of kstatus, and their names.
+//! Conditions of a resource: those of kstatus, and the verdict that they are derived from.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
-/// The type of the condition that says whether an object works.
+/// Condition type: whether the object works.
 pub const READY: &str = "Ready";
 
-/// The type of the condition that says whether an object waits for somebody to change something.
+/// Condition type: whether the object waits for a change by a user.
 pub const STALLED: &str = "Stalled";
 
-/// The types that the operator sets, in the order in which it writes them.
+/// The kstatus condition types, in the order in which the operator writes them.
 pub const TYPES: [&str; 3] = [READY, "Reconciling", STALLED];
 
-/// The type of an app's condition that says whether its listener answers.
+/// Condition type of an app: whether its listener answers.
 pub const LISTENER_REACHABLE: &str = "ListenerReachable";
 
-/// The reason for which a webhook of an app that does not exist is not ready.
+/// Reason: the app of the webhook does not exist.
 pub const APP_NOT_FOUND: &str = "AppNotFound";
 
-/// What the operator found about one object, for people and for `kubectl wait`.
+/// The decision about one object, shown in its conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It works.
+    /// The object works.
     Ready {
         /// One sentence.
         message: String,
     },
-    /// It is being found out.
+    /// The decision waits for a resource that is being loaded.
     Reconciling {
         /// One sentence.
         message: String,
     },
-    /// It was told not to work.
+    /// `spec.suspend` is true.
     Suspended,
-    /// It cannot work until somebody changes something.
+    /// The object does not work until a user changes something.
     Stalled {
-        /// A CamelCase word for programs.
+        /// A CamelCase reason for programs.
         reason: &'static str,
-        /// One sentence that says what to do.
+        /// One sentence that says how to fix it.
         message: String,
     },
 }
 
 impl Verdict {
-    /// A mistake that waits for a change by a person.
+    /// A mistake that waits for a change by a user.
     pub fn stalled(reason: &'static str, message: impl Into<String>) -> Self {
         Self::Stalled { reason, message: message.into() }
     }
 
-    /// Whether triggers are taken.
+    /// Whether triggers are accepted.
     pub fn is_ready(&self) -> bool {
         matches!(self, Self::Ready { .. })
     }
@@ -69,17 +69,17 @@ impl Verdict {
             Self::Ready { message }
             | Self::Reconciling { message }
             | Self::Stalled { message, .. } => message,
-            Self::Suspended => "spec.suspend is true: triggers are answered 503",
+            Self::Suspended => "spec.suspend is true: triggers get 503",
         }
     }
 
-    /// The statuses of [`TYPES`], in their order.
+    /// The statuses of [`TYPES`], in the same order.
     pub fn statuses(&self) -> [bool; 3] {
         let is_reconciling = matches!(self, Self::Reconciling { .. });
         [self.is_ready(), is_reconciling, matches!(self, Self::Stalled { .. })]
     }
 
-    /// The conditions; `since` gives the moment at which each of [`TYPES`] took its present status.
+    /// The conditions. `since` holds the last transition time of each of [`TYPES`].
     pub fn conditions(&self, generation: i64, since: [Timestamp; 3]) -> Vec<Condition> {
         let statuses = self.statuses();
         (0..TYPES.len())

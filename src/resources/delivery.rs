@@ -1,4 +1,4 @@
-//! How events reach the listener: `spec.delivery` of both kinds, and `spec.dedup`.
+//! `spec.delivery` of both kinds, and `spec.dedup`.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -6,60 +6,59 @@ use serde::{Deserialize, Serialize};
 
 use super::schema;
 
-/// How the events of a webhook reach the listener.
+/// How the events of a webhook are delivered to the listener.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.mode != 'Sync' || self.ordering != 'Fifo'")
-        .message("ordering Fifo needs mode Queued: with Sync nothing is queued"),
+        .message("ordering Fifo needs mode Queued: Sync queues nothing"),
     validation = Rule::new("self.mode != 'Sync' || !has(self.retry)")
-        .message("retry needs mode Queued: with Sync there is one attempt")
+        .message("retry needs mode Queued: Sync makes one attempt")
 )]
 pub struct Delivery {
-    /// `Queued`: the sender has its answer as soon as the event is on stable storage, and the listener
-    /// is called afterwards, again and again where that fails. `Sync`: the listener is called while the
-    /// sender waits, once.
+    /// `Queued`: triggers get 202 once the event is on stable storage; the listener is called
+    /// afterwards, with retries. `Sync`: the listener is called once, while the sender waits.
     #[serde(default)]
     pub mode: DeliveryMode,
-    /// `Parallel`: events may overtake each other. `Fifo`: each waits until the one before succeeded or
-    /// was given up.
+    /// `Parallel`: events may overtake each other. `Fifo`: each event waits until the one before it
+    /// has succeeded or is dead.
     #[serde(default)]
     pub ordering: Ordering,
-    /// When an attempt that failed is made again. It takes the place of the app's as a whole.
+    /// When failed attempts are retried. Replaces the app's `retry` as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<Retry>")]
     pub retry: Option<Retry>,
 }
 
-/// When the sender gets its answer.
+/// When the sender gets its response.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeliveryMode {
-    /// As soon as the event is on stable storage.
+    /// When the event is on stable storage.
     #[default]
     Queued,
-    /// After the listener answered.
+    /// When the listener has answered.
     Sync,
 }
 
 /// Whether the events of a webhook may overtake each other.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ordering {
-    /// They may.
+    /// Events may overtake each other.
     #[default]
     Parallel,
-    /// Each waits until the one before succeeded or died.
+    /// Each event waits until the one before it has succeeded or is dead.
     Fifo,
 }
 
-/// What is common to the queued events of all webhooks of an app.
+/// Delivery settings for the queued events of all webhooks of an app.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct AppDelivery {
-    /// How many attempts there are at once; each replica of the operator counts by itself.
+    /// Maximum number of concurrent attempts, per replica of the operator.
     #[serde(default = "default_concurrency")]
     #[schemars(range(min = 1, max = 256))]
     pub concurrency: i32,
-    /// When an attempt that failed is made again, where a webhook does not say.
+    /// When failed attempts are retried, for webhooks without a `retry` of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<Retry>")]
     pub retry: Option<Retry>,
@@ -71,8 +70,8 @@ impl Default for AppDelivery {
     }
 }
 
-/// When an attempt that failed is made again: after the waits of a schedule, or after waits that grow.
-/// Without either the schedule is 5s, 5m, 30m, 2h, 5h, 10h, 10h.
+/// When failed attempts are retried: after the intervals of a schedule, or with exponential
+/// backoff. The default is the schedule 5s, 5m, 30m, 2h, 5h, 10h, 10h.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -82,39 +81,40 @@ impl Default for AppDelivery {
         .message("initialInterval (5s by default) must not be longer than maxInterval (1h by default)")
 )]
 pub struct Retry {
-    /// How many attempts there are at most. By default one more than the schedule has waits; 8 where the
-    /// waits grow.
+    /// Maximum number of attempts. Defaults to one more than the schedule has intervals, or to 8
+    /// with exponential backoff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<i32>", range(min = 1, max = 100))]
     pub max_attempts: Option<i32>,
-    /// The waits after each attempt, such as `[5s, 1m, 1h]`; the last one is used again.
+    /// Intervals between attempts, such as `[5s, 1m, 1h]`; the last one repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::waits")]
     pub schedule: Option<Vec<String>>,
-    /// The wait after the first attempt; 5s by default where the waits grow.
+    /// Interval after the first attempt, with exponential backoff. Defaults to 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::wait")]
     pub initial_interval: Option<String>,
-    /// How many times as long as the one before a wait is; 2 by default where the waits grow.
+    /// Factor by which each interval is longer than the one before, with exponential backoff.
+    /// Defaults to 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<f64>", range(min = 1, max = 100))]
     pub multiplier: Option<f64>,
-    /// The longest wait; 1h by default where the waits grow.
+    /// Longest interval, with exponential backoff. Defaults to 1h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::wait")]
     pub max_interval: Option<String>,
-    /// How much longer or shorter a wait may turn out, by chance: 0.2 is 20 %.
+    /// Random deviation of each interval, in either direction, as a fraction: 0.2 is 20 %.
     #[serde(default = "default_jitter")]
     #[schemars(range(min = 0, max = 1))]
     pub jitter: f64,
-    /// For how long after an event came (or was replayed) it is attempted. An attempt that would come
-    /// later is not waited for.
+    /// How long after its acceptance (or replay) an event is attempted. It is dead when the next
+    /// attempt would start later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::age")]
     pub max_age: Option<String>,
 }
 
-/// What two events have in common that are one event sent twice.
+/// How repeated events are recognized.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -122,15 +122,16 @@ pub struct Retry {
         .message("exactly one of header and key must be set")
 )]
 pub struct Dedup {
-    /// A header that names the event. A trigger without it is no duplicate.
+    /// Header that identifies the event. A trigger without this header is never a duplicate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]
     pub header: Option<String>,
-    /// A CEL expression over `event`, `headers`, `props` and `query` that gives a text: `event.id`.
+    /// CEL expression over `event`, `headers`, `props` and `query` that returns a string, such as
+    /// `event.id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<String>", length(min = 1, max = 4096))]
     pub key: Option<String>,
-    /// For how long after an event came the same one is a duplicate.
+    /// How long after its acceptance an event is recognized as a duplicate.
     #[serde(default = "default_window")]
     #[schemars(schema_with = "schema::age")]
     pub window: String,

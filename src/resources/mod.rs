@@ -1,4 +1,4 @@
-//! The custom resources of `lenra.io/v1alpha1`: their schema, their CEL rules, their conditions.
+//! The custom resources of `lenra.io/v1alpha1`: schema, CEL rules and conditions.
 
 pub mod conditions;
 pub mod crds;
@@ -15,11 +15,11 @@ pub use webhook_app::{
     Envelope, Listener, Scheme, ServiceReference, WebhookApp, WebhookAppSpec, WebhookAppStatus,
 };
 
-/// The field manager of every write that the operator makes.
+/// Field manager of all writes of the operator.
 pub const FIELD_MANAGER: &str = "webhook-operator";
 
-/// The operator's own ceiling of a trigger's body, in bytes (32 MiB).
+/// Upper limit of a trigger's body, in bytes (32 MiB).
 pub const MAX_BODY_BYTES: i64 = 32 * 1024 * 1024;
 
-/// The ceiling of a trigger's body where a webhook names none, in bytes.
+/// Default limit of a trigger's body, in bytes.
 pub const DEFAULT_MAX_BODY_BYTES: i64 = 8_000_000;

@@ -1,26 +1,26 @@
-//! Fragments of OpenAPI schema that a Rust type alone cannot say.
+//! Fragments of OpenAPI schema that a Rust type cannot express.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-/// The text of a UUID as Kubernetes writes its own: lower case, with hyphens.
+/// Pattern of a UUID as Kubernetes writes it: lower case, with hyphens.
 pub const UUID_PATTERN: &str = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
 
-/// A DNS-1123 subdomain (RFC 1123), which the names of most Kubernetes objects are.
+/// Pattern of a DNS-1123 subdomain (RFC 1123): the names of most Kubernetes objects.
 pub const SUBDOMAIN_PATTERN: &str = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 
-/// A DNS-1035 label (RFC 1035), which the names of Services are.
+/// Pattern of a DNS-1035 label (RFC 1035): the names of Services.
 pub const LABEL_PATTERN: &str = "^[a-z]([-a-z0-9]*[a-z0-9])?$";
 
-/// A field name of HTTP (RFC 9110, section 5.1: `token`).
+/// Pattern of an HTTP field name (RFC 9110, section 5.1: `token`).
 const HEADER_NAME_PATTERN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 
-/// A field that may be absent, and is absent where it is given as null: the API server drops a null
-/// that is not allowed, so that `has()` in a rule means that there is a value.
+/// An optional field without `nullable`: the API server drops a null, so that `has()` in a CEL rule
+/// means that the field has a value.
 pub fn not_null<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-/// An object that is kept as it was given.
+/// An object whose fields are all preserved.
 pub fn any_object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
@@ -29,10 +29,11 @@ pub fn any_object(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// The name of a port (RFC 6335, section 5.1): of a-z, 0-9 and single hyphens, with a letter.
+/// Pattern of a port name (RFC 6335, section 5.1): a-z, 0-9 and single hyphens, at least one
+/// letter.
 const PORT_NAME_PATTERN: &str = "^([0-9]+-)*[0-9]*[a-z](-?[a-z0-9])*$";
 
-/// A port by number or by name. Each limit means one of the two: a number is not measured as text.
+/// A port by number or name. The numeric limits apply to the number, the string limits to the name.
 pub fn port(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "anyOf": [{"type": "integer"}, {"type": "string"}],
@@ -44,7 +45,7 @@ pub fn port(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Names of ServiceAccounts, each once.
+/// A set of ServiceAccount names.
 pub fn service_accounts(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
@@ -54,7 +55,7 @@ pub fn service_accounts(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Names of headers that may be passed on to a listener.
+/// A set of header names that may be forwarded to a listener.
 pub fn forward_headers(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
@@ -64,17 +65,18 @@ pub fn forward_headers(_: &mut SchemaGenerator) -> Schema {
             "type": "string", "minLength": 1, "maxLength": 128, "pattern": HEADER_NAME_PATTERN,
             "x-kubernetes-validations": [{
                 "rule": FORWARDABLE,
-                "message": "is never passed on: hop-by-hop, credential and framing headers stay with the operator, and it sets Webhook-* and traceparent itself",
+                "message": "is never forwarded: the operator drops hop-by-hop, credential and framing headers, and sets Webhook-* and traceparent itself",
             }],
         },
     })
 }
 
-/// RFC 9110 section 7.6.1 names the hop-by-hop headers; the rest would leak credentials or
-/// contradict what the operator itself says to the listener.
+/// RFC 9110 section 7.6.1 lists the hop-by-hop headers. The other headers would leak credentials or
+/// contradict headers that the operator sets itself.
 const FORWARDABLE: &str = "!self.matches('(?i)^(connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|authorization|cookie|host|expect|content-length|content-type|content-encoding|traceparent|webhook-.*)$')";
 
-/// Networks in CIDR notation (RFC 4632, RFC 4291): more than any provider of webhooks publishes.
+/// Networks in CIDR notation (RFC 4632, RFC 4291). The limit is higher than any webhook provider
+/// needs.
 pub fn source_ranges(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
@@ -90,7 +92,7 @@ pub fn source_ranges(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// The name of a header.
+/// A header name.
 pub fn header_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string", "minLength": 1, "maxLength": 128, "pattern": HEADER_NAME_PATTERN,
@@ -108,7 +110,7 @@ pub fn audiences(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Origins of CloudEvents senders that may send: host names, or `*`.
+/// Origins of CloudEvents senders: host names, or `*`.
 pub fn origins(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
@@ -118,7 +120,7 @@ pub fn origins(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A duration as CEL's `duration()` reads it, within bounds.
+/// A duration that CEL's `duration()` accepts, within bounds.
 fn duration(least: &str, most: &str) -> Schema {
     json_schema!({
         "type": "string",
@@ -132,22 +134,22 @@ fn duration(least: &str, most: &str) -> Schema {
     })
 }
 
-/// A wait between two attempts.
+/// An interval between two attempts.
 pub fn wait(_: &mut SchemaGenerator) -> Schema {
     duration("100ms", "720h")
 }
 
-/// Waits between attempts.
+/// Intervals between attempts.
 pub fn waits(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "array", "minItems": 1, "maxItems": 32, "items": wait(generator)})
 }
 
-/// For how long something about an event counts.
+/// How long an event may be retried or recognized as a duplicate.
 pub fn age(_: &mut SchemaGenerator) -> Schema {
     duration("1s", "720h")
 }
 
-/// Conditions, one a type (the API conventions' list map).
+/// Conditions: a list map with the key `type`, as the API conventions require.
 pub fn conditions(generator: &mut SchemaGenerator) -> Schema {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
     let item = generator.subschema_for::<Condition>();

@@ -1,4 +1,4 @@
-//! What an API server does with an object before it takes it: defaults, schema and CEL rules.
+//! Validation of an object as the API server does it on admission: defaults, schema and CEL rules.
 
 use std::collections::BTreeSet;
 
@@ -11,24 +11,24 @@ use serde_json::{Map, Value, json};
 
 use super::{Webhook, WebhookApp};
 
-/// Why an object is refused: each fault with its field, joined by "; ".
+/// Why an object is rejected: each error with its field, joined by "; ".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(String);
 
 impl Invalid {
-    /// A fault of one field.
+    /// An error in one field.
     pub fn field(path: &str, fault: &str) -> Self {
         Self(format!("{path}: Invalid value: {fault}"))
     }
 
-    /// No value where one is needed.
+    /// A required field without a value.
     pub fn required(path: &str) -> Self {
         Self(format!("{path}: Required value"))
     }
 
-    /// The schema has nothing against the object, and yet it does not fit our types: a number too
-    /// large, say.
+    /// The object passes the schema but does not deserialize into our types, for example because a
+    /// number is too large.
     pub fn unreadable(error: &serde_json::Error) -> Self {
         Self(format!("cannot be read: {error}"))
     }
@@ -41,12 +41,12 @@ impl Invalid {
     }
 }
 
-/// The schema and the rules of one kind, compiled.
+/// The compiled schema and CEL rules of one kind.
 #[derive(Debug)]
 pub struct Validator {
-    /// The schema as the CRD has it: says which nulls go and which defaults come.
+    /// The schema of the CRD: decides which nulls are dropped and which defaults are set.
     structural: Value,
-    /// The same as strict JSON Schema.
+    /// The same schema as strict JSON Schema.
     schema: jsonschema::Validator,
     rules: cel::CompiledSchema,
     cel: cel::Validator,
@@ -64,7 +64,7 @@ impl Validator {
     }
 
     /// # Panics
-    /// Never: the schemas are our own, and a test compiles them.
+    /// Never: the schemas are built in, and a test compiles them.
     fn of<K: CustomResourceExt>() -> Self {
         let structural = root_schema(&K::crd());
         let mut rules = cel::compile_schema(&structural);
@@ -76,12 +76,12 @@ impl Validator {
         Self { structural, schema, rules, cel: cel::Validator::new() }
     }
 
-    /// Drops nulls where the schema knows none, sets defaults, and checks the object against the
-    /// schema and the rules. `before` is the object that it takes the place of, as it came out of
-    /// this function: transition rules look at it.
+    /// Drops nulls that the schema does not allow, sets defaults, and checks the object against the
+    /// schema and the rules. `before` is the previous version of the object, as this function left
+    /// it, for transition rules.
     ///
     /// # Errors
-    /// All faults of the schema; where there are none, all rules that are broken.
+    /// All violations of the schema; if there are none, all violated rules.
     pub fn admit(&self, object: &mut Value, before: Option<&Value>) -> Result<(), Invalid> {
         complete(&self.structural, object);
         Invalid::joined(
@@ -90,10 +90,10 @@ impl Validator {
         self.keep_to_rules(object, before)
     }
 
-    /// Checks an object that was admitted against the rules alone.
+    /// Checks an admitted object against the rules only.
     ///
     /// # Errors
-    /// All rules that are broken.
+    /// All violated rules.
     pub fn keep_to_rules(&self, object: &Value, before: Option<&Value>) -> Result<(), Invalid> {
         if !can_break(&self.rules, object, before.is_some()) {
             return Ok(());
@@ -109,12 +109,12 @@ impl Validator {
     }
 }
 
-/// Whether a text is a DNS subdomain (RFC 1123), which names of objects are.
+/// Whether a text is a DNS subdomain (RFC 1123), as object names are.
 pub fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label_text)
 }
 
-/// Whether a text is a DNS label (RFC 1123), which names of namespaces are.
+/// Whether a text is a DNS label (RFC 1123), as namespace names are.
 pub fn is_label(text: &str) -> bool {
     text.len() <= 63 && is_label_text(text)
 }
@@ -127,7 +127,7 @@ fn is_label_text(text: &str) -> bool {
         && bytes.iter().all(|c| inside(*c) || *c == b'-')
 }
 
-/// The schema of a whole object. A `status` that somebody writes is no part of it: the API server
+/// The schema of a whole object. A `status` in the manifest is not part of it: the API server
 /// ignores it, and so must the caller.
 fn root_schema(
     crd: &k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -154,7 +154,7 @@ fn metadata_schema() -> Value {
     settings.into_generator().into_root_schema_for::<ObjectMeta>().into()
 }
 
-/// Leaves only the branches that lead to a rule: most fields have none, and each costs time.
+/// Keeps only the branches that lead to a rule: most fields have none, and each costs time.
 fn keep_rules(schema: &mut cel::CompiledSchema) -> bool {
     schema.properties.retain(|_, property| keep_rules(property));
     for branch in [&mut schema.items, &mut schema.additional_properties] {
@@ -172,8 +172,8 @@ fn keep_rules(schema: &mut cel::CompiledSchema) -> bool {
         || !(schema.all_of.is_empty() && schema.any_of.is_empty() && schema.one_of.is_empty())
 }
 
-/// Whether any rule has something to say of a value: evaluation copies the object many times, and
-/// most objects have no field that a rule is about.
+/// Whether any rule applies to a value. Evaluation copies the object many times, and most objects
+/// have no field with a rule.
 fn can_break(rules: &cel::CompiledSchema, value: &Value, is_update: bool) -> bool {
     let counts = |rule: &Result<cel::CompilationResult, _>| {
         rule.as_ref().map_or(true, |rule| {
@@ -190,7 +190,7 @@ fn can_break(rules: &cel::CompiledSchema, value: &Value, is_update: bool) -> boo
         || branches.into_iter().any(|rules| can_break(rules, value, is_update))
 }
 
-/// A structural schema as JSON Schema that knows no other fields than those it names.
+/// Converts a structural schema to JSON Schema that rejects unknown fields.
 fn strict(schema: &Value) -> Value {
     let Some(structural) = schema.as_object() else { return schema.clone() };
     let mut strict = Map::new();
@@ -199,7 +199,7 @@ fn strict(schema: &Value) -> Value {
             "properties" => each_strict(value),
             "items" | "additionalProperties" => strict_schema_of(value),
             keyword if keyword.starts_with("x-kubernetes-") => continue,
-            // These say nothing about what is valid.
+            // These keywords do not constrain the value.
             "nullable" | "default" | "description" | "title" | "format" => continue,
             _ => value.clone(),
         };
@@ -218,7 +218,7 @@ fn strict_schema_of(value: &Value) -> Value {
     if value.is_object() { strict(value) } else { value.clone() }
 }
 
-/// Puts into words of JSON Schema what a structural schema says by its own keywords.
+/// Translates the Kubernetes keywords of a structural schema to JSON Schema.
 fn say_what_kubernetes_says(structural: &Map<String, Value>, strict: &mut Map<String, Value>) {
     let says = |keyword: &str| structural.get(keyword) == Some(&Value::Bool(true));
     if says("x-kubernetes-int-or-string") {
@@ -244,7 +244,7 @@ fn say_what_kubernetes_says(structural: &Map<String, Value>, strict: &mut Map<St
     }
 }
 
-/// Drops nulls that the schema does not allow, and sets defaults: in place.
+/// Drops nulls that the schema does not allow, and sets defaults, in place.
 fn complete(schema: &Value, value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -277,8 +277,8 @@ fn complete_field(name: &str, schema: &Value, fields: &mut Map<String, Value>) {
     }
 }
 
-/// A fault of the schema in the words of an API server. A value is not repeated, except where it
-/// is one of few: it may be long, or not for the log.
+/// An error of the schema in the API server's wording. The value is included only if it is one of
+/// few: other values may be long, or secret.
 fn faults(error: &jsonschema::ValidationError<'_>) -> Vec<String> {
     use ValidationErrorKind as Kind;
     let path = field_path(error.instance_path());
@@ -325,7 +325,7 @@ fn counted(count: u64, unit: &str) -> String {
     if count == 1 { format!("{count} {unit}") } else { format!("{count} {unit}s") }
 }
 
-/// Limits are floating-point numbers in a CRD, and whole ones in ours.
+/// The limits of a CRD are floating-point numbers; ours are integers.
 fn integral(limit: &Value) -> String {
     limit.as_f64().map_or_else(|| limit.to_string(), |number| number.to_string())
 }
@@ -334,7 +334,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// `/spec/forwardHeaders/0` as an API server writes it: `spec.forwardHeaders[0]`.
+/// Converts `/spec/forwardHeaders/0` to the API server's notation: `spec.forwardHeaders[0]`.
 fn field_path(pointer: &jsonschema::paths::Location) -> String {
     use jsonschema::paths::LocationSegment;
     pointer.iter().fold(String::new(), |path, segment| match segment {

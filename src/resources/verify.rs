@@ -1,4 +1,4 @@
-//! `spec.verify`: how a trigger may prove who sent it.
+//! `spec.verify`: how the sender of a trigger is authenticated.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -6,57 +6,58 @@ use serde::{Deserialize, Serialize};
 
 use super::schema;
 
-/// One way of proving it; one that accepts is enough.
+/// One way to authenticate the sender; a trigger passes when any entry accepts it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("(self.type == 'Hmac') == has(self.hmac)")
-        .message("hmac must be set with type Hmac, and only then"),
+        .message("hmac must be set with type Hmac, and with no other"),
     validation = Rule::new("(self.type == 'ApiKey') == has(self.apiKey)")
-        .message("apiKey must be set with type ApiKey, and only then"),
+        .message("apiKey must be set with type ApiKey, and with no other"),
     validation = Rule::new("(self.type == 'Jwt') == has(self.jwt)")
-        .message("jwt must be set with type Jwt, and only then"),
+        .message("jwt must be set with type Jwt, and with no other"),
     validation = Rule::new("(self.type == 'Jwt') != (has(self.secretRefs) && self.secretRefs.size() > 0)")
-        .message("secretRefs must name a secret, except with type Jwt, which has none"),
+        .message("secretRefs must name a secret, except with type Jwt, which takes none"),
     validation = Rule::new("!has(self.verifyToken) || self.type == 'Meta'")
-        .message("verifyToken is of type Meta alone"),
+        .message("verifyToken can be set with type Meta only"),
     validation = Rule::new("!has(self.allowSha1) || !self.allowSha1 || self.type == 'GitHub'")
-        .message("allowSha1 is of type GitHub alone")
+        .message("allowSha1 can be set with type GitHub only")
 )]
 pub struct VerifyEntry {
-    /// The provider that sends, or a generic way.
+    /// A provider, or a generic type.
     #[serde(rename = "type")]
     pub type_: VerifyType,
-    /// Keys of Secrets in this namespace. All of them are live: a rotation leaves no gap.
+    /// Keys of Secrets in this namespace. All of them are accepted, so that secrets rotate without
+    /// a gap.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub secret_refs: Vec<SecretKeyRef>,
-    /// A signature that is described here.
+    /// A generic HMAC signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<Hmac>")]
     pub hmac: Option<Hmac>,
-    /// A secret in a header.
+    /// An API key in a header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<ApiKey>")]
     pub api_key: Option<ApiKey>,
-    /// A token of an issuer that publishes its keys.
+    /// A JSON Web Token whose issuer publishes its keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<Jwt>")]
     pub jwt: Option<Jwt>,
-    /// What a subscription of Meta shows before anything is sent.
+    /// The token that Meta sends to verify a subscription (`hub.verify_token`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<SecretKeyRef>")]
     pub verify_token: Option<SecretKeyRef>,
-    /// Whether GitHub's SHA-1 signature is accepted too, for servers that send no other.
+    /// Whether to also accept GitHub's SHA-1 signature, for servers that send no SHA-256.
     #[serde(default, skip_serializing_if = "is_false")]
     pub allow_sha1: bool,
 }
 
-/// The providers, and the generic ways.
+/// The providers, and the generic types.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     missing_docs,
-    reason = "each is the name of its provider; docs/providers.md tells the rest"
+    reason = "each variant is the name of its provider; docs/providers.md describes them"
 )]
 pub enum VerifyType {
     GitHub,
@@ -80,7 +81,7 @@ pub enum VerifyType {
 }
 
 impl VerifyType {
-    /// The type as YAML names it.
+    /// The name of the type in YAML.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::GitHub => "GitHub",
@@ -109,51 +110,51 @@ impl VerifyType {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
-    /// The Secret's name.
+    /// Name of the Secret.
     #[schemars(length(min = 1, max = 253), regex(pattern = schema::SUBDOMAIN_PATTERN))]
     pub name: String,
-    /// The key in it.
+    /// Key in the Secret.
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[-._a-zA-Z0-9]+$"))]
     pub key: String,
 }
 
-/// A signature: what a provider's row is, written out.
+/// A generic HMAC signature; a provider has all of this built in.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.signed.contains('{timestamp}') == has(self.timestampHeader)")
-        .message("timestampHeader must be set where signed has {timestamp}, and only there"),
+        .message("timestampHeader must be set if and only if signed contains {timestamp}"),
     validation = Rule::new("self.signed.contains('{id}') == has(self.idHeader)")
-        .message("idHeader must be set where signed has {id}, and only there")
+        .message("idHeader must be set if and only if signed contains {id}")
 )]
 pub struct Hmac {
-    /// The header that holds the signature.
+    /// Header of the signature.
     #[schemars(schema_with = "schema::header_name")]
     pub header: String,
-    /// The hash function.
+    /// Hash function.
     #[serde(default)]
     pub algorithm: HashFunction,
-    /// How the signature is written.
+    /// Encoding of the signature.
     #[serde(default)]
     pub encoding: SignatureEncoding,
-    /// What stands before the signature in its header.
+    /// Prefix of the signature in the header, such as `sha256=`.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub prefix: String,
-    /// What is signed: text with `{id}`, `{timestamp}`, `{url}` and `{body}` in it.
+    /// Template of the signed text, with `{id}`, `{timestamp}`, `{url}` and `{body}`.
     #[serde(default = "default_signed")]
     #[schemars(length(min = 6, max = 256))]
-    #[x_kube(validation = Rule::new("self.contains('{body}')").message("must have {body} in it"))]
+    #[x_kube(validation = Rule::new("self.contains('{body}')").message("must contain {body}"))]
     pub signed: String,
-    /// The header of `{timestamp}`: seconds or milliseconds since 1970.
+    /// Header of `{timestamp}`: seconds or milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]
     pub timestamp_header: Option<String>,
-    /// The header of `{id}`, which then names the delivery.
+    /// Header of `{id}`, which is also the delivery id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]
     pub id_header: Option<String>,
-    /// How far the timestamp may be from the present, in either direction.
+    /// Maximum difference between the timestamp and the current time, in either direction.
     #[serde(default = "default_tolerance")]
     #[schemars(length(min = 2, max = 16), regex(pattern = "^([0-9]+(s|m|h))+$"))]
     #[x_kube(
@@ -167,7 +168,7 @@ pub struct Hmac {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum HashFunction {
-    /// SHA-1: for senders that know no other.
+    /// SHA-1, for senders that support nothing else.
     Sha1,
     /// SHA-256.
     #[default]
@@ -176,7 +177,7 @@ pub enum HashFunction {
     Sha512,
 }
 
-/// How a signature is written.
+/// Encoding of a signature.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum SignatureEncoding {
@@ -187,26 +188,26 @@ pub enum SignatureEncoding {
     Base64,
 }
 
-/// A secret in a header.
+/// An API key in a header.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKey {
-    /// The header's name.
+    /// Name of the header.
     #[schemars(schema_with = "schema::header_name")]
     pub header: String,
 }
 
-/// A token of an issuer (RFC 7519).
+/// A JSON Web Token (RFC 7519).
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Jwt {
-    /// What the claim `iss` must be.
+    /// Expected value of the claim `iss`.
     #[schemars(length(min = 1, max = 1024))]
     pub issuer: String,
-    /// One of these must be in the claim `aud`.
+    /// Accepted audiences: the claim `aud` must contain one of them.
     #[schemars(schema_with = "schema::audiences")]
     pub audiences: Vec<String>,
-    /// Where the issuer publishes its keys (RFC 7517).
+    /// URL of the issuer's key set (RFC 7517).
     #[schemars(length(min = 1, max = 2048))]
     #[x_kube(
         validation = Rule::new("isURL(self) && url(self).getScheme() == 'https' && url(self).getHostname() != ''")

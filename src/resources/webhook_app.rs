@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::delivery::AppDelivery;
 use super::schema;
 
-/// An app that receives webhooks, and the HTTP endpoint that its triggers are carried to.
+/// An app that receives webhooks, and the listener that its events are delivered to.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "lenra.io",
@@ -21,7 +21,7 @@ use super::schema;
     shortname = "whapp",
     category = "lenra",
     derive = "PartialEq",
-    doc = "An app that receives webhooks, and the listener that its triggers are carried to.",
+    doc = "An app that receives webhooks, and the listener that its events are delivered to.",
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
     printcolumn = r#"{"name":"Reachable","type":"string","jsonPath":".status.conditions[?(@.type==\"ListenerReachable\")].status"}"#,
@@ -35,22 +35,22 @@ use super::schema;
         .message("uuid is immutable: it is part of every URL of the app")
 )]
 pub struct WebhookAppSpec {
-    /// An existing UUID to adopt, in lower case. Without it the operator derives one. Immutable. With the
+    /// Existing UUID to adopt, in lower case. By default the operator derives one. Immutable. With the
     /// chart's admission policy, setting it needs the verb `adopt` on this resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<String>", length(max = 36), regex(pattern = schema::UUID_PATTERN))]
     pub uuid: Option<String>,
-    /// A number that the app API echoes as `environment_id`.
+    /// Number that the app API returns as `environment_id`.
     #[serde(default = "default_environment_id")]
     #[schemars(range(min = 0))]
     pub environment_id: i64,
-    /// Where the app's triggers are carried to.
+    /// HTTP endpoint that the app's events are delivered to.
     pub listener: Listener,
-    /// How queued events of the app's webhooks reach the listener.
+    /// How queued events of the app's webhooks are delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<AppDelivery>")]
     pub delivery: Option<AppDelivery>,
-    /// ServiceAccounts of this namespace that may call the app API as this app.
+    /// ServiceAccounts of this namespace that may call the app API on behalf of this app.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::service_accounts")]
     pub service_accounts: Vec<String>,
@@ -68,7 +68,7 @@ pub struct Listener {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<ServiceReference>")]
     pub service: Option<ServiceReference>,
-    /// An absolute http or https URL; only where the operator allows URLs.
+    /// An absolute http or https URL; rejected unless the operator allows URLs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<String>", length(min = 1, max = 2048))]
     #[x_kube(
@@ -76,10 +76,10 @@ pub struct Listener {
             .message("must be an absolute http or https URL")
     )]
     pub url: Option<String>,
-    /// The shape of the listener call's body.
+    /// Format of the request body of a listener call.
     #[serde(default)]
     pub envelope: Envelope,
-    /// How long a whole attempt may take, from 100ms to 300s.
+    /// Timeout of a whole attempt, from 100ms to 300s.
     #[serde(default = "default_timeout")]
     #[schemars(length(min = 2, max = 16), regex(pattern = "^([0-9]+(\\.[0-9]+)?(ms|s|m))+$"))]
     #[x_kube(
@@ -93,28 +93,28 @@ pub struct Listener {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceReference {
-    /// The Service's name.
+    /// Name of the Service.
     #[schemars(length(min = 1, max = 63), regex(pattern = schema::LABEL_PATTERN))]
     pub name: String,
-    /// The Service's port, by number or by name.
+    /// Port of the Service, by number or name.
     #[schemars(schema_with = "schema::port")]
     pub port: IntOrString,
-    /// The path that is called.
+    /// Path of the listener call.
     #[serde(default = "default_path")]
     #[schemars(length(min = 1, max = 1024), regex(pattern = "^/[!-~]*$"))]
     pub path: String,
-    /// `http` or `https`.
+    /// Scheme of the listener call: `http` or `https`.
     #[serde(default)]
     pub scheme: Scheme,
 }
 
-/// The shape of the listener call's body.
+/// Format of the request body of a listener call.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Envelope {
     /// `{"action","props","event","api"}`.
     #[default]
     Action,
-    /// The later generation of the same protocol: `listener` in place of `action`.
+    /// `{"listener","props","event","api"}`, the later generation of the same protocol.
     Listener,
 }
 
@@ -129,23 +129,23 @@ pub enum Scheme {
     Https,
 }
 
-/// What the operator observed of a `WebhookApp`.
+/// The observed state of a `WebhookApp`.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookAppStatus {
-    /// The UUID in the app's URLs.
+    /// UUID in the app's URLs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
-    /// The prefix of the app's trigger URLs.
+    /// Prefix of the app's trigger URLs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// How many webhooks name this app.
+    /// Number of webhooks that reference this app.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhooks: Option<i64>,
-    /// The generation that this status describes.
+    /// Generation that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling` and `Stalled`, as kstatus reads them; and, as soon as something was
+    /// The kstatus conditions `Ready`, `Reconciling` and `Stalled`; and, once an event was
     /// queued, `ListenerReachable`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]

@@ -40,7 +40,7 @@ fn as_a_plugin_it_has_what_is_of_use_beside_kubectl_and_says_kubectls_name() {
 fn kubectl_is_told_how_a_line_goes_on() {
     let asked = |words: &[&str]| called("kubectl_complete-webhook", words).with(0);
     let said = asked(&["del"]);
-    assert_eq!(said, "deliveries\tShow what happened to each event, and replay it\n:4\n");
+    assert_eq!(said, "deliveries\tList, show and replay deliveries\n:4\n");
     let said = asked(&["deliveries", ""]);
     let words: Vec<&str> = said.lines().filter_map(|line| line.split('\t').next()).collect();
     assert!(["list", "show", "replay", ":4"].iter().all(|word| words.contains(word)), "{said}");

@@ -34,7 +34,7 @@ fn a_webhook_that_is_stalled_is_told_with_its_reason_and_what_to_do() {
     let first = "Webhook team-a/payments is not Ready (SecretNotFound), for ";
     assert!(lines[0].starts_with(first), "{said}");
     assert!(lines[1].contains("Secret gh (spec.verify[0].secretRefs[0]) does not exist"), "{said}");
-    assert!(lines[2].contains("Make the Secret in the same namespace"), "{said}");
+    assert!(lines[2].contains("Create the Secret in the same namespace"), "{said}");
     let report = at(&operator, &folders, &["status", "-o", "json"]).json(1);
     assert_eq!(report["findings"][0]["severity"], "Problem");
     assert!(!said.contains(WEBHOOK));
@@ -56,9 +56,9 @@ fn dead_deliveries_are_told_until_they_are_replayed() {
     });
     let said = said.with(1);
     assert!(said.contains("has 1 dead delivery of the last 24 h."), "{said}");
-    assert!(said.contains("The last one: Rejected, after 1 attempt, last answered 400."), "{said}");
+    assert!(said.contains("The last one: Rejected, after 1 attempt, last status 400."), "{said}");
     // Another webhook is not looked at.
-    let nobody = status(&["team-a/other"]).fails("there is no Webhook team-a/other");
+    let nobody = status(&["team-a/other"]).fails("Webhook team-a/other does not exist");
     assert!(!nobody.contains("dead"));
 
     listener.behave(Behaviour::Answer("200 OK"));
@@ -78,7 +78,7 @@ fn an_operator_that_does_not_run_is_told_beside_what_it_left() {
     let flags = ["status", "--server", &admin, "--data-dir", data.to_str().unwrap()];
     let said = Ended::from(output(&flags)).with(1);
     assert!(said.starts_with(&format!("The operator does not answer at {admin}.")), "{said}");
-    assert!(said.contains("Not looked at: cannot look at deliveries: "), "{said}");
+    assert!(said.contains("Not checked: cannot read deliveries: "), "{said}");
     let nothing = output(&["status", "--data-dir", "/nowhere"]);
-    Ended::from(nothing).fails("no standalone operator has its data in /nowhere (--data-dir)");
+    Ended::from(nothing).fails("/nowhere (--data-dir) has no data of a standalone operator");
 }

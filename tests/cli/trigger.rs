@@ -45,9 +45,9 @@ fn a_test_event_is_signed_as_its_provider_signs_and_followed_to_the_listener() {
     let setting = Setting::new(SIGNED);
     let said = setting.trigger(&[]).with(0);
     let lines: Vec<&str> = said.lines().collect();
-    assert_eq!(lines[0], "Sent to team-a/payments, signed as GitHub signs.");
+    assert_eq!(lines[0], "Sent to team-a/payments, signed for GitHub.");
     assert!(lines[1].starts_with("202: stored as event 0"), "{said}");
-    let delivered = "Delivered to the listener of shop, which answered 200, on attempt 1 in ";
+    let delivered = "Delivered to the listener of shop, which responded with 200, on attempt 1 in ";
     assert!(lines[2].starts_with(delivered) && lines[2].ends_with(" ms."), "{said}");
     let call = setting.listener.call();
     assert_eq!(call.header("x-github-event"), Some("ping"));
@@ -80,11 +80,11 @@ fn what_the_listener_does_not_take_is_told_with_its_answer() {
     let setting = Setting::new("");
     setting.listener.behave(Behaviour::Answer("404 Not Found"));
     let said = setting.trigger(&[]).with(1);
-    assert!(said.contains("Dead, Rejected: attempt 1 was answered 404. It is kept: "), "{said}");
+    assert!(said.contains("Dead, Rejected: attempt 1 got status 404. Replay it with: "), "{said}");
     setting.listener.behave(Behaviour::Answer("503 Service Unavailable"));
     // The next attempt is due in about 5 s, which is not waited for.
     let said = setting.trigger(&["--timeout", "2s"]).with(1);
-    assert!(said.contains("Still pending: attempt 1 was answered 503; the next"), "{said}");
+    assert!(said.contains("Still pending: attempt 1 got status 503; the next"), "{said}");
     let said = setting.trigger(&["--no-wait"]).with(0);
     assert_eq!(said.lines().count(), 2, "{said}");
 }
@@ -93,12 +93,12 @@ fn what_the_listener_does_not_take_is_told_with_its_answer() {
 fn an_answer_of_sync_mode_and_of_a_filter_is_the_outcome() {
     let setting = Setting::new(SYNC);
     let said = setting.trigger(&[]).with(0);
-    assert!(said.contains("200: the listener took it (event "), "{said}");
+    assert!(said.contains("200: the listener accepted it (event "), "{said}");
     setting.listener.behave(Behaviour::Answer("500 Internal Server Error"));
     assert!(setting.trigger(&[]).with(1).contains("Refused with 502 listener_error: "));
     let setting = Setting::new("  filter: event.type == \"paid\"");
     let said = setting.trigger(&[]).with(0);
-    assert!(said.contains("the webhook's filter does not hold of it"), "{said}");
+    assert!(said.contains("excluded by the webhook's filter"), "{said}");
     let report = setting.trigger(&["-d", r#"{"type":"paid"}"#, "-o", "json"]).json(0);
     assert_eq!(report["outcome"], "Delivered");
 }
@@ -109,7 +109,7 @@ fn it_may_be_sent_another_way_and_is_signed_for_the_webhooks_url() {
     let trigger = setting.operator.trigger.clone();
     assert!(setting.trigger(&["--url", &trigger]).with(0).contains("Delivered"));
     let said = setting.trigger(&["--url", &setting.operator.admin]).with(1);
-    assert!(said.contains("this is no answer of a webhook-operator"), "{said}");
+    assert!(said.contains("the response is not from a webhook-operator"), "{said}");
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let said = setting.trigger(&["--url", &format!("http://{gone}")]).fails("Connection refused");
     assert!(!said.contains(WEBHOOK), "{said}");
@@ -120,11 +120,11 @@ fn what_stands_in_the_way_is_one_sentence() {
     let setting = Setting::new(SIGNED);
     let (operator, folders) = (&setting.operator, &setting.folders);
     let fails = |words: &[&str], saying: &str| drop(at(operator, folders, words).fails(saying));
-    let without = "say by --manifests where its Secrets are; send it unsigned with --unsigned";
+    let without = "set --manifests to the folder with its Secrets; send it with --unsigned";
     fails(&["trigger", "team-a/payments"], without);
-    fails(&["trigger", "nobody"], "there is no Webhook nobody");
-    fails(&["trigger", "team-b/payments"], "there is no Webhook team-b/payments");
+    fails(&["trigger", "nobody"], "Webhook nobody does not exist");
+    fails(&["trigger", "team-b/payments"], "Webhook team-b/payments does not exist");
     fails(&["trigger", "payments", "-d", "@/nowhere"], "cannot read /nowhere");
     let nowhere = output(&["trigger", "payments", "--data-dir", "/nowhere"]);
-    Ended::from(nowhere).fails("no standalone operator has its data in /nowhere (--data-dir)");
+    Ended::from(nowhere).fails("/nowhere (--data-dir) has no data of a standalone operator");
 }

@@ -99,7 +99,7 @@ async fn one_delivery_is_shown_without_what_a_terminal_would_obey() {
         "  x-github-event: push",
         "Body (99 bytes, application/json):",
         r#""\u{1b}]0;title\u{7}","secret":"[masked]"}"#,
-        "[only the beginning is shown]",
+        "[truncated]",
         "no such action",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in {text}");
@@ -111,7 +111,7 @@ async fn one_delivery_is_shown_without_what_a_terminal_would_obey() {
     let unknown = Uuid::from_u128(3);
     run(&server, &format!("show {unknown}"))
         .await
-        .fails(&format!("there is no delivery {unknown}"));
+        .fails(&format!("delivery {unknown} does not exist"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +129,9 @@ async fn deliveries_are_replayed_by_id() {
     assert_eq!((again.event, again.generation), (dead, 2));
     run(&server, &format!("replay {pending}")).await.fails("has not ended");
     let unknown = Uuid::from_u128(3);
-    run(&server, &format!("replay {unknown}")).await.fails("there is no delivery");
+    run(&server, &format!("replay {unknown}"))
+        .await
+        .fails(&format!("delivery {unknown} does not exist"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,7 +141,7 @@ async fn deliveries_are_replayed_by_what_they_have_in_common_when_that_is_confir
         shelf.add(webhook, State::Dead);
     }
     let count = || shelf.details.lock().unwrap().len();
-    let said = "3 dead deliveries of the webhook team-a/pay are meant.";
+    let said = "3 dead deliveries of the webhook team-a/pay are selected.";
     let dry = run(&server, "replay -n team-a --webhook pay --dry-run").await.with(0);
     assert_eq!((dry, count()), (format!("{said}\n"), 5));
     // Standard input is no terminal here.
@@ -149,7 +151,7 @@ async fn deliveries_are_replayed_by_what_they_have_in_common_when_that_is_confir
     assert_eq!((&*yes, count()), ("3 replayed\n", 8));
     let yes = run(&server, "replay -A --since 2026-01-01T00:00:00Z --yes").await.with(0);
     assert_eq!((&*yes, count()), ("5 replayed\n", 13));
-    run(&server, "replay").await.fails("say which deliveries");
+    run(&server, "replay").await.fails("select deliveries by id");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,7 +65,10 @@ fn deliveries_of_all_replicas_are_one_list_for_who_may_read_them() {
     // The URL leads nowhere from here; a replica's trigger port is reached by way of the API server.
     let sent = &["trigger", "recorder", "-n", TEAM, "--through-cluster"];
     let said = succeeds(&program(admin, sent));
-    assert!(said.contains("Delivered to the listener of recorder, which answered 200"), "{said}");
+    assert!(
+        said.contains("Delivered to the listener of recorder, which responded with 200"),
+        "{said}"
+    );
 }
 
 /// What `status` says of all namespaces: everything was looked at, and is well.

@@ -70,13 +70,13 @@ fn said(output: &Output, code: i32) -> String {
 async fn who_may_read_the_secret_sends_what_the_provider_would() {
     let served = Served::new();
     let text = said(&served.admin(&["trigger", "payments"]), 0);
-    assert!(text.contains("signed as GitHub signs.\n202: stored as event "), "{text}");
+    assert!(text.contains("signed for GitHub.\n202: stored as event "), "{text}");
     assert_eq!(served.listener.call().header("x-github-event"), Some("ping"));
     // There are no pods here, whose ports the API server could forward.
-    let unseen = "What becomes of it cannot be seen from here: ";
+    let unseen = "Its delivery cannot be read from here: ";
     assert!(text.contains(unseen) && text.contains("deliveries show"), "{text}");
     let through = served.admin(&["trigger", "payments", "--through-cluster"]);
-    assert!(said(&through, 2).contains("no pod of the operator runs in the namespace"));
+    assert!(said(&through, 2).contains("no pod of the operator is running in the namespace"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,14 +85,14 @@ async fn who_may_not_read_the_secret_is_told_so_and_may_send_unsigned() {
     let jane = served.jane();
     let text = said(&served.run(jane.clone(), &["trigger", "payments"]), 2);
     let sentence = format!(
-        "error: the event cannot be signed: you may not read the Secret {}/gh; send it unsigned with --unsigned, and with --header 'Name: value' for a proof of your own\n",
+        "error: the event cannot be signed: you may not read the Secret {}/gh; send it with --unsigned, and add a signature with --header 'Name: value' if you have one\n",
         served.site.namespace,
     );
     assert_eq!(text, sentence);
     let text = said(&served.run(jane.clone(), &["trigger", "payments", "--unsigned"]), 1);
     assert!(text.contains("Refused with 401 invalid_signature"), "{text}");
     let text = said(&served.run(jane, &["trigger", "nobody"]), 2);
-    assert!(text.contains("there is no Webhook "), "{text}");
+    assert!(text.contains("nobody does not exist"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +112,7 @@ async fn a_status_tells_what_is_wrong_as_far_as_the_caller_may_see() {
         format!("All is well: 1 app and 1 webhook in the namespace {}.", served.site.namespace);
     assert!(text.starts_with(&well), "{text}");
     for unseen in ["pods", "lease", "CustomResourceDefinitions", "deliveries"] {
-        let is_it = |line: &str| line.starts_with("Not looked at: ") && line.contains(unseen);
+        let is_it = |line: &str| line.starts_with("Not checked: ") && line.contains(unseen);
         assert!(text.lines().any(is_it), "{unseen}: {text}");
     }
     let text = said(&served.run(jane.clone(), &["status", "-o", "yaml"]), 0);

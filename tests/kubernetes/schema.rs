@@ -206,12 +206,12 @@ fn a_webhook_with_a_wrong_field_is_refused_with_the_reason() {
             (
                 "/spec/verify",
                 entry("GitHub", json!({"verifyToken": {"name": "a", "key": "b"}})),
-                "verifyToken is of type Meta alone",
+                "verifyToken can be set with type Meta only",
             ),
             (
                 "/spec/verify",
                 entry("Gitea", json!({"allowSha1": true})),
-                "allowSha1 is of type GitHub",
+                "allowSha1 can be set with type GitHub only",
             ),
             ("/spec/verify", entry("Hmac", json!({"hmac": {"header": "X A"}})), "should match"),
             (
@@ -225,7 +225,7 @@ fn a_webhook_with_a_wrong_field_is_refused_with_the_reason() {
                 "timestampHeader must be set",
             ),
             ("/spec/verify", hmac(json!({"signed": "{id}.{body}"})), "idHeader must be set"),
-            ("/spec/verify", hmac(json!({"signed": "a fixed text"})), "must have {body} in it"),
+            ("/spec/verify", hmac(json!({"signed": "a fixed text"})), "must contain {body}"),
             ("/spec/verify", hmac(json!({"tolerance": "25h"})), "must be from 1s to 24h"),
             ("/spec/verify", hmac(json!({"algorithm": "md5"})), "Unsupported value"),
             (
@@ -359,7 +359,7 @@ fn a_header_that_the_operator_keeps_to_itself_is_refused() {
         "traceparent",
         "Webhook-Event-Id",
     ];
-    let cases = refused.map(|name| ("/spec/forwardHeaders", json!([name]), "is never passed on"));
+    let cases = refused.map(|name| ("/spec/forwardHeaders", json!([name]), "is never forwarded"));
     refuses(&webhook("right", "shop"), &cases);
 }
 
@@ -382,7 +382,7 @@ fn what_a_url_is_made_of_cannot_change() {
         (
             webhook("move", "a"),
             webhook("move", "b"),
-            "app is immutable: make a new webhook for another app",
+            "app is immutable: create a new webhook for another app",
         ),
     ]);
 }

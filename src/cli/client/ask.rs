@@ -1,4 +1,4 @@
-//! Several replicas asked for the same: their answers, and who did not answer.
+//! Queries all replicas and collects their responses.
 
 use anyhow::anyhow;
 use futures_util::future::join_all;
@@ -7,15 +7,15 @@ use http::StatusCode;
 use super::reach::Operator;
 use super::replica::{Replica, ReplicaError};
 
-/// What the replicas answered.
+/// The responses of all replicas.
 pub struct Answers<T> {
-    /// Answers, in the order of the replicas.
+    /// Responses, in the order of the replicas.
     pub given: Vec<T>,
-    /// Which replicas gave none, and why.
+    /// Replicas that failed, with the error.
     pub failed: Vec<(String, ReplicaError)>,
 }
 
-/// Asks every replica at once.
+/// Queries all replicas concurrently.
 pub async fn ask<'a, T, F>(
     operator: &'a Operator,
     question: impl Fn(&'a Replica) -> F,
@@ -38,24 +38,24 @@ where
 }
 
 impl<T> Answers<T> {
-    /// The answers of those who gave one; who gave none is told of on stderr.
+    /// The responses; prints a warning to stderr for each replica that failed.
     ///
     /// # Errors
-    /// When nobody gave one.
+    /// All replicas failed.
     pub fn of_some(self) -> anyhow::Result<Vec<T>> {
         if self.given.is_empty() {
             return Err(self.failure());
         }
         for (name, why) in &self.failed {
-            eprintln!("warning: nothing from {name}: {why}");
+            eprintln!("warning: no response from {name}: {why}");
         }
         Ok(self.given)
     }
 
-    /// The one answer to a question about something that one replica has; `None` when nobody has it.
+    /// The response of the replica that has the object; `None` if no replica has it.
     ///
     /// # Errors
-    /// When nobody answered, and somebody could not be asked.
+    /// No replica returned the object, and at least one failed.
     pub fn of_one(mut self) -> anyhow::Result<Option<T>> {
         if let Some(answer) = self.given.pop() {
             return Ok(Some(answer));
@@ -64,7 +64,7 @@ impl<T> Answers<T> {
         if self.failed.is_empty() { Ok(None) } else { Err(self.failure()) }
     }
 
-    /// Why nothing came of it: once, where all say the same.
+    /// The error of the failed replicas, without repetitions.
     pub fn failure(&self) -> anyhow::Error {
         let mut reasons: Vec<String> = Vec::new();
         for (name, why) in &self.failed {

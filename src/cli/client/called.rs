@@ -1,24 +1,24 @@
-//! By which name the program was called: commands that it advises begin with that name too.
+//! The name under which the program was started: suggested commands begin with it.
 
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// A name of the program.
+/// The names of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Called {
-    /// Its own.
+    /// `webhook-operator`.
     Program,
-    /// `kubectl-webhook`, as kubectl calls a plugin.
+    /// `kubectl-webhook`, as kubectl runs a plugin.
     Plugin,
-    /// `kubectl_complete-webhook`, as kubectl asks a plugin for completions.
+    /// `kubectl_complete-webhook`, as kubectl runs a plugin for completions.
     Completer,
 }
 
 static CALLED: OnceLock<Called> = OnceLock::new();
 
 impl Called {
-    /// By the first word of the command line.
+    /// The name from the first argument of the process.
     pub fn of(first: &OsStr) -> Self {
         match Path::new(first).file_stem().and_then(OsStr::to_str) {
             Some("kubectl-webhook") => Self::Plugin,
@@ -27,17 +27,17 @@ impl Called {
         }
     }
 
-    /// Remembers it for [`Self::now`].
+    /// Stores the name for [`Self::now`].
     pub fn remember(self) {
         CALLED.get_or_init(|| self);
     }
 
-    /// What was remembered.
+    /// The stored name.
     pub fn now() -> Self {
         CALLED.get().copied().unwrap_or(Self::Program)
     }
 
-    /// What a person writes before a subcommand.
+    /// The command line prefix of a subcommand.
     pub fn words(self) -> &'static str {
         match self {
             Self::Program => "webhook-operator",
@@ -46,7 +46,7 @@ impl Called {
     }
 }
 
-/// A command line of this program, as a person would write it who called it so.
+/// A command line for this program, with the prefix that the user typed.
 pub fn command(words: &str) -> String {
     format!("{} {words}", Called::now().words())
 }

@@ -1,4 +1,4 @@
-//! A cluster, the replicas of its operator, and who calls them.
+//! A cluster, the replicas of its operator, and the credentials of the caller.
 
 use anyhow::{Context, anyhow, bail};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
@@ -13,36 +13,36 @@ use super::way::Way;
 use crate::plan::Key;
 use crate::source::kubernetes::{AUDIENCE, authorization, call, describe};
 
-/// What the chart calls the pods of an operator.
+/// Label selector of the operator's pods, as the chart sets it.
 const PODS: &str = "app.kubernetes.io/name=webhook-operator";
 
 /// A port of the operator's pods.
 pub struct Port {
-    /// What the chart calls it.
+    /// Its name in the chart.
     name: &'static str,
-    /// Its number, where a pod does not name it.
+    /// Its number, for pods that do not name it.
     default: u16,
 }
 
-/// The port of the delivery API.
+/// The admin port.
 pub const ADMIN: Port = Port { name: "admin", default: 9090 };
 
-/// The port of triggers.
+/// The trigger port.
 pub const TRIGGER: Port = Port { name: "trigger", default: 8080 };
 
-/// How long a token lives that is made for a call: the shortest that there is.
+/// Lifetime of a token created for a call: the minimum of the TokenRequest API.
 const TOKEN_SECONDS: i64 = 600;
 
-/// A cluster, as the caller's kubeconfig reaches it.
+/// A cluster, accessed through the caller's kubeconfig.
 #[derive(Clone)]
 pub struct Cluster {
-    /// A client with the caller's rights.
+    /// A client with the caller's permissions.
     pub client: Client,
     config: Config,
 }
 
 impl Cluster {
-    /// The cluster that the flags name; `None` when they name none and there is none.
+    /// The cluster that the flags name; `None` if no flag names one and no kubeconfig exists.
     pub async fn find(args: &ReachArgs) -> anyhow::Result<Option<Self>> {
         let Some(config) = config(args).await? else { return Ok(None) };
         let client = Client::try_from(config.clone()).map_err(|error| anyhow!(describe(&error)))?;
@@ -54,7 +54,7 @@ impl Cluster {
         &self.config.default_namespace
     }
 
-    /// The pods of the operator, those that do not run too.
+    /// The pods of the operator, including those that do not run.
     pub async fn pods(&self, args: &ReachArgs) -> anyhow::Result<Vec<Pod>> {
         let pods = self.pods_of(&args.operator_namespace);
         let found = call(pods.list(&ListParams::default().labels(PODS))).await;
@@ -64,7 +64,7 @@ impl Cluster {
         Ok(found.items)
     }
 
-    /// Each pod of the operator that runs.
+    /// The running pods of the operator.
     pub async fn replicas(&self, args: &ReachArgs) -> anyhow::Result<Vec<Replica>> {
         let own = authorization(&self.config).await;
         let own = own.map_err(|why| anyhow!("the kubeconfig's login failed: {why}"))?;
@@ -73,7 +73,7 @@ impl Cluster {
             (Some(token), _) => bearer(token)?,
             (None, Some(account)) => bearer(&token_of(&self.client, account).await?)?,
             (None, None) => own.context(
-                "the kubeconfig has no token to call the delivery API with: give one by --token, or have one made by --service-account NAMESPACE/NAME",
+                "the kubeconfig has no token for the delivery API: set --token, or --service-account NAMESPACE/NAME to create one",
             )?,
         };
         let replicas = self.ways(&pods, args, &ADMIN)?.into_iter().map(|(name, way)| Replica {
@@ -84,7 +84,7 @@ impl Cluster {
         Ok(replicas.collect())
     }
 
-    /// The ways to a port of each pod of the operator that runs, with the pods' names.
+    /// Connections to a port of each running pod of the operator, with the pods' names.
     pub fn ways(
         &self,
         pods: &[Pod],
@@ -103,7 +103,7 @@ impl Cluster {
         let ways: Vec<_> = ways.collect();
         if ways.is_empty() {
             bail!(
-                "no pod of the operator runs in the namespace {namespace} (--operator-namespace)"
+                "no pod of the operator is running in the namespace {namespace} (--operator-namespace)"
             );
         }
         Ok(ways)
@@ -124,13 +124,13 @@ async fn config(args: &ReachArgs) -> anyhow::Result<Option<Config>> {
     match kubeconfig {
         Ok(kubeconfig) => Ok(Some(Config::from_custom_kubeconfig(kubeconfig, &options).await?)),
         Err(error) if args.kubeconfig.is_some() || args.context.is_some() => Err(error.into()),
-        // One that is named and cannot be read is a mistake; the default one may be absent.
+        // KUBECONFIG names a file that cannot be read: an error. The default file may be missing.
         Err(error) if std::env::var_os("KUBECONFIG").is_some() => Err(error).context("KUBECONFIG"),
         Err(_) => Ok(Config::incluster().ok()),
     }
 }
 
-/// A token that is good for nothing but to call an operator.
+/// A token for the audience of the operator only.
 async fn token_of(client: &Client, account: &Key) -> anyhow::Result<String> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &account.namespace);
     let spec = TokenRequestSpec {
@@ -141,11 +141,12 @@ async fn token_of(client: &Client, account: &Key) -> anyhow::Result<String> {
     let request = TokenRequest { spec, ..TokenRequest::default() };
     let parameters = PostParams::default();
     let made = call(accounts.create_token_request(&account.name, &parameters, &request)).await;
-    let made = made.with_context(|| format!("no token for the ServiceAccount {account}"))?;
-    Ok(made.status.context("the API server made no token")?.token)
+    let made =
+        made.with_context(|| format!("cannot create a token for the ServiceAccount {account}"))?;
+    Ok(made.status.context("the API server returned no token")?.token)
 }
 
-/// Whether the pod's containers were started.
+/// Whether the pod's containers have started.
 pub fn is_running(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     phase == Some("Running")

@@ -1,26 +1,26 @@
-//! How something is printed: for people, or for programs.
+//! Output formats.
 
 use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::cli::output;
 
-/// How something is printed.
+/// The output formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// A table or text.
     Table,
-    /// For programs.
+    /// JSON.
     Json,
-    /// For programs, and people too.
+    /// YAML.
     Yaml,
 }
 
 impl Format {
-    /// Prints a value; `table` writes it for people.
+    /// Prints a value; `table` formats it as text.
     ///
     /// # Errors
-    /// When the value has no such form.
+    /// The value cannot be serialized.
     pub fn print(
         self,
         value: &impl Serialize,

@@ -1,5 +1,4 @@
-//! What the subcommands share that look at an operator from outside: where it is, what is asked of it,
-//! and how an answer is printed.
+//! Shared code of the subcommands that call a running operator: discovery, requests and output.
 
 pub mod ask;
 pub mod called;

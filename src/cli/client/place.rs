@@ -1,4 +1,4 @@
-//! Where resources are: in a cluster, or in the folders of a standalone operator.
+//! The location of resources: a cluster, or the folders of a standalone operator.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -19,34 +19,35 @@ use crate::resources::{Webhook, WebhookApp};
 use crate::source::files::look;
 use crate::source::kubernetes::call;
 
-/// Where standalone keeps its data.
+/// Default data directory of standalone.
 const DATA_DIR: &str = "./data";
 
-/// The folders of a standalone operator.
+/// Folders of a standalone operator.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where")]
 pub struct FolderArgs {
-    /// Data dir of a standalone operator [default: ./data, where there is no kubeconfig or a server is named]
+    /// Data directory of a standalone operator [default: ./data, if no kubeconfig exists or
+    /// --server is set]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["kubeconfig", "context"])]
     pub data_dir: Option<PathBuf>,
 }
 
-/// Where resources are.
+/// The location of resources.
 pub enum Place {
-    /// In a cluster, read with the caller's rights.
+    /// A cluster, read with the caller's permissions.
     Cluster(Box<Cluster>),
-    /// In the data dir of a standalone operator.
+    /// The data directory of a standalone operator.
     Folder(PathBuf),
 }
 
-/// A kind of the operator's.
+/// A kind of the operator.
 pub trait Ours:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + DeserializeOwned
     + Clone
     + std::fmt::Debug
 {
-    /// Which.
+    /// The kind.
     const KIND: Kind;
 }
 
@@ -59,7 +60,7 @@ impl Ours for Webhook {
 }
 
 impl Place {
-    /// The place that the flags name.
+    /// The location that the flags name.
     pub async fn find(reach: &ReachArgs, folder: &FolderArgs) -> anyhow::Result<Self> {
         let data_dir = || folder.data_dir.clone().unwrap_or_else(|| DATA_DIR.into());
         if folder.data_dir.is_some() || reach.server.is_some() {
@@ -69,7 +70,7 @@ impl Place {
         Ok(cluster.map_or_else(|| Self::Folder(data_dir()), |found| Self::Cluster(found.into())))
     }
 
-    /// The operator that serves what is here.
+    /// The operator that serves these resources.
     pub async fn operator(&self, reach: &ReachArgs) -> anyhow::Result<Operator> {
         match self {
             Self::Cluster(cluster) => Operator::of(cluster, reach).await,
@@ -77,7 +78,7 @@ impl Place {
         }
     }
 
-    /// The namespace that is meant where none is named; `None` for all.
+    /// The namespace to use if none is named; `None` for all.
     pub fn namespace(&self) -> Option<&str> {
         match self {
             Self::Cluster(cluster) => Some(cluster.namespace()),
@@ -85,10 +86,10 @@ impl Place {
         }
     }
 
-    /// The objects of a namespace, or of all.
+    /// The objects of one namespace, or of all.
     ///
     /// # Errors
-    /// When they cannot be read, with who refused it.
+    /// The objects cannot be read; the error names the API server's reason.
     pub async fn list<K: Ours>(&self, namespace: Option<&str>) -> anyhow::Result<Vec<K>> {
         let plural = K::plural(&());
         match self {
@@ -104,7 +105,7 @@ impl Place {
             Self::Folder(data_dir) => {
                 let list = look::objects::<K>(data_dir, K::KIND).with_context(|| {
                     format!(
-                        "no standalone operator has its data in {} (--data-dir)",
+                        "{} (--data-dir) has no data of a standalone operator",
                         data_dir.display()
                     )
                 })?;
@@ -116,10 +117,10 @@ impl Place {
         }
     }
 
-    /// One object, in the namespace that is named, or else where it is.
+    /// One object, in the given namespace, or in the only namespace that has it.
     ///
     /// # Errors
-    /// When there is none, or when several have the name.
+    /// The object does not exist, or several namespaces have one of this name.
     pub async fn one<K: Ours>(&self, namespace: Option<&str>, name: &str) -> anyhow::Result<K> {
         let kind = K::KIND.as_str();
         let namespace = namespace.or_else(|| self.namespace());
@@ -128,21 +129,21 @@ impl Place {
             let found = call(api.get_opt(name)).await;
             let found =
                 found.with_context(|| format!("cannot read the {kind} {namespace}/{name}"))?;
-            return found.with_context(|| format!("there is no {kind} {namespace}/{name}"));
+            return found.with_context(|| format!("{kind} {namespace}/{name} does not exist"));
         }
         let mut named = self.list::<K>(namespace).await?;
         named.retain(|object| object.meta().name.as_deref() == Some(name));
         if named.len() > 1 {
-            bail!("several namespaces have a {kind} {name}: say NAMESPACE/{name}");
+            bail!("several namespaces have a {kind} {name}: use NAMESPACE/{name}");
         }
         let whose = namespace.map_or(String::new(), |namespace| format!("{namespace}/"));
-        named.pop().with_context(|| format!("there is no {kind} {whose}{name}"))
+        named.pop().with_context(|| format!("{kind} {whose}{name} does not exist"))
     }
 
-    /// A Secret in a cluster; `None` where there is none.
+    /// A Secret in a cluster; `None` if it does not exist.
     ///
     /// # Errors
-    /// When the caller may not read it: a sentence that says so.
+    /// The Secret cannot be read, for example for lack of permission.
     pub async fn secret(&self, key: &Key) -> anyhow::Result<Option<SecretInput>> {
         let Self::Cluster(cluster) = self else { return Ok(None) };
         let api: Api<Secret> = Api::namespaced(cluster.client.clone(), &key.namespace);
@@ -156,10 +157,10 @@ impl Place {
     }
 }
 
-/// Those of these Secrets that are in manifests.
+/// The Secrets among these that the manifests contain.
 ///
 /// # Errors
-/// When the folder cannot be read.
+/// The folder cannot be read.
 pub fn secrets_of(
     manifests: &std::path::Path,
     wanted: &BTreeSet<Key>,

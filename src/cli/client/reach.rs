@@ -1,4 +1,4 @@
-//! Where the delivery API is: at a URL, or at each replica of an operator in a cluster.
+//! Access to the delivery API: at a URL, or at each replica of an operator in a cluster.
 
 use std::path::PathBuf;
 
@@ -12,21 +12,21 @@ use super::way::Way;
 use crate::cli::options::base_url;
 use crate::plan::Key;
 
-/// Where `standalone` serves the delivery API.
+/// Default URL of the delivery API of `standalone`.
 const STANDALONE: &str = "http://127.0.0.1:9090";
 
-/// Where the delivery API is, and who calls it.
+/// Flags for access to the delivery API.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where")]
 pub struct ReachArgs {
-    /// URL of an admin port [default: the operator of the kubeconfig's cluster; without a kubeconfig
-    /// http://127.0.0.1:9090, where standalone serves it]
+    /// URL of an admin port [default: the operator in the kubeconfig's cluster; without a
+    /// kubeconfig http://127.0.0.1:9090, the default of standalone]
     #[arg(long, env = "WEBHOOK_OPERATOR_SERVER", value_parser = base_url, value_name = "URL", conflicts_with_all = ["kubeconfig", "context"])]
     pub server: Option<String>,
     /// Kubeconfig file [default: KUBECONFIG, ~/.kube/config, or the pod's ServiceAccount]
     #[arg(long, env = "WEBHOOK_OPERATOR_KUBECONFIG", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig [default: its current one]
+    /// Context of the kubeconfig [default: its current context]
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
     /// Namespace of the operator
@@ -40,12 +40,12 @@ pub struct ReachArgs {
     /// Bearer token for the delivery API [default: that of the kubeconfig]
     #[arg(long, env = "WEBHOOK_OPERATOR_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub token: Option<String>,
-    /// ServiceAccount to call as, by a token that is made for this call
+    /// ServiceAccount to call as, with a token that is created for this call
     #[arg(long, value_name = "NAMESPACE/NAME", value_parser = crate::cli::options::key, conflicts_with_all = ["token", "server"])]
     pub service_account: Option<Key>,
 }
 
-/// Which namespaces are meant.
+/// Flags that select namespaces.
 #[derive(Debug, Args)]
 pub struct ScopeArgs {
     /// Namespace of the webhooks [default: that of the kubeconfig's context; with a server, all]
@@ -59,14 +59,14 @@ pub struct ScopeArgs {
 /// The replicas of an operator.
 #[derive(Debug)]
 pub struct Operator {
-    /// Each as one may reach it.
+    /// Its replicas.
     pub replicas: Vec<Replica>,
     /// The namespace of the kubeconfig's context, in a cluster.
     default_namespace: Option<String>,
 }
 
 impl Operator {
-    /// Finds the operator that the flags name.
+    /// Discovers the operator that the flags name.
     pub async fn find(args: &ReachArgs) -> anyhow::Result<Self> {
         if let Some(server) = &args.server {
             return Self::at(server, args);
@@ -77,13 +77,13 @@ impl Operator {
         }
     }
 
-    /// The operator of a cluster.
+    /// The operator in a cluster.
     pub async fn of(cluster: &Cluster, args: &ReachArgs) -> anyhow::Result<Self> {
         let replicas = cluster.replicas(args).await?;
         Ok(Self { replicas, default_namespace: Some(cluster.namespace().to_owned()) })
     }
 
-    /// The operator of this machine, or of the URL that the flags name.
+    /// The operator at the URL that the flags name, or on this machine.
     pub fn standalone(args: &ReachArgs) -> anyhow::Result<Self> {
         Self::at(args.server.as_deref().unwrap_or(STANDALONE), args)
     }
@@ -95,7 +95,7 @@ impl Operator {
         Ok(Self { replicas: vec![replica], default_namespace: None })
     }
 
-    /// The namespace that is meant; `None` for all.
+    /// The selected namespace; `None` for all.
     pub fn namespace(&self, args: &ScopeArgs) -> Option<String> {
         if args.all_namespaces {
             return None;
@@ -104,10 +104,10 @@ impl Operator {
     }
 }
 
-/// A token as a header.
+/// The Authorization header of a token.
 pub fn bearer(token: &str) -> anyhow::Result<HeaderValue> {
     let value = HeaderValue::try_from(format!("Bearer {}", token.trim()));
-    let mut value = value.ok().context("the token has characters that no token has (--token)")?;
+    let mut value = value.ok().context("the token contains invalid characters (--token)")?;
     value.set_sensitive(true);
     Ok(value)
 }

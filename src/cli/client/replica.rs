@@ -1,4 +1,4 @@
-//! One replica's delivery API: a request on the way there, and what comes back.
+//! A client of one replica's delivery API.
 
 use std::time::Duration;
 
@@ -13,33 +13,33 @@ use super::way::{Unreachable, Way};
 use crate::delivery::OPERATOR;
 use crate::peers::REPLICA;
 
-/// How long a replica may take for an answer; for a replay by filter it is asked to do more.
+/// Timeout of a request; a replay by filter has a longer one.
 const DEADLINE: Duration = Duration::from_secs(30);
 const DEADLINE_OF_REPLAY: Duration = Duration::from_secs(15 * 60);
 
-/// A replica, as one may reach it.
+/// A replica and how to connect to it.
 #[derive(Debug)]
 pub struct Replica {
-    /// What people call it.
+    /// Its name in messages.
     pub name: String,
-    /// How it is reached.
+    /// How to connect to it.
     pub way: Way,
-    /// Who calls.
+    /// Authorization header.
     pub authorization: Option<HeaderValue>,
 }
 
-/// Why a replica did not do what it was asked to.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplicaError {
-    /// It said no.
+    /// The replica refused it.
     #[error("{message}")]
     Refused {
-        /// The status of its answer.
+        /// Status of the response.
         status: StatusCode,
-        /// Why, in its own words.
+        /// Message of the response.
         message: String,
     },
-    /// It was not reached, or what was reached is something else.
+    /// No connection, or the response is not one of the delivery API.
     #[error("{0}")]
     Unreachable(String),
 }
@@ -56,15 +56,15 @@ struct ErrorBody {
 }
 
 impl Replica {
-    /// Reads something.
+    /// Sends a GET request.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ReplicaError> {
         self.ask(Method::GET, path, Bytes::new(), DEADLINE).await
     }
 
-    /// What a probe says: its text, and whether that is good.
+    /// The text of a probe, and whether it succeeded.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// No response.
     pub async fn probe(&self, path: &str) -> Result<(bool, String), ReplicaError> {
         let request = self.request(Method::GET, path, Bytes::new())?;
         let late = || unreachable(format!("no answer within {} s", DEADLINE.as_secs()));
@@ -72,7 +72,7 @@ impl Replica {
         Ok((status.is_success(), String::from_utf8_lossy(&body).into_owned()))
     }
 
-    /// Has something done.
+    /// Sends a POST request.
     pub async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -94,8 +94,9 @@ impl Replica {
         if !status.is_success() {
             return Err(refused(status, &body));
         }
-        serde_json::from_slice(&body)
-            .map_err(|error| unreachable(format!("what answers is not the delivery API: {error}")))
+        serde_json::from_slice(&body).map_err(|error| {
+            unreachable(format!("the response is not from the delivery API: {error}"))
+        })
     }
 
     fn request(
@@ -106,7 +107,7 @@ impl Replica {
     ) -> Result<Request<Bytes>, ReplicaError> {
         let mut request = Request::builder().method(method).uri(path).header(USER_AGENT, OPERATOR);
         if let Way::Pod { .. } = self.way {
-            // The others are asked by ourselves.
+            // This client queries the other replicas itself.
             request = request.header(REPLICA, HeaderValue::from_static("command-line"));
         }
         if let Some(authorization) = &self.authorization {
@@ -127,8 +128,8 @@ impl Replica {
 
 fn refused(status: StatusCode, body: &[u8]) -> ReplicaError {
     let message = serde_json::from_slice::<ErrorBody>(body).map(|body| body.message);
-    // What is no delivery API has its own errors.
-    let message = message.unwrap_or_else(|_| format!("it answers {status}"));
+    // Servers other than the delivery API have errors of another format.
+    let message = message.unwrap_or_else(|_| format!("the response has status {status}"));
     ReplicaError::Refused { status, message }
 }
 

@@ -1,12 +1,12 @@
-//! Text for a terminal: columns, ages, and nothing that a terminal would obey. Pure.
+//! Text output for a terminal: columns, ages, and escaped control characters. Pure.
 
 use std::fmt::Display;
 use std::time::Duration;
 
-/// Between columns, as kubectl has it.
+/// Column separator, as in kubectl.
 const GAP: usize = 3;
 
-/// Columns under their names.
+/// A table with a header row.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let header: Vec<String> = header.iter().map(ToString::to_string).collect();
     let lines: Vec<&Vec<String>> = std::iter::once(&header).chain(rows).collect();
@@ -24,12 +24,12 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// A value, or the word for none.
+/// A value, or `<none>`.
 pub fn or_none<T: Display>(value: Option<T>) -> String {
     value.map_or_else(|| "<none>".into(), |value| value.to_string())
 }
 
-/// A time that has passed or will, as short as kubectl writes it.
+/// A duration in kubectl's short notation.
 pub fn age(time: Duration) -> String {
     let seconds = time.as_secs();
     let two = |large: u64, large_unit, small: u64, small_unit| match small {
@@ -48,17 +48,18 @@ pub fn age(time: Duration) -> String {
     }
 }
 
-/// A text of one line.
+/// Escapes one line of text.
 pub fn clean(text: &str) -> String {
     escape(text, |_| false)
 }
 
-/// A text of several lines.
+/// Escapes text with several lines.
 pub fn clean_lines(text: &str) -> String {
     escape(text, |c| matches!(c, '\n' | '\t'))
 }
 
-/// Control characters are written out: they may be a stranger's, and a terminal obeys them.
+/// Escapes control characters: the text may come from an untrusted sender, and a terminal
+/// interprets them.
 fn escape(text: &str, is_kept: impl Fn(char) -> bool) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {

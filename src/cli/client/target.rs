@@ -1,11 +1,11 @@
-//! `[NAMESPACE/]NAME`, as people name an object.
+//! `[NAMESPACE/]NAME`, the name of an object on the command line.
 
 use std::str::FromStr;
 
-/// An object that a person named.
+/// An object named on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Its namespace, where it was named.
+    /// Its namespace, if given.
     pub namespace: Option<String>,
     /// Its name.
     pub name: String,

@@ -1,4 +1,4 @@
-//! How a port of an operator is reached, and one request on that way.
+//! Connections to a port of an operator, and requests over them.
 
 use std::time::Duration;
 
@@ -14,28 +14,28 @@ use kube::{Api, Client, Config};
 
 use crate::source::kubernetes::describe;
 
-/// How long a connection may take.
+/// Timeout of connecting.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// The largest answer, in bytes: 500 deliveries of a list have less than 1 MiB.
+/// Largest response, in bytes: a list of 500 deliveries is smaller than 1 MiB.
 const MAX_ANSWER: usize = 16 << 20;
 
-/// How a port is reached.
+/// How to connect to a port.
 pub enum Way {
     /// By a URL.
     Server(Client),
-    /// By a port of a pod, which the API server forwards.
+    /// By port forwarding through the API server.
     Pod {
-        /// The pods of its namespace.
+        /// API for the pods of its namespace.
         pods: Box<Api<Pod>>,
-        /// Its name.
+        /// Name of the pod.
         name: String,
-        /// The port.
+        /// Port of the pod.
         port: u16,
     },
 }
 
-/// Nothing came back, and why.
+/// Why no response was received.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreachable(pub String);
@@ -50,23 +50,23 @@ impl std::fmt::Debug for Way {
 }
 
 impl Way {
-    /// The way to what has a URL.
+    /// Connects to the host of a URL.
     ///
     /// # Errors
-    /// When it is no URL.
+    /// The URL is invalid.
     pub fn to_server(url: &str) -> anyhow::Result<Self> {
         let mut config = Config::new(url.parse()?);
         config.connect_timeout = Some(CONNECT);
-        // It is said that it did not work; it is not done twice.
+        // A failed request is reported, not retried.
         config.default_retry = false;
         let client = Client::try_from(config).map_err(|error| anyhow!(describe(&error)))?;
         Ok(Self::Server(client))
     }
 
-    /// Sends a request whose URI is a path, and reads all of the answer.
+    /// Sends a request whose URI is a path, and reads the whole response.
     ///
     /// # Errors
-    /// When there is no answer, or not all of it.
+    /// No response, or an incomplete one.
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Unreachable> {
         match self {
             Self::Server(client) => {
@@ -109,6 +109,6 @@ where
 {
     let (head, body) = response.into_parts();
     let body = Limited::new(body, MAX_ANSWER).collect().await;
-    let body = body.map_err(|error| Unreachable(format!("the answer broke off: {error}")))?;
+    let body = body.map_err(|error| Unreachable(format!("the response is incomplete: {error}")))?;
     Ok(Response::from_parts(head, body.to_bytes()))
 }

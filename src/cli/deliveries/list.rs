@@ -1,4 +1,4 @@
-//! `deliveries list`: all replicas as one list, by time.
+//! `deliveries list`: the deliveries of all replicas in one list, by time.
 
 use clap::Args;
 use form_urlencoded::Serializer;
@@ -12,7 +12,7 @@ use crate::cli::client::replica::{Replica, ReplicaError};
 use crate::cli::client::table::{age, clean, or_none, table};
 use crate::moment::Moment;
 
-/// Deliveries of one answer at most.
+/// Page size of requests.
 const PAGE: usize = 500;
 
 /// Flags of `deliveries list`.
@@ -20,44 +20,44 @@ const PAGE: usize = 500;
 pub struct ListArgs {
     #[command(flatten)]
     scope: ScopeArgs,
-    /// Those of webhooks of this name
+    /// Only webhooks of this name
     #[arg(long, value_name = "NAME")]
     webhook: Option<String>,
-    /// Those in this state
+    /// Only deliveries in this state
     #[arg(long, value_parser = ["pending", "succeeded", "dead"])]
     state: Option<String>,
-    /// Those that began then or later: a time of RFC 3339, or a duration such as 15m, 24h or 7d ago
+    /// Only deliveries created at or after this time: RFC 3339, or an age such as 15m, 24h or 7d
     #[arg(long, value_name = "TIME")]
     since: Option<Since>,
-    /// Those that began before: as --since
+    /// Only deliveries created before this time, in the same format as --since
     #[arg(long, value_name = "TIME")]
     until: Option<Since>,
-    /// How many at most
+    /// Maximum number of deliveries
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "N")]
     limit: u32,
-    /// How they are printed
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     output: Format,
     #[command(flatten)]
     reach: ReachArgs,
 }
 
-/// Which deliveries are meant.
+/// Which deliveries to select.
 #[derive(Clone, Debug, Default)]
-pub struct Meant {
-    /// Those of a namespace; `None` for all.
+pub struct DeliveryFilter {
+    /// Namespace; `None` for all.
     pub namespace: Option<String>,
-    /// Those of webhooks of a name.
+    /// Name of the webhook.
     pub webhook: Option<String>,
-    /// Those in a state.
+    /// State.
     pub state: Option<String>,
-    /// Those that began then or later.
+    /// Created at or after this time.
     pub since: Option<String>,
-    /// Those that began before.
+    /// Created before this time.
     pub until: Option<String>,
 }
 
-impl Meant {
+impl DeliveryFilter {
     fn path(&self, limit: usize, cursor: Option<&str>) -> String {
         let mut query = Serializer::new(String::new());
         for (name, value) in [
@@ -82,14 +82,14 @@ pub async fn list(args: ListArgs) -> anyhow::Result<()> {
     let operator = Operator::find(&args.reach).await?;
     let namespace = operator.namespace(&args.scope);
     let shows_namespace = namespace.is_none();
-    let meant = Meant {
+    let filter = DeliveryFilter {
         namespace,
         webhook: args.webhook,
         state: args.state,
         since: args.since.map(|since| since.0),
         until: args.until.map(|until| until.0),
     };
-    let list = latest(&operator, &meant, args.limit as usize).await?;
+    let list = latest(&operator, &filter, args.limit as usize).await?;
     if list.items.is_empty() && args.output == Format::Table {
         eprintln!("No deliveries found.");
         return Ok(());
@@ -97,24 +97,29 @@ pub async fn list(args: ListArgs) -> anyhow::Result<()> {
     args.output.print(&list, || as_table(&list.items, shows_namespace, Moment::now()))
 }
 
-/// The latest deliveries of all replicas, at most `limit`. Which replicas are missing is told on stderr.
-pub async fn latest(operator: &Operator, meant: &Meant, limit: usize) -> anyhow::Result<List> {
-    let answers = ask(operator, |replica| latest_of(replica, meant, limit)).await;
+/// The latest deliveries of all replicas, at most `limit`. Prints a warning for each missing
+/// replica.
+pub async fn latest(
+    operator: &Operator,
+    filter: &DeliveryFilter,
+    limit: usize,
+) -> anyhow::Result<List> {
+    let answers = ask(operator, |replica| latest_of(replica, filter, limit)).await;
     let list = merged(answers.of_some()?, limit);
     for name in &list.unavailable {
-        eprintln!("warning: nothing from {}: it does not answer the others", clean(name));
+        eprintln!("warning: no response from {}: other replicas cannot reach it", clean(name));
     }
     Ok(list)
 }
 
-/// The lists of several replicas as one, the latest first.
+/// Merges the lists of several replicas, latest first.
 fn merged(lists: Vec<List>, limit: usize) -> List {
     let mut merged = List::default();
     for list in lists {
         merged.items.extend(list.items);
         merged.unavailable.extend(list.unavailable);
     }
-    // An id begins with the time at which the delivery began.
+    // Ids are time-ordered (UUIDv7).
     merged.items.sort_by_key(|item| std::cmp::Reverse(item.id));
     merged.items.truncate(limit);
     // Each page names them again.
@@ -123,11 +128,15 @@ fn merged(lists: Vec<List>, limit: usize) -> List {
     merged
 }
 
-async fn latest_of(replica: &Replica, meant: &Meant, limit: usize) -> Result<List, ReplicaError> {
+async fn latest_of(
+    replica: &Replica,
+    filter: &DeliveryFilter,
+    limit: usize,
+) -> Result<List, ReplicaError> {
     let mut read = List::default();
     loop {
         let limit_of_page = (limit - read.items.len()).min(PAGE);
-        let page: List = replica.get(&meant.path(limit_of_page, read.cursor.as_deref())).await?;
+        let page: List = replica.get(&filter.path(limit_of_page, read.cursor.as_deref())).await?;
         read.items.extend(page.items);
         read.unavailable.extend(page.unavailable);
         read.cursor = page.cursor;
@@ -161,7 +170,7 @@ fn as_table(items: &[Delivery], shows_namespace: bool, now: Moment) -> String {
     table(&header, &rows.collect::<Vec<_>>())
 }
 
-/// When the next attempt is due.
+/// Time until the next attempt.
 fn next(item: &Delivery, now: Moment) -> String {
     match item.due_at {
         _ if item.waiting => "waiting".into(),
@@ -231,13 +240,13 @@ mod tests {
 
     #[test]
     fn a_question_carries_what_is_meant_and_escapes_it() {
-        let meant = Meant {
+        let filter = DeliveryFilter {
             since: Some("2026-11-24T15:00:00+01:00".into()),
             webhook: Some("a&b".into()),
-            ..Meant::default()
+            ..DeliveryFilter::default()
         };
         assert_eq!(
-            meant.path(7, Some("c")),
+            filter.path(7, Some("c")),
             "/api/deliveries?webhook=a%26b&since=2026-11-24T15%3A00%3A00%2B01%3A00&cursor=c&limit=7"
         );
     }

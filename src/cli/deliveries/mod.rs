@@ -1,4 +1,4 @@
-//! `webhook-operator deliveries`: what happened to each event, for people and for scripts.
+//! `webhook-operator deliveries`: lists, shows and replays deliveries.
 
 mod list;
 mod replay;
@@ -9,14 +9,14 @@ use std::str::FromStr;
 use clap::{Args, Subcommand};
 
 use self::list::ListArgs;
-pub use self::list::{Meant, latest};
+pub use self::list::{DeliveryFilter, latest};
 use self::replay::ReplayArgs;
 use self::show::ShowArgs;
 pub use self::show::find;
 use crate::admin::deliveries::since;
 use crate::moment::Moment;
 
-/// What `deliveries` can do.
+/// Arguments of `deliveries`.
 #[derive(Debug, Args)]
 pub struct DeliveriesArgs {
     #[command(subcommand)]
@@ -29,14 +29,14 @@ enum DeliveriesCommand {
     List(ListArgs),
     /// Show one delivery: its attempts, its headers and its body
     Show(ShowArgs),
-    /// Deliver events again, by id or by what they have in common
+    /// Deliver events again, by id or by filter
     Replay(ReplayArgs),
 }
 
-/// Does what the command line says.
+/// Runs the subcommand.
 ///
 /// # Errors
-/// With one line for a person.
+/// One line for the user.
 pub async fn deliveries(args: DeliveriesArgs) -> anyhow::Result<()> {
     match args.command {
         DeliveriesCommand::List(args) => list::list(args).await,
@@ -45,7 +45,7 @@ pub async fn deliveries(args: DeliveriesArgs) -> anyhow::Result<()> {
     }
 }
 
-/// A moment as a flag gives it. It goes to the server as it is: every replica has its own clock.
+/// A time or age from a flag. Sent to the server unchanged: an age is relative to the replica's clock.
 #[derive(Clone, Debug)]
 struct Since(String);
 

@@ -1,4 +1,4 @@
-//! `deliveries replay`: events delivered again.
+//! `deliveries replay`: delivers events again.
 
 use std::io::{self, IsTerminal, Write as _};
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Since;
-use super::list::{Meant, latest};
+use super::list::{DeliveryFilter, latest};
 use super::show::find;
 use crate::admin::deliveries::view::{Begun, Replayed};
 use crate::cli::client::ask::ask;
@@ -16,33 +16,33 @@ use crate::cli::client::reach::{Operator, ReachArgs, ScopeArgs};
 use crate::cli::output;
 use crate::moment::Moment;
 
-/// How many deliveries are counted before a person is asked.
+/// Maximum number of deliveries that are counted for the confirmation.
 const COUNTED: usize = 10_000;
 
 /// Flags of `deliveries replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// Deliveries; or say by flags which are meant
+    /// Ids of the deliveries; or select them with flags
     #[arg(value_name = "ID", conflicts_with_all = ["webhook", "state", "since", "until", "namespace", "all_namespaces"])]
     ids: Vec<Uuid>,
     #[command(flatten)]
     scope: ScopeArgs,
-    /// Those of webhooks of this name
+    /// Only webhooks of this name
     #[arg(long, value_name = "NAME")]
     webhook: Option<String>,
-    /// Those in this state [default: dead]
+    /// Only deliveries in this state [default: dead]
     #[arg(long, value_parser = ["dead", "succeeded"])]
     state: Option<String>,
-    /// Those that began then or later: a time of RFC 3339, or a duration such as 15m, 24h or 7d ago
+    /// Only deliveries created at or after this time: RFC 3339, or an age such as 15m, 24h or 7d
     #[arg(long, value_name = "TIME")]
     since: Option<Since>,
-    /// Those that began before: as --since
+    /// Only deliveries created before this time, in the same format as --since
     #[arg(long, value_name = "TIME")]
     until: Option<Since>,
-    /// Say what would be replayed, and do not replay it
+    /// Print the selection without replaying it
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask
+    /// Skip the confirmation
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
@@ -54,7 +54,7 @@ pub async fn replay(args: ReplayArgs) -> anyhow::Result<()> {
     let flags = [&args.webhook, &args.state].into_iter().any(Option::is_some)
         || [&args.since, &args.until].into_iter().any(Option::is_some);
     if args.ids.is_empty() && !flags {
-        bail!("say which deliveries: by id, or by --webhook, --state, --since or --until");
+        bail!("select deliveries by id, or with --webhook, --state, --since or --until");
     }
     let operator = Operator::find(&args.reach).await?;
     if args.ids.is_empty() {
@@ -75,31 +75,31 @@ async fn by_id(operator: &Operator, args: ReplayArgs) -> anyhow::Result<()> {
         let path = &path;
         let begun = ask(operator, |replica| replica.post::<Begun>(path, "")).await.of_one();
         let begun = begun.with_context(|| format!("{id} was not replayed"))?;
-        let begun = begun.with_context(|| format!("there is no delivery {id}"))?;
+        let begun = begun.with_context(|| format!("delivery {id} does not exist"))?;
         output::line(&format!("{id} replayed as {}", begun.id));
     }
     Ok(())
 }
 
 async fn by_filter(operator: &Operator, args: ReplayArgs) -> anyhow::Result<()> {
-    let meant = Meant {
+    let filter = DeliveryFilter {
         namespace: operator.namespace(&args.scope),
         webhook: args.webhook,
         state: Some(args.state.unwrap_or_else(|| "dead".into())),
         since: args.since.map(|since| since.0),
-        // What ends while a person thinks about it was not meant.
+        // Excludes deliveries that end during the confirmation.
         until: Some(args.until.map_or_else(|| Moment::now().to_string(), |until| until.0)),
     };
     if args.dry_run || !args.yes {
-        let count = latest(operator, &meant, COUNTED).await?.items.len();
-        let said = sentence(&meant, count);
+        let count = latest(operator, &filter, COUNTED).await?.items.len();
+        let said = sentence(&filter, count);
         if args.dry_run || count == 0 {
             output::line(&said);
             return Ok(());
         }
         confirm(&said)?;
     }
-    let body = body(&meant).to_string();
+    let body = body(&filter).to_string();
     let body = &body;
     let answers =
         ask(operator, |replica| replica.post::<Replayed>("/api/deliveries/replay", body.clone()))
@@ -111,13 +111,13 @@ async fn by_filter(operator: &Operator, args: ReplayArgs) -> anyhow::Result<()> 
     let silent: Vec<String> =
         answers.given.iter().flat_map(|answer| answer.unavailable.clone()).collect();
     if !silent.is_empty() {
-        bail!("nothing is known of {}: it does not answer the others", silent.join(", "));
+        bail!("no response from {}: other replicas cannot reach it", silent.join(", "));
     }
     if answers.failed.is_empty() { Ok(()) } else { Err(answers.failure()) }
 }
 
-fn body(meant: &Meant) -> Value {
-    let Meant { namespace, webhook, state, since, until } = meant;
+fn body(filter: &DeliveryFilter) -> Value {
+    let DeliveryFilter { namespace, webhook, state, since, until } = filter;
     let fields = [
         ("namespace", namespace),
         ("webhook", webhook),
@@ -129,23 +129,25 @@ fn body(meant: &Meant) -> Value {
     Value::Object(given.map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>())
 }
 
-fn sentence(meant: &Meant, count: usize) -> String {
+fn sentence(filter: &DeliveryFilter, count: usize) -> String {
     let more = if count == COUNTED { " or more" } else { "" };
-    let state = meant.state.as_deref().unwrap_or_default();
+    let state = filter.state.as_deref().unwrap_or_default();
     let (noun, verb) = if count == 1 { ("delivery", "is") } else { ("deliveries", "are") };
-    let whose = match (&meant.webhook, &meant.namespace) {
+    let whose = match (&filter.webhook, &filter.namespace) {
         (Some(webhook), Some(namespace)) => format!("the webhook {namespace}/{webhook}"),
         (Some(webhook), None) => format!("webhooks {webhook} of all namespaces"),
         (None, Some(namespace)) => format!("the namespace {namespace}"),
         (None, None) => "all namespaces".into(),
     };
-    format!("{count}{more} {state} {noun} of {whose} {verb} meant.")
+    format!("{count}{more} {state} {noun} of {whose} {verb} selected.")
 }
 
-/// Goes on where a person says so.
+/// Asks for confirmation on the terminal.
 fn confirm(said: &str) -> anyhow::Result<()> {
     if !io::stdin().is_terminal() {
-        bail!("{said} Nobody can be asked here: --yes replays them, --dry-run only counts");
+        bail!(
+            "{said} stdin is not a terminal: use --yes to replay them, or --dry-run to count them"
+        );
     }
     let mut stderr = io::stderr();
     write!(stderr, "{said} Replay? [y/N] ")?;
@@ -163,15 +165,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_is_told_what_is_meant() {
-        let mut meant = Meant { state: Some("dead".into()), ..Meant::default() };
-        assert_eq!(sentence(&meant, 2), "2 dead deliveries of all namespaces are meant.");
-        meant.namespace = Some("team-a".into());
-        meant.webhook = Some("pay".into());
-        assert_eq!(sentence(&meant, 1), "1 dead delivery of the webhook team-a/pay is meant.");
-        let many = "10000 or more dead deliveries of the webhook team-a/pay are meant.";
-        assert_eq!(sentence(&meant, COUNTED), many);
+    fn the_confirmation_names_the_selected_deliveries() {
+        let mut filter = DeliveryFilter { state: Some("dead".into()), ..DeliveryFilter::default() };
+        assert_eq!(sentence(&filter, 2), "2 dead deliveries of all namespaces are selected.");
+        filter.namespace = Some("team-a".into());
+        filter.webhook = Some("pay".into());
+        assert_eq!(sentence(&filter, 1), "1 dead delivery of the webhook team-a/pay is selected.");
+        let many = "10000 or more dead deliveries of the webhook team-a/pay are selected.";
+        assert_eq!(sentence(&filter, COUNTED), many);
         let fields = serde_json::json!({"namespace": "team-a", "webhook": "pay", "state": "dead"});
-        assert_eq!(body(&meant), fields);
+        assert_eq!(body(&filter), fields);
     }
 }

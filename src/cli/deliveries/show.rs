@@ -1,4 +1,4 @@
-//! `deliveries show`: one delivery with all that is kept of it.
+//! `deliveries show`: one delivery with its attempts, headers and body.
 
 use std::fmt::Write as _;
 
@@ -15,10 +15,10 @@ use crate::cli::client::table::{clean, clean_lines, or_none, table};
 /// Flags of `deliveries show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// The delivery
+    /// Id of the delivery
     #[arg(value_name = "ID")]
     id: Uuid,
-    /// How it is printed
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     output: Format,
     #[command(flatten)]
@@ -32,12 +32,12 @@ pub async fn show(args: ShowArgs) -> anyhow::Result<()> {
     args.output.print(&delivery, || as_text(&delivery))
 }
 
-/// A delivery of whichever replica has it.
+/// A delivery, from the replica that has it.
 pub async fn find(operator: &Operator, id: Uuid) -> anyhow::Result<FullDelivery> {
     let path = format!("/api/deliveries/{id}");
     let path = &path;
     let answers = ask(operator, |replica| replica.get::<FullDelivery>(path)).await;
-    answers.of_one()?.with_context(|| format!("there is no delivery {id}"))
+    answers.of_one()?.with_context(|| format!("delivery {id} does not exist"))
 }
 
 fn as_text(full: &FullDelivery) -> String {
@@ -57,7 +57,7 @@ fn as_text(full: &FullDelivery) -> String {
         ("Next", or_none(delivery.due_at)),
         ("Finished", or_none(delivery.finished_at)),
     ] {
-        // Writing to a text does not fail.
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "{:<12}{value}", format!("{name}:"));
     }
     attempts(&mut text, &full.attempts);
@@ -90,7 +90,7 @@ fn attempts(text: &mut String, attempts: &[Attempt]) {
     let _ = write!(text, "\n{table}");
     for attempt in attempts {
         if let Some(answer) = &attempt.answer {
-            let _ = writeln!(text, "\nAnswer to attempt {}:", attempt.number);
+            let _ = writeln!(text, "\nResponse to attempt {}:", attempt.number);
             content(text, answer);
         }
     }
@@ -104,6 +104,6 @@ fn content(text: &mut String, content: &Content) {
     };
     let _ = writeln!(text, "{shown}");
     if content.truncated {
-        let _ = writeln!(text, "[only the beginning is shown]");
+        let _ = writeln!(text, "[truncated]");
     }
 }

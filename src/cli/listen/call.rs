@@ -1,4 +1,4 @@
-//! One call of the development listener, and how a person reads it.
+//! One call of the development listener, and its text output.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -10,13 +10,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-/// How much of a body is shown, in bytes.
+/// Maximum size of a printed body, in bytes.
 const SHOWN_BODY: usize = 64 * 1024;
 
-/// How much of a token is shown, in characters: of ours, the beginning that is always the same.
+/// Printed length of a token, in characters: the constant beginning of the operator's tokens.
 const SHOWN_TOKEN: usize = 8;
 
-/// Headers of every call, which tell nothing of this one, and credentials.
+/// Headers that are not printed: those that are the same in every call, and credentials.
 const HIDDEN: [HeaderName; 10] = [
     header::HOST,
     header::ACCEPT,
@@ -30,10 +30,10 @@ const HIDDEN: [HeaderName; 10] = [
     header::COOKIE,
 ];
 
-/// A call, with the answer that it gets. `Display` shows it to a person, without its token.
+/// A call and its response. `Display` formats it without its token.
 #[derive(Clone)]
 pub struct Call {
-    /// When the whole call had arrived.
+    /// Time at which the whole call was received.
     pub at: Timestamp,
     /// Its method.
     pub method: Method,
@@ -43,9 +43,9 @@ pub struct Call {
     pub headers: HeaderMap,
     /// Its whole body.
     pub body: Bytes,
-    /// The status that is answered.
+    /// Status of the response.
     pub status: StatusCode,
-    /// How long the answer is held back.
+    /// Delay of the response.
     pub delay: Duration,
 }
 
@@ -85,7 +85,7 @@ impl fmt::Debug for Call {
 fn shown_body(body: &[u8]) -> String {
     match serde_json::from_slice(body) {
         Ok(value) => cut(serde_json::to_string_pretty(&without_token(value)).unwrap_or_default()),
-        // It may be a call with its token, of which JSON libraries differ whether it is JSON.
+        // It may be a call with a token: JSON libraries differ in what they accept.
         Err(error) if body.trim_ascii_start().starts_with(b"{") => {
             format!("({} bytes that cannot be read as JSON: {error})", body.len())
         }
@@ -93,7 +93,7 @@ fn shown_body(body: &[u8]) -> String {
     }
 }
 
-/// Shortens `api.token`: who has it acts as the app.
+/// Shortens `api.token`, which authorizes its holder to act as the app.
 fn without_token(mut call: Value) -> Value {
     if let Some(Value::String(token)) = call.pointer_mut("/api/token") {
         let length = token.chars().count();
@@ -114,7 +114,7 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// Control characters spelled out: what a stranger sends must not drive the terminal.
+/// Escapes control characters: untrusted input must not control the terminal.
 fn visible(text: &str) -> Cow<'_, str> {
     let drives = |c: char| c.is_control() && c != '\n' && c != '\t';
     if !text.contains(drives) {

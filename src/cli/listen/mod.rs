@@ -1,4 +1,4 @@
-//! `webhook-operator listen`: a listener for development that shows each call.
+//! `webhook-operator listen`: a development listener that prints each call.
 
 mod call;
 mod printer;
@@ -16,21 +16,21 @@ pub use server::{Answer, DevListener};
 
 use printer::Printer;
 
-/// How long what was shown last may take to be written when the listener stops.
+/// Timeout for writing the remaining output when the listener stops.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A listener for development: prints each call
+/// A development listener that prints each call
 #[derive(Args, Clone, Debug)]
 pub struct ListenArgs {
-    /// The port to listen on; 0 takes a free one
-    // The variables are named after the subcommand, for Kubernetes itself sets variables such as
-    // WEBHOOK_OPERATOR_PORT beside a Service webhook-operator.
+    /// Port to listen on; 0 takes a free port
+    // The variables have the subcommand in their name, because Kubernetes sets variables such as
+    // WEBHOOK_OPERATOR_PORT for a Service webhook-operator.
     #[arg(long, env = "WEBHOOK_OPERATOR_LISTEN_PORT", default_value_t = 8090)]
     pub port: u16,
-    /// The name or address to listen on
+    /// Host name or address to listen on
     #[arg(long, env = "WEBHOOK_OPERATOR_LISTEN_HOST", default_value = "127.0.0.1")]
     pub host: String,
-    /// The status to answer, 200 to 599; a call asks for another one with ?status=503
+    /// Status of the response, 200 to 599; a call overrides it with ?status=503
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_LISTEN_STATUS",
@@ -38,8 +38,7 @@ pub struct ListenArgs {
         value_parser = server::parse_status
     )]
     pub status: StatusCode,
-    /// How long to wait before the answer, such as 2s or 100ms; a call asks for another time with
-    /// ?delay=2s
+    /// Delay of the response, such as 2s or 100ms; a call overrides it with ?delay=2s
     #[arg(
         long,
         env = "WEBHOOK_OPERATOR_LISTEN_DELAY",
@@ -47,15 +46,15 @@ pub struct ListenArgs {
         value_parser = server::parse_delay
     )]
     pub delay: Duration,
-    /// The body to answer
+    /// Body of the response
     #[arg(long, env = "WEBHOOK_OPERATOR_LISTEN_BODY", default_value = "ok")]
     pub body: String,
 }
 
-/// Listens until `stop` turns true, and prints each call to stdout.
+/// Serves until `stop` turns true, and prints each call to stdout.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// The address cannot be bound.
 pub async fn listen(args: ListenArgs, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     let ListenArgs { port, host, status, delay, body } = args;
     let (listener, address) = DevListener::bind((host.as_str(), port))

@@ -1,4 +1,4 @@
-//! Printing from a thread of its own: whoever reads stdout, or does not, holds up no call.
+//! Prints on a separate thread, so that a slow reader of stdout does not block calls.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// How many texts wait while the reader is slow; what comes after is counted, not kept.
+/// Capacity of the output queue; texts beyond it are counted and dropped.
 const WAITING: usize = 256;
 
-/// Hands texts to the thread that prints them.
+/// Sends texts to the printing thread.
 #[derive(Clone, Debug)]
 pub struct Printer {
     messages: SyncSender<Message>,
@@ -23,7 +23,7 @@ pub struct Printer {
 #[derive(Debug)]
 enum Message {
     Print(String),
-    /// Answered when everything before it is written.
+    /// Answered when all earlier texts are written.
     Flush(oneshot::Sender<()>),
 }
 
@@ -31,7 +31,7 @@ impl Printer {
     /// A printer to stdout.
     ///
     /// # Errors
-    /// When no thread can be started.
+    /// The thread cannot be started.
     pub fn stdout() -> io::Result<Self> {
         Self::to(io::stdout())
     }
@@ -46,14 +46,14 @@ impl Printer {
         Ok(printer)
     }
 
-    /// Prints a text, or counts it when too many wait. Never blocks.
+    /// Prints a text, or counts it if the queue is full. Never blocks.
     pub fn print(&self, text: String) {
         if self.messages.try_send(Message::Print(text)).is_err() {
             self.missed.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Waits until everything is printed, but no longer than `at_most`.
+    /// Waits until all texts are printed, but no longer than `at_most`.
     pub async fn finish(&self, at_most: Duration) {
         let (done, finished) = oneshot::channel();
         if self.messages.try_send(Message::Flush(done)).is_ok() {
@@ -71,7 +71,7 @@ fn write_all(received: &Receiver<Message>, missed: &AtomicU64, mut out: impl Wri
                     0 => String::new(),
                     _ => format!("({missed} calls are not shown: the output was too slow)\n"),
                 };
-                // A reader that is gone is no reason to stop: the calls are still answered.
+                // Write errors are ignored: calls are answered even if stdout is closed.
                 drop(write!(out, "{note}{text}").and_then(|()| out.flush()));
             }
             Message::Flush(done) => drop(done.send(())),

@@ -1,4 +1,4 @@
-//! The development listener's server: answers every call as it is told to, and hands it on.
+//! The HTTP server of the development listener.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,19 +21,18 @@ use super::call::Call;
 use crate::plan::duration;
 use crate::resources::MAX_BODY_BYTES;
 
-/// The largest call, in bytes: the largest trigger, grown by a third where it was binary, and what
-/// an envelope adds to it.
+/// Largest call, in bytes: the largest trigger in base64, plus the envelope.
 const MAX_CALL: usize = MAX_BODY_BYTES as usize / 3 * 4 + 4 * 1024 * 1024;
 
-/// How long calls that are under way may take when the listener stops.
+/// Timeout of calls in flight when the listener stops.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// How calls are answered that do not ask for something else.
+/// The default response.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
-    /// How long the answer is held back.
+    /// Delay of the response.
     pub delay: Duration,
     /// The body, as plain text.
     pub body: Bytes,
@@ -45,7 +44,7 @@ impl Default for Answer {
     }
 }
 
-/// A listener for development, bound but not yet serving.
+/// A bound development listener.
 #[derive(Debug)]
 pub struct DevListener {
     socket: TcpListener,
@@ -59,23 +58,23 @@ struct Shared {
 }
 
 impl DevListener {
-    /// Binds an address, and says which it is: a port of 0 takes a free one.
+    /// Binds an address and returns it; port 0 is replaced by the port that the kernel chose.
     ///
     /// # Errors
-    /// When the address cannot be resolved or bound.
+    /// The address cannot be resolved or bound.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<(Self, SocketAddr)> {
         let socket = TcpListener::bind(address).await?;
         let address = socket.local_addr()?;
         Ok((Self { socket, answer: Answer::default() }, address))
     }
 
-    /// The same listener with another answer than 200 `ok` at once.
+    /// Replaces the default response, 200 `ok` without delay.
     pub fn answering(self, answer: Answer) -> Self {
         Self { answer, ..self }
     }
 
-    /// Serves until `stop` turns true or its sender is gone; calls under way have a second then.
-    /// `on_call` gets each call before it is answered, and must not block.
+    /// Serves until `stop` turns true or its sender is dropped; calls in flight then have one
+    /// second. Calls `on_call` before each response; it must not block.
     pub async fn run(
         self,
         stop: watch::Receiver<bool>,
@@ -129,7 +128,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
 }
 
-/// The answer with what the query of a call changes of it: `?status=503&delay=2s`.
+/// The response to a call, with the overrides in its query: `?status=503&delay=2s`.
 fn asked_for(answer: &Answer, query: Option<&str>) -> Result<Answer, &'static str> {
     let mut answer = answer.clone();
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
@@ -153,20 +152,20 @@ async fn read(body: Body) -> Result<Bytes, StatusCode> {
     }
 }
 
-/// Reads a status that can end a call.
+/// Parses a status of a final response.
 ///
 /// # Errors
-/// A text for whoever wrote it.
+/// The expected format.
 pub fn parse_status(text: &str) -> Result<StatusCode, &'static str> {
     let status = text.parse::<StatusCode>().ok();
     let status = status.filter(|status| (200..600).contains(&status.as_u16()));
     status.ok_or("expected a status from 200 to 599")
 }
 
-/// Reads a duration.
+/// Parses a duration.
 ///
 /// # Errors
-/// A text for whoever wrote it.
+/// The expected format.
 pub fn parse_delay(text: &str) -> Result<Duration, &'static str> {
     let zero = (text == "0").then_some(Duration::ZERO);
     zero.or_else(|| duration::parse(text)).ok_or("expected a duration such as 100ms, 2s or 1m30s")

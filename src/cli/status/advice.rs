@@ -1,6 +1,6 @@
-//! What a person does about a reason of the `Ready` condition: a table. Pure.
+//! Advice for each reason of the `Ready` condition: a table. Pure.
 
-/// What to do, and what shows more.
+/// What to do, and a command for more information.
 pub struct Advice {
     reason: &'static str,
     /// A sentence.
@@ -14,26 +14,26 @@ const SECRETS: &str = "kubectl get secrets -n {namespace}";
 const SERVICES: &str = "kubectl get services -n {namespace}";
 const APPS: &str = "kubectl get webhookapps -n {namespace}";
 
-/// Every reason that the operator gives.
+/// All reasons of the operator.
 static ADVICE: &[Advice] = &[
     Advice {
         reason: "SecretNotFound",
-        says: "Make the Secret in the same namespace, or name another one: it is looked up again by itself",
+        says: "Create the Secret in the same namespace, or reference another one. The operator detects the change",
         command: SECRETS,
     },
     Advice {
         reason: "SecretKeyNotFound",
-        says: "Add the key to the Secret, or name another one in secretRefs",
+        says: "Add the key to the Secret, or reference another key in secretRefs",
         command: SECRETS,
     },
     Advice {
         reason: "SecretEmpty",
-        says: "Put the secret that the sender has into that key",
+        says: "Store the sender's secret in that key",
         command: SECRETS,
     },
     Advice {
         reason: "InvalidVerify",
-        says: "Correct that entry, or the Secret that it names: docs/providers.md has one for each provider",
+        says: "Correct that entry or its Secret: docs/providers.md has an example for each provider",
         command: EDIT,
     },
     Advice { reason: "InvalidFilter", says: "Correct spec.filter", command: EDIT },
@@ -41,66 +41,66 @@ static ADVICE: &[Advice] = &[
     Advice { reason: "Invalid", says: "Correct the resource", command: EDIT },
     Advice {
         reason: "AppNotFound",
-        says: "Make the WebhookApp, or make the webhook anew for another one: spec.app cannot be changed",
+        says: "Create the WebhookApp, or recreate the webhook for another one: spec.app is immutable",
         command: APPS,
     },
     Advice {
         reason: "AppNotReady",
-        says: "Look at the app: the webhook follows by itself",
+        says: "Fix the app: the webhook then becomes Ready automatically",
         command: APPS,
     },
     Advice {
         reason: "UUIDConflict",
-        says: "Two objects adopt one UUID: make the younger one anew, with another spec.uuid or none",
+        says: "Two objects have the same spec.uuid: recreate the younger one with another spec.uuid or none",
         command: "kubectl get {kind} -A -o custom-columns=NS:.metadata.namespace,NAME:.metadata.name,UUID:.spec.uuid",
     },
     Advice {
         reason: "ServiceNotFound",
-        says: "Make the Service, or correct spec.listener.service",
+        says: "Create the Service, or correct spec.listener.service",
         command: SERVICES,
     },
     Advice {
         reason: "PortNotFound",
-        says: "Name a port that the Service has, in spec.listener.service.port",
+        says: "Set spec.listener.service.port to a port of the Service",
         command: SERVICES,
     },
     Advice {
         reason: "ServiceTypeNotSupported",
-        says: "Name a Service with endpoints of its own",
+        says: "Use a Service with endpoints in this namespace",
         command: SERVICES,
     },
     Advice {
         reason: "ManualEndpointsNotAllowed",
-        says: "Give the Service a selector, or have the operator started with --listener-allow-manual-endpoints",
+        says: "Add a selector to the Service, or ask the cluster administrator for --listener-allow-manual-endpoints",
         command: SERVICES,
     },
     Advice {
         reason: "ListenerURLNotAllowed",
-        says: "Name a Service in spec.listener.service, or have whoever runs the operator start it with --listener-allow-url",
+        says: "Use a Service in spec.listener.service, or ask the cluster administrator for --listener-allow-url",
         command: EDIT,
     },
     Advice { reason: "ListenerURLInvalid", says: "Correct spec.listener.url", command: EDIT },
     Advice {
         reason: "ListenerAddressRefused",
-        says: "Name another address, or have the operator's flags --listener-allow-cidr and --egress-deny-cidr changed",
+        says: "Use another address, or ask the cluster administrator to change --listener-allow-cidr or --egress-deny-cidr",
         command: EDIT,
     },
     Advice {
         reason: "Progressing",
-        says: "It is being looked up. Where that does not end, the log of the operator says why",
+        says: "The operator is loading a resource. If this persists, see the operator's log",
         command: "kubectl describe {kind} {name} -n {namespace}",
     },
 ];
 
-/// Where the operator is of another version, and has a reason of its own.
+/// For a reason of another operator version.
 static OTHER: Advice = Advice {
     reason: "",
-    says: "Its description may say more",
+    says: "See its description",
     command: "kubectl describe {kind} {name} -n {namespace}",
 };
 
 impl Advice {
-    /// What to do about a reason.
+    /// The advice for a reason.
     pub fn about(reason: &str) -> &'static Self {
         ADVICE.iter().find(|advice| advice.reason == reason).unwrap_or(&OTHER)
     }
@@ -147,6 +147,6 @@ mod tests {
     fn a_command_names_the_object() {
         let command = Advice::about("InvalidFilter").command("webhook", "team-a", "pay");
         assert_eq!(command, "kubectl edit webhook pay -n team-a");
-        assert_eq!(Advice::about("Unheard").says, "Its description may say more");
+        assert_eq!(Advice::about("Unheard").says, "See its description");
     }
 }

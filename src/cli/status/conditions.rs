@@ -1,4 +1,4 @@
-//! Conditions of a status, looked up. Pure.
+//! Look-up of conditions in a status. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -14,7 +14,7 @@ pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
     find(conditions, type_).is_some_and(|condition| condition.status == "True")
 }
 
-/// Since when a condition stands.
+/// Last transition time of a condition.
 pub fn since(condition: &Condition) -> Moment {
     let millis = condition.last_transition_time.0.as_millisecond();
     Moment(u64::try_from(millis).unwrap_or(0))

@@ -1,4 +1,4 @@
-//! Something that is wrong, and what a person does about it. Pure.
+//! A finding: a problem or a remark, with advice. Pure.
 
 use std::fmt::Write as _;
 
@@ -7,37 +7,37 @@ use serde::Serialize;
 use crate::cli::client::table::{age, clean};
 use crate::moment::Moment;
 
-/// How much something matters.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Severity {
-    /// Something does not work.
+    /// A problem.
     Problem,
-    /// Good to know.
+    /// A remark.
     Note,
 }
 
-/// One paragraph of what a person is told.
+/// One finding, printed as a paragraph.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// How much it matters.
+    /// Its severity.
     pub severity: Severity,
-    /// Of what: `Webhook team-a/payments`.
+    /// Its object: `Webhook team-a/payments`.
     pub subject: String,
-    /// What is so: `is not Ready (SecretNotFound)`.
+    /// The observation: `is not Ready (SecretNotFound)`.
     pub what: String,
-    /// Since when.
+    /// Start of the condition.
     pub since: Option<Moment>,
-    /// Why, in a sentence; empty where nobody knows more.
+    /// The cause, in a sentence; empty if unknown.
     pub why: String,
-    /// What to do, in a sentence.
+    /// Advice, in a sentence.
     pub advice: String,
-    /// Commands for that.
+    /// Commands for the advice.
     pub commands: Vec<String>,
 }
 
 impl Finding {
-    /// Something that does not work.
+    /// A problem.
     pub fn problem(subject: impl Into<String>, what: impl Into<String>) -> Self {
         Self {
             severity: Severity::Problem,
@@ -50,34 +50,34 @@ impl Finding {
         }
     }
 
-    /// Something that is good to know.
+    /// A remark.
     pub fn note(subject: impl Into<String>, what: impl Into<String>) -> Self {
         Self { severity: Severity::Note, ..Self::problem(subject, what) }
     }
 
-    /// With the moment from which it is so.
+    /// Adds the time from which it holds.
     pub fn since(self, since: Moment) -> Self {
         Self { since: Some(since), ..self }
     }
 
-    /// With its cause.
+    /// Adds the cause.
     pub fn because(self, why: impl Into<String>) -> Self {
         Self { why: why.into(), ..self }
     }
 
-    /// With what to do.
+    /// Adds the advice.
     pub fn so(self, advice: impl Into<String>, commands: impl IntoIterator<Item = String>) -> Self {
         Self { advice: advice.into(), commands: commands.into_iter().collect(), ..self }
     }
 
-    /// A paragraph.
-    pub fn in_words(&self, now: Moment) -> String {
+    /// The paragraph.
+    pub fn to_text(&self, now: Moment) -> String {
         let Self { subject, what, since, why, advice, commands, .. } = self;
         let since = since.map(|since| format!(", for {}", age(now.since(since))));
         let mut text = clean(&format!("{subject} {what}{}.", since.unwrap_or_default()));
         for sentence in [why, advice].into_iter().filter(|sentence| !sentence.is_empty()) {
             let end = if sentence.ends_with(['.', '?']) { "" } else { "." };
-            // Writing to a text does not fail.
+            // Writing to a String cannot fail.
             let _ = write!(text, "\n  {}{end}", clean(sentence));
         }
         for command in commands {

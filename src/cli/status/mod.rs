@@ -1,10 +1,10 @@
-//! `webhook-operator status`: what is wrong and what to do, in words.
+//! `webhook-operator status`: reports problems and how to fix them.
 
 mod advice;
 mod checks;
 mod conditions;
 mod finding;
-mod look;
+mod observe;
 mod observed;
 #[cfg(test)]
 mod tests;
@@ -15,7 +15,7 @@ use clap::Args;
 use serde::Serialize;
 
 use self::finding::{Finding, Severity};
-use self::look::Scope;
+use self::observe::Scope;
 use self::observed::{Observed, Operator};
 use crate::cli::Success;
 use crate::cli::client::Format;
@@ -28,12 +28,12 @@ use crate::moment::Moment;
 /// Flags of `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// One webhook, and its app [default: all of the namespace]
+    /// Only this webhook and its app [default: all of the namespace]
     #[arg(value_name = "[NAMESPACE/]NAME", conflicts_with = "all_namespaces")]
     webhook: Option<Target>,
     #[command(flatten)]
     scope: ScopeArgs,
-    /// How it is printed
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     output: Format,
     #[command(flatten)]
@@ -42,26 +42,26 @@ pub struct StatusArgs {
     folder: FolderArgs,
 }
 
-/// What a person or a program is told.
+/// The output.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
     /// Whether there is no problem.
     well: bool,
-    /// Apps that were looked at.
+    /// Number of apps checked.
     apps: usize,
-    /// Webhooks that were looked at.
+    /// Number of webhooks checked.
     webhooks: usize,
-    /// What is wrong, and what is good to know.
+    /// Problems and remarks.
     findings: Vec<Finding>,
-    /// What could not be looked at, and why.
+    /// Parts that could not be read, with the error.
     not_looked_at: Vec<String>,
 }
 
-/// Says what is wrong.
+/// Prints the report.
 ///
 /// # Errors
-/// When it could not look, with one line for a person.
+/// The resources cannot be read: one line for the user.
 pub async fn status(args: StatusArgs) -> anyhow::Result<Success> {
     let place = Place::find(&args.reach, &args.folder).await?;
     let target = args.webhook.as_ref();
@@ -71,10 +71,10 @@ pub async fn status(args: StatusArgs) -> anyhow::Result<Success> {
         namespace: if args.scope.all_namespaces { None } else { named.or_else(default) },
         webhook: target.map(|target| target.name.clone()),
     };
-    let observed = look::look(&place, &args.reach, &scope).await?;
+    let observed = observe::observe(&place, &args.reach, &scope).await?;
     let report = Report::of(&observed);
     let now = observed.now;
-    args.output.print(&report, || report.in_words(&observed.operator, &scope, now))?;
+    args.output.print(&report, || report.to_text(&observed.operator, &scope, now))?;
     Ok(if report.well { Success::Yes } else { Success::No })
 }
 
@@ -90,17 +90,17 @@ impl Report {
         }
     }
 
-    fn in_words(&self, operator: &Operator, scope: &Scope, now: Moment) -> String {
+    fn to_text(&self, operator: &Operator, scope: &Scope, now: Moment) -> String {
         let mut text = String::new();
         if self.well {
-            // Writing to a text does not fail.
+            // Writing to a String cannot fail.
             let _ = writeln!(text, "{}\n", self.all_is_well(operator, scope));
         }
         for finding in &self.findings {
-            let _ = writeln!(text, "{}\n", finding.in_words(now));
+            let _ = writeln!(text, "{}\n", finding.to_text(now));
         }
         for why in &self.not_looked_at {
-            let _ = writeln!(text, "Not looked at: {}.", clean(why));
+            let _ = writeln!(text, "Not checked: {}.", clean(why));
         }
         text
     }

@@ -1,4 +1,4 @@
-//! What was seen of an operator and of what it serves. Pure: plain data, for the checks to decide upon.
+//! The observed state of an operator and its resources: plain data for the checks. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,9 +7,9 @@ use crate::moment::Moment;
 use crate::plan::Key;
 use crate::resources::{Webhook, WebhookApp};
 
-/// All that was seen.
+/// The observed state.
 pub struct Observed {
-    /// When.
+    /// Time of the observation.
     pub now: Moment,
     /// The operator.
     pub operator: Operator,
@@ -17,41 +17,41 @@ pub struct Observed {
     pub apps: Option<Vec<WebhookApp>>,
     /// The webhooks; `None` where the API server does not know the kind.
     pub webhooks: Option<Vec<Webhook>>,
-    /// Services that apps of a cluster name, with whether a ready endpoint is behind each.
+    /// Services that apps reference in a cluster, and whether each has a ready endpoint.
     pub endpoints: BTreeMap<Key, bool>,
-    /// Recent deliveries, where they could be looked at.
+    /// Recent deliveries, if they could be read.
     pub deliveries: Option<Deliveries>,
-    /// What could not be looked at, and why.
+    /// Parts that could not be read, with the error.
     pub unseen: Vec<String>,
 }
 
 /// An operator.
 pub enum Operator {
-    /// In a cluster. What the caller may not see is `None`.
+    /// In a cluster. `None` marks what the caller is not permitted to read.
     Cluster {
         /// Its namespace.
         namespace: String,
         /// Its pods.
         pods: Option<Vec<Pod>>,
-        /// Who writes statuses.
+        /// The lease of the status writer.
         lease: Option<Lease>,
-        /// Its definitions.
+        /// Its CustomResourceDefinitions.
         definitions: Option<Vec<(String, Definition)>>,
     },
-    /// On its own.
+    /// Standalone.
     Standalone {
-        /// Where its admin port is.
+        /// URL of its admin port.
         server: String,
-        /// What its readiness probe says; why it does not answer.
+        /// The response of its readiness probe, or the connection error.
         ready: Result<Readiness, String>,
     },
 }
 
-/// The answer to a readiness probe.
+/// A response of a readiness probe.
 pub struct Readiness {
-    /// Whether it serves.
+    /// Whether it is ready.
     pub is_ready: bool,
-    /// Its words.
+    /// Text of the response.
     pub said: String,
 }
 
@@ -59,23 +59,23 @@ pub struct Readiness {
 pub struct Pod {
     /// Its name.
     pub name: String,
-    /// Whether it takes triggers.
+    /// Whether it is ready.
     pub is_ready: bool,
-    /// Why it does not, as far as the kubelet tells.
+    /// Why it is not, as the kubelet reports.
     pub why: Option<String>,
 }
 
 /// The lease of the replica that writes statuses.
 pub enum Lease {
-    /// There never was one.
+    /// It does not exist.
     Missing,
-    /// Nobody has it, since the last one gave it back.
+    /// It was released and has no holder.
     Free,
-    /// Somebody has it.
+    /// It has a holder.
     Held {
-        /// The pod that does.
+        /// The pod that holds it.
         holder: String,
-        /// Until when it is valid without a renewal.
+        /// When it expires unless renewed.
         until: Moment,
     },
 }
@@ -85,25 +85,25 @@ pub enum Lease {
 pub enum Definition {
     /// It is not installed.
     Missing,
-    /// It is the one of this program.
+    /// It matches this program.
     Same,
     /// It is that of another version.
     Other,
 }
 
-/// Deliveries that began within a time.
+/// Recent deliveries.
 #[derive(Default)]
 pub struct Deliveries {
-    /// Those that are dead, the latest first.
+    /// Dead ones, latest first.
     pub dead: Vec<Delivery>,
-    /// Those that are on their way.
+    /// Pending ones.
     pub pending: Vec<Delivery>,
-    /// Those that succeeded, which tells of replays.
+    /// Succeeded ones, which show replays.
     pub succeeded: Vec<Delivery>,
 }
 
 impl Deliveries {
-    /// Events that were replayed, by id, with the last generation that is known.
+    /// Replayed events, by id, with their latest known generation.
     fn generations(&self) -> BTreeMap<uuid::Uuid, u32> {
         let mut last = BTreeMap::new();
         for delivery in self.dead.iter().chain(&self.pending).chain(&self.succeeded) {
@@ -113,7 +113,7 @@ impl Deliveries {
         last
     }
 
-    /// The dead ones whose event was not replayed since, by webhook.
+    /// Dead deliveries whose event was not replayed since, by webhook.
     pub fn dead_by_webhook(&self) -> BTreeMap<Key, Vec<&Delivery>> {
         let last = self.generations();
         let is_last =
@@ -121,7 +121,7 @@ impl Deliveries {
         by_webhook(self.dead.iter().filter(is_last))
     }
 
-    /// Those on their way, by webhook.
+    /// Pending deliveries, by webhook.
     pub fn pending_by_webhook(&self) -> BTreeMap<Key, Vec<&Delivery>> {
         by_webhook(self.pending.iter())
     }
@@ -139,7 +139,7 @@ fn by_webhook<'d>(
 }
 
 impl Observed {
-    /// Whether commands of kubectl are of use.
+    /// Whether kubectl commands apply.
     pub fn is_cluster(&self) -> bool {
         matches!(self.operator, Operator::Cluster { .. })
     }

@@ -94,7 +94,7 @@ fn after(change: impl FnOnce(&mut Observed)) -> Vec<Finding> {
 fn told(change: impl FnOnce(&mut Observed)) -> String {
     let found = after(change);
     let [finding] = &found[..] else { panic!("{found:#?}") };
-    finding.in_words(now())
+    finding.to_text(now())
 }
 
 fn with_operator(
@@ -136,7 +136,7 @@ fn a_webhook_that_is_not_ready_is_told_with_its_reason_and_what_to_do() {
         }),
         "Webhook team-a/pay is not Ready (SecretNotFound), for 5m.
   Secret gh (spec.verify[0].secretRefs[0]) does not exist.
-  Make the Secret in the same namespace, or name another one: it is looked up again by itself.
+  Create the Secret in the same namespace, or reference another one. The operator detects the change.
     kubectl get secrets -n team-a"
     );
 }
@@ -174,8 +174,8 @@ fn what_no_operator_has_seen_is_a_problem_once_it_is_not_new() {
     };
     let what = |found: Vec<Finding>| found.first().map(|finding| finding.what.clone());
     let old = "2026-11-24T11:00:00Z";
-    assert_eq!(what(unseen(None, old)).as_deref(), Some("was never seen by an operator"));
-    let changed = "was changed, and no operator has seen it since";
+    assert_eq!(what(unseen(None, old)).as_deref(), Some("was never observed by an operator"));
+    let changed = "has a change that no operator has observed";
     assert_eq!(what(unseen(Some(1), old)).as_deref(), Some(changed));
     assert_eq!(what(unseen(None, "2026-11-24T11:59:50Z")), None);
 }
@@ -233,7 +233,7 @@ fn a_lease_that_nobody_holds_is_told_and_a_clock_may_be_a_little_off() {
     };
     assert_eq!(after(held(20)), []);
     let told_of = told(held(90));
-    assert!(told_of.contains("op-0 had it, and it ran out 90s ago."), "{told_of}");
+    assert!(told_of.contains("op-0 held it until it expired 90s ago."), "{told_of}");
     for lease in [Lease::Free, Lease::Missing] {
         let told = told(with_operator(|_, seen, _| *seen = Some(lease)));
         assert!(told.starts_with("No replica holds the lease, so statuses are not written."));
@@ -268,7 +268,7 @@ fn dead_deliveries_are_told_with_how_to_replay_them_unless_they_were() {
     };
     let found = dead(Vec::new());
     assert_eq!(found[0].what, "has 1 dead delivery of the last 24 h");
-    assert_eq!(found[0].why, "The last one: Rejected, after 3 attempts, last answered 503");
+    assert_eq!(found[0].why, "The last one: Rejected, after 3 attempts, last status 503");
     let replay =
         "webhook-operator deliveries replay -n team-a --webhook pay --state dead --since 24h";
     assert_eq!(found[0].commands[1], replay);
@@ -288,8 +288,8 @@ fn what_waits_is_told_once_an_attempt_failed_or_it_is_late() {
     assert_eq!(pending(0, 60), []);
     assert_eq!(pending(0, 301).len(), 1);
     let found = pending(2, 60);
-    assert_eq!(found[0].what, "has 1 delivery that waits for a listener to take it");
-    assert_eq!(found[0].why, "The oldest had 2 attempts, and was last answered 503");
+    assert_eq!(found[0].what, "has 1 undelivered event");
+    assert_eq!(found[0].why, "The oldest had 2 attempts, last status 503");
 }
 
 #[test]

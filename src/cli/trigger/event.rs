@@ -1,4 +1,4 @@
-//! The request that a test event is: its body, its headers, and where it goes. Pure.
+//! The request of a test event: body, headers and URL. Pure.
 
 use std::str::FromStr;
 
@@ -12,7 +12,7 @@ use super::sample::Sample;
 use crate::delivery::OPERATOR;
 use crate::verify::{Input, Proof};
 
-/// A header as a flag gives it.
+/// A header from a flag.
 #[derive(Clone, Debug)]
 pub struct Header(HeaderName, HeaderValue);
 
@@ -20,31 +20,31 @@ impl FromStr for Header {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "must be of the form 'Name: value'";
+        const FORM: &str = "must have the form 'Name: value'";
         let (name, value) = text.split_once(':').ok_or(FORM)?;
         let (name, value) = (name.trim().parse(), value.trim().parse());
         Ok(Self(name.map_err(|_| FORM)?, value.map_err(|_| FORM)?))
     }
 }
 
-/// What is said of an event, before it is signed.
+/// A test event, before it is signed.
 pub struct Event {
     headers: HeaderMap,
     body: Bytes,
     /// Scheme and authority of the trigger URL.
     external_url: String,
     path_and_query: String,
-    /// What a sender would call the delivery.
+    /// The delivery id that a sender would set.
     id: String,
     /// Milliseconds since 1970.
     millis: u64,
 }
 
 impl Event {
-    /// The event of a sample, or of a body of the caller's own.
+    /// The example event of a provider, or an event with the caller's body.
     ///
     /// # Errors
-    /// When the trigger URL is none.
+    /// The trigger URL is invalid.
     pub fn new(
         url: &str,
         sample: &Sample,
@@ -53,7 +53,8 @@ impl Event {
         millis: u64,
     ) -> anyhow::Result<Self> {
         let (external_url, path_and_query) = split(url)?;
-        // Only the body of the sample is known to be of its type: another one is told by --content-type.
+        // The content type is known for the example body only: for another body, --content-type
+        // sets it.
         let is_json = |body: &Bytes| serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
         let content_type = match &body {
             None => Some(sample.content_type),
@@ -72,7 +73,7 @@ impl Event {
         Ok(Self { headers, body, external_url, path_and_query, id, millis })
     }
 
-    /// Says something else in its headers.
+    /// Replaces headers.
     pub fn set(&mut self, headers: &[Header], content_type: Option<&HeaderValue>) {
         for Header(name, value) in headers {
             self.headers.insert(name, value.clone());
@@ -82,7 +83,7 @@ impl Event {
         }
     }
 
-    /// What of it is signed.
+    /// The parts of the request that are signed.
     pub fn input(&self) -> Input<'_> {
         Input {
             method: &Method::POST,
@@ -94,12 +95,12 @@ impl Event {
         }
     }
 
-    /// What a sender would call the delivery.
+    /// The delivery id that a sender would set.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Adds what proves who sent it. What the caller gave for a header stays.
+    /// Adds the headers and parameters of the signature. Headers of the caller take precedence.
     pub fn prove(&mut self, proof: Proof, given: &[Header]) {
         let is_given = |name: &HeaderName| given.iter().any(|Header(given, _)| given == name);
         for (name, value) in &proof.headers {
@@ -113,34 +114,36 @@ impl Event {
         }
     }
 
-    /// The request, to its path at the operator's own port: what a proxy has before it is left out.
+    /// The request for the operator's own port, without the path prefix of a proxy.
     ///
     /// # Errors
-    /// When the trigger URL is none of an operator.
+    /// The URL is not a trigger URL of an operator.
     pub fn into_port(self) -> anyhow::Result<Request<Bytes>> {
-        let at =
-            self.path_and_query.rfind("/apps/").context("the trigger URL has no /apps/ in it")?;
+        let at = self
+            .path_and_query
+            .rfind("/apps/")
+            .context("the trigger URL does not contain /apps/")?;
         let path = self.path_and_query[at..].to_owned();
         self.at(&path)
     }
 
-    /// The request to its URL; the scheme and authority of that.
+    /// The request for its URL, with the scheme and authority of that URL.
     ///
     /// # Errors
-    /// When the URL has no path that a request can have.
+    /// The URL has no path that a request can have.
     pub fn into_url(self) -> anyhow::Result<(String, Request<Bytes>)> {
         let (base, path) = (self.external_url.clone(), self.path_and_query.clone());
         Ok((base, self.at(&path)?))
     }
 
-    /// The request to another URL; what is signed stays what it was.
+    /// The request for another URL. The signature is unchanged.
     ///
     /// # Errors
-    /// When it is no URL.
+    /// The URL is invalid.
     pub fn into_another(self, url: &str) -> anyhow::Result<(String, Request<Bytes>)> {
         let (base, mut path) = split(url)?;
         if path == "/" {
-            // The port alone was named.
+            // The URL has no path: use that of the trigger URL.
             return Ok((base, self.into_port()?));
         }
         if let Some((_, query)) =
@@ -158,7 +161,7 @@ impl Event {
     }
 }
 
-/// Scheme and authority, then path and query. An error does not repeat the URL, which is a secret.
+/// Scheme and authority, then path and query. Errors do not contain the URL, which is a secret.
 fn split(url: &str) -> anyhow::Result<(String, String)> {
     let parsed: Option<Uri> = url.parse().ok();
     let parts = parsed.map(Uri::into_parts);

@@ -1,4 +1,4 @@
-//! Waits for a delivery to end, as far as that is worth waiting for.
+//! Waits for a delivery to end.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use crate::cli::client::reach::Operator;
 use crate::cli::deliveries::find;
 use crate::moment::Moment;
 
-/// Between two looks, at first and at last.
+/// Shortest and longest polling interval.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The delivery once it has ended; or as it is when it does not end in time, which is known earlier
-/// where its next attempt is due later.
+/// The delivery when it has ended or the time is up. Returns early if the next attempt is due after
+/// that time.
 ///
 /// # Errors
-/// When nobody tells of it.
+/// The delivery cannot be read.
 pub async fn follow(operator: &Operator, id: Uuid, time: Duration) -> anyhow::Result<FullDelivery> {
     let deadline = Instant::now() + time;
     let mut pause = PAUSE;

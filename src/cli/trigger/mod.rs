@@ -1,4 +1,4 @@
-//! `webhook-operator trigger`: a test event, signed as its provider would, and what becomes of it.
+//! `webhook-operator trigger`: sends a signed test event and reports its delivery.
 
 mod event;
 mod follow;
@@ -33,60 +33,60 @@ use crate::cli::options::time;
 use crate::moment::Moment;
 use crate::resources::{MAX_BODY_BYTES, Webhook};
 
-/// How long the operator may take for an answer: in Sync mode the listener's time is in it.
+/// Timeout of the response, which in Sync mode includes the listener's time.
 const ANSWER: Duration = Duration::from_secs(330);
 
 /// Flags of `trigger`.
 #[derive(Debug, Args)]
 pub struct TriggerArgs {
-    /// The webhook
+    /// Name of the webhook
     #[arg(value_name = "[NAMESPACE/]NAME")]
     webhook: Target,
     /// Namespace of the webhook [default: that of the kubeconfig's context]
     #[arg(short, long, value_name = "NAME")]
     namespace: Option<String>,
-    /// The body: text, @FILE, or - for stdin [default: a small event such as the provider sends]
+    /// Body: text, @FILE, or - for stdin [default: a small example event of the provider]
     #[arg(short, long, value_name = "DATA")]
     data: Option<String>,
-    /// A further header, or another value for one; may be repeated
+    /// Header to add or replace; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<Header>,
-    /// Content type of the body [default: application/json, where it is JSON]
+    /// Content type of the body [default: application/json if it is JSON]
     #[arg(long, value_name = "TYPE")]
     content_type: Option<HeaderValue>,
-    /// Send it to another URL; one without a path is that of a trigger port. It is signed for the
-    /// webhook's own URL [default: that one]
+    /// Send to this URL instead; a URL without a path is that of a trigger port. The signature is
+    /// for the webhook's own URL [default: that URL]
     #[arg(long, value_name = "URL", conflicts_with = "through_cluster")]
     url: Option<String>,
-    /// Send it to the trigger port of a replica, which the API server forwards: for when the URL leads
-    /// nowhere yet
+    /// Send to the trigger port of a replica, through the API server: for URLs that are not
+    /// reachable yet
     #[arg(long)]
     through_cluster: bool,
-    /// Do not sign it
+    /// Send it unsigned
     #[arg(long)]
     unsigned: bool,
-    /// Do not wait for what becomes of it
+    /// Do not wait for the delivery
     #[arg(long)]
     no_wait: bool,
     /// How long to wait for the delivery to end
     #[arg(long, default_value = "30s", value_parser = time, value_name = "TIME")]
     timeout: Duration,
-    /// How it is printed
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     output: Format,
     #[command(flatten)]
     reach: ReachArgs,
     #[command(flatten)]
     folder: FolderArgs,
-    /// Manifests of a standalone operator: its Secrets are there
+    /// Manifests of a standalone operator, for its Secrets
     #[arg(long, env = "WEBHOOK_OPERATOR_MANIFESTS", value_name = "DIR", help_heading = "Where")]
     manifests: Option<PathBuf>,
 }
 
-/// Sends a test event, and says what became of it.
+/// Sends a test event and reports the result.
 ///
 /// # Errors
-/// When nothing could be sent, with one line for a person.
+/// The event could not be sent: one line for the user.
 pub async fn trigger(args: TriggerArgs) -> anyhow::Result<Success> {
     let place = Place::find(&args.reach, &args.folder).await?;
     let namespace = args.webhook.namespace.as_deref().or(args.namespace.as_deref());
@@ -104,11 +104,11 @@ pub async fn trigger(args: TriggerArgs) -> anyhow::Result<Success> {
     if report.answer.outcome == Outcome::Accepted && !args.no_wait {
         watch(&args, &place, &mut report).await;
     }
-    args.output.print(&report, || report.in_words(Moment::now()))?;
+    args.output.print(&report, || report.to_text(Moment::now()))?;
     Ok(if report.answer.outcome.is_good() { Success::Yes } else { Success::No })
 }
 
-/// The event, and the provider as which it is signed.
+/// The event, and the provider of its signature.
 async fn event(
     args: &TriggerArgs,
     place: &Place,
@@ -131,7 +131,7 @@ async fn event(
     Ok((event, Some(provider)))
 }
 
-/// The trigger URL, or why there is none.
+/// The trigger URL, or why the webhook has none.
 fn url(webhook: &Webhook) -> anyhow::Result<String> {
     let status = webhook.status.as_ref();
     if let Some(url) = status.and_then(|status| status.url.clone()) {
@@ -140,7 +140,7 @@ fn url(webhook: &Webhook) -> anyhow::Result<String> {
     let mut conditions = status.into_iter().flat_map(|status| &status.conditions);
     let ready = conditions.find(|condition| condition.type_ == "Ready");
     let why = ready.map(|ready| format!("{}: {}", ready.reason, ready.message));
-    let why = why.unwrap_or_else(|| "no operator has seen it yet".into());
+    let why = why.unwrap_or_else(|| "no operator has observed it yet".into());
     bail!("the webhook has no URL: {why}")
 }
 
@@ -148,7 +148,7 @@ fn url(webhook: &Webhook) -> anyhow::Result<String> {
 fn read(data: &str) -> anyhow::Result<Bytes> {
     let read = |source: &mut dyn std::io::Read| {
         let mut body = Vec::new();
-        // One byte more than any webhook takes is enough to be refused.
+        // One byte above the largest limit is enough for the operator to reject it.
         source.take(MAX_BODY_BYTES as u64 + 1).read_to_end(&mut body).map(|_| body.into())
     };
     match (data, data.strip_prefix('@')) {
@@ -172,16 +172,16 @@ async fn send(args: &TriggerArgs, place: &Place, event: Event) -> anyhow::Result
             (way, event.into_port()?, "")
         }
         (None, Place::Folder(_)) if args.through_cluster => {
-            bail!("--through-cluster needs a cluster: name a kubeconfig");
+            bail!("--through-cluster needs a cluster: set --kubeconfig");
         }
         (None, Place::Cluster(_)) => {
             let (base, request) = event.into_url()?;
-            let hint = "; --through-cluster sends it to a replica by way of the API server";
+            let hint = "; use --through-cluster to send it to a replica through the API server";
             (Way::to_server(&base)?, request, hint)
         }
         (None, Place::Folder(_)) => {
             let (base, request) = event.into_url()?;
-            (Way::to_server(&base)?, request, "; does the operator run?")
+            (Way::to_server(&base)?, request, "; check that the operator is running")
         }
     };
     exchange(&way, request).await.with_context(|| format!("the event was not sent{else_what}"))
@@ -192,7 +192,7 @@ async fn exchange(way: &Way, request: Request<Bytes>) -> anyhow::Result<Response
     Ok(answer.with_context(|| format!("no answer within {} s", ANSWER.as_secs()))??)
 }
 
-/// Looks what becomes of what was stored. Where nobody tells, it is stored all the same.
+/// Reads the state of the stored event's delivery. If that fails, the event is stored all the same.
 async fn watch(args: &TriggerArgs, place: &Place, report: &mut Report) {
     let Some(id) = report.answer.event_id else { return };
     let followed = async {

@@ -1,4 +1,4 @@
-//! What became of a test event: for programs, and in words. Pure.
+//! The result of a test event, as data and as text. Pure.
 
 use std::fmt::Write as _;
 
@@ -12,35 +12,35 @@ use crate::cli::client::called::command;
 use crate::cli::client::table::{age, clean};
 use crate::moment::Moment;
 
-/// What the operator did with an event.
+/// The result of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Outcome {
-    /// The listener took it.
+    /// The listener accepted it.
     Delivered,
-    /// It is stored; it was not followed further.
+    /// It is stored; its delivery was not awaited.
     Accepted,
-    /// It is stored, and was not delivered in the time that was given.
+    /// It is stored and was not delivered in time.
     Pending,
-    /// It is stored, and is not tried again.
+    /// It is stored, and the delivery is dead.
     Dead,
     /// It was stored before.
     Duplicate,
-    /// The webhook's filter lets it go.
+    /// The webhook's filter excludes it.
     Filtered,
-    /// It was no event: the provider asks something, and was answered.
+    /// It was a handshake of the provider, not an event.
     Answered,
-    /// It was not taken.
+    /// It was refused.
     Refused,
 }
 
 impl Outcome {
-    /// Whether it is what a sender hopes for.
+    /// Whether the result is a success for the sender.
     pub fn is_good(self) -> bool {
         !matches!(self, Self::Pending | Self::Dead | Self::Refused)
     }
 }
 
-/// What became of a test event.
+/// The report on a test event.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -48,35 +48,35 @@ pub struct Report {
     pub namespace: String,
     /// Its name.
     pub webhook: String,
-    /// The `type` of the entry as which the event was signed.
+    /// The `type` of the `verify` entry that the signature is for.
     pub signed_as: Option<&'static str>,
-    /// What the operator answered.
+    /// The operator's response.
     #[serde(flatten)]
     pub answer: Answer,
-    /// What became of the delivery, where it was followed.
+    /// The delivery, if it was awaited.
     pub delivery: Option<FullDelivery>,
-    /// Why it was not followed.
+    /// Why the delivery was not awaited.
     pub not_followed: Option<String>,
 }
 
-/// What the operator answered.
+/// The operator's response.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
     /// The status of the response.
     pub status: u16,
-    /// What it means.
+    /// Its meaning.
     pub outcome: Outcome,
     /// The event's id.
     pub event_id: Option<Uuid>,
-    /// The reason of a refusal.
+    /// Reason of the error.
     pub reason: Option<String>,
-    /// The same in a sentence.
+    /// Message of the error.
     pub message: Option<String>,
 }
 
 impl Answer {
-    /// Reads a response of the trigger port.
+    /// Parses a response of the trigger port.
     pub fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let value: Value = serde_json::from_slice(body).unwrap_or_default();
         let text = |name: &str| value[name].as_str().map(str::to_owned);
@@ -96,7 +96,7 @@ impl Answer {
             let server = headers.get(header::SERVER).and_then(|name| name.to_str().ok());
             let who = server.map_or(String::new(), |name| format!(" (Server: {name})"));
             message = Some(format!(
-                "this is no answer of a webhook-operator{who}: does the URL lead to its trigger port?"
+                "the response is not from a webhook-operator{who}: check that the URL is that of its trigger port"
             ));
         }
         Self { status: status.as_u16(), outcome, event_id, reason, message }
@@ -104,7 +104,7 @@ impl Answer {
 }
 
 impl Report {
-    /// Takes in what became of the delivery.
+    /// Adds the state of the delivery.
     pub fn follow(&mut self, delivery: FullDelivery) {
         self.answer.outcome = match delivery.delivery.state {
             State::Pending => Outcome::Pending,
@@ -114,43 +114,42 @@ impl Report {
         self.delivery = Some(delivery);
     }
 
-    /// What happened, in sentences.
-    pub fn in_words(&self, now: Moment) -> String {
+    /// The report as text.
+    pub fn to_text(&self, now: Moment) -> String {
         let Self { namespace, webhook, signed_as, answer, .. } = self;
-        let how =
-            signed_as.map_or_else(|| "unsigned".into(), |name| format!("signed as {name} signs"));
+        let how = signed_as.map_or_else(|| "unsigned".into(), |name| format!("signed for {name}"));
         let mut text = format!("Sent to {}, {how}.\n", clean(&format!("{namespace}/{webhook}")));
         text.push_str(&self.taken());
         if let Some(delivery) = &self.delivery {
             let _ = write!(text, "\n{}", became(delivery, now));
         }
         if let (Some(why), Some(id)) = (&self.not_followed, answer.event_id) {
-            let _ = write!(text, "\nWhat becomes of it cannot be seen from here: {}.", clean(why));
+            let _ = write!(text, "\nIts delivery cannot be read from here: {}.", clean(why));
             let _ = write!(text, "\n  {}", command(&format!("deliveries show {id}")));
         }
         text
     }
 
-    /// What the operator did.
+    /// The operator's response as text.
     fn taken(&self) -> String {
         let Answer { status, outcome, event_id, reason, message } = &self.answer;
         let id = event_id.map(|id| id.to_string()).unwrap_or_default();
         match outcome {
             Outcome::Delivered if self.delivery.is_none() => {
-                format!("{status}: the listener took it (event {id}).")
+                format!("{status}: the listener accepted it (event {id}).")
             }
             Outcome::Delivered | Outcome::Accepted | Outcome::Pending | Outcome::Dead => {
                 format!("{status}: stored as event {id}.")
             }
             Outcome::Duplicate => format!(
-                "{status}: a duplicate of event {id}, which was taken before; nothing more is delivered."
+                "{status}: a duplicate of the stored event {id}; it is not delivered again."
             ),
             Outcome::Filtered => format!(
-                "{status}: the webhook's filter does not hold of it, so the listener is not called (event {id})."
+                "{status}: excluded by the webhook's filter, so the listener is not called (event {id})."
             ),
-            Outcome::Answered => format!(
-                "{status}: it was no event, but something that the provider asks; it was answered."
-            ),
+            Outcome::Answered => {
+                format!("{status}: answered as a handshake of the provider; no event was created.")
+            }
             Outcome::Refused => {
                 let reason = reason.as_deref().map(|reason| format!(" {}", clean(reason)));
                 let message = message.as_deref().map(|message| format!(": {}", clean(message)));
@@ -160,7 +159,7 @@ impl Report {
         }
     }
 
-    /// Where a person looks next.
+    /// Advice for a refused event.
     fn hint(&self) -> String {
         let Self { namespace, webhook, .. } = self;
         match self.answer.reason.as_deref() {
@@ -176,7 +175,7 @@ impl Report {
     }
 }
 
-/// What became of a delivery.
+/// The state of the delivery as text.
 fn became(full: &FullDelivery, now: Moment) -> String {
     let delivery = &full.delivery;
     let app = clean(&delivery.app);
@@ -184,7 +183,7 @@ fn became(full: &FullDelivery, now: Moment) -> String {
     match (delivery.state, last) {
         (State::Succeeded, Some(Attempt { number, duration_milliseconds, status, .. })) => {
             let status =
-                status.map_or(String::new(), |status| format!(", which answered {status}"));
+                status.map_or(String::new(), |status| format!(", which responded with {status}"));
             format!(
                 "Delivered to the listener of {app}{status}, on attempt {number} in {duration_milliseconds} ms."
             )
@@ -194,12 +193,12 @@ fn became(full: &FullDelivery, now: Moment) -> String {
             let reason = delivery.reason.as_deref().map(clean).unwrap_or_default();
             let last = last.map(|attempt| format!(": {}", failed(attempt))).unwrap_or_default();
             let replay = command(&format!("deliveries replay {}", delivery.id));
-            format!("Dead, {reason}{last}. It is kept: {replay}")
+            format!("Dead, {reason}{last}. Replay it with: {replay}")
         }
         (State::Pending, _) if delivery.waiting => {
             "Still waiting for the event before it (ordering: Fifo).".into()
         }
-        (State::Pending, None) => "Still pending: no attempt was made yet.".into(),
+        (State::Pending, None) => "Still pending: no attempt has been made yet.".into(),
         (State::Pending, Some(attempt)) => {
             let next = match delivery.due_at {
                 Some(due) if due > now => format!("in {}", age(due.since(now))),
@@ -213,7 +212,7 @@ fn became(full: &FullDelivery, now: Moment) -> String {
 fn failed(attempt: &Attempt) -> String {
     let Attempt { number, status, error, .. } = attempt;
     match (status, error) {
-        (Some(status), _) => format!("attempt {number} was answered {status}"),
+        (Some(status), _) => format!("attempt {number} got status {status}"),
         (None, Some(error)) => format!("attempt {number} failed: {}", clean(error)),
         (None, None) => format!("attempt {number} failed"),
     }
@@ -282,10 +281,10 @@ mod tests {
 
     #[test]
     fn what_no_operator_answered_is_told_from_a_refusal() {
-        let words = report(answer(404, false, "<html>")).in_words(Moment(0));
-        assert!(words.contains("no answer of a webhook-operator"), "{words}");
+        let words = report(answer(404, false, "<html>")).to_text(Moment(0));
+        assert!(words.contains("not from a webhook-operator"), "{words}");
         let refused = r#"{"message":"No valid signature.","reason":"invalid_signature"}"#;
-        let words = report(answer(401, false, refused)).in_words(Moment(0));
+        let words = report(answer(401, false, refused)).to_text(Moment(0));
         assert!(
             words.ends_with("Refused with 401 invalid_signature: No valid signature."),
             "{words}"
@@ -300,19 +299,19 @@ mod tests {
                 "succeeded",
                 attempt(Some(200), None),
                 Outcome::Delivered,
-                "Delivered to the listener of shop, which answered 200, on attempt 1 in 12 ms.",
+                "Delivered to the listener of shop, which responded with 200, on attempt 1 in 12 ms.",
             ),
             (
                 "dead",
                 attempt(Some(404), None),
                 Outcome::Dead,
-                "Dead, Rejected: attempt 1 was answered 404. It is kept: webhook-operator deliveries replay 019d5a1c-0c1e-7c40-8f0e-2a9d4b7f1c22",
+                "Dead, Rejected: attempt 1 got status 404. Replay it with: webhook-operator deliveries replay 019d5a1c-0c1e-7c40-8f0e-2a9d4b7f1c22",
             ),
             (
                 "pending",
                 attempt(Some(503), None),
                 Outcome::Pending,
-                "Still pending: attempt 1 was answered 503; the next attempt is in 4s.",
+                "Still pending: attempt 1 got status 503; the next attempt is in 4s.",
             ),
             (
                 "pending",
@@ -320,16 +319,21 @@ mod tests {
                 Outcome::Pending,
                 "Still pending: attempt 1 failed: no\\nroute; the next attempt is in 4s.",
             ),
-            ("pending", json!([]), Outcome::Pending, "Still pending: no attempt was made yet."),
+            (
+                "pending",
+                json!([]),
+                Outcome::Pending,
+                "Still pending: no attempt has been made yet.",
+            ),
         ] {
             let mut report = report(answer(202, true, "{}"));
             report.follow(delivery(state, attempts));
             assert_eq!(report.answer.outcome, outcome);
-            let said = report.in_words(now);
+            let said = report.to_text(now);
             assert_eq!(
                 said.lines().collect::<Vec<_>>(),
                 [
-                    "Sent to team-a/pay, signed as GitHub signs.",
+                    "Sent to team-a/pay, signed for GitHub.",
                     &format!("202: stored as event {ID}."),
                     words,
                 ]

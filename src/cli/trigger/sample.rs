@@ -1,20 +1,20 @@
-//! A small event of each provider, as it would send one: data. Pure.
+//! A small example event of each provider: data. Pure.
 
-/// What a provider sends when somebody tries it out.
+/// An example event of a provider.
 pub struct Sample {
     /// The `type` of the entry in `spec.verify`.
     provider: &'static str,
-    /// Headers that tell about the event. `{id}` is the delivery's id.
+    /// Headers of the event. `{id}` is the delivery's id.
     pub headers: &'static [(&'static str, &'static str)],
     /// The content type of the body.
     pub content_type: &'static str,
-    /// The body. `{id}` is the delivery's id, `{millis}` and `{seconds}` the time since 1970.
+    /// The body. `{id}` is the delivery id, `{millis}` and `{seconds}` the time since 1970.
     body: &'static str,
 }
 
 const JSON: &str = "application/json";
 
-/// Where the provider is none of the others.
+/// For all other providers.
 static PLAIN: Sample = Sample {
     provider: "",
     headers: &[],
@@ -105,7 +105,7 @@ static SAMPLES: &[Sample] = &[
 ];
 
 impl Sample {
-    /// The event of a provider, or one that tells itself to be a test.
+    /// The example event of a provider, or the generic one.
     pub fn of(provider: Option<&str>) -> &'static Self {
         let named = SAMPLES.iter().find(|sample| Some(sample.provider) == provider);
         named.unwrap_or(&PLAIN)

@@ -1,4 +1,4 @@
-//! What proves a test event: the first entry of `spec.verify` that can be signed with what the caller may read.
+//! Signs a test event for the first entry of `spec.verify` whose Secrets the caller can read.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,24 +15,24 @@ use crate::resources::verify::VerifyEntry;
 use crate::verify::Proof;
 use crate::verify::jwt::KeySets;
 
-/// What to do where nothing can be signed.
+/// Advice if no entry can be used.
 const INSTEAD: &str =
-    "send it unsigned with --unsigned, and with --header 'Name: value' for a proof of your own";
+    "send it with --unsigned, and add a signature with --header 'Name: value' if you have one";
 
-/// Where the secrets of a webhook are.
+/// The location of a webhook's Secrets.
 pub struct Keeper<'a> {
-    /// Where the webhook is.
+    /// Location of the webhook.
     pub place: &'a Place,
-    /// Where a standalone operator's Secrets are.
+    /// Manifests of a standalone operator, with its Secrets.
     pub manifests: Option<&'a Path>,
-    /// The webhook's namespace.
+    /// Namespace of the webhook.
     pub namespace: &'a str,
 }
 
-/// The provider as which an event is signed, and what proves it.
+/// Signs an event; returns the provider and the signature.
 ///
 /// # Errors
-/// Why no entry can be signed, the first one's reason, and what to do instead.
+/// The reason why the first entry cannot be used, with advice.
 pub async fn prove(
     keeper: &Keeper<'_>,
     entries: &[VerifyEntry],
@@ -47,7 +47,7 @@ pub async fn prove(
     }
     Err(match first {
         Some(why) => anyhow!("the event cannot be signed: {why:#}; {INSTEAD}"),
-        None => anyhow!("the webhook asks for no signature"),
+        None => anyhow!("the webhook requires no signature"),
     })
 }
 
@@ -84,7 +84,7 @@ impl Keeper<'_> {
                 }
             }
             (Place::Folder(_), None) if !wanted.is_empty() => {
-                bail!("say by --manifests where its Secrets are");
+                bail!("set --manifests to the folder with its Secrets");
             }
             (Place::Folder(_), None) => {}
         }

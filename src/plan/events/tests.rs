@@ -98,7 +98,7 @@ fn a_listener_is_told_of_when_it_ceases_to_answer_and_when_it_answers_again() {
 
 #[test]
 fn the_first_delivery_is_told_of_once() {
-    let first = Event::normal("FirstDelivery", "the listener has taken its first event");
+    let first = Event::normal("FirstDelivery", "The listener accepted its first event");
     for (before, after, event) in [
         (webhook(&ready()), counted(0, Some(7)), Some(first)),
         (counted(0, Some(7)), counted(0, Some(9)), None),

@@ -1,9 +1,9 @@
-//! Which app has a UUID that several claim, and which namespace a UUID belongs to.
+//! The claims of apps to UUIDs, and the namespaces that own UUIDs.
 //!
-//! A trigger URL and everything stored under it follow the UUID, and whoever knows the URL knows the UUID. So a
-//! UUID never passes to another namespace when its app is deleted: the namespace that used it stays its owner.
-//! Only an app whose UUID is derived from its own name has a better right than the owner, because nobody else
-//! could have made that UUID.
+//! Trigger URLs and all stored data are keyed by the UUID, and anyone who knows a URL knows the
+//! UUID. Therefore a UUID never passes to another namespace when its app is deleted: the namespace
+//! that used it stays its owner. Only an app whose UUID is derived from its own name takes
+//! precedence over the owner, because no other object could have derived that UUID.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use uuid::Uuid;
 
 use crate::plan::input::Key;
 
-/// How good a claim is: the least is the best.
+/// Strength of a claim; the least value wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
-    /// Whether the UUID was chosen, and not derived from the object's own namespace and name.
+    /// Whether the UUID was set in the spec instead of derived from the namespace and name.
     pub is_adopted: bool,
     /// When the object was created.
     pub created: i64,
 }
 
 impl Rank {
-    /// No claim is better.
+    /// The strongest claim.
     pub const FIRST: Self = Self { is_adopted: false, created: i64::MIN };
 }
 
@@ -31,29 +31,29 @@ impl Rank {
 pub struct Claims {
     claims: BTreeSet<(Uuid, Rank, Key)>,
     owners: HashMap<Uuid, Arc<str>>,
-    /// Whether all apps are known: before that nothing is recorded.
+    /// Whether all apps are known; no owner is recorded before.
     is_recording: bool,
-    /// Owners that changed and were not taken yet.
+    /// Owners that changed and were not returned yet.
     changed: BTreeSet<Uuid>,
 }
 
 impl Claims {
-    /// An app claims a UUID.
+    /// Adds an app's claim to a UUID.
     pub fn insert(&mut self, uuid: Uuid, rank: Rank, key: Key) {
         self.claims.insert((uuid, rank, key));
     }
 
-    /// An app no longer claims a UUID. Its namespace stays the owner.
+    /// Removes an app's claim to a UUID. Its namespace stays the owner.
     pub fn remove(&mut self, uuid: Uuid, rank: Rank, key: &Key) {
         self.claims.remove(&(uuid, rank, key.clone()));
     }
 
-    /// The apps that claim a UUID, the best claim first.
+    /// The apps that claim a UUID, strongest claim first.
     pub fn of(&self, uuid: Uuid) -> impl Iterator<Item = &Key> {
         self.ranked(uuid).map(|(_, key)| key)
     }
 
-    /// The app that has a UUID: the best claim that its owner permits.
+    /// The app that gets a UUID: the strongest claim that the owner permits.
     pub fn keeper(&self, uuid: Uuid) -> Option<&Key> {
         let owner = self.owners.get(&uuid);
         let is_permitted = |rank: Rank, key: &Key| {
@@ -62,7 +62,7 @@ impl Claims {
         self.ranked(uuid).find(|(rank, key)| is_permitted(*rank, key)).map(|(_, key)| key)
     }
 
-    /// Records the owner of a UUID, if an app has it.
+    /// Records the owner of a UUID, if an app has the UUID.
     pub fn record(&mut self, uuid: Uuid) {
         if !self.is_recording {
             return;
@@ -75,19 +75,19 @@ impl Claims {
         }
     }
 
-    /// Records the owners of all UUIDs, and from now on each change.
+    /// Records the owners of all UUIDs, and each change from now on.
     pub fn record_all(&mut self) {
         self.is_recording = true;
         let uuids: BTreeSet<Uuid> = self.claims.iter().map(|claim| claim.0).collect();
         uuids.into_iter().for_each(|uuid| self.record(uuid));
     }
 
-    /// Takes in owners that were recorded earlier.
+    /// Restores owners that were recorded earlier.
     pub fn restore(&mut self, owners: impl IntoIterator<Item = (Uuid, Arc<str>)>) {
         self.owners.extend(owners);
     }
 
-    /// The owners that changed since this was called last.
+    /// The owners that changed since the last call.
     pub fn take_changed(&mut self) -> Vec<(Uuid, Arc<str>)> {
         let changed = std::mem::take(&mut self.changed).into_iter();
         changed.filter_map(|uuid| Some((uuid, self.owners.get(&uuid)?.clone()))).collect()

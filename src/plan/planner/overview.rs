@@ -1,4 +1,4 @@
-//! What is configured and how it is, page by page: apps and webhooks, those with a problem first.
+//! Pages of apps and webhooks with their verdicts, those with a problem first.
 
 use std::sync::Arc;
 
@@ -9,62 +9,62 @@ use crate::resources::DeliveryMode;
 use crate::resources::conditions::Verdict;
 use crate::routes::{Id, Route, State};
 
-/// Where an object stands in a list: by whether it is well, then by namespace and name.
+/// Sort key of an object in a list: those with a problem first, then by namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// Whether there is no problem with it.
+    /// Whether it has no problem.
     pub is_well: bool,
     /// Its namespace and name.
     pub key: Key,
 }
 
-/// A part of a list.
+/// A page of a list: filters, start and length.
 #[derive(Clone, Debug, Default)]
 pub struct Part {
-    /// Those of this namespace.
+    /// Only this namespace.
     pub namespace: Option<String>,
-    /// Those of apps of this name.
+    /// Only apps of this name, or webhooks of such apps.
     pub app: Option<String>,
-    /// Those behind this place.
+    /// Only objects after this position.
     pub after: Option<Position>,
-    /// How many at most.
+    /// Maximum number of objects.
     pub limit: usize,
 }
 
-/// How an app is.
+/// Summary of an app.
 #[derive(Clone, Debug)]
 pub struct AppOverview {
-    /// Where it stands.
+    /// Its position in the list.
     pub position: Position,
-    /// What was decided about it.
+    /// Its verdict.
     pub verdict: Verdict,
-    /// Whether its listener answers, and what there is to say about that; nothing while it is not known.
+    /// Whether its listener answers, with a message; `None` while unknown.
     pub reachable: Option<(bool, String)>,
-    /// How many webhooks name it.
+    /// Number of webhooks that reference it.
     pub webhooks: usize,
-    /// Those of them that have a URL.
+    /// Ids of those webhooks that have a URL.
     pub ids: Vec<Id>,
 }
 
-/// How a webhook is.
+/// Summary of a webhook.
 #[derive(Clone, Debug)]
 pub struct WebhookOverview {
-    /// Where it stands.
+    /// Its position in the list.
     pub position: Position,
-    /// What was decided about it.
+    /// Its verdict.
     pub verdict: Verdict,
-    /// The app that it names; nothing where its spec is invalid.
+    /// The app that it references; `None` if its spec is invalid.
     pub app: Option<Arc<str>>,
     /// Its action.
     pub action: Option<Box<str>>,
-    /// How its events reach the listener.
+    /// Its delivery mode.
     pub mode: Option<DeliveryMode>,
-    /// What it is found by, where it has a URL.
+    /// Id of its route, if it has a URL.
     pub id: Option<Id>,
 }
 
 impl Planner {
-    /// Apps, those with a problem first.
+    /// A page of apps, those with a problem first.
     pub fn app_overviews(&self, part: &Part) -> Vec<AppOverview> {
         let all = self.apps.iter().filter(|(key, _)| part.means(key, &key.name));
         let all = all.map(|(key, state)| (state.is_well(), key, state));
@@ -74,7 +74,7 @@ impl Planner {
             .collect()
     }
 
-    /// Webhooks, those with a problem first.
+    /// A page of webhooks, those with a problem first.
     pub fn webhook_overviews(&self, part: &Part) -> Vec<WebhookOverview> {
         let app =
             |state: &WebhookState| state.input.spec.as_ref().ok().map(|spec| spec.app.clone());
@@ -120,7 +120,7 @@ impl AppState {
 }
 
 impl WebhookState {
-    /// As its route has it: to decide anew about all of them would take long.
+    /// Read from the route: deciding about all webhooks would take too long.
     fn is_well(&self) -> bool {
         self.route.as_deref().is_some_and(|route| route.state != State::NotReady)
     }
@@ -132,7 +132,8 @@ impl Part {
             && self.app.as_deref().is_none_or(|name| name == app)
     }
 
-    /// The first of those that stand behind `after`, in order. Only these are looked at closely.
+    /// The objects after `after`, up to the limit, in order. Selects before it sorts, because a
+    /// page is small.
     fn cut<'a, T>(&self, all: impl Iterator<Item = (bool, &'a Key, T)>) -> Vec<(Position, T)> {
         let after = self.after.as_ref().map(|after| (after.is_well, &after.key));
         let is_behind = |at: (bool, &Key)| after.is_none_or(|after| at > after);

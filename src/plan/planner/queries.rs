@@ -1,4 +1,4 @@
-//! What the planner is asked: the statuses that objects should have, and what the app API shows.
+//! Queries of the planner: the statuses to write, and the data of the app API.
 
 use std::sync::Arc;
 
@@ -16,19 +16,19 @@ use crate::verify::jwt::KeySets;
 pub struct WebhookView {
     /// Its UUID.
     pub uuid: Uuid,
-    /// What is known of it.
+    /// Its metadata and spec.
     pub input: WebhookInput,
 }
 
 impl Planner {
-    /// The status that an app should have; `None` when it has it, or is not there.
+    /// The status to write to an app; `None` if it is up to date or the app does not exist.
     pub fn app_status(&self, key: &Key, now: Timestamp) -> Option<WebhookAppStatus> {
         let state = self.apps.get(key)?;
         let meta = &state.input.meta;
         let uuid = state.app.as_ref().map(|app| app.uuid);
         let mut conditions =
             state.verdict.conditions(meta.generation, meta.observed.since(&state.verdict, now));
-        // Of an app whose UUID another one has, nothing is attempted.
+        // No attempt is made for an app whose UUID belongs to another app.
         conditions.extend(state.app.as_ref().and_then(|_| {
             meta.observed.listener(state.reached.condition(meta.generation), meta.generation)
         }));
@@ -42,12 +42,12 @@ impl Planner {
         (!Observed::of_app(&status).says_the_same(&meta.observed)).then_some(status)
     }
 
-    /// The status that a webhook should have; `None` when it has it, or is not there.
+    /// The status to write to a webhook; `None` if it is up to date or the webhook does not exist.
     pub fn webhook_status(&self, key: &Key, now: Timestamp) -> Option<WebhookStatus> {
         let state = self.webhooks.get(key)?;
         let meta = &state.input.meta;
         let verdict = self.decide_webhook(state);
-        // A UUID that an older webhook has is not this one's, nor is its URL.
+        // The UUID belongs to an older webhook, and so does the URL.
         let uuid = (verdict.reason() != "UUIDConflict").then_some(state.uuid);
         let counted = state.counted();
         let status = WebhookStatus {
@@ -61,8 +61,8 @@ impl Planner {
         (!Observed::of_webhook(&status).says_the_same(&meta.observed)).then_some(status)
     }
 
-    /// What the route of a webhook is found by; `None` where its app is not there, or another webhook has
-    /// its UUID.
+    /// Id of a webhook's route; `None` if its app does not exist, or the UUID belongs to another
+    /// webhook.
     pub fn webhook_id(&self, key: &Key) -> Option<Id> {
         let state = self.webhooks.get(key)?;
         let app_key = state.app_key()?;
@@ -71,7 +71,7 @@ impl Planner {
         (keeper == key.name).then_some(Id { app, webhook: state.uuid })
     }
 
-    /// The trigger URL of a webhook whose app is there.
+    /// The trigger URL of a webhook; `None` if its app does not exist.
     pub fn webhook_url(&self, key: &Key) -> Option<String> {
         let state = self.webhooks.get(key)?;
         let app = self.apps.get(&state.app_key()?)?.app.as_ref()?;
@@ -82,22 +82,22 @@ impl Planner {
         format!("{}/apps/{uuid}/webhooks", self.settings.external_url)
     }
 
-    /// What trigger URLs begin with.
+    /// Base URL of trigger URLs.
     pub fn external_url(&self) -> &str {
         &self.settings.external_url
     }
 
-    /// The key sets of issuers that are asked for.
+    /// The key sets of JWT issuers.
     pub fn key_sets(&self) -> &Arc<KeySets> {
         &self.settings.key_sets
     }
 
-    /// An app, if it is there.
+    /// An app, if it exists.
     pub fn app(&self, key: &Key) -> Option<&AppInput> {
         self.apps.get(key).map(|state| &state.input)
     }
 
-    /// Whether the listener of each app answers of which that is known.
+    /// The apps whose reachability is known, and whether the listener answers.
     pub fn reachable_listeners(&self) -> Vec<(Key, bool)> {
         let known = self.apps.iter().filter_map(|(key, state)| {
             let is_reachable = match state.app.as_ref().and(Some(state.reached.found()))? {
@@ -110,7 +110,7 @@ impl Planner {
         known.collect()
     }
 
-    /// The UUID of an app; `None` while another app has it.
+    /// The UUID of an app; `None` while it belongs to another app.
     pub fn app_uuid(&self, key: &Key) -> Option<Uuid> {
         self.apps.get(key)?.app.as_ref().map(|app| app.uuid)
     }
@@ -145,12 +145,12 @@ impl Planner {
         views
     }
 
-    /// The webhook of an app that has a UUID.
+    /// The webhook of an app with this UUID.
     pub fn webhook_of(&self, app: &Key, uuid: Uuid) -> Option<WebhookView> {
         self.view(app, &self.keeper_of_webhook(app, uuid)?)
     }
 
-    /// A webhook, if it is there.
+    /// A webhook, if it exists.
     pub fn webhook(&self, key: &Key) -> Option<WebhookView> {
         let state = self.webhooks.get(key)?;
         Some(WebhookView { uuid: state.uuid, input: state.input.clone() })

@@ -153,7 +153,7 @@ fn good_objects_pass() {
 
 #[test]
 fn each_rule_refuses_its_case_and_says_which_field_is_at_fault() {
-    let passed_on = "spec.forwardHeaders[0]: Invalid value: is never passed on";
+    let passed_on = "spec.forwardHeaders[0]: Invalid value: is never forwarded";
     let timeout_rule = "spec.listener.timeout: Invalid value: must be from 100ms to 300s";
     let url_rule = "spec.listener.url: Invalid value: must be an absolute http or https URL";
     let port = |fault: &str| format!("spec.listener.service.port: Invalid value: {fault}");
@@ -256,7 +256,7 @@ fn each_rule_refuses_its_case_and_says_which_field_is_at_fault() {
         (forward(&["Webhook-Uuid"]), passed_on),
         (forward(&["PROXY-Whatever"]), passed_on),
         (forward(&["traceparent"]), passed_on),
-        (forward(&["X-A", "Cookie"]), "spec.forwardHeaders[1]: Invalid value: is never passed on"),
+        (forward(&["X-A", "Cookie"]), "spec.forwardHeaders[1]: Invalid value: is never forwarded"),
         (forward(&["X Y"]), "spec.forwardHeaders[0]: Invalid value: must match"),
         (forward(&["X-A", "X-A"]), "spec.forwardHeaders: Duplicate value"),
         (ranges(&["192.0.2.1"]), "spec.sourceRanges[0]: Invalid value: must be a network in CIDR"),

@@ -1,4 +1,4 @@
-//! What is wrong with deliveries. Pure.
+//! Problems of deliveries. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::cli::status::observed::Observed;
 use crate::plan::Key;
 use crate::resources::WebhookApp;
 
-/// How late a delivery may be that was not attempted yet: others of its app may be before it.
+/// Tolerated delay of a first attempt: other deliveries of the app may be ahead of it.
 const LATE: Duration = Duration::from_secs(5 * 60);
 
 pub fn dead(observed: &Observed) -> Vec<Finding> {
@@ -28,7 +28,7 @@ pub fn dead(observed: &Observed) -> Vec<Finding> {
             Finding::problem(format!("Webhook {key}"), what)
                 .because(format!("The last one: {}", ended(last)))
                 .so(
-                    "See what the listener said, mend it, and replay them",
+                    "Read the listener's response, fix the listener, and replay the deliveries",
                     [
                         command(&format!("deliveries show {}", last.id)),
                         command(&format!("deliveries replay {flags} --state dead --since 24h")),
@@ -42,7 +42,7 @@ pub fn dead(observed: &Observed) -> Vec<Finding> {
 fn ended(delivery: &Delivery) -> String {
     let reason = delivery.reason.as_deref().unwrap_or("it ended");
     let attempts = count(delivery.attempt_count as usize, "attempt", "attempts");
-    let status = delivery.last_status.map(|status| format!(", last answered {status}"));
+    let status = delivery.last_status.map(|status| format!(", last status {status}"));
     format!("{reason}, after {attempts}{}", status.unwrap_or_default())
 }
 
@@ -56,26 +56,23 @@ pub fn pending(observed: &Observed) -> Vec<Finding> {
         };
         let late: Vec<_> = pending.iter().filter(is_late).collect();
         let oldest = late.iter().min_by_key(|delivery| delivery.created_at)?;
-        let status = oldest.last_status.map(|status| format!(", and was last answered {status}"));
+        let status = oldest.last_status.map(|status| format!(", last status {status}"));
         let attempts = count(oldest.attempt_count as usize, "attempt", "attempts");
-        let what = count(late.len(), "delivery that waits", "deliveries that wait");
+        let what = count(late.len(), "undelivered event", "undelivered events");
         Some(
-            Finding::problem(
-                format!("Webhook {key}"),
-                format!("has {what} for a listener to take it"),
-            )
-            .since(oldest.created_at)
-            .because(format!("The oldest had {attempts}{}", status.unwrap_or_default()))
-            .so(
-                "They are tried again by themselves. What was said to the attempts is in each",
-                [command(&format!("deliveries show {}", oldest.id))],
-            ),
+            Finding::problem(format!("Webhook {key}"), format!("has {what}"))
+                .since(oldest.created_at)
+                .because(format!("The oldest had {attempts}{}", status.unwrap_or_default()))
+                .so(
+                    "The operator retries them automatically. Each delivery lists its attempts",
+                    [command(&format!("deliveries show {}", oldest.id))],
+                ),
         )
     });
     found.collect()
 }
 
-/// Undelivered events of apps that were deleted.
+/// Undelivered events of deleted apps.
 pub fn orphaned(observed: &Observed) -> Vec<Finding> {
     let Some(deliveries) = &observed.deliveries else { return Vec::new() };
     let apps = known_apps(observed);
@@ -88,16 +85,19 @@ pub fn orphaned(observed: &Observed) -> Vec<Finding> {
     let found = counts.into_iter().map(|(app, waiting)| {
         let waiting = count(waiting, "undelivered event waits", "undelivered events wait");
         Finding::problem(format!("WebhookApp {app}"), format!("was deleted, and {waiting} for it"))
-            .because("They end as dead after --app-deletion-grace (1 h by default)")
+            .because("They become dead after --app-deletion-grace (1 h by default)")
             .so(
-                format!("If it was a mistake, create the app again in namespace {}", app.namespace),
+                format!(
+                    "If this was a mistake, create the app again in namespace {}",
+                    app.namespace
+                ),
                 [command(&format!("deliveries list -n {} --state pending", app.namespace))],
             )
     });
     found.collect()
 }
 
-/// The apps that exist; `None` where that could not be seen.
+/// The apps that exist; `None` if they could not be read.
 fn known_apps(observed: &Observed) -> Option<BTreeSet<Key>> {
     observed.apps.as_ref()?;
     let key = |app: &WebhookApp| Key::new(app.namespace().unwrap_or_default(), app.name_any());
@@ -112,7 +112,7 @@ fn app_of(delivery: &Delivery) -> Key {
     Key::new(delivery.namespace.clone(), delivery.app.clone())
 }
 
-/// How many of something there are.
+/// A number with its noun.
 fn count(n: usize, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }

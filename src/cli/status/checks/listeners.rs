@@ -1,4 +1,4 @@
-//! What is wrong with the listeners of apps. Pure.
+//! Problems of listeners. Pure.
 
 use crate::cli::client::called::command;
 use crate::cli::status::conditions::{find, is_true, since};
@@ -23,7 +23,7 @@ pub fn listeners(observed: &Observed) -> Vec<Finding> {
             Finding::problem(format!("The listener of WebhookApp {key}"), "does not answer")
                 .since(since(reachable))
                 .because(reachable.message.clone())
-                .so("Mend the listener: what is queued is then delivered by itself", commands),
+                .so("Fix the listener: queued events are then delivered automatically", commands),
         )
     });
     found.collect()
@@ -41,9 +41,9 @@ pub fn endpoints(observed: &Observed) -> Vec<Finding> {
         let what = format!("has no ready endpoint behind its Service {}", service.name);
         Some(
             Finding::problem(format!("WebhookApp {key}"), what)
-                .because("Events wait in the queue, and triggers of mode Sync are answered 503")
+                .because("Events stay in the queue, and triggers of mode Sync get 503")
                 .so(
-                    "Do pods run that the Service selects, and are they ready?",
+                    "Check that the Service selects pods and that they are ready",
                     [
                         format!("kubectl describe service {} -n {}", service.name, key.namespace),
                         format!("kubectl get pods -n {}", key.namespace),

@@ -1,4 +1,4 @@
-//! The decisions: from what was seen to what is wrong, a small function each. Pure.
+//! The checks: small functions from the observed state to findings. Pure.
 
 mod deliveries;
 mod listeners;
@@ -10,7 +10,7 @@ use super::observed::Observed;
 
 type Check = fn(&Observed) -> Vec<Finding>;
 
-/// In the order of what a person mends first: what is below follows from what is above.
+/// Ordered so that causes come before their effects.
 const CHECKS: [Check; 11] = [
     operator::definitions,
     operator::replicas,
@@ -25,7 +25,7 @@ const CHECKS: [Check; 11] = [
     deliveries::orphaned,
 ];
 
-/// What is wrong, and what is good to know.
+/// Problems and remarks.
 pub fn findings(observed: &Observed) -> Vec<Finding> {
     CHECKS.iter().flat_map(|check| check(observed)).collect()
 }

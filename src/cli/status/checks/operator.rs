@@ -1,4 +1,4 @@
-//! What is wrong with the operator itself. Pure.
+//! Problems of the operator itself. Pure.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::cli::client::table::age;
 use crate::cli::status::finding::Finding;
 use crate::cli::status::observed::{Definition, Lease, Observed, Operator};
 
-/// How far this machine's clock may be from the one that wrote a lease.
+/// Tolerated difference between the clocks of this machine and of the lease holder.
 const CLOCKS: Duration = Duration::from_secs(30);
 
 pub fn definitions(observed: &Observed) -> Vec<Finding> {
@@ -14,7 +14,7 @@ pub fn definitions(observed: &Observed) -> Vec<Finding> {
     let apply = || ["webhook-operator crds | kubectl apply --server-side -f -".to_owned()];
     let missing = |name: &str| {
         Finding::problem("The cluster", format!("has no CustomResourceDefinition {name}"))
-            .so("Install the operator's definitions; its chart brings them too", apply())
+            .so("Install the operator's definitions, or its chart, which contains them", apply())
     };
     let Some(definitions) = definitions else {
         let known =
@@ -28,10 +28,13 @@ pub fn definitions(observed: &Observed) -> Vec<Finding> {
         Definition::Other => Some(
             Finding::note(
                 format!("The CustomResourceDefinition {name}"),
-                format!("is not that of {} of this program", env!("CARGO_PKG_VERSION")),
+                format!(
+                    "differs from that of version {} of this program",
+                    env!("CARGO_PKG_VERSION")
+                ),
             )
-            .because("Fields that one of the two does not know are dropped, or not checked")
-            .so("Where the operator is of this version, bring its definitions up to date", apply()),
+            .because("Fields that only one of them has are dropped or not validated")
+            .so("If the operator has this version, update its definitions", apply()),
         ),
     });
     found.collect()
@@ -44,9 +47,9 @@ pub fn replicas(observed: &Observed) -> Vec<Finding> {
     if pods.is_empty() {
         return vec![
             Finding::problem("The operator", format!("has no pod in the namespace {namespace}"))
-                .because("Nobody answers triggers, and nobody writes statuses")
+                .because("Triggers are not answered, and statuses are not written")
                 .so(
-                    "Install it, or say by --operator-namespace where it is",
+                    "Install it, or set --operator-namespace",
                     ["kubectl get pods -A -l app.kubernetes.io/name=webhook-operator".into()],
                 ),
         ];
@@ -61,7 +64,7 @@ pub fn replicas(observed: &Observed) -> Vec<Finding> {
     let why = whys.collect::<Vec<_>>().join("; ");
     let what = format!("has {bad} of {all} replicas that are not ready");
     vec![Finding::problem("The operator", what).because(format!("{effect}{why}")).so(
-        "Its events and its log say more",
+        "See its events and its log",
         [
             format!("kubectl describe pod {} -n {namespace}", first.name),
             format!("kubectl logs {} -n {namespace}", first.name),
@@ -77,16 +80,16 @@ pub fn leader(observed: &Observed) -> Vec<Finding> {
         Lease::Held { until, .. } if observed.now <= *until + CLOCKS => return Vec::new(),
         Lease::Held { holder, until } => {
             let ago = age(observed.now.since(*until));
-            format!("{holder} had it, and it ran out {ago} ago")
+            format!("{holder} held it until it expired {ago} ago")
         }
-        Lease::Free => "The last one gave it back".into(),
-        Lease::Missing => "There never was one".into(),
+        Lease::Free => "The last holder released it".into(),
+        Lease::Missing => "The lease does not exist".into(),
     };
     vec![
         Finding::problem("No replica", "holds the lease, so statuses are not written")
             .because(why)
             .so(
-                "A replica takes it within seconds where one runs and may write leases",
+                "A running replica with permission to write leases acquires it within seconds",
                 [
                     format!("kubectl get lease webhook-operator -n {namespace} -o yaml"),
                     format!(
@@ -104,13 +107,13 @@ pub fn standalone(observed: &Observed) -> Vec<Finding> {
         Ok(ready) => vec![
             Finding::problem("The operator", "is not ready")
                 .because(ready.said.clone())
-                .so("Its log on stderr says more", []),
+                .so("See its log on stderr", []),
         ],
         Err(why) => vec![
             Finding::problem("The operator", format!("does not answer at {server}"))
                 .because(why.clone())
                 .so(
-                    "Start it, or say by --server where its admin port is",
+                    "Start it, or set --server to the URL of its admin port",
                     ["webhook-operator standalone --manifests DIR".into()],
                 ),
         ],

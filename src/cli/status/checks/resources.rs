@@ -1,4 +1,4 @@
-//! What is wrong with apps and webhooks, as their statuses tell. Pure.
+//! Problems of apps and webhooks, from their statuses. Pure.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::cli::status::observed::Observed;
 use crate::moment::Moment;
 use crate::plan::{Key, Kind};
 
-/// How long the operator may take to see a change.
+/// Tolerated delay until the operator observes a change.
 const SEEN_WITHIN: Duration = Duration::from_secs(30);
 
 pub fn apps(observed: &Observed) -> Vec<Finding> {
@@ -55,7 +55,7 @@ pub fn webhooks(observed: &Observed) -> Vec<Finding> {
         let app = Key::new(seen.key.namespace.clone(), webhook.spec.app.as_str());
         let follows =
             find(seen.conditions, "Ready").is_some_and(|ready| ready.reason == "AppNotReady");
-        // The app was told of, and how many webhooks it has.
+        // The finding on the app includes its webhooks.
         if follows && broken.contains(&app) { None } else { seen.not_ready(observed) }
     });
     found.collect()
@@ -87,8 +87,8 @@ impl Seen<'_> {
             let note = Finding::note(self.subject(), "is suspended");
             return Some(
                 note.since(since(ready))
-                    .because("Its triggers are answered 503")
-                    .so("Set spec.suspend to false to take them again", Vec::new()),
+                    .because("Its triggers get 503")
+                    .so("Set spec.suspend to false to accept them again", Vec::new()),
             );
         }
         let advice = Advice::about(&ready.reason);
@@ -101,7 +101,7 @@ impl Seen<'_> {
         )
     }
 
-    /// What the operator has not looked at since it was changed.
+    /// Objects whose latest change the operator has not observed.
     fn unseen(&self, observed: &Observed) -> Option<Finding> {
         let made = self.meta.creation_timestamp.as_ref().map(|time| time.0.as_millisecond());
         let made = made.and_then(|made| u64::try_from(made).ok()).map(Moment);
@@ -111,11 +111,11 @@ impl Seen<'_> {
             return None;
         }
         let what = match self.observed {
-            None => "was never seen by an operator",
-            Some(_) => "was changed, and no operator has seen it since",
+            None => "was never observed by an operator",
+            Some(_) => "has a change that no operator has observed",
         };
         Some(Finding::problem(self.subject(), what).so(
-            "Does the operator run, and does it watch this namespace (watchNamespaces of the chart, --watch-namespaces)?",
+            "Check that the operator runs and watches this namespace (watchNamespaces of the chart, --watch-namespaces)",
             Vec::new(),
         ))
     }

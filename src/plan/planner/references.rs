@@ -1,4 +1,5 @@
-//! What follows from what apps and webhooks name: Services and Secrets, which come and go by themselves.
+//! References of apps to Services and of webhooks to Secrets. Both can be created and deleted at
+//! any time.
 
 use super::{AppState, Planner, Step, WebhookState, service_key};
 use crate::plan::decide::{self, Found};
@@ -9,8 +10,8 @@ use crate::resources::conditions::Verdict;
 use crate::routes::Proof;
 
 impl Planner {
-    /// An app names another Service than before, or none.
-    pub(super) fn rename_service(
+    /// Replaces the Service that an app references.
+    pub(super) fn set_reference(
         &mut self,
         app: &Key,
         before: Option<Key>,
@@ -21,14 +22,14 @@ impl Planner {
             return;
         }
         if let Some(before) = before {
-            self.services.unname(&before, app);
+            self.services.remove_reference(&before, app);
         }
-        if let Some(after) = after.filter(|after| self.services.name(after, app)) {
+        if let Some(after) = after.filter(|after| self.services.add_reference(after, app)) {
             step.look_ups.push(after);
         }
     }
 
-    /// Where an app's listener is.
+    /// Resolves an app's listener.
     pub(super) fn find_listener(&self, state: &AppState) -> Result<Found, Verdict> {
         let spec = state.input.spec.as_ref().map_err(|why| decide::invalid(why))?;
         let service = service_key(&state.input);
@@ -38,20 +39,20 @@ impl Planner {
         decide::target(key, spec, known, slices, &state.endpoints, policy)
     }
 
-    /// Decides anew about the apps that name a Service.
-    pub(super) fn redecide_users(
+    /// Updates the apps that reference these Services.
+    pub(super) fn update_apps_of(
         &mut self,
         services: impl IntoIterator<Item = Key>,
         step: &mut Step,
     ) {
         for service in services {
             for app in self.services.apps(&service) {
-                self.redecide_app(&app, step);
+                self.update_app(&app, step);
             }
         }
     }
 
-    /// What the triggers of a webhook have to prove.
+    /// Compiles `spec.verify` of a webhook.
     pub(super) fn proof_of(&self, state: &WebhookState) -> Result<Option<Proof>, Box<Verdict>> {
         let Some(entries) = state.verify() else { return Ok(None) };
         let namespace = &state.input.meta.key.namespace;
@@ -59,8 +60,8 @@ impl Planner {
         made.map(|verifiers| Some(Proof(verifiers))).map_err(Box::new)
     }
 
-    /// Decides anew about the webhooks that name a Secret.
-    pub(super) fn redecide_signed(&mut self, secret: Option<Key>, step: &mut Step) {
+    /// Updates the webhooks that reference a Secret.
+    pub(super) fn update_webhooks_of(&mut self, secret: Option<Key>, step: &mut Step) {
         let webhooks = secret.map(|secret| self.secrets.webhooks(&secret)).unwrap_or_default();
         for key in webhooks {
             let Some(proof) = self.webhooks.get(&key).map(|state| self.proof_of(state)) else {
@@ -69,7 +70,7 @@ impl Planner {
             if let Some(state) = self.webhooks.get_mut(&key) {
                 state.proof = proof;
             }
-            self.redecide_webhook(&key, step);
+            self.update_webhook(&key, step);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Looks at an operator and at what it serves, with the caller's rights.
+//! Reads the state of an operator and its resources, with the caller's permissions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::observed::{Definition, Deliveries, Lease, Observed, Operator, Pod, Re
 use crate::cli::client::cluster::Cluster;
 use crate::cli::client::place::{Ours, Place};
 use crate::cli::client::reach::{self, ReachArgs};
-use crate::cli::deliveries::{Meant, latest};
+use crate::cli::deliveries::{DeliveryFilter, latest};
 use crate::moment::Moment;
 use crate::peers;
 use crate::plan::input::{EndpointInput, SERVICE_NAME_LABEL};
@@ -24,25 +24,26 @@ use crate::plan::{Key, SliceInput};
 use crate::resources::{WebhookApp, crds};
 use crate::source::kubernetes::{DURATION_SECONDS, NAME, call};
 
-/// How many deliveries of a state are looked at.
+/// Maximum number of deliveries read per state.
 const DELIVERIES: usize = 1000;
 
-/// How far back.
+/// Age limit of deliveries.
 const SINCE: &str = "24h";
 
-/// Which objects are meant.
+/// Which objects to read.
 pub struct Scope {
-    /// Those of a namespace; `None` for all.
+    /// Namespace; `None` for all.
     pub namespace: Option<String>,
-    /// This webhook alone, and its app.
+    /// Only this webhook and its app.
     pub webhook: Option<String>,
 }
 
-/// Looks at everything.
+/// Reads everything.
 ///
 /// # Errors
-/// When the resources cannot be looked at. What else cannot be seen is told in [`Observed::unseen`].
-pub async fn look(place: &Place, reach: &ReachArgs, scope: &Scope) -> anyhow::Result<Observed> {
+/// The resources cannot be read. Other parts that cannot be read are listed in
+/// [`Observed::unseen`].
+pub async fn observe(place: &Place, reach: &ReachArgs, scope: &Scope) -> anyhow::Result<Observed> {
     let mut unseen = Vec::new();
     let namespace = scope.namespace.as_deref();
     let (apps, webhooks) = join(known(place, namespace), known(place, namespace)).await;
@@ -65,7 +66,7 @@ pub async fn look(place: &Place, reach: &ReachArgs, scope: &Scope) -> anyhow::Re
     Ok(observed)
 }
 
-/// The objects of a kind; `None` where the API server does not know it.
+/// The objects of a kind; `None` if the API server does not know the kind.
 async fn known<K: Ours>(place: &Place, namespace: Option<&str>) -> anyhow::Result<Option<Vec<K>>> {
     match place.list(namespace).await {
         Ok(list) => Ok(Some(list)),
@@ -76,14 +77,14 @@ async fn known<K: Ours>(place: &Place, namespace: Option<&str>) -> anyhow::Resul
     }
 }
 
-/// Leaves what is meant.
+/// Keeps only the selected objects.
 fn narrow(observed: &mut Observed, scope: &Scope) -> anyhow::Result<()> {
     let Some(name) = &scope.webhook else { return Ok(()) };
     let Some(webhooks) = &mut observed.webhooks else { return Ok(()) };
     webhooks.retain(|webhook| webhook.name_any() == *name);
     if webhooks.is_empty() {
         let whose = scope.namespace.as_deref().map(|name| format!("{name}/")).unwrap_or_default();
-        anyhow::bail!("there is no Webhook {whose}{name}");
+        anyhow::bail!("Webhook {whose}{name} does not exist");
     }
     let apps: BTreeSet<_> =
         webhooks.iter().map(|webhook| (webhook.namespace(), webhook.spec.app.clone())).collect();
@@ -93,7 +94,7 @@ fn narrow(observed: &mut Observed, scope: &Scope) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What was seen, or why nothing was.
+/// A value, or `None` with the error added to the unreadable parts.
 fn or_unseen<T>(found: anyhow::Result<T>, unseen: &mut Vec<String>) -> Option<T> {
     found.map_err(|why| unseen.push(format!("{why:#}"))).ok()
 }
@@ -114,7 +115,7 @@ async fn operator(
 
 async fn standalone(reach: &ReachArgs) -> anyhow::Result<Operator> {
     let operator = reach::Operator::standalone(reach)?;
-    let replica = operator.replicas.first().context("a standalone operator is one replica")?;
+    let replica = operator.replicas.first().context("a standalone operator has one replica")?;
     let ready = replica.probe("/readyz").await;
     Ok(Operator::Standalone {
         server: replica.name.clone(),
@@ -181,7 +182,7 @@ async fn definitions(cluster: &Cluster) -> anyhow::Result<Vec<(String, Definitio
     Ok(found)
 }
 
-/// The Services that apps name, with whether a ready endpoint is behind each.
+/// The Services that apps reference, and whether each has a ready endpoint.
 async fn endpoints(cluster: &Cluster, apps: &[WebhookApp]) -> anyhow::Result<BTreeMap<Key, bool>> {
     let mut services = BTreeMap::new();
     for app in apps {
@@ -204,7 +205,7 @@ async fn endpoints(cluster: &Cluster, apps: &[WebhookApp]) -> anyhow::Result<BTr
 }
 
 async fn deliveries(place: &Place, reach: &ReachArgs, scope: &Scope) -> anyhow::Result<Deliveries> {
-    let what = "cannot look at deliveries";
+    let what = "cannot read deliveries";
     let operator = place.operator(reach).await.context(what)?;
     let mut found = Deliveries::default();
     for (state, list) in [
@@ -212,15 +213,15 @@ async fn deliveries(place: &Place, reach: &ReachArgs, scope: &Scope) -> anyhow::
         ("pending", &mut found.pending),
         ("succeeded", &mut found.succeeded),
     ] {
-        let meant = Meant {
+        let filter = DeliveryFilter {
             namespace: scope.namespace.clone(),
             webhook: scope.webhook.clone(),
             state: Some(state.into()),
-            // What waits, waits, however long.
+            // Pending deliveries are read regardless of their age.
             since: (state != "pending").then(|| SINCE.into()),
             until: None,
         };
-        *list = latest(&operator, &meant, DELIVERIES).await.context(what)?.items;
+        *list = latest(&operator, &filter, DELIVERIES).await.context(what)?.items;
     }
     Ok(found)
 }
