@@ -72,7 +72,7 @@ fn the_trigger_port_speaks_tls_and_takes_a_renewed_certificate() {
     eventually("the new certificate", || post_tls(address, &new.der).ok());
     // Rubbish leaves the good one in force.
     fs::write(&certificate_file, "rubbish").unwrap();
-    operator.await_log(&["the TLS certificate stays as it was"]);
+    operator.await_log(&["cannot reload the TLS certificate"]);
     assert_eq!(post_tls(address, &new.der).unwrap().0, 200);
 }
 

@@ -19,19 +19,19 @@ pub struct CompileError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvaluationError {
     /// It would take too long.
-    #[error("the evaluation costs too much")]
+    #[error("the evaluation exceeds its cost budget")]
     TooCostly,
     /// A field is not there.
-    #[error("there is no field {0:?}")]
+    #[error("no such field {0:?}")]
     NoSuchField(Box<str>),
     /// An index is not there.
-    #[error("there is no such key or index")]
+    #[error("no such key or index")]
     NoSuchIndex,
     /// Something is not what is done with it.
     #[error("{0}")]
     WrongType(&'static str),
     /// A text is not what it is converted to.
-    #[error("a text is no number")]
+    #[error("a string is not a number")]
     NotANumber,
     /// A number has no room.
     #[error("a number is out of range")]
@@ -46,10 +46,10 @@ pub enum EvaluationError {
     #[error("values are nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
     /// The whole is neither true nor false.
-    #[error("the result is neither true nor false")]
+    #[error("the result is not a boolean")]
     NotBool,
     /// The whole is no text.
-    #[error("the result is no text: string() makes one of a number")]
+    #[error("the result is not a string; string() converts a number")]
     NotText,
 }
 

@@ -77,14 +77,14 @@ impl<'a> Evaluation<'a> {
     fn map_value(&mut self, of: &'a Node) -> Result<Value<'a>> {
         match self.value(of)? {
             of @ (Value::Map(_) | Value::JsonMap(_)) => Ok(of),
-            _ => Err(EvaluationError::WrongType("a field is selected from what is no map")),
+            _ => Err(EvaluationError::WrongType("field selection requires a map")),
         }
     }
 
     fn bool(&mut self, node: &'a Node) -> Result<bool> {
         match self.value(node)? {
             Value::Bool(holds) => Ok(holds),
-            _ => Err(EvaluationError::WrongType("a condition is neither true nor false")),
+            _ => Err(EvaluationError::WrongType("a condition must be a boolean")),
         }
     }
 
@@ -108,12 +108,12 @@ impl<'a> Evaluation<'a> {
             self.budget.keep(size_of::<(Value<'_>, Value<'_>)>())?;
             if !matches!(key, Value::Text(_) | Value::Int(_) | Value::Bool(_)) {
                 return Err(EvaluationError::WrongType(
-                    "the key of a map is no text, integer or bool",
+                    "a map key must be a string, an integer or a boolean",
                 ));
             }
             for (known, _) in &map {
                 if equal(known, &key, &mut self.budget)? {
-                    return Err(EvaluationError::WrongType("a map has a key twice"));
+                    return Err(EvaluationError::WrongType("a map has a duplicate key"));
                 }
             }
             map.push((key, value));
@@ -158,7 +158,7 @@ impl<'a> Evaluation<'a> {
     fn matches(&mut self, of: &'a Node, pattern: &Pattern) -> Result<Value<'a>> {
         match self.value(of)? {
             Value::Text(text) => pattern.matches(&text, &mut self.budget).map(Value::Bool),
-            _ => Err(EvaluationError::WrongType("matches() of what is no text")),
+            _ => Err(EvaluationError::WrongType("matches() requires a string")),
         }
     }
 
@@ -239,7 +239,7 @@ fn negated<'a>(of: &Value<'a>) -> Result<Value<'a>> {
     match of {
         Value::Int(number) => in_range(-number).map(Value::Int),
         Value::Double(number) => Ok(Value::Double(-number)),
-        _ => Err(EvaluationError::WrongType("what is negated is no number")),
+        _ => Err(EvaluationError::WrongType("negation requires a number")),
     }
 }
 
@@ -276,7 +276,9 @@ fn arithmetic<'a>(
         {
             joined(a, b, budget)
         }
-        _ => Err(EvaluationError::WrongType("an operator has operands that it is not made for")),
+        _ => Err(EvaluationError::WrongType(
+            "an operator does not support the types of its operands",
+        )),
     }
 }
 
@@ -298,7 +300,7 @@ fn doubles<'a>(operator: Operator, a: f64, b: f64) -> Result<Value<'a>> {
         Operator::Subtract => a - b,
         Operator::Multiply => a * b,
         Operator::Divide => a / b,
-        _ => return Err(EvaluationError::WrongType("the remainder of what are no integers")),
+        _ => return Err(EvaluationError::WrongType("the remainder requires integers")),
     }))
 }
 

@@ -79,9 +79,7 @@ impl Function {
                     if upper { text.to_ascii_uppercase() } else { text.to_ascii_lowercase() };
                 Ok(Value::Text(Text::Shared(changed.into())))
             }
-            _ => {
-                Err(EvaluationError::WrongType("a function of texts is called with another value"))
-            }
+            _ => Err(EvaluationError::WrongType("a string function requires string arguments")),
         }
     }
 
@@ -111,7 +109,7 @@ fn size<'a>(of: &Value<'a>, budget: &mut Budget) -> Result<Value<'a>, Evaluation
             }
             size
         }
-        _ => return Err(EvaluationError::WrongType("size() of what has none")),
+        _ => return Err(EvaluationError::WrongType("size() requires a string, a list or a map")),
     };
     Ok(Value::Int(size as i128))
 }
@@ -123,7 +121,7 @@ fn int(of: &Value<'_>) -> Result<i128, EvaluationError> {
         Value::Double(number) if number.is_finite() => *number as i128,
         Value::Double(_) => return Err(EvaluationError::OutOfRange),
         Value::Text(text) => text.parse().map_err(|_| EvaluationError::NotANumber)?,
-        _ => return Err(EvaluationError::WrongType("what is converted to a number is none")),
+        _ => return Err(EvaluationError::WrongType("this value cannot be converted to a number")),
     };
     value::in_range(number)
 }
@@ -133,7 +131,7 @@ fn double(of: &Value<'_>) -> Result<f64, EvaluationError> {
         Value::Int(number) => Ok(*number as f64),
         Value::Double(number) => Ok(*number),
         Value::Text(text) => text.parse().map_err(|_| EvaluationError::NotANumber),
-        _ => Err(EvaluationError::WrongType("what is converted to a number is none")),
+        _ => Err(EvaluationError::WrongType("this value cannot be converted to a number")),
     }
 }
 
@@ -143,7 +141,11 @@ fn string<'a>(of: &Value<'a>, budget: &mut Budget) -> Result<Value<'a>, Evaluati
         Value::Bool(bool) => bool.to_string(),
         Value::Int(number) => number.to_string(),
         Value::Double(number) => number.to_string(),
-        _ => return Err(EvaluationError::WrongType("string() of a list, a map or null")),
+        _ => {
+            return Err(EvaluationError::WrongType(
+                "string() does not support lists, maps and null",
+            ));
+        }
     };
     budget.keep(text.len())?;
     Ok(Value::Text(Text::Shared(text.into())))

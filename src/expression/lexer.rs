@@ -85,7 +85,7 @@ impl<'s> Lexer<'s> {
         let symbol = SYMBOLS.iter().find(|symbol| self.rest().starts_with(**symbol));
         let symbol = symbol.ok_or_else(|| {
             let character = self.rest().chars().next().unwrap_or_default();
-            Mistake::new(self.at, format!("{character:?} means nothing here"))
+            Mistake::new(self.at, format!("unexpected character {character:?}"))
         })?;
         self.at += symbol.len();
         Ok(Token::Symbol(symbol))
@@ -112,7 +112,7 @@ impl<'s> Lexer<'s> {
         let ends = !self.rest().starts_with(|c: char| c == '_' || c.is_alphanumeric());
         token
             .filter(|_| ends)
-            .ok_or_else(|| Mistake::new(start, "this is no number, or it is out of range"))
+            .ok_or_else(|| Mistake::new(start, "invalid number, or number out of range"))
     }
 
     fn decimal(&mut self) {
@@ -133,7 +133,7 @@ impl<'s> Lexer<'s> {
     fn text(&mut self, prefix: &str, quote: &str) -> Result<Token<'s>, Mistake> {
         let start = self.at;
         if prefix.contains(['b', 'B']) {
-            return Err(Mistake::new(start, "there are no bytes here, only texts"));
+            return Err(Mistake::new(start, "bytes literals are not supported"));
         }
         self.at += prefix.len() + quote.len();
         let mut text = String::new();
@@ -148,14 +148,14 @@ impl<'s> Lexer<'s> {
                     self.at += c.len_utf8();
                     text.push(c);
                 }
-                _ => return Err(Mistake::new(start, "this text does not end")),
+                _ => return Err(Mistake::new(start, "unterminated string")),
             }
         }
     }
 
     fn escape(&mut self) -> Result<char, Mistake> {
         let start = self.at;
-        let mistake = || Mistake::new(start, "this is no escape sequence");
+        let mistake = || Mistake::new(start, "invalid escape sequence");
         let mut characters = self.rest().chars().skip(1);
         let kind = characters.next().ok_or_else(mistake)?;
         let (digits, radix) = match kind {

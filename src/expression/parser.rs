@@ -251,8 +251,7 @@ impl<'s> Parser<'s> {
     }
 
     fn call(&self, at: usize, name: &str, style: Style, mut arguments: Vec<Node>) -> Result<Node> {
-        let wrong_number =
-            || Mistake::new(at, format!("{name} is called with too few or too many arguments"));
+        let wrong_number = || Mistake::new(at, format!("wrong number of arguments for {name}"));
         if name == "matches" {
             let pattern = arguments.pop();
             let (Some(pattern), Some(of), true) = (pattern, arguments.pop(), arguments.is_empty())
@@ -262,10 +261,7 @@ impl<'s> Parser<'s> {
             return Ok(Node::Matches(Box::new(of), compiled(at, &pattern)?));
         }
         let Some((function, wanted)) = Function::named(name, style) else {
-            return Err(Mistake::new(
-                at,
-                format!("there is no function {name:?} that is called so"),
-            ));
+            return Err(Mistake::new(at, format!("unknown function or method {name:?}")));
         };
         if arguments.len() != wanted {
             return Err(wrong_number());
@@ -340,7 +336,7 @@ impl<'s> Parser<'s> {
         }
         let variable = Variable::named(name).ok_or_else(|| {
             let what =
-                format!("there is no variable {name:?}, only event, headers, props and query");
+                format!("unknown variable {name:?}; known are event, headers, props and query");
             Mistake::new(at, what)
         })?;
         if !self.uses.contains(&variable) {
@@ -402,7 +398,7 @@ fn has(at: usize, mut arguments: Vec<Node>) -> Result<Node> {
 
 fn compiled(at: usize, pattern: &Node) -> Result<Pattern> {
     let Node::Constant(Constant::Text(pattern)) = pattern else {
-        return Err(Mistake::new(at, "the pattern of matches() has to be written out as a text"));
+        return Err(Mistake::new(at, "the pattern of matches() must be a string literal"));
     };
     Pattern::compile(pattern).map_err(|why| {
         Mistake::new(at, format!("the pattern of matches() does not compile: {why}"))

@@ -66,7 +66,9 @@ impl<'a> Value<'a> {
             (
                 Self::Map(_) | Self::JsonMap(_),
                 Self::Null | Self::List(_) | Self::Map(_) | Self::JsonList(_) | Self::JsonMap(_),
-            ) => Err(EvaluationError::WrongType("the key of a map is no text, number or bool")),
+            ) => {
+                Err(EvaluationError::WrongType("a map key must be a string, a number or a boolean"))
+            }
             (Self::JsonMap(_), _) => Ok(None),
             (Self::Map(map), _) => {
                 for (known, value) in map.iter() {
@@ -81,9 +83,9 @@ impl<'a> Value<'a> {
             }
             (Self::JsonList(list), Self::Int(index)) => item(list, *index, budget),
             (Self::List(_) | Self::JsonList(_), _) => {
-                Err(EvaluationError::WrongType("the index of a list is no integer"))
+                Err(EvaluationError::WrongType("a list index must be an integer"))
             }
-            _ => Err(EvaluationError::WrongType("what is looked into is neither a map nor a list")),
+            _ => Err(EvaluationError::WrongType("an index requires a map or a list")),
         }
     }
 
@@ -129,7 +131,7 @@ impl<'a> Elements<'a> {
             Value::Map(map) => Ok(Self::Keys(map.clone(), 0)),
             Value::JsonList(text) => Ok(Self::Items(Parts::of(text))),
             Value::JsonMap(text) => Ok(Self::Names(Parts::of(text))),
-            _ => Err(EvaluationError::WrongType("a macro is used on neither a list nor a map")),
+            _ => Err(EvaluationError::WrongType("a macro requires a list or a map")),
         }
     }
 
@@ -239,9 +241,7 @@ pub fn order(
             Ok(Some((**a).cmp(&**b)))
         }
         (Int(_) | Double(_), Int(_) | Double(_)) => Ok(numbers(a, b)),
-        _ => Err(EvaluationError::WrongType(
-            "what is compared are neither two numbers nor two texts",
-        )),
+        _ => Err(EvaluationError::WrongType("a comparison requires two numbers or two strings")),
     }
 }
 

@@ -174,7 +174,7 @@ impl Acceptor {
 async fn client(stream: &mut TcpStream, peer: IpAddr, balancers: &Networks) -> io::Result<Peer> {
     let peer = peer.to_canonical();
     if !(balancers.is_empty() || balancers.contains(peer)) {
-        tracing::debug!(%peer, "a connection came past the trusted proxies");
+        tracing::debug!(%peer, "connection rejected: the peer is not a trusted proxy");
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     match proxy_protocol::read(stream).await {
@@ -182,7 +182,7 @@ async fn client(stream: &mut TcpStream, peer: IpAddr, balancers: &Networks) -> i
         Ok(Source::Balancer) => Ok(Some(peer)),
         Ok(Source::Unknown) => Ok(None),
         Err(error) => {
-            tracing::debug!(%peer, %error, "a connection was refused");
+            tracing::debug!(%peer, %error, "connection rejected: no valid PROXY protocol header");
             Err(io::ErrorKind::InvalidData.into())
         }
     }

@@ -34,7 +34,7 @@ pub async fn read_body(body: Body, max: usize) -> Result<Bytes, BodyError> {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
         Err(error) => {
-            tracing::debug!(%error, "a body broke off");
+            tracing::debug!(%error, "the connection broke while a request body was read");
             Err(BodyError::Broken)
         }
     }

@@ -124,7 +124,7 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>>
     match serde_json::to_vec(value) {
         Ok(body) => json_response(status, body),
         Err(error) => {
-            tracing::error!(%error, "an answer does not serialize");
+            tracing::error!(%error, "cannot serialize the response");
             json_response(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new())
         }
     }

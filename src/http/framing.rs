@@ -33,14 +33,15 @@ pub fn check<B>(request: &Request<B>, has_one_length: bool) -> Result<(), HttpEr
     let is_chunked =
         encodings.next().is_none_or(|one| one.as_bytes().eq_ignore_ascii_case(b"chunked"));
     if !has_one_length || !is_chunked || encodings.next().is_some() {
-        let error = HttpError::bad_request("invalid_body", "The body is not well framed.");
+        let error = HttpError::bad_request("invalid_body", "The body length is ambiguous.");
         return Err(error.closing());
     }
     Ok(())
 }
 
 fn invalid_host() -> HttpError {
-    HttpError::bad_request("invalid_body", "A request has exactly one Host header.").closing()
+    HttpError::bad_request("invalid_body", "The request must have exactly one Host header.")
+        .closing()
 }
 
 /// Follows the requests of an HTTP/1 connection in its bytes, however they are cut, and finds the first one that

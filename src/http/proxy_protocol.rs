@@ -26,13 +26,13 @@ const V2_ADDRESS_BYTES: usize = 36;
 #[derive(Debug, thiserror::Error)]
 pub enum HeaderError {
     /// It begins with something else.
-    #[error("the connection does not begin with a PROXY protocol header")]
+    #[error("missing PROXY protocol header")]
     Missing,
     /// The header is not as the protocol wants it.
     #[error("the PROXY protocol header is malformed: {0}")]
     Malformed(&'static str),
     /// The connection ended, or broke.
-    #[error("the connection ended within its PROXY protocol header")]
+    #[error("connection closed before the end of the PROXY protocol header")]
     Broken(#[from] io::Error),
 }
 
@@ -90,7 +90,7 @@ fn v1_source(line: &[u8]) -> Result<Source, HeaderError> {
         Some("TCP6") => v1_address::<Ipv6Addr>(words),
         // What follows is to be ignored.
         Some("UNKNOWN") => Ok(Source::Unknown),
-        _ => Err(Malformed("the protocol is not one of TCP4, TCP6 and UNKNOWN")),
+        _ => Err(Malformed("the protocol is not TCP4, TCP6 or UNKNOWN")),
     }
 }
 
@@ -99,12 +99,12 @@ fn v1_address<'a, A: std::str::FromStr + Into<IpAddr>>(
     mut words: impl Iterator<Item = &'a str>,
 ) -> Result<Source, HeaderError> {
     let mut address = || words.next()?.parse::<A>().ok();
-    let source = address().ok_or(Malformed("the source is no address of its protocol"))?;
-    address().ok_or(Malformed("the destination is no address of its protocol"))?;
+    let source = address().ok_or(Malformed("invalid source address"))?;
+    address().ok_or(Malformed("invalid destination address"))?;
     let mut port = || words.next()?.parse::<u16>().ok();
     let ports = port().zip(port());
     if ports.is_none() || words.next().is_some() {
-        return Err(Malformed("the line does not end with two ports"));
+        return Err(Malformed("invalid ports"));
     }
     Ok(Source::Address(source.into()))
 }
@@ -115,7 +115,7 @@ async fn read_v2(stream: &mut (impl AsyncRead + Unpin)) -> Result<Source, Header
     let [version_and_command, family, high, low] = fixed;
     let len = usize::from(u16::from_be_bytes([high, low]));
     if len > V2_REST_BYTES {
-        return Err(Malformed("it is too long"));
+        return Err(Malformed("the header is too long"));
     }
     let mut addresses = [0; V2_ADDRESS_BYTES];
     let kept = len.min(V2_ADDRESS_BYTES);
@@ -130,7 +130,7 @@ async fn read_v2(stream: &mut (impl AsyncRead + Unpin)) -> Result<Source, Header
 }
 
 fn v2_source(version_and_command: u8, family: u8, addresses: &[u8]) -> Result<Source, HeaderError> {
-    let too_short = Malformed("it is too short for its addresses");
+    let too_short = Malformed("the header is too short for its address family");
     match (version_and_command, family) {
         (0x20, _) => Ok(Source::Balancer),
         // TCP over IPv4 and over IPv6. The source stands first.
@@ -146,8 +146,8 @@ fn v2_source(version_and_command: u8, family: u8, addresses: &[u8]) -> Result<So
             None => Err(too_short),
         },
         (0x21, family) if family >> 4 <= 3 && family & 0xf <= 2 => Ok(Source::Unknown),
-        (0x21, _) => Err(Malformed("its address family is not known")),
-        _ => Err(Malformed("its version or command is not known")),
+        (0x21, _) => Err(Malformed("unknown address family")),
+        _ => Err(Malformed("unknown version or command")),
     }
 }
 

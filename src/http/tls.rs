@@ -29,7 +29,7 @@ pub enum TlsError {
         error: io::Error,
     },
     /// A file is not what it should be.
-    #[error("{} holds no usable {what}: {why}", path.display())]
+    #[error("cannot use {} as {what}: {why}", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
@@ -87,10 +87,12 @@ impl CertificateFiles {
                 Ok(fresh) => {
                     current.0.store(Arc::new(fresh));
                     seen = now;
-                    tracing::info!("the TLS certificate was read again");
+                    tracing::info!("reloaded the TLS certificate");
                 }
                 // Half-written files are read again at the next look.
-                Err(error) => tracing::warn!(%error, "the TLS certificate stays as it was"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot reload the TLS certificate; keeping the current one")
+                }
             }
         }
     }

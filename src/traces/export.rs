@@ -36,7 +36,7 @@ pub enum Error {
     #[error("OTEL_EXPORTER_OTLP_CERTIFICATE: {0}")]
     Certificate(#[from] io::Error),
     /// The exporter does not take what the variables say.
-    #[error("the OTEL_* variables: {0}")]
+    #[error("invalid OTEL_* variables: {0}")]
     Exporter(#[from] ExporterBuildError),
 }
 
@@ -127,7 +127,7 @@ impl HttpClient for InRuntime {
         let sent = self.runtime.spawn(async move { client.send_bytes(request).await }).await?;
         // The exporter says no more of it than that it failed.
         sent.inspect_err(
-            |error| tracing::debug!(%error, source = error.source(), "an export failed"),
+            |error| tracing::debug!(%error, source = error.source(), "trace export failed"),
         )
     }
 }

@@ -77,7 +77,7 @@ impl Traces {
         let Some(recorder) = self.0.clone() else { return };
         let finish = move || recorder.processor.shutdown_with_timeout(FLUSH);
         if let Ok(Err(error)) = tokio::task::spawn_blocking(finish).await {
-            tracing::warn!(%error, "the last spans were not exported");
+            tracing::warn!(%error, "cannot export the last spans");
         }
     }
 }

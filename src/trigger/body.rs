@@ -25,10 +25,10 @@ pub enum BodyError {
     #[error("the body is too slow")]
     TooSlow,
     /// Its framing is broken, or the sender has gone.
-    #[error("the body is broken")]
+    #[error("the body is malformed or incomplete")]
     Broken,
     /// The server, or the app, holds as many bytes as it may.
-    #[error("no memory is left for the body")]
+    #[error("the memory budget for bodies is exhausted")]
     NoRoom,
 }
 

@@ -18,7 +18,7 @@ use crate::routes::Route;
 enum FilterError {
     #[error(transparent)]
     Evaluation(#[from] EvaluationError),
-    #[error("the query cannot be read: {0}")]
+    #[error("invalid query string: {0}")]
     Query(EventError),
 }
 
@@ -30,7 +30,7 @@ pub fn passes(route: &Route, head: &Parts, event: &Event, id: Uuid) -> Result<bo
     let guards = route.binding.guards.as_deref();
     let Some(filter) = guards.and_then(|guards| guards.filter.as_ref()) else { return Ok(true) };
     with_inputs(filter, route, head, event, |inputs| filter.holds(inputs)).map_err(|error| {
-        unanswered(route, id, &error, "the filter of a webhook could not be evaluated");
+        unanswered(route, id, &error, "cannot evaluate the filter");
         HttpError::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "filter_error",
@@ -51,7 +51,7 @@ pub fn text(
     id: Uuid,
 ) -> Result<String, HttpError> {
     with_inputs(expression, route, head, event, |inputs| expression.text(inputs)).map_err(|error| {
-        unanswered(route, id, &error, "the duplicate key of an event could not be evaluated");
+        unanswered(route, id, &error, "cannot evaluate the duplicate key");
         HttpError::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "dedup_error",

@@ -29,12 +29,12 @@ pub fn source(
         namespace = &*route.app.namespace,
         webhook = &*route.name,
         client = client.map(tracing::field::display),
-        "a trigger came from outside spec.sourceRanges"
+        "trigger rejected: the client address is not in spec.sourceRanges"
     );
     Err(HttpError::new(
         StatusCode::FORBIDDEN,
         "source_not_allowed",
-        "Triggers are not taken from this address.",
+        "This client address is not allowed to send triggers.",
     ))
 }
 

@@ -399,21 +399,23 @@ fn body_error(error: BodyError) -> HttpError {
         BodyError::TooLarge => HttpError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "payload_too_large",
-            "The body is larger than this webhook takes.",
+            "The request body is too large for this webhook.",
         ),
         BodyError::TooSlow => HttpError::new(
             StatusCode::REQUEST_TIMEOUT,
             "request_timeout",
-            "The body did not arrive in time.",
+            "The request body did not arrive in time.",
         ),
-        BodyError::Broken => HttpError::bad_request("invalid_body", "The body is not well framed."),
+        BodyError::Broken => {
+            HttpError::bad_request("invalid_body", "The request body is malformed or incomplete.")
+        }
         BodyError::NoRoom => overloaded(),
     }
     .closing()
 }
 
 fn overloaded() -> HttpError {
-    HttpError::unavailable("overloaded", "Too much is under way; try again.", RETRY)
+    HttpError::unavailable("overloaded", "The server is overloaded; try again later.", RETRY)
 }
 
 /// The sender learns that the listener failed, the log learns how.
@@ -423,7 +425,7 @@ fn call_error(route: &Route, id: Uuid, error: &CallError) -> HttpError {
         webhook = &*route.name,
         event = %id,
         %error,
-        "the listener did not take an event"
+        "listener call failed"
     );
     match error {
         CallError::Timeout(_) => HttpError::new(
@@ -431,11 +433,9 @@ fn call_error(route: &Route, id: Uuid, error: &CallError) -> HttpError {
             error.reason(),
             "The listener did not answer in time.",
         ),
-        CallError::NoEndpoints => HttpError::unavailable(
-            error.reason(),
-            "The listener has no endpoint that is ready.",
-            RETRY,
-        ),
+        CallError::NoEndpoints => {
+            HttpError::unavailable(error.reason(), "The listener has no ready endpoint.", RETRY)
+        }
         _ => HttpError::new(StatusCode::BAD_GATEWAY, error.reason(), "The listener failed."),
     }
 }

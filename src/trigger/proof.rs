@@ -66,7 +66,7 @@ fn denied(route: &Route, why: Denied, failures: &Failures, client: Option<IpAddr
         namespace = &*route.app.namespace,
         webhook = &*route.name,
         reason = why.reason(),
-        "a trigger was not proven"
+        "trigger rejected: verification failed"
     );
     if why == Denied::KeysUnavailable {
         // That is no fault of the sender's.
@@ -76,6 +76,6 @@ fn denied(route: &Route, why: Denied, failures: &Failures, client: Option<IpAddr
     HttpError::new(
         StatusCode::UNAUTHORIZED,
         "invalid_signature",
-        "The request is not signed as this webhook asks for.",
+        "The request has no valid signature.",
     )
 }

@@ -75,13 +75,13 @@ pub fn content(
 /// The sender learns that it should try again; the log has learned why when it happened.
 pub fn refused(error: &StoreError) -> HttpError {
     let (reason, message) = match error {
-        StoreError::Full => ("store_full", "There is no room for further events; try again later."),
+        StoreError::Full => ("store_full", "The event store is full; try again later."),
         StoreError::AppFull => {
             ("app_store_full", "Too many events of this app are stored; try again later.")
         }
         StoreError::Busy => return super::overloaded(),
         StoreError::Failed(_) | StoreError::Rejected(_) => {
-            ("store_failed", "Events cannot be stored; try again later.")
+            ("store_failed", "The event cannot be stored; try again later.")
         }
     };
     HttpError::unavailable(reason, message, RETRY)

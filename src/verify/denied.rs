@@ -6,25 +6,25 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Denied {
     /// A header that the proof needs is not there.
-    #[error("a header of the signature is missing")]
+    #[error("a signature header is missing")]
     MissingHeader,
     /// A header that the proof needs is there more than once.
     ///
     /// No provider sends one twice. Who reads which of them is not the same in every proxy and
     /// listener, so that accepting any would let a request mean two things.
-    #[error("a header of the signature is there more than once")]
+    #[error("a signature header is repeated")]
     DoubledHeader,
     /// A header, or the body where it holds a part of the proof, is not of the form it must have.
     #[error("the signature is malformed")]
     Malformed,
     /// The header has signatures, but none of a scheme that is accepted.
-    #[error("the signature is of another scheme")]
+    #[error("the signature scheme is not accepted")]
     OtherScheme,
     /// The body is of a type that this provider's signature does not cover.
     #[error("the signature does not cover the body")]
     BodyNotCovered,
     /// The keys of the issuer are not known yet.
-    #[error("the keys of the issuer are not known yet")]
+    #[error("the issuer's keys have not been fetched yet")]
     KeysUnavailable,
     /// The token names a key that the issuer does not publish.
     #[error("the token is signed with an unknown key")]
@@ -36,10 +36,10 @@ pub enum Denied {
     #[error("the signature is too old")]
     Stale,
     /// The moment of signing is too far in the future, or the token is not valid yet.
-    #[error("the signature is from the future")]
+    #[error("the timestamp of the signature is in the future")]
     Future,
     /// The token is genuine, but of another issuer or for another audience.
-    #[error("the token is for somebody else")]
+    #[error("the token is for another issuer or audience")]
     OtherAudience,
 }
 

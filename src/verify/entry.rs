@@ -36,10 +36,10 @@ pub enum Entry<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
     /// Nobody could be told from anybody.
-    #[error("no secret is named")]
+    #[error("at least one secret is required")]
     NoSecret,
     /// A secret that no request could match.
-    #[error("secret {number} does not have the form that {provider} gives it: {form}")]
+    #[error("secret {number} does not have the form that {provider} requires: {form}")]
     SecretForm {
         /// Its place in the list, from 1.
         number: usize,
@@ -67,10 +67,10 @@ pub enum EntryError {
     #[error("idHeader is set, so signed must have {{id}}")]
     IdNotSigned,
     /// The provider does not ask for a subscription.
-    #[error("{0} has no verify token")]
+    #[error("{0} does not support verifyToken")]
     VerifyTokenUnused(&'static str),
     /// A token for any audience is a token for somebody else.
-    #[error("jwt.audiences must name an audience, and jwt.issuer an issuer")]
+    #[error("jwt.audiences and jwt.issuer must not be empty")]
     JwtUnbound,
 }
 

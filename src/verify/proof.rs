@@ -18,19 +18,19 @@ pub enum CannotSign {
     #[error("{0} signs with a private key, and the Secret has only the public one")]
     PublicKey(&'static str),
     /// The keys are the issuer's.
-    #[error("a token of type Jwt can be had from its issuer alone")]
+    #[error("only the issuer can create a token of type Jwt")]
     Issuer,
     /// The moment of signing is a member of the body.
     #[error(
-        "the time is signed within the body: it must be a JSON object with {0}, in milliseconds since 1970"
+        "the signed timestamp is in the body: it must be a JSON object with {0}, in milliseconds since 1970"
     )]
     MomentMissing(&'static str),
     /// The form in the body is larger than one that is accepted.
-    #[error("the body is no form that would be accepted")]
+    #[error("the form in the body is too large")]
     Form,
     /// What is sent must fit into a header.
     #[error(
-        "the value of {0} would have characters that no header has; is there a line break in the Secret?"
+        "the value of {0} has characters that a header cannot have; check the Secret for a line break"
     )]
     Header(HeaderName),
 }

@@ -281,7 +281,7 @@ fn the_command_line_signs_a_test_event_for_every_webhook_whose_sender_has_a_secr
         let said = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
         match &*example.name {
             "discord" => assert!(said.contains("has only the public one"), "{said}"),
-            OF_AN_ISSUER => assert!(said.contains("from its issuer alone"), "{said}"),
+            OF_AN_ISSUER => assert!(said.contains("only the issuer can create"), "{said}"),
             name => {
                 let call = setting.listener.call();
                 assert_eq!(call.json()["action"], example.spec["action"], "{name}");

@@ -30,31 +30,31 @@ fn a_secret_that_no_request_could_match_is_refused_by_its_place_and_not_its_text
             "StandardWebhooks",
             "whsec_AQIDBA==",
             "whsec_ not base64",
-            "secret 2 does not have the form that StandardWebhooks gives it: base64 after whsec_, or the base64 of 32 bytes after whpk_",
+            "secret 2 does not have the form that StandardWebhooks requires: base64 after whsec_, or the base64 of 32 bytes after whpk_",
         ),
         (
             "StandardWebhooks",
             "AQIDBA==",
             "whpk_AQIDBA==",
-            "secret 2 does not have the form that StandardWebhooks gives it: base64 after whsec_, or the base64 of 32 bytes after whpk_",
+            "secret 2 does not have the form that StandardWebhooks requires: base64 after whsec_, or the base64 of 32 bytes after whpk_",
         ),
         (
             "Discord",
             hex_key,
             &hex_key[2..],
-            "secret 2 does not have the form that Discord gives it: the 64 hexadecimal digits of a public key",
+            "secret 2 does not have the form that Discord requires: the 64 hexadecimal digits of a public key",
         ),
         (
             "Basic",
             "user:password",
             "user:",
-            "secret 2 does not have the form that Basic gives it: user:password",
+            "secret 2 does not have the form that Basic requires: user:password",
         ),
         (
             "Basic",
             "user:password",
             "no-colon",
-            "secret 2 does not have the form that Basic gives it: user:password",
+            "secret 2 does not have the form that Basic requires: user:password",
         ),
     ] {
         assert!(try_verifier(name, &[good]).is_ok());

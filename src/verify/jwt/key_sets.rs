@@ -51,19 +51,19 @@ struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeySetError {
     /// Not a URL.
-    #[error("it is not a URL: {0}")]
+    #[error("invalid URL: {0}")]
     Malformed(#[from] url::ParseError),
     /// Whoever is on the way could put keys of their own in the place of the issuer's.
-    #[error("its scheme is not https")]
+    #[error("the URL scheme must be https")]
     NotHttps,
     /// A resource is no place for a secret.
-    #[error("it has a user name or a password")]
+    #[error("the URL must not have a user name or a password")]
     Credentials,
     /// Longer than anyone's.
-    #[error("it is longer than {MAX_URL} bytes")]
+    #[error("the URL is longer than {MAX_URL} bytes")]
     TooLong,
     /// No more are taken until others are dropped.
-    #[error("{MAX_SETS} other key sets are in use, which is as many as there can be")]
+    #[error("the limit of {MAX_SETS} key sets is reached")]
     TooMany,
     /// No more are taken from a namespace until it drops others.
     #[error(
