@@ -663,3 +663,21 @@ fn a_webhook_beyond_its_namespaces_share_of_key_sets_says_so_until_there_is_room
     planner.apply(Change::Webhook(last.clone()));
     assert_ne!(ready(&planner).0, "InvalidVerify");
 }
+
+#[test]
+fn a_webhook_that_moved_to_another_app_is_one_of_that_app_alone() {
+    let mut planner = planner();
+    let of = |planner: &Planner, app: u8| {
+        let (key, uuid) = (key("webhook-1".into()), Uuid::from_bytes([9; 16]));
+        planner.is_webhook_of(&key, uuid, Uuid::from_bytes([app; 16]))
+    };
+    planner.apply(Change::Webhook(webhook(1, 1, 0, Some(9), false)));
+    assert!(of(&planner, 1) && of(&planner, 2), "its app does not exist: it may be either");
+    planner.apply(Change::App(app(1, 0, Some(1), None)));
+    planner.apply(Change::App(app(2, 0, Some(2), None)));
+    assert!(of(&planner, 1) && !of(&planner, 2));
+    planner.apply(Change::Webhook(webhook(1, 2, 0, Some(9), false)));
+    assert!(!of(&planner, 1) && of(&planner, 2));
+    planner.apply(Change::WebhookGone(key("webhook-1".into())));
+    assert!(!of(&planner, 2));
+}

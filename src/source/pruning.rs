@@ -8,6 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Brain;
 use crate::plan::Key;
+use crate::routes::Id;
 use crate::store::{Store, StoreError, WebhookExists};
 
 /// Between two passes, at least: a pass looks at every webhook of the store.
@@ -47,8 +48,12 @@ fn webhook_exists(brain: &Arc<Brain>) -> WebhookExists {
     let brain = Arc::downgrade(brain);
     Arc::new(move |stored| {
         let Some(brain) = brain.upgrade() else { return true };
+        let app = stored.app.uuid;
+        let route = brain.routes().get(Id { app, webhook: stored.uuid });
+        // A webhook that was renamed has the name of its last event in the store; one that is stalled has no route.
+        let is_served = route.is_some_and(|route| route.app.id == stored.app);
         let key = Key { namespace: stored.namespace.clone(), name: stored.name.clone() };
-        brain.planner().webhook_uuid(&key) == Some(stored.uuid)
+        is_served || brain.planner().is_webhook_of(&key, stored.uuid, app)
     })
 }
 

@@ -57,7 +57,7 @@ fn a_clock_that_was_set_back_between_two_starts_delays_no_retry() {
     operator.kill();
     machine.fail("none");
     let operator = machine.start();
-    operator.await_log(&["the clock is behind the times in the queue"]);
+    operator.await_log(&["the clock was set back since the queue was last used"]);
     machine.listener.behave(Behaviour::Answer("200 OK"));
     promised.await_all(&machine, &operator);
 }

@@ -1,5 +1,6 @@
 //! The embedded store over files of its own: what it promises, and what it finds again.
 
+mod clock;
 mod files;
 mod model;
 #[expect(dead_code, reason = "the dispatcher's tests use the rest")]

@@ -19,16 +19,22 @@ use webhook_operator::store::{
 /// When tests begin.
 pub const NOW: Moment = Moment(1_800_000_000_000);
 
-/// How long deliveries are leased.
-/// Makes of a file of schema version 4 one of version 3, in which nothing is charged to apps.
+/// Makes of a file of the present schema one of version 4, which does not record the time.
+pub const TO_VERSION_4: &str = "
+    DROP TABLE clock;
+    PRAGMA user_version = 4;";
+
+/// Makes of a file of the present schema one of version 3, in which nothing is charged to apps.
 pub const TO_VERSION_3: &str = "
+    DROP TABLE clock;
     DROP INDEX delivery_ended;
     ALTER TABLE app DROP COLUMN stored_bytes;
     PRAGMA user_version = 3;";
 
-/// Makes of a file of schema version 4 one of version 2, whose apps have no namespace.
+/// Makes of a file of the present schema one of version 2, whose apps have no namespace.
 pub const TO_VERSION_2: &str = "
     PRAGMA foreign_keys = OFF;
+    DROP TABLE clock;
     DROP INDEX delivery_ended;
     CREATE TABLE old (key INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE) STRICT;
     INSERT INTO old SELECT key, uuid FROM app;
@@ -37,6 +43,7 @@ pub const TO_VERSION_2: &str = "
     DROP TABLE owner;
     PRAGMA user_version = 2;";
 
+/// How long deliveries are leased.
 pub const LEASE: Duration = Duration::from_secs(40);
 
 /// A store and what it is told of.

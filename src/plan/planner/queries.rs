@@ -115,9 +115,14 @@ impl Planner {
         self.apps.get(key)?.app.as_ref().map(|app| app.uuid)
     }
 
-    /// The UUID of a webhook, if it exists.
-    pub fn webhook_uuid(&self, key: &Key) -> Option<Uuid> {
-        self.webhooks.get(key).map(|state| state.uuid)
+    /// Whether the webhook of this name exists, with this UUID and in the app of this UUID. While its app does not
+    /// exist, the app's UUID is unknown, and any is taken for it.
+    pub fn is_webhook_of(&self, key: &Key, uuid: Uuid, app: Uuid) -> bool {
+        let Some(state) = self.webhooks.get(key).filter(|state| state.uuid == uuid) else {
+            return false;
+        };
+        let current = state.app_key().and_then(|key| self.apps.get(&key));
+        current.is_none_or(|current| current.uuid == app)
     }
 
     /// The apps of a namespace that a ServiceAccount may act for, ordered by name.

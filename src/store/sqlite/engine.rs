@@ -211,14 +211,16 @@ impl Engine {
     /// The event that came before and is the same.
     fn first_copy(&self, keys: Keys, event: &NewEvent) -> rusqlite::Result<Option<Uuid>> {
         let Some(duplicate) = event.duplicate else { return Ok(None) };
-        let sql = "SELECT event, tail FROM duplicate WHERE webhook = ?1 AND hash = ?2";
+        let sql = "SELECT event, tail FROM duplicate
+            WHERE webhook = ?1 AND hash = ?2 AND until > ?3";
         let first = self
             .db
             .prepare_cached(sql)?
-            .query_row((keys.webhook, duplicate.hash), |row| {
+            .query_row((keys.webhook, duplicate.hash, event.now), |row| {
                 Ok(codec::id(row.get(0)?, row.get(1)?))
             })
             .optional()?;
+        // The window may have been shortened since.
         let is_same = |first: &Uuid| ids::moment(*first) + duplicate.window > event.now;
         Ok(first.filter(is_same))
     }

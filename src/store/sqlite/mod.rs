@@ -133,7 +133,7 @@ impl Sqlite {
             File::open(folder)?.sync_all()?;
         }
         let ids = Arc::new(Ids::default());
-        set_back::pull_back(&connection, clock())?;
+        set_back::adjust(&connection, clock())?;
         let engine = Engine::new(connection, ids.clone(), options.max_bytes)?;
         let shared = Arc::new(Shared {
             news: Arc::default(),

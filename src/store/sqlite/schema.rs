@@ -8,7 +8,7 @@ use super::OpenError;
 const APPLICATION_ID: i32 = 0x7768_6f70;
 
 /// What makes version n + 1 of version n. A file is never taken back.
-const MIGRATIONS: [&str; 4] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+const MIGRATIONS: [&str; 5] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
 /// Keys ascend with time (see [`crate::store::ids`]): every insert is at the right edge of its tree.
 ///
@@ -157,6 +157,19 @@ UPDATE app SET stored_bytes = stored_bytes + t.bytes FROM
   (SELECT d.app, sum(128 + coalesce(length(a.answer), 0) + coalesce(octet_length(a.error), 0)) AS bytes
    FROM attempt a JOIN delivery d ON d.key = a.delivery GROUP BY d.app) t WHERE t.app = app.key;
 CREATE INDEX delivery_ended ON delivery (app, state) WHERE finished IS NOT NULL;
+";
+
+/// `clock.seen` is the latest time that a process recorded, to notice a clock that was set back between two processes:
+/// see [`super::set_back`]. For a file without it, it is the time of the latest delivery (its key, see
+/// [`crate::store::ids`]) or of the latest end.
+const VERSION_5: &str = "
+CREATE TABLE clock (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  seen INTEGER NOT NULL
+) STRICT;
+INSERT INTO clock (id, seen) SELECT 1, max(
+  coalesce((SELECT max(key) >> 20 FROM delivery), 0),
+  coalesce((SELECT max(finished) FROM delivery WHERE finished IS NOT NULL), 0));
 ";
 
 /// Brings a file to the present version.

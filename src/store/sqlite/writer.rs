@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::job::{Command, Job, Kind};
 use super::quota::Clearance;
 use super::space::{Room, Space, Usage};
-use super::{owners, retention};
+use super::{owners, retention, set_back};
 use crate::histogram::Histogram;
 use crate::moment::Moment;
 use crate::routes::AppId;
@@ -34,6 +34,9 @@ const MEASURED_EVERY: Duration = Duration::from_millis(500);
 
 /// How often old records of owners are deleted.
 const OWNERS_PRUNED_EVERY: Duration = Duration::from_secs(3600);
+
+/// How often the time is recorded while something is pending and nothing else is saved.
+const CLOCK_RECORDED_EVERY: Duration = Duration::from_secs(30);
 
 /// How long the thread sleeps at most when there is nothing to do.
 const IDLE: Duration = Duration::from_secs(60);
@@ -128,6 +131,8 @@ pub struct Writer {
     unmeasured: usize,
     /// When old records of owners are deleted next.
     owners_pruned_next: Moment,
+    /// The time that the file has, see [`set_back`].
+    clock_recorded: Moment,
 }
 
 impl Writer {
@@ -140,10 +145,19 @@ impl Writer {
         clock: fn() -> Moment,
     ) -> rusqlite::Result<Self> {
         let room = Room::Enough;
-        let owners_pruned_next = clock() + OWNERS_PRUNED_EVERY;
-        let unmeasured = 0;
-        let mut writer =
-            Self { engine, shared, space, retention, clock, room, unmeasured, owners_pruned_next };
+        // The file was opened just now, which recorded the time.
+        let clock_recorded = clock();
+        let mut writer = Self {
+            engine,
+            shared,
+            space,
+            retention,
+            clock,
+            room,
+            unmeasured: 0,
+            owners_pruned_next: clock_recorded + OWNERS_PRUNED_EVERY,
+            clock_recorded,
+        };
         writer.measure()?;
         let due: Vec<_> = writer.engine.take_due().collect();
         writer.shared.news.tell(due);
@@ -171,7 +185,7 @@ impl Writer {
                     next = next.min(Instant::now() + MEASURED_EVERY);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.save_tallies(),
+                Err(RecvTimeoutError::Disconnected) => return self.save((self.clock)()),
             }
             if next <= Instant::now() {
                 next = Instant::now() + self.keep_house()?;
@@ -303,8 +317,10 @@ impl Writer {
     /// Measures, forgets what is old, and says how long there is nothing to do.
     fn keep_house(&mut self) -> rusqlite::Result<Duration> {
         self.measure()?;
-        self.save_tallies()?;
         let now = (self.clock)();
+        if self.engine.has_unsaved() || self.is_clock_due(now) {
+            self.save(now)?;
+        }
         if self.forget(now - self.retention, now)? {
             return Ok(Duration::ZERO);
         }
@@ -334,13 +350,23 @@ impl Writer {
         self.not_now(pruned)
     }
 
-    /// Numbers for people: what cannot be saved now is saved later.
-    fn save_tallies(&mut self) -> rusqlite::Result<()> {
-        if !self.engine.has_unsaved() {
-            return Ok(());
+    /// Saves what the file need not have at each commit: the numbers for people, and the time. If it fails for now, the
+    /// next round saves them.
+    fn save(&mut self, now: Moment) -> rusqlite::Result<()> {
+        let saved = self.transaction(|writer| {
+            set_back::record(writer.engine.db(), now)?;
+            writer.engine.save_tallies()
+        });
+        if saved.is_ok() {
+            self.clock_recorded = now;
         }
-        let saved = self.transaction(|writer| writer.engine.save_tallies());
         self.not_now(saved)
+    }
+
+    /// Whether the recorded time is old. With nothing pending it does not matter: nothing can be late.
+    fn is_clock_due(&self, now: Moment) -> bool {
+        let is_pending = !self.engine.open().apps().is_empty();
+        is_pending && now.since(self.clock_recorded) >= CLOCK_RECORDED_EVERY
     }
 
     /// One step; says whether there may be more to forget.
