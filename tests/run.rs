@@ -5,10 +5,13 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read as _;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{self, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use serde_json::json;
@@ -16,7 +19,9 @@ use support::cluster::Cluster;
 use support::github;
 use support::http::{as_app, post, request};
 use support::listener::{Behaviour, Listener};
-use support::operator::{APP, Operator, WEBHOOK, eventually, manifest, output, queued_manifest};
+use support::operator::{
+    APP, Operator, PATIENCE, WEBHOOK, eventually, manifest, output, queued_manifest,
+};
 use support::rbac;
 
 const OPERATOR_NAMESPACE: &str = "webhook-operator";
@@ -53,8 +58,12 @@ fn operator_kubeconfig(cluster: &Cluster) -> PathBuf {
 }
 
 fn start(cluster: &Cluster, name: &str) -> Operator {
-    let flags = ["--namespace", OPERATOR_NAMESPACE, "--pod-name", name];
-    let operator = Operator::run(&operator_kubeconfig(cluster), &flags);
+    start_with(cluster, name, &[])
+}
+
+fn start_with(cluster: &Cluster, name: &str, flags: &[&str]) -> Operator {
+    let usual = ["--namespace", OPERATOR_NAMESPACE, "--pod-name", name, "--status-interval", "1s"];
+    let operator = Operator::run(&operator_kubeconfig(cluster), &[&usual[..], flags].concat());
     operator.await_synced();
     operator
 }
@@ -309,6 +318,35 @@ fn a_tenant_that_comes_after_the_victim_was_deleted_gets_nothing_either() {
 }
 
 #[test]
+fn a_tenant_that_is_flooded_costs_another_neither_its_dead_letters_nor_its_triggers() {
+    let (cluster, hostile, quiet) = (cluster(), Listener::start(), Listener::start());
+    kubectl(&cluster, &["create", "namespace", "team-b"]);
+    hostile.behave(Behaviour::Answer("500 Internal Server Error"));
+    quiet.behave(Behaviour::Answer("410 Gone"));
+    cluster.apply(&queued_manifest(&hostile.url, "", ""));
+    let theirs = queued_manifest(&quiet.url, "", "").replace("team-a", "team-b");
+    cluster.apply(&theirs.replace(APP, OTHER_APP));
+    let operator = start_with(&cluster, "one", &["--max-store-bytes", "20Mi"]);
+    let quiet_url = operator.url().replace(APP, OTHER_APP);
+    let auditor = reader(&cluster, "auditor", None);
+    let dead = || {
+        let url = format!("{}/api/deliveries?namespace=team-b&state=dead", operator.admin);
+        as_app("GET", &url, &auditor, "").json()["items"].as_array().unwrap().len()
+    };
+    for _ in 0..5 {
+        eventually("the webhook to serve", || (post(&quiet_url, "{}").status == 202).then_some(()));
+    }
+    eventually("five dead letters", || (dead() == 5).then_some(()));
+    let body = format!("\"{}\"", "x".repeat(200_000));
+    let answers: Vec<_> = (0..140).map(|_| post(&operator.url(), &body)).collect();
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 202).collect();
+    assert!((90..=110).contains(&refused.len()), "{}", refused.len());
+    assert!(refused.iter().all(|answer| answer.reason() == "app_store_full"));
+    assert_eq!(dead(), 5);
+    post(&quiet_url, "{}").stored();
+}
+
+#[test]
 fn a_listener_by_url_needs_the_operators_leave() {
     let (cluster, listener) = (cluster(), Listener::start());
     cluster.apply(&manifest(&listener.url, "", ""));
@@ -387,11 +425,7 @@ fn start_peers(cluster: &Cluster, names: &[&str]) -> Vec<Operator> {
         (0..names.len()).map(|number| format!("127.{}.{high}.{low}:9443", 100 + number)).collect();
     let peers = addresses.join(",");
     let start = |(name, address): (&&str, &String)| {
-        let flags = ["--namespace", OPERATOR_NAMESPACE, "--pod-name", name, "--peers", &peers];
-        let flags = [&flags[..], &["--peer-addr", address, "--status-interval", "1s"]].concat();
-        let operator = Operator::run(&operator_kubeconfig(cluster), &flags);
-        operator.await_synced();
-        operator
+        start_with(cluster, name, &["--peers", &peers, "--peer-addr", address])
     };
     names.iter().zip(&addresses).map(start).collect()
 }
@@ -528,6 +562,37 @@ fn each_replica_shows_and_replays_what_all_have_to_who_may() {
     // The numbers of the dead one are remembered.
     post(&one.url(), "{}").stored();
     await_succeeded(&cluster, 2 * ours.len() + 1);
+}
+
+/// Records what is sent to it, and answers nothing.
+fn impostor() -> (String, Receiver<Vec<u8>>) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, (sender, received)) = (port.local_addr().unwrap(), channel());
+    thread::spawn(move || {
+        for stream in port.incoming() {
+            let mut bytes = Vec::new();
+            // The replica ends the connection when it has waited long enough for a handshake.
+            let _ = stream.unwrap().read_to_end(&mut bytes);
+            let _ = sender.send(bytes);
+        }
+    });
+    (address.to_string(), received)
+}
+
+#[test]
+fn what_answers_at_a_peers_address_sees_no_token_unless_it_proves_that_it_is_a_replica() {
+    let cluster = cluster();
+    let (address, received) = impostor();
+    let operator =
+        start_with(&cluster, "one", &["--peers", &address, "--peer-addr", "127.0.0.1:0"]);
+    let auditor = reader(&cluster, "auditor", None);
+    let url = format!("{}/api/deliveries", operator.admin);
+    let list = as_app("GET", &url, &auditor, "");
+    assert_eq!((list.status, &list.json()["unavailable"]), (200, &json!([address])));
+    let sent = received.recv_timeout(PATIENCE).unwrap();
+    // A record of TLS, of the handshake.
+    assert_eq!(sent.first(), Some(&22), "{}", sent.escape_ascii());
+    assert!(!sent.windows(16).any(|bytes| bytes == &auditor.as_bytes()[..16]));
 }
 
 #[test]
