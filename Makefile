@@ -23,9 +23,10 @@ page: cluster build ## the page in a real browser; as root it installs the Debia
 	tests/page/prerequisites.sh
 	cd tests/page && node --test --test-concurrency=1 --test-reporter=spec
 
-crash: build ## the operator killed again and again under load; `make crash seconds=3600` by hand
+crash: build ## the operator killed again and again under load, and webhooks that come and go; `make crash seconds=3600 webhooks=100000` by hand
 	cargo build --locked --package crash
-	$(target)/debug/crash --seconds $(or $(seconds),120)
+	$(target)/debug/crash --seconds $(or $(seconds),90)
+	$(target)/debug/crash --scenario churn --webhooks $(or $(webhooks),2000)
 
 attack: release ## floods, slow clients and broken HTTP/2 on loopback, beside a well-behaved client; about 90 s
 	cargo build --locked --release --package attack

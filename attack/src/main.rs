@@ -7,7 +7,6 @@
 mod attacks;
 mod client;
 mod http2;
-mod listener;
 mod setting;
 
 use std::path::PathBuf;
@@ -19,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bench_kit::child::sibling;
+use bench_kit::listener;
 use bench_kit::procfs::{cpu_seconds, resident_bytes};
 use bench_kit::stats::quantile;
 use bench_kit::table;

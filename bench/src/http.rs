@@ -53,11 +53,21 @@ impl Client {
         headers: &Headers,
         json: impl Into<Bytes>,
     ) -> Result<(StatusCode, Bytes)> {
-        let mut request = self.request(Method::POST, path).header(CONTENT_TYPE, "application/json");
-        for (name, value) in headers {
-            request = request.header(*name, value);
-        }
-        self.answer(request.body(Full::new(json.into()))?).await
+        let request = self.request(Method::POST, path).header(CONTENT_TYPE, "application/json");
+        self.answer(with(request, headers).body(Full::new(json.into()))?).await
+    }
+
+    /// DELETEs a path, with headers, and returns the status and body of the answer.
+    ///
+    /// # Errors
+    /// When there is no answer within 10 s, and when a header is none.
+    pub async fn delete_with(
+        &mut self,
+        path: &str,
+        headers: &Headers,
+    ) -> Result<(StatusCode, Bytes)> {
+        let request = self.request(Method::DELETE, path);
+        self.answer(with(request, headers).body(Full::default())?).await
     }
 
     /// GETs a path and returns the status and body of the answer.
@@ -101,6 +111,10 @@ impl Client {
         tokio::spawn(connection);
         Ok(sender)
     }
+}
+
+fn with(request: request::Builder, headers: &Headers) -> request::Builder {
+    headers.iter().fold(request, |request, (name, value)| request.header(*name, value))
 }
 
 /// `HOST:PORT` of an `http://HOST:PORT/...` URL.

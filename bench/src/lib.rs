@@ -1,5 +1,5 @@
 //! What the programs of the benchmark and of the crash test share: sockets and runtimes per core, a
-//! core for all, bodies of a given size, an HTTP client, `/proc` readings, child processes that end
+//! core for all, bodies of a given size, an HTTP client, a listener, `/proc` readings, child processes that end
 //! with their owner, statistics and tables.
 #![forbid(unsafe_code)]
 
@@ -8,6 +8,7 @@ pub mod body;
 pub mod child;
 pub mod cores;
 pub mod http;
+pub mod listener;
 pub mod load;
 pub mod procfs;
 pub mod stats;

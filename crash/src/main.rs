@@ -1,6 +1,7 @@
 //! Kills the operator again and again under load, and looks whether anything that it accepted is lost.
 #![forbid(unsafe_code)]
 
+mod churn;
 mod ledger;
 mod listener;
 mod load;
@@ -37,6 +38,9 @@ struct Options {
     /// What happens.
     #[arg(long, value_enum, default_value_t = Scenario::All)]
     scenario: Scenario,
+    /// How many webhooks come and go in the scenario `churn`, which takes no notice of --seconds.
+    #[arg(long, default_value_t = 100_000)]
+    webhooks: u64,
     /// Of the moments of the kills; by default another one each time.
     #[arg(long)]
     seed: Option<u64>,
@@ -61,27 +65,33 @@ fn try_main(options: &Options) -> Result<bool> {
         None => sibling("webhook-operator")?,
     };
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
-    println!("crash: {:?}, {} s, seed {seed}", options.scenario, options.seconds);
     let setup = Setup { program, dir: dir.path().to_owned() };
-    let time = Duration::from_secs(options.seconds);
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    let result = runtime.block_on(async {
+    let is_good = runtime.block_on(async {
         // The loser is dropped, and with it every process of the run.
         tokio::select! {
-            report = run::run(setup, options.scenario, time, seed) => report,
+            is_good = run_scenario(options, setup, seed) => is_good,
             signal = told_to_end() => bail!("ended by {}", signal?),
         }
     });
-    if result.as_ref().is_ok_and(report_is_good) {
-        return Ok(true);
+    if !is_good.as_ref().is_ok_and(|is_good| *is_good) {
+        eprintln!("crash: what the run left is in {}", dir.keep().display());
     }
-    eprintln!("crash: what the run left is in {}", dir.keep().display());
-    result.map(|_| false)
+    is_good
 }
 
-fn report_is_good(report: &run::Report) -> bool {
+async fn run_scenario(options: &Options, setup: Setup, seed: u64) -> Result<bool> {
+    if options.scenario == Scenario::Churn {
+        println!("crash: Churn, {} webhooks", options.webhooks);
+        let report = churn::run(&setup, options.webhooks).await?;
+        report.print();
+        return Ok(report.is_good());
+    }
+    println!("crash: {:?}, {} s, seed {seed}", options.scenario, options.seconds);
+    let time = Duration::from_secs(options.seconds);
+    let report = run::run(setup, options.scenario, time, seed).await?;
     report.print();
-    report.is_good()
+    Ok(report.is_good())
 }
 
 async fn told_to_end() -> Result<&'static str> {

@@ -34,6 +34,8 @@ pub struct Operator {
 pub struct Ports {
     /// `HOST:PORT` of the trigger port.
     pub trigger: String,
+    /// `HOST:PORT` of the port for apps.
+    pub app_api: String,
     /// `HOST:PORT` of the admin port.
     pub admin: String,
 }
@@ -41,6 +43,11 @@ pub struct Ports {
 impl Operator {
     /// Starts it; it does not serve yet.
     pub fn start(setup: &Setup) -> Result<Self> {
+        Self::start_with(setup, &[])
+    }
+
+    /// The same with further flags.
+    pub fn start_with(setup: &Setup, flags: &[&str]) -> Result<Self> {
         let mut command = Command::new(&setup.program);
         command.arg("standalone");
         for (flag, folder) in [("--manifests", "manifests"), ("--data-dir", "data")] {
@@ -49,6 +56,7 @@ impl Operator {
         for flag in ["--trigger-addr", "--app-api-addr", "--admin-addr"] {
             command.args([flag, "127.0.0.1:0"]);
         }
+        command.args(flags);
         Ok(Self { process: Started::new("webhook-operator", &mut command, &setup.dir)? })
     }
 
@@ -61,7 +69,7 @@ impl Operator {
             let url = url.with_context(|| format!("no {name}= in `ready {line}`"))?;
             http::authority(url).map(str::to_owned)
         };
-        Ok(Ports { trigger: port("trigger")?, admin: port("admin")? })
+        Ok(Ports { trigger: port("trigger")?, app_api: port("app-api")?, admin: port("admin")? })
     }
 }
 

@@ -17,7 +17,7 @@ const START_MS: Range<u64> = 1..200;
 /// Which rounds there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {
-    /// Those that follow but the last, one after the other.
+    /// The four that follow, one after the other.
     All,
     /// The operator is killed.
     Operator,
@@ -29,6 +29,8 @@ pub enum Scenario {
     Both,
     /// The operator is stopped for longer than its leases last before it is killed; some rounds of a minute.
     Lease,
+    /// Nothing is killed: webhooks are created, triggered and deleted, and nothing of them may be left.
+    Churn,
 }
 
 /// A round: a start of the operator, and its end.

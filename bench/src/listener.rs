@@ -1,4 +1,4 @@
-//! A listener that takes everything, on a thread of its own.
+//! A listener that answers every call with 200, on a thread of its own.
 
 use std::convert::Infallible;
 use std::io;
@@ -15,7 +15,10 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// Starts one; it ends with the program.
+/// Starts one on a free port of loopback; it ends with the program.
+///
+/// # Errors
+/// When there is no free port.
 pub fn start() -> Result<SocketAddr> {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;
