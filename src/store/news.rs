@@ -7,7 +7,8 @@ use crate::moment::Moment;
 use crate::routes::AppId;
 use tokio::sync::Notify;
 
-/// Apps that have something due. Bounded by the number of apps: many deliveries are one piece of news.
+/// Apps that have something due. Bounded by the number of apps: many deliveries are one piece of
+/// news.
 #[derive(Debug, Default)]
 pub struct News {
     apps: Mutex<HashMap<AppId, Moment>>,
