@@ -7,10 +7,10 @@
 //! log.
 
 mod delivery;
+mod due_apps;
 mod event;
 mod history;
 pub mod ids;
-mod news;
 pub mod sqlite;
 
 use std::fmt;
@@ -24,10 +24,10 @@ use uuid::Uuid;
 
 pub use crate::retry::{Next, Reason};
 pub use delivery::{Attempted, Body, Lease, Leased, Settled, State, Take, Taken};
+pub use due_apps::DueApps;
 pub use event::{Content, DuplicateKey, Form, NewEvent, StoredWebhook};
 pub use history::{Detail, Figures, Filter, Replayed, Summary, Tally};
 pub use ids::Ids;
-pub use news::News;
 
 use crate::moment::Moment;
 use crate::routes::AppId;
@@ -124,7 +124,7 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// The apps with due deliveries. On opening, it contains every app with an undelivered
     /// delivery.
-    fn news(&self) -> Arc<News>;
+    fn due_apps(&self) -> Arc<DueApps>;
 
     /// Lists at most `limit` deliveries, latest first, starting before `cursor` if it is set.
     fn list(&self, filter: Filter, cursor: Option<Uuid>, limit: usize) -> Answer<Vec<Summary>>;

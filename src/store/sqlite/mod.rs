@@ -39,8 +39,8 @@ use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::{
-    Accepted, Answer, Attempted, Detail, Figures, Filter, Health, Ids, Lease, NewEvent, News, Next,
-    Owner, Reason, Replayed, Settled, Store, StoreError, StoredWebhook, Summary, Take, Taken,
+    Accepted, Answer, Attempted, Detail, DueApps, Figures, Filter, Health, Ids, Lease, NewEvent,
+    Next, Owner, Reason, Replayed, Settled, Store, StoreError, StoredWebhook, Summary, Take, Taken,
     Tally, WebhookExists,
 };
 use crate::moment::Moment;
@@ -140,7 +140,7 @@ impl Sqlite {
         set_back::pull_back(&connection, clock())?;
         let engine = Engine::new(connection, ids.clone(), options.max_bytes)?;
         let shared = Arc::new(SharedState {
-            news: Arc::default(),
+            due_apps: Arc::default(),
             commits: Commits::default(),
             health: watch::channel(Health::Serving).0,
             figures: RwLock::new(StoreStats::default()),
@@ -223,8 +223,8 @@ impl Store for Sqlite {
         self.write(move |engine| engine.prune_webhooks(&exists))
     }
 
-    fn news(&self) -> Arc<News> {
-        self.shared.news.clone()
+    fn due_apps(&self) -> Arc<DueApps> {
+        self.shared.due_apps.clone()
     }
 
     fn list(&self, filter: Filter, cursor: Option<Uuid>, limit: usize) -> Answer<Vec<Summary>> {

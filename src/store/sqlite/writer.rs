@@ -17,7 +17,7 @@ use super::{owners, retention};
 use crate::histogram::Histogram;
 use crate::moment::Moment;
 use crate::routes::AppId;
-use crate::store::{Health, News, OWNER_KEPT, StoreError};
+use crate::store::{DueApps, Health, OWNER_KEPT, StoreError};
 
 /// Maximum number of operations and body bytes of a batch.
 const BATCH_COMMANDS: usize = 1024;
@@ -42,7 +42,7 @@ const IDLE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct SharedState {
     /// Apps with due deliveries.
-    pub news: Arc<News>,
+    pub due_apps: Arc<DueApps>,
     /// Measurements of commits.
     pub commits: Commits,
     /// Health of the store.
@@ -147,7 +147,7 @@ impl Writer {
             Self { engine, shared, space, retention, clock, room, unmeasured, owners_pruned_next };
         writer.measure()?;
         let due: Vec<_> = writer.engine.take_due().collect();
-        writer.shared.news.tell(due);
+        writer.shared.due_apps.notify(due);
         Ok(writer)
     }
 
@@ -292,7 +292,7 @@ impl Writer {
             return Err(error);
         }
         let due: Vec<_> = self.engine.take_due().collect();
-        self.shared.news.tell(due);
+        self.shared.due_apps.notify(due);
         Ok(())
     }
 
