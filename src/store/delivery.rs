@@ -1,4 +1,4 @@
-//! A delivery on its way: leased, attempted, settled.
+//! The life of a delivery: leased, attempted, settled.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,73 +11,73 @@ use super::{Form, StoredWebhook};
 use crate::moment::Moment;
 use crate::routes::AppId;
 
-/// Where a delivery stands.
+/// State of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// It is attempted when it is due, again and again.
+    /// It is attempted when it is due, until it succeeds or dies.
     Pending,
-    /// Of a webhook with `ordering: Fifo`: one before it has not ended.
+    /// An earlier delivery of its `ordering: Fifo` webhook has not finished.
     Waiting,
-    /// The listener took it.
+    /// The listener accepted it.
     Succeeded,
-    /// It was given up; it can be replayed.
+    /// It is not attempted again, but can be replayed.
     Dead,
 }
 
 /// Which deliveries to lease.
 #[derive(Clone, Copy, Debug)]
 pub struct Take {
-    /// Of which app.
+    /// The app to lease deliveries of.
     pub app: AppId,
-    /// How many at most.
+    /// Maximum number of deliveries.
     pub most: usize,
-    /// What is due by now.
+    /// The current time. Deliveries due by then are leased.
     pub now: Moment,
-    /// For how long they are nobody else's: longer than an attempt may take.
+    /// Duration of the leases. It must exceed the longest possible attempt.
     pub lease: Duration,
 }
 
-/// Deliveries that were leased, in the order in which they became due.
+/// Leased deliveries, by due time.
 #[derive(Debug, Default)]
 pub struct Taken {
-    /// Each for one attempt.
+    /// The deliveries, each leased for one attempt.
     pub leased: Vec<Leased>,
-    /// When the next one of the app is due that is not leased; may be past.
+    /// When the app's next delivery that was not leased is due. May be in the past.
     pub next_due: Option<Moment>,
 }
 
-/// The right to settle a delivery, until its lease ends.
+/// The right to settle a delivery until the lease expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// The delivery's id.
     pub delivery: Uuid,
-    /// Tells this lease from every other one of the same delivery.
+    /// Distinguishes this lease from other leases of the same delivery.
     pub token: u64,
 }
 
-/// A delivery, for one attempt.
+/// A delivery that is leased for one attempt.
 #[derive(Clone, Debug)]
 pub struct Leased {
-    /// With which it is settled.
+    /// The lease to settle the delivery with.
     pub lease: Lease,
-    /// The event's id: the same for all its deliveries.
+    /// The event's id. All deliveries of an event share it.
     pub event: Uuid,
-    /// The number of the attempt, from 1.
+    /// The number of the attempt, starting at 1.
     pub attempt: u32,
-    /// Its webhook, as it was last seen.
+    /// The latest snapshot of the webhook.
     pub webhook: Arc<StoredWebhook>,
-    /// How the body becomes the JSON of `event`.
+    /// How the body is converted to the JSON of `event`.
     pub form: Form,
     /// The value of the trigger's `Content-Type`.
     pub content_type: Option<HeaderValue>,
-    /// What of its headers is passed on, and `traceparent`.
+    /// The headers that are passed on to the listener, and `traceparent`.
     pub headers: HeaderMap,
     /// The body.
     pub body: Body,
 }
 
 impl Leased {
-    /// When it was accepted, or replayed.
+    /// When the event was accepted, or when the replay was requested.
     pub fn begun(&self) -> Moment {
         super::ids::moment(self.lease.delivery)
     }
@@ -86,34 +86,35 @@ impl Leased {
 /// The body of a leased delivery.
 #[derive(Clone, Debug)]
 pub enum Body {
-    /// It is small, and here.
+    /// A small body, read together with the delivery.
     Here(Bytes),
-    /// It is large: [`super::Store::body`] reads it when it is needed. Its length in bytes.
+    /// The length in bytes of a large body. [`super::Store::body`] reads it on demand.
     Stored(usize),
 }
 
-/// What came of an attempt.
+/// A finished attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempted {
-    /// Its number, from 1.
+    /// Number of the attempt, starting at 1.
     pub number: u32,
-    /// When it began.
+    /// When the attempt started.
     pub started: Moment,
-    /// How long it took.
+    /// Duration of the attempt.
     pub took: Duration,
-    /// The status that the listener answered, if it did.
+    /// Status code of the listener's response, if there was one.
     pub status: Option<u16>,
-    /// What went wrong, in words; nothing did when it succeeded.
+    /// The error message; `None` if the attempt succeeded.
     pub error: Option<Box<str>>,
-    /// The beginning of the body of an answer that was no success; at most 1 KiB.
+    /// The first 1 KiB of the response body; empty if the attempt succeeded.
     pub answer: Bytes,
 }
 
 /// Whether an attempt was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// It was.
+    /// The attempt was recorded.
     Recorded,
-    /// The lease had ended, and the delivery may have been leased anew or settled: nothing was changed.
+    /// Nothing was changed, as the lease is no longer valid: the delivery was leased again, or has
+    /// finished.
     Stale,
 }

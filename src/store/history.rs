@@ -1,4 +1,4 @@
-//! What a store tells people: which deliveries there are, what happened to each, and their replay.
+//! The delivery history shown to users: lists, details and replays.
 
 use std::sync::Arc;
 
@@ -11,98 +11,100 @@ use crate::histogram::Snapshot;
 use crate::moment::Moment;
 use crate::routes::AppId;
 
-/// Which deliveries are meant. What is `None` is not asked for.
+/// Selects deliveries. A delivery matches if it meets every condition that is not `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Those of a namespace.
+    /// Namespace of the webhook.
     pub namespace: Option<String>,
-    /// Those of webhooks of this name.
+    /// Name of the webhook.
     pub webhook: Option<String>,
-    /// Those in this state; [`State::Pending`] means those that wait too.
+    /// State of the delivery. [`State::Pending`] also matches [`State::Waiting`].
     pub state: Option<State>,
-    /// Those that began at this moment or later.
+    /// Earliest creation time (inclusive).
     pub since: Option<Moment>,
-    /// Those that began before this moment.
+    /// Latest creation time (exclusive).
     pub until: Option<Moment>,
 }
 
-/// One line of a list.
+/// A delivery in a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// The delivery's id; it tells when the delivery began.
+    /// The delivery's id. It contains the delivery's creation time.
     pub id: Uuid,
     /// The event's id.
     pub event: Uuid,
     /// 1 for the first delivery of an event, 2 for its first replay.
     pub generation: u32,
-    /// Its webhook.
+    /// The webhook.
     pub webhook: Arc<StoredWebhook>,
-    /// Where it stands.
+    /// The state of the delivery.
     pub state: State,
-    /// Why it was given up.
+    /// Why the delivery is dead.
     pub reason: Option<Reason>,
-    /// Attempts that were made.
+    /// Number of recorded attempts.
     pub attempts: u32,
-    /// When the next attempt is due, while it is pending.
+    /// When the next attempt is due. Only set while the delivery is pending.
     pub due: Option<Moment>,
-    /// When it ended.
+    /// When the delivery succeeded or died.
     pub finished: Option<Moment>,
-    /// The status that the listener answered last.
+    /// Status code of the listener's last response.
     pub last_status: Option<u16>,
 }
 
-/// One delivery with everything that is kept of it, but for the body of its event.
+/// A delivery in full, with the beginning of its event's body.
 #[derive(Clone, Debug)]
 pub struct Detail {
-    /// The line.
+    /// The fields shown in a list.
     pub summary: Summary,
-    /// Its attempts, oldest first.
+    /// The attempts, oldest first.
     pub attempts: Vec<Attempted>,
     /// The content type of the event.
     pub content_type: Option<String>,
-    /// The headers that are passed on.
+    /// The headers that are passed on to the listener.
     pub headers: HeaderMap,
-    /// The length of the event's body, in bytes.
+    /// Length of the event's body in bytes.
     pub body_bytes: u64,
-    /// The beginning of the event's body; at most 64 KiB.
+    /// The first 64 KiB of the event's body.
     pub body: Bytes,
 }
 
-/// What a replay by filter did.
+/// The result of a replay by filter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
-    /// How many deliveries were begun anew.
+    /// Number of replayed deliveries.
     pub count: usize,
-    /// Where to go on when not all were: the lowest id that was looked at.
+    /// Where to continue: the lowest id examined. `None` if no deliveries are left.
     pub cursor: Option<Uuid>,
 }
 
-/// What a store holds, in numbers. Kept in memory: asking costs nothing.
+/// Size and load of a store. The values are kept in memory, so reading them does not access the
+/// disk.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
-    /// Bytes on the disk that are in use.
+    /// Used bytes on disk.
     pub bytes: u64,
-    /// The most that may be in use.
+    /// Maximum of `bytes`.
     pub max_bytes: u64,
-    /// Deliveries that have not ended, by app.
+    /// Pending and waiting deliveries by app.
     pub undelivered: Vec<(AppId, u64)>,
-    /// When the oldest of them began, by app; to the second.
+    /// When the oldest of them was created, by app, rounded down to the second.
     pub oldest: Vec<(AppId, Moment)>,
-    /// How long commits to stable storage took since the start, in seconds.
+    /// Durations of commits since the start, in seconds.
     pub commit_times: Snapshot,
-    /// How many writes each of them had.
+    /// Number of writes in each commit.
     pub commit_writes: Snapshot,
 }
 
-/// What has become of the deliveries of one webhook.
+/// Delivery counts of a webhook.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Those that succeeded, ever; after a crash those of the last half second may be missing.
+    /// All deliveries that ever succeeded. After a crash, those of the last half second may be
+    /// missing.
     pub succeeded: u64,
-    /// Those that are dead, and kept to be replayed.
+    /// Dead deliveries that are still stored, and can be replayed.
     pub dead: u64,
-    /// Those that have not ended.
+    /// Pending and waiting deliveries.
     pub pending: u64,
-    /// When one last succeeded.
+    /// Time of the last success.
     pub last: Option<Moment>,
 }

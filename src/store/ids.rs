@@ -1,9 +1,10 @@
-//! Ids of events and deliveries: UUIDs of version 7 whose first bits are their key in a store.
+//! Ids of events and deliveries: version 7 UUIDs. Their leading bits are the primary key in the
+//! store.
 //!
-//! RFC 9562, section 6.2, method 1: after the milliseconds comes a counter of 20 bits, so that ids that
-//! one process makes are in the order in which they were made. Milliseconds and counter are 63 bits: a
-//! key without an index of its own, and neighbours in time are neighbours in the store. The other 54
-//! bits are random: an id cannot be guessed.
+//! A 20-bit counter follows the milliseconds (RFC 9562, section 6.2, method 1), so the ids of a
+//! process are in creation order. Milliseconds and counter fit in 63 bits, which makes them usable
+//! as a SQLite row id: no additional index is needed, and new rows are appended. The other 54 bits
+//! are random, so that ids cannot be guessed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,34 +14,36 @@ use crate::moment::Moment;
 
 /// Bits of the counter within a millisecond.
 const COUNTER_BITS: u32 = 20;
-/// Bits of an id that are random.
+/// Number of random bits of an id.
 const TAIL_BITS: u32 = 54;
 const TAIL: u64 = (1 << TAIL_BITS) - 1;
 
-/// Makes ids that ascend.
+/// Generates ascending ids.
 #[derive(Debug, Default)]
 pub struct Ids {
     last: AtomicU64,
 }
 
 impl Ids {
-    /// From now on, every id comes after this one: after a restart, say, or when the clock was set back.
+    /// Makes all following ids greater than this key, even if the clock is behind it, as it may be
+    /// after a restart.
     pub fn follow(&self, key: u64) {
         self.last.fetch_max(key, Ordering::Relaxed);
     }
 
-    /// A new id. Its time is `now`, or later where more ids than the counter holds were made.
+    /// Generates an id. Its time is `now`, or later if the last id has a later time or the counter
+    /// overflowed.
     pub fn next(&self, now: Moment) -> Uuid {
         let floor = now.0 << COUNTER_BITS;
         let after = |last: u64| Some(floor.max(last + 1));
         let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after);
         // The closure never declines.
         let (Ok(last) | Err(last)) = last;
-        from_parts(floor.max(last + 1), fastrand_tail())
+        from_parts(floor.max(last + 1), random_tail())
     }
 }
 
-/// The key of an id: it ascends with time, and below 2^63 until the year 2248.
+/// The key of an id. Keys ascend with time, and stay below 2^63 until the year 2248.
 pub fn key(id: Uuid) -> u64 {
     let bits = id.as_u128();
     let millis = (bits >> 80) as u64;
@@ -49,12 +52,12 @@ pub fn key(id: Uuid) -> u64 {
     millis << COUNTER_BITS | high << 8 | low
 }
 
-/// The random rest of an id.
+/// The random bits of an id.
 pub fn tail(id: Uuid) -> u64 {
     id.as_u128() as u64 & TAIL
 }
 
-/// The id that has this key and this rest.
+/// Assembles an id from its key and its random bits.
 pub fn from_parts(key: u64, tail: u64) -> Uuid {
     let millis = u128::from(key >> COUNTER_BITS);
     let (high, low) = (u128::from(key >> 8 & 0xfff), u128::from(key & 0xff));
@@ -63,18 +66,18 @@ pub fn from_parts(key: u64, tail: u64) -> Uuid {
     Uuid::from_u128(millis << 80 | version_and_high << 64 | variant_and_rest)
 }
 
-/// When an id was made.
+/// When an id was generated.
 pub fn moment(id: Uuid) -> Moment {
     Moment(key(id) >> COUNTER_BITS)
 }
 
-/// The lowest key of those made at a moment or later.
+/// The lowest key of ids generated at `moment` or later.
 pub fn first_key(moment: Moment) -> u64 {
     moment.0.min(u64::MAX >> (COUNTER_BITS + 1)) << COUNTER_BITS
 }
 
-/// The bits come from the operating system's generator, by way of `uuid`.
-fn fastrand_tail() -> u64 {
+/// Random bits from the operating system, through `uuid`.
+fn random_tail() -> u64 {
     Uuid::new_v4().as_u128() as u64 & TAIL
 }
 

@@ -1,14 +1,16 @@
-//! The queue's memory: what a 2xx of ours promises is in here, on stable storage, until it has ended.
+//! Durable storage of the queue. An event that was acknowledged with a 2xx is on stable storage
+//! until its delivery has succeeded or is dead.
 //!
-//! The interface is made for two engines: one embedded, and a replicated log (a stream with a subject
-//! for each app and webhook, acknowledgements, redelivery after a delay, message ids for duplicates). What is
-//! due is asked for app by app; a lease is what such a log calls the wait for an acknowledgement.
+//! The interface fits an embedded engine as well as a replicated log (a stream with a subject for
+//! each app and webhook, acknowledgements, delayed redelivery, message ids for deduplication): due
+//! deliveries are fetched per app, and a lease corresponds to the acknowledgement timeout of such a
+//! log.
 
 mod delivery;
+mod due_apps;
 mod event;
 mod history;
 pub mod ids;
-mod news;
 pub mod sqlite;
 
 use std::fmt;
@@ -22,47 +24,47 @@ use uuid::Uuid;
 
 pub use crate::retry::{Next, Reason};
 pub use delivery::{Attempted, Body, Lease, Leased, Settled, State, Take, Taken};
+pub use due_apps::DueApps;
 pub use event::{Content, DuplicateKey, Form, NewEvent, StoredWebhook};
 pub use history::{Detail, Figures, Filter, Replayed, Summary, Tally};
 pub use ids::Ids;
-pub use news::News;
 
 use crate::moment::Moment;
 use crate::routes::AppId;
 
-/// What a store answers, once it is true on stable storage.
+/// The result of an operation. It resolves after the write has reached stable storage.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
 
 /// Whether an event was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// It was, and its delivery is due.
+    /// The event was stored, and its delivery is due.
     Stored,
-    /// It was not: the event of this id is the same.
+    /// The event is a duplicate of the stored event with this id, and was not stored.
     Duplicate(Uuid),
 }
 
-/// Why a store did not do what it was asked to.
+/// Why an operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// There is no room for more; there may be later.
+    /// The store has no free space. Retrying later may succeed.
     #[error("the store is full")]
     Full,
-    /// The app holds its share of the room; others have room.
+    /// The app or its namespace has used up its share. Other apps are not affected.
     #[error("the app's share of the store is full")]
     AppFull,
-    /// This operation cannot be done, whenever it is tried; others are not affected.
-    #[error("the store could not do this: {0}")]
+    /// The operation is invalid, and retrying it fails again. Other operations are not affected.
+    #[error("the store rejected the operation: {0}")]
     Rejected(Arc<str>),
-    /// More is asked of it at once than it can do.
+    /// The queue of operations is full, or the database is locked. Retrying later may succeed.
     #[error("the store is busy")]
     Busy,
-    /// It failed, and does nothing more until the program is started anew.
+    /// The store failed, and rejects all operations until the process is restarted.
     #[error("the store failed: {0}")]
     Failed(Arc<str>),
 }
 
-/// The namespace that an app's UUID belongs to.
+/// The namespace that owns an app UUID.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Owner {
     /// The app's UUID.
@@ -71,69 +73,72 @@ pub struct Owner {
     pub namespace: Arc<str>,
 }
 
-/// How long at least an [`Owner`] is known after its app was last seen.
+/// Minimum time that an [`Owner`] is kept after it was last recorded.
 pub const OWNER_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Whether a webhook exists of which the store keeps something. Called on the store's thread: it must not wait for
-/// the store.
+/// Reports whether a stored webhook still exists as a resource. It is called on the store's thread,
+/// so it must not wait for the store.
 pub type WebhookExists = Arc<dyn Fn(&StoredWebhook) -> bool + Send + Sync>;
 
-/// How a store is.
+/// Health of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// It takes events.
+    /// The store accepts events.
     Serving,
-    /// It delivers, but takes no event until there is room.
+    /// The store rejects new events until space is free. Deliveries continue.
     Full,
-    /// It does nothing more, for this reason.
+    /// The store failed with this error, and rejects all operations.
     Failed(Arc<str>),
 }
 
-/// An engine that keeps events and their deliveries.
+/// A storage engine for events and their deliveries.
 ///
-/// An operation is done when its future says so, whoever polls it: to drop the future does not undo it.
+/// An operation runs even if its future is not polled, and dropping the future does not undo it.
 pub trait Store: fmt::Debug + Send + Sync {
-    /// Stores an event, its duplicate key and its first delivery: all of them, or nothing.
+    /// Stores an event, its duplicate key and its first delivery, atomically.
     fn accept(&self, event: NewEvent) -> Answer<Accepted>;
 
-    /// Leases deliveries of an app that are due. A lease that ended is no lease.
+    /// Leases due deliveries of an app. A delivery with an expired lease can be leased again.
     fn take(&self, take: Take) -> Answer<Taken>;
 
-    /// The body of an event; `None` when the event is gone.
+    /// Reads the body of an event; `None` if the event was deleted.
     fn body(&self, event: Uuid) -> Answer<Option<Bytes>>;
 
-    /// Records an attempt and what follows from it: both, or nothing.
+    /// Records an attempt and the delivery's next state, atomically.
     fn settle(&self, lease: Lease, attempted: Attempted, next: Next) -> Answer<Settled>;
 
-    /// Gives up some of what is undelivered of an app, and says how many: 0 when there is nothing more.
+    /// Marks some undelivered deliveries of an app as dead. Returns how many; 0 if none is left.
     fn give_up(&self, app: AppId, reason: Reason, now: Moment) -> Answer<usize>;
 
-    /// Which namespace each app UUID belongs to, as recorded by [`Self::record_owners`].
+    /// Returns the owners recorded by [`Self::record_owners`].
     fn owners(&self) -> Answer<Vec<Owner>>;
 
-    /// Records that these UUIDs belong to these namespaces now, in place of what was recorded. A record is kept
-    /// while something of the app is stored, and at least [`OWNER_KEPT`] after it was recorded last.
+    /// Records owners of app UUIDs, and overwrites existing records of these UUIDs. A record is
+    /// kept while the store has data of the app, and for at least [`OWNER_KEPT`] after it was last
+    /// recorded.
     fn record_owners(&self, owners: Vec<Owner>, now: Moment) -> Answer<()>;
 
-    /// Deletes what is kept of some webhooks that have no delivery and that do not exist, and of apps without a webhook;
-    /// says whether there are more to look at.
+    /// Checks a batch of webhooks, and deletes those that have no delivery and no resource, as well
+    /// as apps without a webhook. Returns whether more webhooks are left to check.
     fn prune_webhooks(&self, exists: WebhookExists) -> Answer<bool>;
 
-    /// Which apps have something due. All that have anything are told of when the store was opened.
-    fn news(&self) -> Arc<News>;
+    /// The apps with due deliveries. On opening, it contains every app with an undelivered
+    /// delivery.
+    fn due_apps(&self) -> Arc<DueApps>;
 
-    /// Deliveries, the latest first, at most `limit` of them; those before `cursor`, where it is given.
+    /// Lists at most `limit` deliveries, latest first, starting before `cursor` if it is set.
     fn list(&self, filter: Filter, cursor: Option<Uuid>, limit: usize) -> Answer<Vec<Summary>>;
 
-    /// Everything about one delivery; `None` when it is not there.
+    /// Reads one delivery in full; `None` if it does not exist.
     fn show(&self, id: Uuid) -> Answer<Option<Detail>>;
 
-    /// Begins a new delivery of the same event, with attempts of its own, and says its id; `None` when
-    /// the delivery is not there.
+    /// Creates a new delivery of the same event, with its own attempts, and returns its id; `None`
+    /// if the delivery does not exist.
     fn replay(&self, id: Uuid, now: Moment) -> Answer<Option<Uuid>>;
 
-    /// Replays what is meant and has ended, latest first, at most `limit` of them; those before
-    /// `cursor`, where it is given. Of an event that has an undelivered delivery there is no replay.
+    /// Replays the succeeded and dead deliveries that match the filter. Examines at most `limit`
+    /// deliveries, latest first, starting before `cursor` if it is set. An event with an
+    /// undelivered delivery is not replayed.
     fn replay_all(
         &self,
         filter: Filter,
@@ -142,15 +147,15 @@ pub trait Store: fmt::Debug + Send + Sync {
         now: Moment,
     ) -> Answer<Replayed>;
 
-    /// What it holds, in numbers.
+    /// Size and load of the store.
     fn figures(&self) -> Figures;
 
-    /// What has become of the deliveries of each webhook that had one. Also of those that are gone.
+    /// Delivery counts of each webhook that had a delivery, including deleted webhooks.
     fn tallies(&self) -> Answer<Vec<(Arc<StoredWebhook>, Tally)>>;
 
-    /// How it is.
+    /// Watches the health of the store.
     fn health(&self) -> watch::Receiver<Health>;
 
-    /// Makes the ids of its events.
+    /// The generator of event ids.
     fn ids(&self) -> &Ids;
 }

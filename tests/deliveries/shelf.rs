@@ -10,8 +10,8 @@ use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::routes::AppId;
 use webhook_operator::store::{
-    Accepted, Answer, Attempted, Detail, Figures, Filter, Health, Ids, Lease, NewEvent, News, Next,
-    Owner, Reason, Replayed, Settled, State, Store, StoreError, StoredWebhook, Summary, Take,
+    Accepted, Answer, Attempted, Detail, DueApps, Figures, Filter, Health, Ids, Lease, NewEvent,
+    Next, Owner, Reason, Replayed, Settled, State, Store, StoreError, StoredWebhook, Summary, Take,
     Taken, Tally, WebhookExists, ids,
 };
 
@@ -210,7 +210,7 @@ impl Store for Shelf {
         not_here()
     }
 
-    fn news(&self) -> Arc<News> {
+    fn due_apps(&self) -> Arc<DueApps> {
         Arc::default()
     }
 

@@ -62,7 +62,7 @@ async fn what_was_undelivered_is_told_of_when_a_store_is_opened() {
     world.accept("fifo").await;
     world.accept("fifo").await;
     let world = world.restart();
-    assert_eq!(world.news().await, [(world.app, Moment(0))]);
+    assert_eq!(world.due_apps().await, [(world.app, Moment(0))]);
     let figures = world.store.figures();
     assert_eq!(figures.undelivered, [(world.app, 3)]);
     assert_eq!(figures.oldest, [(world.app, NOW)]);

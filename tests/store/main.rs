@@ -31,7 +31,7 @@ async fn an_event_is_leased_with_everything_that_was_sent_and_settled_once() {
     let id = event.id;
     let content = event.content.clone();
     assert_eq!(world.store.accept(event).await, Ok(Accepted::Stored));
-    assert_eq!(world.news().await, [(world.app, NOW)]);
+    assert_eq!(world.due_apps().await, [(world.app, NOW)]);
 
     let leased = world.take_one(NOW).await;
     assert_eq!((leased.event, leased.lease.delivery, leased.attempt), (id, id, 1));
@@ -56,10 +56,10 @@ async fn a_delivery_that_failed_is_due_again_when_it_was_said_to_be() {
     let world = World::new();
     let id = world.accept("a").await;
     let leased = world.take_one(NOW).await;
-    world.news().await;
+    world.due_apps().await;
     let due = NOW + Duration::from_secs(5);
     world.store.settle(leased.lease, failed(1), Next::Retry(due)).await.unwrap();
-    assert_eq!(world.news().await, [(world.app, due)]);
+    assert_eq!(world.due_apps().await, [(world.app, due)]);
     let early = world.take(NOW + Duration::from_secs(4)).await;
     assert!(early.leased.is_empty());
     assert_eq!(early.next_due, Some(due));
@@ -106,7 +106,7 @@ async fn what_was_leased_is_due_again_after_a_restart() {
     let id = world.accept("a").await;
     world.take_one(NOW).await;
     let world = world.restart();
-    assert_eq!(world.news().await, [(world.app, Moment(0))]);
+    assert_eq!(world.due_apps().await, [(world.app, Moment(0))]);
     let leased = world.take_one(NOW).await;
     assert_eq!((leased.lease.delivery, leased.attempt), (id, 1));
 }

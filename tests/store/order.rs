@@ -49,9 +49,9 @@ async fn the_end_of_the_head_is_news_of_the_next() {
     world.accept("fifo").await;
     world.accept("fifo").await;
     let head = world.take_one(NOW).await;
-    world.news().await;
+    world.due_apps().await;
     world.store.settle(head.lease, attempted(1), Next::Succeeded).await.unwrap();
-    assert_eq!(world.news().await.len(), 1);
+    assert_eq!(world.due_apps().await.len(), 1);
 }
 
 #[tokio::test]

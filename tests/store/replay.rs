@@ -18,9 +18,9 @@ async fn a_replay_is_a_new_delivery_of_the_same_event() {
     let world = World::new();
     let event = world.accept("a").await;
     end(&world, Next::Dead(Reason::Rejected)).await;
-    world.news().await;
+    world.due_apps().await;
     let replay = world.store.replay(event, NOW).await.unwrap().unwrap();
-    assert_eq!(world.news().await.len(), 1);
+    assert_eq!(world.due_apps().await.len(), 1);
     let leased = world.take_one(NOW).await;
     assert_eq!((leased.lease.delivery, leased.event, leased.attempt), (replay, event, 1));
     world.store.settle(leased.lease, attempted(1), Next::Succeeded).await.unwrap();

@@ -230,8 +230,8 @@ impl World {
     }
 
     /// What the store tells its dispatcher.
-    pub async fn news(&self) -> Vec<(AppId, Moment)> {
-        self.store.news().take().await.into_iter().collect()
+    pub async fn due_apps(&self) -> Vec<(AppId, Moment)> {
+        self.store.due_apps().take().await.into_iter().collect()
     }
 
     /// A list of at most a thousand lines.

@@ -13,8 +13,8 @@ use webhook_operator::moment::Moment;
 use webhook_operator::resources::Ordering;
 use webhook_operator::routes::AppId;
 use webhook_operator::store::{
-    Accepted, Answer, Attempted, Body, Content, Detail, Figures, Filter, Health, Ids, Lease,
-    Leased, NewEvent, News, Next, Owner, Reason, Replayed, Settled, State, Store, StoreError,
+    Accepted, Answer, Attempted, Body, Content, Detail, DueApps, Figures, Filter, Health, Ids,
+    Lease, Leased, NewEvent, Next, Owner, Reason, Replayed, Settled, State, Store, StoreError,
     StoredWebhook, Summary, Take, Taken, Tally, WebhookExists, ids,
 };
 
@@ -31,7 +31,7 @@ const SHOWN_BODY_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct ModelStore {
     model: Mutex<Model>,
-    news: Arc<News>,
+    due_apps: Arc<DueApps>,
     health: watch::Sender<Health>,
     ids: Ids,
     max_bytes: u64,
@@ -98,8 +98,8 @@ impl ModelStore {
     /// A store that is full when the bodies of its events have so many bytes.
     pub fn with_room(max_bytes: u64) -> Self {
         let health = watch::channel(Health::Serving).0;
-        let (model, news, ids, take_time) = Default::default();
-        Self { model, news, health, ids, max_bytes, take_time }
+        let (model, due_apps, ids, take_time) = Default::default();
+        Self { model, due_apps, health, ids, max_bytes, take_time }
     }
 
     /// Answers the next settlements with these errors, and does not make them.
@@ -134,7 +134,7 @@ impl ModelStore {
         let answer = change(&mut model);
         let due = std::mem::take(&mut model.due);
         drop(model);
-        self.news.tell(due);
+        self.due_apps.notify(due);
         answer
     }
 }
@@ -447,8 +447,8 @@ impl Store for ModelStore {
         answer(Ok(false))
     }
 
-    fn news(&self) -> Arc<News> {
-        self.news.clone()
+    fn due_apps(&self) -> Arc<DueApps> {
+        self.due_apps.clone()
     }
 
     fn list(&self, filter: Filter, cursor: Option<Uuid>, limit: usize) -> Answer<Vec<Summary>> {

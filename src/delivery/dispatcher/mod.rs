@@ -26,7 +26,7 @@ use super::{ApiField, CallError, Caller, Pieces};
 use crate::moment::Moment;
 use crate::plan::Reachability;
 use crate::routes::{App, AppId, Table, Target};
-use crate::store::{News, Reason, Store, StoreError, Take, Taken};
+use crate::store::{DueApps, Reason, Store, StoreError, Take, Taken};
 use crate::traces::Traces;
 use attempt::{Job, LEASE_SLACK};
 use room::Room;
@@ -101,7 +101,7 @@ impl<C> fmt::Debug for Parts<C> {
 #[derive(Debug)]
 pub struct Dispatcher<C> {
     work: Arc<Work<C>>,
-    news: Arc<News>,
+    news: Arc<DueApps>,
     changes: watch::Receiver<u64>,
     schedule: Schedule,
     tasks: JoinSet<Dispatched>,
@@ -146,7 +146,7 @@ enum Flow {
 impl<C: Call> Dispatcher<C> {
     /// A dispatcher that has not begun.
     pub fn new(parts: Parts<C>) -> Self {
-        let (news, changes) = (parts.store.news(), parts.changes.clone());
+        let (news, changes) = (parts.store.due_apps(), parts.changes.clone());
         Self {
             schedule: Schedule::new(parts.limits),
             work: Arc::new(Work { parts, room: Room::default() }),

@@ -1,5 +1,5 @@
-//! How old the oldest undelivered delivery of each app is, to the second: in memory, without a look at
-//! the file.
+//! The age of the oldest undelivered delivery of each app, in whole seconds. Kept in memory, so
+//! that metrics do not query the database.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,12 +8,13 @@ use crate::moment::Moment;
 use crate::routes::AppId;
 use crate::store::ids;
 
-/// How many undelivered deliveries of an app began in which second.
+/// Number of undelivered deliveries by app and second of creation.
 #[derive(Debug, Default)]
 pub struct Ages(HashMap<AppId, BTreeMap<u64, i64>>);
 
 impl Ages {
-    /// Counts some that began when the one of this key did; fewer, where they ended.
+    /// Adds `by` to the deliveries created in the same second as the delivery with this key.
+    /// Negative for finished ones.
     pub fn add(&mut self, app: AppId, key: i64, by: i64) {
         let second = ids::moment(codec::id(key, 0)).0 / 1000;
         let seconds = self.0.entry(app).or_default();
@@ -27,7 +28,7 @@ impl Ages {
         }
     }
 
-    /// When the oldest of each app began, to the second.
+    /// When the oldest delivery of each app was created, rounded down to the second.
     pub fn oldest(&self) -> impl Iterator<Item = (AppId, Moment)> + '_ {
         let first = |seconds: &BTreeMap<u64, i64>| seconds.keys().next().copied();
         self.0.iter().filter_map(move |(app, seconds)| Some((*app, Moment(first(seconds)? * 1000))))
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_is_the_one_that_began_first_of_those_that_have_not_ended() {
+    fn the_oldest_is_the_first_created_undelivered_one() {
         let key =
             |second: u64| codec::key(ids::from_parts(ids::first_key(Moment(second * 1000)), 7));
         let (mut ages, app) = (Ages::default(), AppId::new("team", uuid::Uuid::from_u128(1)));

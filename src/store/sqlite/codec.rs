@@ -1,4 +1,4 @@
-//! How what is stored is written in columns.
+//! Conversions between Rust types and SQLite columns.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -11,28 +11,28 @@ use crate::resources::Ordering;
 use crate::routes::AppId;
 use crate::store::{Form, Reason, State, ids};
 
-/// The key of an id as a column has it: below 2^63, see [`ids`].
+/// The key of an id as a column value. It is below 2^63, see [`ids`].
 pub fn key(id: Uuid) -> i64 {
     ids::key(id) as i64
 }
 
-/// The rest of an id as a column has it.
+/// The random bits of an id as a column value.
 pub fn tail(id: Uuid) -> i64 {
     ids::tail(id) as i64
 }
 
-/// The id of a key and a rest.
+/// Assembles an id from its columns.
 pub fn id(key: i64, tail: i64) -> Uuid {
     ids::from_parts(key as u64, tail as u64)
 }
 
-/// The app of a row that has its namespace and its UUID in these columns.
+/// Reads an app id from the columns with its namespace and its UUID.
 pub fn app_id(row: &Row<'_>, namespace: usize, uuid: usize) -> rusqlite::Result<AppId> {
     let namespace = row.get_ref(namespace)?.as_str()?;
     Ok(AppId::new(namespace, Uuid::from_bytes(row.get(uuid)?)))
 }
 
-/// Headers as lines of `name: value`; neither of the two can have a line feed.
+/// Encodes headers as lines of `name: value`. Neither names nor values can contain line feeds.
 pub fn headers_to_bytes(headers: &HeaderMap) -> Vec<u8> {
     let len = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 3).sum();
     let mut bytes = Vec::with_capacity(len);
@@ -44,7 +44,7 @@ pub fn headers_to_bytes(headers: &HeaderMap) -> Vec<u8> {
     bytes
 }
 
-/// The headers of such lines; what is none is left out.
+/// Decodes headers from lines of `name: value`. Invalid lines are skipped.
 pub fn headers_from_bytes(bytes: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(16);
     for line in bytes.split(|byte| *byte == b'\n') {
@@ -58,7 +58,7 @@ pub fn headers_from_bytes(bytes: &[u8]) -> HeaderMap {
     headers
 }
 
-/// A moment in a column.
+/// A moment is stored as Unix time in milliseconds.
 impl ToSql for Moment {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(i64::try_from(self.0).unwrap_or(i64::MAX).into())
@@ -72,8 +72,9 @@ impl FromSql for Moment {
     }
 }
 
-/// Enumerations are numbers in columns: once given, a number is never given to something else.
-macro_rules! numbered {
+/// Stores enums as numbers. A number must never be reused for another variant, as existing files
+/// contain it.
+macro_rules! as_number {
     ($kind:ty { $($variant:ident = $number:literal),* $(,)? }) => {
         impl ToSql for $kind {
             fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -93,12 +94,12 @@ macro_rules! numbered {
     };
 }
 
-numbered!(State { Pending = 0, Waiting = 1, Succeeded = 2, Dead = 3 });
-numbered!(Reason { AttemptsUsedUp = 0, TooOld = 1, Rejected = 2, AppDeleted = 3, Unreadable = 4 });
-numbered!(Ordering { Parallel = 0, Fifo = 1 });
-numbered!(Form { Json = 0, Converted = 1 });
+as_number!(State { Pending = 0, Waiting = 1, Succeeded = 2, Dead = 3 });
+as_number!(Reason { AttemptsUsedUp = 0, TooOld = 1, Rejected = 2, AppDeleted = 3, Unreadable = 4 });
+as_number!(Ordering { Parallel = 0, Fifo = 1 });
+as_number!(Form { Json = 0, Converted = 1 });
 
-/// A header's value in a column.
+/// Decodes a header value; `None` if it is missing or invalid.
 pub fn header_value(bytes: Option<Vec<u8>>) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(Bytes::from(bytes?)).ok()
 }

@@ -1,9 +1,9 @@
-//! What is done in the file, one operation a method, without a thread, a channel or a clock.
+//! The operations on the database, one method each, without threads, channels or a clock.
 //!
-//! Writes happen between [`Engine::begin`] and [`Engine::commit`]; what is in memory (leases, counts,
-//! news) follows the transaction: it is taken back when that is.
+//! Writes happen between [`Engine::begin`] and [`Engine::commit`]. State in memory (leases, counts,
+//! due apps) is part of the transaction: a rollback reverts it too.
 
-mod housekeeping;
+mod maintenance;
 mod take;
 
 use std::collections::{HashMap, HashSet};
@@ -12,14 +12,14 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
+use super::command::OperationResult;
 use super::failure::readable;
-use super::job::Done;
-use super::leases::{Given, Leases};
-use super::open::{Counts, Open, PENDING, WAITING};
+use super::leases::{ActiveLease, Leases};
 use super::quota::Quota;
 use super::stored_bytes::{ATTEMPT_BYTES, DELIVERY_BYTES, EVENT_BYTES, StoredBytes};
-use super::tallies::Tallies;
-use super::webhooks::{Keys, Webhooks};
+use super::tallies::TallyCache;
+use super::undelivered::{PENDING, Undelivered, UndeliveredCounts, WAITING};
+use super::webhooks::{RowKeys, WebhookCache};
 use super::{codec, history, retention};
 use crate::moment::Moment;
 use crate::resources::Ordering;
@@ -29,39 +29,40 @@ use crate::store::{
     StoreError, StoredWebhook, Tally, ids,
 };
 
-/// How many waiting deliveries become pending at once when a webhook ceases to be `Fifo`.
-const PROMOTED_AT_ONCE: i64 = 100;
+/// How many waiting deliveries a new event makes pending after its webhook was changed from `Fifo`
+/// to `Parallel`.
+const PROMOTE_BATCH: i64 = 100;
 
-/// How many deliveries are given up at once.
-const GIVEN_UP_AT_ONCE: i64 = 500;
+/// How many deliveries one [`Engine::give_up`] marks as dead.
+const GIVE_UP_BATCH: i64 = 500;
 
-/// The file, and what is known of it in memory.
+/// The database, with cached and transient state in memory.
 #[derive(Debug)]
 pub struct Engine {
     db: Connection,
     ids: Arc<Ids>,
-    webhooks: Webhooks,
+    webhooks: WebhookCache,
     leases: Leases,
-    open: Open,
-    tallies: Tallies,
-    /// Leases that were ended since the last commit.
-    ended: Vec<(i64, Given, Moment)>,
-    /// What is due since the last commit.
+    undelivered: Undelivered,
+    tallies: TallyCache,
+    /// Leases ended since the last commit, with the end times of their attempts.
+    ended_leases: Vec<(i64, ActiveLease, Moment)>,
+    /// Apps with deliveries that became due since the last commit, and when they are due.
     due: HashMap<AppId, Moment>,
     stored: StoredBytes,
     quota: Quota,
-    /// Whether the store as a whole runs short of room.
+    /// Whether the store is running out of space.
     is_scarce: bool,
-    /// The keys of apps that were refused room, so that it is logged once.
-    refused: HashSet<i64>,
-    /// The key up to which webhooks were looked at for pruning.
+    /// The keys of apps that were rejected for exceeding their share, so that this is logged once.
+    apps_over_share: HashSet<i64>,
+    /// Pruning continues after the webhook with this key.
     pruned_to: i64,
-    /// Deliveries that were found to be unreadable.
+    /// Deliveries that could not be read, to be marked as dead.
     unreadable: Vec<(i64, AppId)>,
 }
 
 impl Engine {
-    /// The engine of a file that has the present schema.
+    /// Creates an engine for a database with the current schema.
     pub fn new(db: Connection, ids: Arc<Ids>, max_bytes: u64) -> rusqlite::Result<Self> {
         let last: Option<i64> = db.query_row(
             "SELECT max(key) FROM (SELECT max(key) AS key FROM event UNION ALL SELECT max(key) FROM delivery)",
@@ -69,60 +70,60 @@ impl Engine {
             |row| row.get(0),
         )?;
         ids.follow(last.unwrap_or(0) as u64);
-        let open = Open::read(&db)?;
-        let tallies = Tallies::read(&db)?;
-        // When is found out by the first take.
-        let due = open.apps().keys().map(|app| (*app, Moment(0))).collect();
+        let undelivered = Undelivered::read(&db)?;
+        let tallies = TallyCache::read(&db)?;
+        // The first `take` of each app finds the actual due time.
+        let due = undelivered.apps().keys().map(|app| (*app, Moment(0))).collect();
         let stored = StoredBytes::read(&db)?;
         Ok(Self {
             db,
             ids,
-            webhooks: Webhooks::default(),
+            webhooks: WebhookCache::default(),
             leases: Leases::default(),
-            open,
+            undelivered,
             tallies,
-            ended: Vec::new(),
+            ended_leases: Vec::new(),
             due,
             stored,
             quota: Quota::of(max_bytes),
             is_scarce: false,
-            refused: HashSet::new(),
+            apps_over_share: HashSet::new(),
             pruned_to: 0,
             unreadable: Vec::new(),
         })
     }
 
-    /// The connection, for what has nothing to do with deliveries.
+    /// The connection, for operations that do not affect deliveries.
     pub fn db(&self) -> &Connection {
         &self.db
     }
 
-    /// What has not ended.
-    pub fn open(&self) -> &Open {
-        &self.open
+    /// The counts of undelivered deliveries.
+    pub fn undelivered(&self) -> &Undelivered {
+        &self.undelivered
     }
 
-    /// What has become of the deliveries of each webhook that had one.
+    /// Delivery counts of each webhook that had a delivery.
     pub fn tallies(&mut self) -> rusqlite::Result<Vec<(Arc<StoredWebhook>, Tally)>> {
         let mut tallies: HashMap<i64, Tally> = HashMap::new();
-        for (webhook, pending) in self.open.webhooks() {
+        for (webhook, pending) in self.undelivered.webhooks() {
             tallies.entry(webhook).or_default().pending = pending as u64;
         }
-        for (webhook, ended) in self.tallies.all() {
+        for (webhook, finished) in self.tallies.all() {
             let tally = tallies.entry(webhook).or_default();
-            tally.succeeded = ended.succeeded as u64;
-            tally.dead = ended.dead as u64;
-            tally.last = ended.last;
+            tally.succeeded = finished.succeeded as u64;
+            tally.dead = finished.dead as u64;
+            tally.last = finished.last;
         }
-        let named = tallies
+        let with_webhooks = tallies
             .into_iter()
             .map(|(webhook, tally)| Ok((self.webhooks.get(&self.db, webhook)?, tally)));
-        named.filter_map(readable).collect()
+        with_webhooks.filter_map(readable).collect()
     }
 
-    /// Whether there are numbers that a crash would take.
+    /// Whether tallies have changes that are not saved yet. A crash loses them.
     pub fn has_unsaved(&self) -> bool {
-        self.tallies.are_unsaved()
+        self.tallies.has_unsaved()
     }
 
     /// Begins a transaction.
@@ -130,49 +131,49 @@ impl Engine {
         self.db.prepare_cached("BEGIN IMMEDIATE")?.execute(()).map(drop)
     }
 
-    /// Ends the transaction: when this returns, what was written since `begin` is on stable storage.
+    /// Commits the transaction. When this returns, the writes since `begin` are on stable storage.
     pub fn commit(&mut self) -> rusqlite::Result<()> {
         self.stored.save(&self.db)?;
         self.db.prepare_cached("COMMIT")?.execute(())?;
         self.stored.commit();
-        self.open.commit();
+        self.undelivered.commit();
         self.tallies.commit();
-        self.ended.clear();
+        self.ended_leases.clear();
         Ok(())
     }
 
-    /// Takes back what was written since `begin`.
+    /// Reverts the writes since `begin`.
     pub fn roll_back(&mut self) -> rusqlite::Result<()> {
         self.stored.roll_back();
-        self.open.roll_back();
+        self.undelivered.roll_back();
         self.tallies.roll_back();
-        self.webhooks.forget();
+        self.webhooks.clear();
         self.due.clear();
-        for (delivery, given, now) in std::mem::take(&mut self.ended) {
-            self.leases.renew(delivery, given, now);
+        for (delivery, lease, now) in std::mem::take(&mut self.ended_leases) {
+            self.leases.renew(delivery, lease, now);
         }
-        // SQLite may have done it by itself.
+        // SQLite rolls back automatically after some errors.
         if self.db.is_autocommit() { Ok(()) } else { self.db.execute_batch("ROLLBACK") }
     }
 
-    /// Which apps have something due since this was last asked for.
+    /// Takes the apps with deliveries that became due since the last call, and when they are due.
     pub fn take_due(&mut self) -> impl Iterator<Item = (AppId, Moment)> + '_ {
         self.due.drain()
     }
 
-    /// Stores an event, its duplicate key and its first delivery, if its app has room.
-    pub fn accept(&mut self, event: &NewEvent) -> Done<Accepted> {
+    /// Stores an event, its duplicate key and its first delivery, unless its app exceeds its share.
+    pub fn accept(&mut self, event: &NewEvent) -> OperationResult<Accepted> {
         let keys = self.webhooks.keys(&self.db, &event.route)?;
-        if let Some(first) = self.first_copy(keys, event)? {
+        if let Some(first) = self.find_duplicate(keys, event)? {
             return Ok(Ok(Accepted::Duplicate(first)));
         }
         let content = &event.content;
         let headers = codec::headers_to_bytes(&content.headers);
         let bytes = EVENT_BYTES + (content.body.len() + headers.len()) as i64;
-        if !self.has_room(keys.app, &event.route, bytes + DELIVERY_BYTES) {
+        if !self.admits(keys.app, &event.route, bytes + DELIVERY_BYTES) {
             return Ok(Err(StoreError::AppFull));
         }
-        self.remember_copy(keys, event)?;
+        self.record_duplicate_key(keys, event)?;
         let sql = "INSERT INTO event (key, tail, webhook, form, content_type, headers, body)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         self.db.prepare_cached(sql)?.execute((
@@ -187,29 +188,30 @@ impl Engine {
         self.stored.change(keys.app, event.route.app.id, bytes);
         let ordering = event.route.binding.delivery.ordering;
         let delivery = NewDelivery { id: event.id, event: event.id, generation: 1, now: event.now };
-        self.begin_delivery(keys, event.route.app.id, ordering, delivery)?;
+        self.create_delivery(keys, event.route.app.id, ordering, delivery)?;
         Ok(Ok(Accepted::Stored))
     }
 
-    /// Whether an app may store so many bytes more. That it may not is logged when it begins.
-    fn has_room(&mut self, key: i64, route: &Route, bytes: i64) -> bool {
+    /// Whether the quota allows an app to store this many more bytes. Logs a warning when an app
+    /// starts to exceed its share.
+    fn admits(&mut self, key: i64, route: &Route, bytes: i64) -> bool {
         let app = &route.app;
         if self.quota.admits(&self.stored, key, app.id.namespace(), bytes, self.is_scarce) {
-            self.refused.remove(&key);
+            self.apps_over_share.remove(&key);
             return true;
         }
-        if self.refused.insert(key) {
+        if self.apps_over_share.insert(key) {
             tracing::warn!(
                 namespace = &*app.namespace,
                 app = &*app.name,
-                "the app's share of the store is full: its triggers are refused until there is room"
+                "the app's share of the store is full: rejecting its triggers until space is freed"
             );
         }
         false
     }
 
-    /// The event that came before and is the same.
-    fn first_copy(&self, keys: Keys, event: &NewEvent) -> rusqlite::Result<Option<Uuid>> {
+    /// Finds the stored event that this one duplicates.
+    fn find_duplicate(&self, keys: RowKeys, event: &NewEvent) -> rusqlite::Result<Option<Uuid>> {
         let Some(duplicate) = event.duplicate else { return Ok(None) };
         let sql = "SELECT event, tail FROM duplicate
             WHERE webhook = ?1 AND hash = ?2 AND until > ?3";
@@ -221,12 +223,12 @@ impl Engine {
             })
             .optional()?;
         // The window may have been shortened since.
-        let is_same = |first: &Uuid| ids::moment(*first) + duplicate.window > event.now;
-        Ok(first.filter(is_same))
+        let is_in_window = |first: &Uuid| ids::moment(*first) + duplicate.window > event.now;
+        Ok(first.filter(is_in_window))
     }
 
-    /// Remembers an event that may be sent again.
-    fn remember_copy(&self, keys: Keys, event: &NewEvent) -> rusqlite::Result<()> {
+    /// Stores the duplicate key of an event.
+    fn record_duplicate_key(&self, keys: RowKeys, event: &NewEvent) -> rusqlite::Result<()> {
         let Some(duplicate) = event.duplicate else { return Ok(()) };
         let sql = "INSERT OR REPLACE INTO duplicate (webhook, hash, event, tail, until)
             VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -240,19 +242,19 @@ impl Engine {
         Ok(())
     }
 
-    fn begin_delivery(
+    fn create_delivery(
         &mut self,
-        keys: Keys,
+        keys: RowKeys,
         app: AppId,
         ordering: Ordering,
         delivery: NewDelivery,
     ) -> rusqlite::Result<()> {
-        let before = self.open.of(keys.webhook);
+        let before = self.undelivered.of_webhook(keys.webhook);
         let waits = match ordering {
-            Ordering::Fifo => before != Counts::default(),
+            Ordering::Fifo => before != UndeliveredCounts::default(),
             Ordering::Parallel => {
-                // What waited from when the webhook was `Fifo` waits no more.
-                self.promote(app, keys.webhook, PROMOTED_AT_ONCE, delivery.now)?;
+                // Deliveries may still be waiting from when the webhook was `Fifo`.
+                self.promote(app, keys.webhook, PROMOTE_BATCH, delivery.now)?;
                 false
             }
         };
@@ -273,33 +275,33 @@ impl Engine {
             now,
         ))?;
         self.stored.change(keys.app, app, DELIVERY_BYTES);
-        self.open.begin(app, keys.webhook, key, if waits { WAITING } else { PENDING });
+        self.undelivered.begin(app, keys.webhook, key, if waits { WAITING } else { PENDING });
         if !waits {
-            self.tell(app, now);
+            self.mark_due(app, now);
         }
         Ok(())
     }
 
-    /// Makes waiting deliveries of a webhook pending, the oldest first.
+    /// Makes up to `limit` waiting deliveries of a webhook pending, oldest first.
     fn promote(
         &mut self,
         app: AppId,
         webhook: i64,
-        most: i64,
+        limit: i64,
         now: Moment,
     ) -> rusqlite::Result<()> {
-        if self.open.of(webhook).waiting == 0 {
+        if self.undelivered.of_webhook(webhook).waiting == 0 {
             return Ok(());
         }
         let sql = "UPDATE delivery SET state = 0, due = ?3 WHERE key IN
             (SELECT key FROM delivery WHERE state = 1 AND webhook = ?1 ORDER BY key LIMIT ?2)";
-        let promoted = self.db.prepare_cached(sql)?.execute((webhook, most, now))? as i64;
-        self.open.promote(app, webhook, promoted);
-        self.tell(app, now);
+        let promoted = self.db.prepare_cached(sql)?.execute((webhook, limit, now))? as i64;
+        self.undelivered.promote(app, webhook, promoted);
+        self.mark_due(app, now);
         Ok(())
     }
 
-    /// Records an attempt and what follows from it.
+    /// Records an attempt and the delivery's next state.
     pub fn settle(
         &mut self,
         lease: Lease,
@@ -308,14 +310,15 @@ impl Engine {
     ) -> rusqlite::Result<Settled> {
         let key = codec::key(lease.delivery);
         let end = attempted.started + attempted.took;
-        let Some(given) = self.leases.end(key, lease.token) else { return Ok(Settled::Stale) };
-        self.ended.push((key, given, end));
-        let Some((webhook, app_key)) = self.write_next(key, attempted, next, end)? else {
+        let Some(ended) = self.leases.end(key, lease.token) else { return Ok(Settled::Stale) };
+        self.ended_leases.push((key, ended, end));
+        let Some((webhook, app_key)) = self.update_delivery(key, attempted, next, end)? else {
             return Ok(Settled::Stale);
         };
         let app = self.webhooks.get(&self.db, webhook)?.app;
         if self.quota.is_nearly_full(&self.stored, app_key, app.namespace()) {
-            // Attempts of what does not succeed must not take more than the share: the last one is kept.
+            // Keeps only the last attempt, so that attempts of failing deliveries do not exceed the
+            // share.
             let freed = retention::delete_attempts(&self.db, key)?;
             self.stored.change(app_key, app, -freed);
         }
@@ -323,21 +326,22 @@ impl Engine {
         self.stored.change(app_key, app, bytes);
         match next {
             Next::Retry(due) => {
-                self.tell(app, due);
+                self.mark_due(app, due);
                 return Ok(Settled::Recorded);
             }
             Next::Succeeded => self.tallies.succeeded(webhook, end),
             Next::Dead(_) => self.tallies.dead(webhook, 1),
         }
-        self.open.end(app, webhook, key, PENDING);
-        if self.open.of(webhook).pending == 0 {
+        self.undelivered.end(app, webhook, key, PENDING);
+        if self.undelivered.of_webhook(webhook).pending == 0 {
             self.promote(app, webhook, 1, end)?;
         }
         Ok(Settled::Recorded)
     }
 
-    /// The keys of the delivery's webhook and app, if it was pending.
-    fn write_next(
+    /// Updates a pending delivery. Returns the keys of its webhook and app; `None` if it was not
+    /// pending.
+    fn update_delivery(
         &self,
         key: i64,
         attempted: &Attempted,
@@ -356,7 +360,7 @@ impl Engine {
         self.db.prepare_cached(sql)?.query_row(values, keys).optional()
     }
 
-    /// Writes an attempt; returns the bytes that the app is charged for.
+    /// Writes an attempt. Returns the bytes to charge the app for.
     fn write_attempt(&self, delivery: i64, attempted: &Attempted) -> rusqlite::Result<i64> {
         let Attempted { number, started, took, status, error, answer } = attempted;
         let answer = (!answer.is_empty()).then_some(&answer[..]);
@@ -369,7 +373,7 @@ impl Engine {
         Ok(ATTEMPT_BYTES + content as i64)
     }
 
-    /// Gives up some of what is undelivered of an app, and says how many.
+    /// Marks some undelivered deliveries of an app as dead. Returns how many.
     pub fn give_up(&mut self, app: AppId, reason: Reason, now: Moment) -> rusqlite::Result<usize> {
         let Some(key) = self.webhooks.app(&self.db, app)? else { return Ok(0) };
         let set = "UPDATE delivery SET state = 3, finished = ?2, reason = ?3 WHERE key IN";
@@ -379,14 +383,14 @@ impl Engine {
         for (which, was) in [(pending, PENDING), (waiting, WAITING)] {
             let sql = format!("{set} ({which}) RETURNING key, webhook");
             let mut update = self.db.prepare_cached(&sql)?;
-            let rows = update.query_map((key, now, reason, GIVEN_UP_AT_ONCE), |row| {
+            let rows = update.query_map((key, now, reason, GIVE_UP_BATCH), |row| {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
             })?;
             let given_up = rows.collect::<rusqlite::Result<Vec<_>>>()?;
             drop(update);
             for (delivery, webhook) in &given_up {
                 self.leases.revoke(*delivery);
-                self.open.end(app, *webhook, *delivery, was);
+                self.undelivered.end(app, *webhook, *delivery, was);
                 self.tallies.dead(*webhook, 1);
             }
             if !given_up.is_empty() {
@@ -396,7 +400,7 @@ impl Engine {
         Ok(0)
     }
 
-    /// Begins a new delivery of the event of another one.
+    /// Creates a new delivery of the event of a delivery.
     pub fn replay(&mut self, id: Uuid, now: Moment) -> rusqlite::Result<Option<Uuid>> {
         let sql = "SELECT d.event, e.tail, d.webhook, d.app,
               1 + max(d.generation, coalesce(
@@ -407,18 +411,18 @@ impl Engine {
             .prepare_cached(sql)?
             .query_row((codec::key(id), codec::tail(id)), |row| {
                 let event = codec::id(row.get(0)?, row.get(1)?);
-                Ok((event, Keys { webhook: row.get(2)?, app: row.get(3)? }, row.get(4)?))
+                Ok((event, RowKeys { webhook: row.get(2)?, app: row.get(3)? }, row.get(4)?))
             })
             .optional()?;
         let Some((event, keys, generation)) = found else { return Ok(None) };
         let webhook = self.webhooks.get(&self.db, keys.webhook)?;
         let delivery = NewDelivery { id: self.ids.next(now), event, generation, now };
         let id = delivery.id;
-        self.begin_delivery(keys, webhook.app, webhook.ordering, delivery)?;
+        self.create_delivery(keys, webhook.app, webhook.ordering, delivery)?;
         Ok(Some(id))
     }
 
-    /// Begins new deliveries of events whose last delivery is meant and has ended.
+    /// Creates new deliveries for events whose latest delivery has finished and matches the filter.
     pub fn replay_all(
         &mut self,
         filter: &Filter,
@@ -426,14 +430,14 @@ impl Engine {
         limit: usize,
         now: Moment,
     ) -> rusqlite::Result<Replayed> {
-        let (ids, cursor) = history::last_of_their_events(&self.db, filter, cursor, limit)?;
+        let (ids, cursor) = history::replayable(&self.db, filter, cursor, limit)?;
         for id in &ids {
             self.replay(*id, now)?;
         }
         Ok(Replayed { count: ids.len(), cursor })
     }
 
-    fn tell(&mut self, app: AppId, due: Moment) {
+    fn mark_due(&mut self, app: AppId, due: Moment) {
         let earliest = self.due.entry(app).or_insert(due);
         *earliest = due.min(*earliest);
     }

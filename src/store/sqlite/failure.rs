@@ -1,23 +1,23 @@
-//! What an error of SQLite means for the rest of the store.
+//! Classifies SQLite errors by their consequences for the store.
 
 use rusqlite::{Error, ErrorCode};
 
 use crate::store::StoreError;
 
-/// How far an error reaches.
+/// The class of an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// It passes: the same operation may succeed later.
+    /// Temporary: the operation may succeed later.
     Transient(StoreError),
-    /// The operation or the row that it met is at fault: it alone fails.
-    Own,
-    /// The file cannot be relied on any more.
+    /// Caused by the operation or by a row that it reads. Other operations are not affected.
+    Isolated,
+    /// The file is no longer reliable.
     Fatal,
 }
 
 impl Failure {
-    /// Classifies an error. What is not known to be harmless is fatal, such as I/O errors, corruption and failed
-    /// syncs: after them nobody knows what is in the file.
+    /// Classifies an error. Errors that are not known to be harmless are fatal, such as I/O errors,
+    /// corruption and failed syncs: after them the content of the file is unknown.
     pub fn of(error: &Error) -> Self {
         match error {
             Error::FromSqlConversionFailure(..)
@@ -25,22 +25,22 @@ impl Failure {
             | Error::InvalidColumnType(..)
             | Error::Utf8Error(..)
             | Error::ToSqlConversionFailure(..)
-            | Error::QueryReturnedNoRows => Self::Own,
+            | Error::QueryReturnedNoRows => Self::Isolated,
             _ => error.sqlite_error_code().map_or(Self::Fatal, of_code),
         }
     }
 
-    /// Whether it ends with the operation that met it.
-    pub fn is_own(error: &Error) -> bool {
-        Self::of(error) == Self::Own
+    /// Whether the error affects only the operation that returned it.
+    pub fn is_isolated(error: &Error) -> bool {
+        Self::of(error) == Self::Isolated
     }
 }
 
-/// Leaves out a row that cannot be read, with a log line; other errors stay.
+/// Logs and drops the error of an unreadable row. Other errors are passed on.
 pub fn readable<T>(row: rusqlite::Result<T>) -> Option<rusqlite::Result<T>> {
     match row {
-        Err(error) if Failure::is_own(&error) => {
-            tracing::error!(%error, "a row of the store cannot be read and is skipped");
+        Err(error) if Failure::is_isolated(&error) => {
+            tracing::error!(%error, "skipping an unreadable row of the store");
             None
         }
         row => Some(row),
@@ -52,7 +52,7 @@ fn of_code(code: ErrorCode) -> Failure {
         ErrorCode::DiskFull => Failure::Transient(StoreError::Full),
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Failure::Transient(StoreError::Busy),
         ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch => {
-            Failure::Own
+            Failure::Isolated
         }
         _ => Failure::Fatal,
     }
@@ -66,16 +66,16 @@ mod tests {
     use rusqlite::types::Type;
 
     #[test]
-    fn what_may_hide_damage_is_fatal_and_what_one_operation_did_is_its_own() {
-        let own = || Failure::Own;
+    fn errors_that_may_hide_damage_are_fatal_and_those_of_one_operation_are_isolated() {
+        let isolated = || Failure::Isolated;
         let transient = Failure::Transient;
         for (code, expected) in [
             (ffi::SQLITE_FULL, transient(StoreError::Full)),
             (ffi::SQLITE_BUSY, transient(StoreError::Busy)),
             (ffi::SQLITE_LOCKED, transient(StoreError::Busy)),
-            (ffi::SQLITE_CONSTRAINT_UNIQUE, own()),
-            (ffi::SQLITE_TOOBIG, own()),
-            (ffi::SQLITE_MISMATCH, own()),
+            (ffi::SQLITE_CONSTRAINT_UNIQUE, isolated()),
+            (ffi::SQLITE_TOOBIG, isolated()),
+            (ffi::SQLITE_MISMATCH, isolated()),
             (ffi::SQLITE_IOERR_FSYNC, Failure::Fatal),
             (ffi::SQLITE_IOERR_READ, Failure::Fatal),
             (ffi::SQLITE_CORRUPT, Failure::Fatal),
@@ -88,19 +88,19 @@ mod tests {
             assert_eq!(Failure::of(&error), expected, "{error}");
         }
         let column = Error::InvalidColumnType(0, "due".into(), Type::Text);
-        assert_eq!(Failure::of(&column), Failure::Own);
-        assert_eq!(Failure::of(&Error::QueryReturnedNoRows), Failure::Own);
+        assert_eq!(Failure::of(&column), Failure::Isolated);
+        assert_eq!(Failure::of(&Error::QueryReturnedNoRows), Failure::Isolated);
         assert_eq!(Failure::of(&Error::InvalidQuery), Failure::Fatal);
     }
 
     #[test]
-    fn values_of_the_wrong_range_are_their_rows_own_fault() {
+    fn errors_of_out_of_range_values_are_isolated() {
         let db = Connection::open_in_memory().unwrap();
         let read = db.query_row("SELECT -1", (), |row| row.get::<_, crate::moment::Moment>(0));
-        assert!(Failure::is_own(&read.unwrap_err()));
+        assert!(Failure::is_isolated(&read.unwrap_err()));
         let read = db.query_row("SELECT x'00'", (), |row| row.get::<_, [u8; 16]>(0));
-        assert!(Failure::is_own(&read.unwrap_err()));
+        assert!(Failure::is_isolated(&read.unwrap_err()));
         let read = db.query_row("SELECT CAST(x'ff' AS TEXT)", (), |row| row.get::<_, String>(0));
-        assert!(Failure::is_own(&read.unwrap_err()));
+        assert!(Failure::is_isolated(&read.unwrap_err()));
     }
 }

@@ -1,4 +1,4 @@
-//! What is read for people: lists, and one delivery in full.
+//! Queries of the delivery history: lists, details and bodies.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,16 +14,17 @@ use super::{codec, webhooks};
 use crate::moment::Moment;
 use crate::store::{Attempted, Detail, Filter, State, StoredWebhook, Summary, ids};
 
-/// How much of a body is shown.
+/// Maximum length of the shown part of a body.
 const SHOWN_BODY_BYTES: i64 = 64 * 1024;
 
-/// From so many webhooks on, a list goes through all deliveries rather than through those of each.
+/// For fewer webhooks, a list queries the index of each one. For more, it scans the deliveries by
+/// key.
 const MANY_WEBHOOKS: usize = 64;
 
 const COLUMNS: &str = "d.key, d.tail, d.event, e.tail, d.generation, d.webhook, d.state, d.reason,
     d.attempts, d.due, d.finished, d.last_status";
 
-/// Deliveries, the latest first.
+/// Lists deliveries, latest first.
 pub fn list(
     db: &Connection,
     filter: &Filter,
@@ -31,14 +32,14 @@ pub fn list(
     limit: usize,
 ) -> rusqlite::Result<Vec<Summary>> {
     let (mut known, mut cursor, mut list) = (HashMap::new(), cursor, Vec::new());
-    // A short page is the last one: others come in the place of those that cannot be read.
+    // Fills up the page after unreadable rows, as clients take a short page for the last one.
     while list.len() < limit {
         let wanted = limit - list.len();
         let rows = find(db, filter, cursor, wanted)?;
         let is_last = rows.len() < wanted;
-        cursor = rows.last().map(|(_, line)| line.id);
-        for (webhook, line) in rows {
-            list.extend(readable(summary(db, &mut known, webhook, line)).transpose()?);
+        cursor = rows.last().map(|(_, row)| row.id);
+        for (webhook, row) in rows {
+            list.extend(readable(summary(db, &mut known, webhook, row)).transpose()?);
         }
         if is_last {
             break;
@@ -47,14 +48,16 @@ pub fn list(
     Ok(list)
 }
 
-/// Everything about one delivery.
+/// Reads one delivery in full.
 pub fn show(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Detail>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM delivery d JOIN event e ON e.key = d.event
          WHERE d.key = ?1 AND d.tail = ?2"
     );
     let values = (codec::key(id), codec::tail(id));
-    let Some((webhook, row)) = db.prepare_cached(&sql)?.query_row(values, line).optional()? else {
+    let Some((webhook, row)) =
+        db.prepare_cached(&sql)?.query_row(values, delivery_row).optional()?
+    else {
         return Ok(None);
     };
     let summary = summary(db, &mut HashMap::new(), webhook, row)?;
@@ -76,7 +79,7 @@ pub fn show(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Detail>> {
     Ok(Some(detail))
 }
 
-/// The body of an event.
+/// Reads the body of an event.
 pub fn body(db: &Connection, event: Uuid) -> rusqlite::Result<Option<Bytes>> {
     let mut select = db.prepare_cached("SELECT body FROM event WHERE key = ?1 AND tail = ?2")?;
     let body = select.query_row((codec::key(event), codec::tail(event)), |row| {
@@ -85,32 +88,33 @@ pub fn body(db: &Connection, event: Uuid) -> rusqlite::Result<Option<Bytes>> {
     body.optional()
 }
 
-/// The ids of deliveries that are meant and are the last ones of their events, the latest first; and the
-/// id of the last one that was looked at, when there may be more.
-pub fn last_of_their_events(
+/// Examines at most `limit` matching deliveries, latest first. Returns the ids of those that have
+/// finished and are the latest of their events, and the id to continue before if more deliveries
+/// may match.
+pub fn replayable(
     db: &Connection,
     filter: &Filter,
     cursor: Option<Uuid>,
     limit: usize,
 ) -> rusqlite::Result<(Vec<Uuid>, Option<Uuid>)> {
     let found = find(db, filter, cursor, limit)?;
-    let cursor = found.last().filter(|_| found.len() == limit).map(|(_, line)| line.id);
+    let cursor = found.last().filter(|_| found.len() == limit).map(|(_, row)| row.id);
     let later = "SELECT EXISTS (SELECT 1 FROM delivery
         WHERE generation > 1 AND event = ?1 AND generation > ?2)";
     let mut later = db.prepare_cached(later)?;
-    let mut last = Vec::new();
-    for (_, line) in found {
-        let has_ended = matches!(line.state, State::Succeeded | State::Dead);
-        let values = (codec::key(line.event), line.generation);
-        if has_ended && !later.query_row(values, |row| row.get::<_, bool>(0))? {
-            last.push(line.id);
+    let mut replayable = Vec::new();
+    for (_, row) in found {
+        let has_finished = matches!(row.state, State::Succeeded | State::Dead);
+        let values = (codec::key(row.event), row.generation);
+        if has_finished && !later.query_row(values, |row| row.get::<_, bool>(0))? {
+            replayable.push(row.id);
         }
     }
-    Ok((last, cursor))
+    Ok((replayable, cursor))
 }
 
-/// A line without its webhook.
-struct Line {
+/// The columns of a delivery, without its webhook.
+struct DeliveryRow {
     id: Uuid,
     event: Uuid,
     generation: u32,
@@ -122,8 +126,9 @@ struct Line {
     last_status: Option<u16>,
 }
 
-fn line(row: &Row<'_>) -> rusqlite::Result<(i64, Line)> {
-    let line = Line {
+/// Decodes a row of [`COLUMNS`]; also returns the key of its webhook.
+fn delivery_row(row: &Row<'_>) -> rusqlite::Result<(i64, DeliveryRow)> {
+    let delivery = DeliveryRow {
         id: codec::id(row.get(0)?, row.get(1)?),
         event: codec::id(row.get(2)?, row.get(3)?),
         generation: row.get(4)?,
@@ -134,14 +139,14 @@ fn line(row: &Row<'_>) -> rusqlite::Result<(i64, Line)> {
         finished: row.get(10)?,
         last_status: row.get(11)?,
     };
-    Ok((row.get(5)?, line))
+    Ok((row.get(5)?, delivery))
 }
 
 fn summary(
     db: &Connection,
     known: &mut HashMap<i64, Arc<StoredWebhook>>,
     webhook: i64,
-    line: Line,
+    row: DeliveryRow,
 ) -> rusqlite::Result<Summary> {
     let webhook = match known.get(&webhook) {
         Some(known) => known.clone(),
@@ -151,9 +156,9 @@ fn summary(
             read
         }
     };
-    let Line { id, event, generation, state, reason, attempts, due, finished, last_status } = line;
+    let DeliveryRow { id, event, generation, state, reason, attempts, due, finished, last_status } =
+        row;
     let due = (state == State::Pending).then_some(due);
-    let (id, event) = (id, event);
     Ok(Summary {
         id,
         event,
@@ -185,13 +190,13 @@ fn attempts(db: &Connection, delivery: i64) -> rusqlite::Result<Vec<Attempted>> 
     rows.collect()
 }
 
-/// Lines with the keys of their webhooks.
+/// Finds matching deliveries, with the keys of their webhooks, latest first.
 fn find(
     db: &Connection,
     filter: &Filter,
     cursor: Option<Uuid>,
     limit: usize,
-) -> rusqlite::Result<Vec<(i64, Line)>> {
+) -> rusqlite::Result<Vec<(i64, DeliveryRow)>> {
     let Some(webhooks) = webhooks_of(db, filter)? else {
         return select(db, filter, cursor, limit, None, &[]);
     };
@@ -200,18 +205,18 @@ fn find(
         let namespace = filter.namespace.clone().unwrap_or_default();
         return select(db, filter, cursor, limit, Some(which), &[Value::Text(namespace)]);
     }
-    // Each from its own index, and of all of them the latest.
+    // Reads the latest of each webhook from the index, and merges them.
     let mut found = Vec::new();
     for webhook in webhooks {
         let which = Some("d.webhook = ?");
         found.extend(select(db, filter, cursor, limit, which, &[Value::Integer(webhook)])?);
     }
-    found.sort_by_key(|(_, line)| std::cmp::Reverse(line.id));
+    found.sort_by_key(|(_, row)| std::cmp::Reverse(row.id));
     found.truncate(limit);
     Ok(found)
 }
 
-/// The keys of the webhooks that are meant; `None` when all are.
+/// The keys of the matching webhooks; `None` if the filter does not restrict them.
 fn webhooks_of(db: &Connection, filter: &Filter) -> rusqlite::Result<Option<Vec<i64>>> {
     if filter.namespace.is_none() && filter.webhook.is_none() {
         return Ok(None);
@@ -230,7 +235,7 @@ fn select(
     limit: usize,
     which: Option<&str>,
     of: &[Value],
-) -> rusqlite::Result<Vec<(i64, Line)>> {
+) -> rusqlite::Result<Vec<(i64, DeliveryRow)>> {
     let mut conditions: Vec<&str> = which.into_iter().collect();
     let mut values = of.to_vec();
     let mut bound = |condition, bounds: &[u64]| {
@@ -239,7 +244,8 @@ fn select(
         values.extend(bounds.map(Value::Integer));
     };
     if let Some(cursor) = cursor {
-        // It may be of another replica, which makes the same keys as this one with other tails.
+        // The cursor may be an id of another replica. Ids of different replicas can have the same
+        // key, and differ in the tail only.
         let key = ids::key(cursor);
         bound("d.key <= ? AND (d.key < ? OR d.tail < ?)", &[key, key, ids::tail(cursor)]);
     }
@@ -262,6 +268,6 @@ fn select(
          WHERE {conditions} ORDER BY d.key DESC"
     );
     let mut select = db.prepare_cached(&sql)?;
-    let lines = select.query_map(params_from_iter(values), line)?;
-    lines.filter_map(readable).take(limit).collect()
+    let rows = select.query_map(params_from_iter(values), delivery_row)?;
+    rows.filter_map(readable).take(limit).collect()
 }

@@ -1,55 +1,56 @@
-//! Who may settle which delivery. Leases are in memory: one process owns the file, and when it dies all
-//! of them end, so that what they held is due again.
+//! Leases of deliveries. They are kept in memory, as one process owns the file: when it exits, all
+//! leases end, and their deliveries are due again.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::moment::Moment;
 
-/// The leases that were given. Bounded by the attempts that there are at once.
+/// The active leases. Bounded by the number of concurrent attempts.
 #[derive(Debug, Default)]
 pub struct Leases {
-    given: HashMap<i64, Given>,
+    active: HashMap<i64, ActiveLease>,
     last_token: u64,
 }
 
-/// One lease.
+/// The lease of a delivery.
 #[derive(Clone, Copy, Debug)]
-pub struct Given {
+pub struct ActiveLease {
     token: u64,
     until: Moment,
-    time: Duration,
+    duration: Duration,
 }
 
 impl Leases {
-    /// Leases a delivery; a lease before it ends.
-    pub fn give(&mut self, delivery: i64, now: Moment, time: Duration) -> u64 {
+    /// Leases a delivery, and returns the token. An earlier lease of the delivery ends.
+    pub fn grant(&mut self, delivery: i64, now: Moment, duration: Duration) -> u64 {
         self.last_token += 1;
-        let given = Given { token: self.last_token, until: now + time, time };
-        self.given.insert(delivery, given);
+        let lease = ActiveLease { token: self.last_token, until: now + duration, duration };
+        self.active.insert(delivery, lease);
         self.last_token
     }
 
-    /// When the lease of a delivery ends, if it has one that has not ended.
+    /// When the lease of a delivery expires; `None` if it has no lease or an expired one.
     pub fn until(&self, delivery: i64, now: Moment) -> Option<Moment> {
-        self.given.get(&delivery).map(|given| given.until).filter(|until| *until > now)
+        self.active.get(&delivery).map(|lease| lease.until).filter(|until| *until > now)
     }
 
-    /// Ends a lease if it is the last one of its delivery, be it over or not: as long as nobody else has
-    /// leased the delivery, a late answer is as good as an early one.
-    pub fn end(&mut self, delivery: i64, token: u64) -> Option<Given> {
-        let is_current = self.given.get(&delivery).is_some_and(|given| given.token == token);
-        if is_current { self.given.remove(&delivery) } else { None }
+    /// Ends a lease if it is the latest one of its delivery. An expired lease is valid until the
+    /// delivery is leased again, so that the result of a late attempt is not lost.
+    pub fn end(&mut self, delivery: i64, token: u64) -> Option<ActiveLease> {
+        let is_current = self.active.get(&delivery).is_some_and(|lease| lease.token == token);
+        if is_current { self.active.remove(&delivery) } else { None }
     }
 
-    /// Ends whatever lease a delivery has.
+    /// Ends the lease of a delivery, if it has one.
     pub fn revoke(&mut self, delivery: i64) {
-        self.given.remove(&delivery);
+        self.active.remove(&delivery);
     }
 
-    /// Takes back the end of a lease, and lets it last as long as it was meant to from now on: what it was
-    /// ended for could not be written, and will be tried again.
-    pub fn renew(&mut self, delivery: i64, given: Given, now: Moment) {
-        self.given.insert(delivery, Given { until: now + given.time, ..given });
+    /// Restores an ended lease with its full duration, after the transaction that settled the
+    /// delivery was rolled back. The caller settles it again.
+    pub fn renew(&mut self, delivery: i64, lease: ActiveLease, now: Moment) {
+        let lease = ActiveLease { until: now + lease.duration, ..lease };
+        self.active.insert(delivery, lease);
     }
 }

@@ -1,16 +1,16 @@
 //! The embedded store: one SQLite file in a folder, written by one thread.
 //!
-//! WAL with `synchronous=FULL`: a commit returns when the log is synced, so what was answered is there
-//! after a loss of power. The folder is locked: a second process does not open it.
+//! The file uses WAL with `synchronous=FULL`: a commit returns after the log is synced, so
+//! acknowledged writes survive a power failure. A lock on the folder keeps a second process from
+//! opening it.
 
 mod ages;
 mod codec;
+mod command;
 mod engine;
 mod failure;
 mod history;
-mod job;
 mod leases;
-mod open;
 mod owners;
 mod pruning;
 mod quota;
@@ -21,6 +21,7 @@ mod set_back;
 mod space;
 mod stored_bytes;
 mod tallies;
+mod undelivered;
 mod webhooks;
 mod writer;
 
@@ -38,135 +39,138 @@ use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::{
-    Accepted, Answer, Attempted, Detail, Figures, Filter, Health, Ids, Lease, NewEvent, News, Next,
-    Owner, Reason, Replayed, Settled, Store, StoreError, StoredWebhook, Summary, Take, Taken,
+    Accepted, Answer, Attempted, Detail, DueApps, Figures, Filter, Health, Ids, Lease, NewEvent,
+    Next, Owner, Reason, Replayed, Settled, Store, StoreError, StoredWebhook, Summary, Take, Taken,
     Tally, WebhookExists,
 };
 use crate::moment::Moment;
 use crate::routes::AppId;
+use command::{Command, CommandKind, OperationResult, operation};
 use engine::Engine;
-use job::{Command, Done, Kind, job};
 use reader::Reader;
 use space::Space;
-use writer::{Commits, Held, Shared, Writer};
+use writer::{Commits, SharedState, StoreStats, Writer};
 
-/// The file.
+/// Name of the database file.
 const FILE: &str = "queue.sqlite3";
 
-/// How many commands may wait for the writer.
-const WAITING: usize = 8192;
+/// Capacity of the writer's queue.
+const COMMAND_QUEUE: usize = 8192;
 
-/// Kibibytes of pages that a connection keeps in memory.
+/// Page cache of a connection, in KiB.
 const WRITER_CACHE: i64 = 16 * 1024;
 const READER_CACHE: i64 = 2 * 1024;
 
-/// How long a connection waits for somebody else's lock: a backup by hand, say.
-const BUSY: Duration = Duration::from_secs(5);
+/// How long a connection waits for the lock of another process, such as a manual backup.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How a store is to be.
+/// Settings of a store.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The folder of its files; made when it is not there.
+    /// The data folder. Created if it is missing.
     pub folder: PathBuf,
-    /// For how long what has ended is kept.
+    /// How long succeeded and dead deliveries are kept.
     pub retention: Duration,
-    /// The most bytes of the file that may be in use; its log comes on top, up to 64 MiB.
+    /// Maximum used bytes of the file. The write-ahead log needs up to 64 MiB in addition.
     pub max_bytes: u64,
 }
 
-/// Why a store cannot be opened.
+/// Why opening a store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The folder or a file in it cannot be made or opened.
+    /// The folder or a file in it cannot be created or opened.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// Another process has it open.
+    /// Another process has locked the folder.
     #[error("another process uses it")]
     InUse,
-    /// It was written by a later version of the program.
+    /// The file was written by a newer version of the program.
     #[error(
-        "it was written by a newer version of the program (schema {found}, this one knows {known}): start that version"
+        "it was written by a newer version of the program (schema {found}, this one \
+         supports {known}): start that version"
     )]
     Newer {
-        /// The version of the file.
+        /// Schema version of the file.
         found: i32,
-        /// The latest version that is known.
+        /// Latest schema version supported by this program.
         known: i32,
     },
-    /// It is a database of something else.
+    /// The file is not a database of this program.
     #[error("{FILE} is not a queue of this program")]
     Foreign,
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     #[error("{FILE}: {0}")]
     Sqlite(#[from] rusqlite::Error),
 }
 
-/// An open store. Its threads end when it is dropped.
+/// An open store. Its threads stop after it is dropped.
 #[derive(Debug)]
 pub struct Sqlite {
     commands: SyncSender<Command>,
-    /// For people.
+    /// Serves lists and details to users.
     history: Reader,
-    /// For the bodies of calls, which do not wait for people.
+    /// Serves bodies to the dispatcher, on a separate thread so that user queries do not delay
+    /// deliveries.
     bodies: Reader,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     ids: Arc<Ids>,
     max_bytes: u64,
     _lock: Arc<File>,
 }
 
 impl Sqlite {
-    /// Opens the store of a folder, or makes a new one.
+    /// Opens the store in a folder, and creates it if it is missing.
     ///
     /// # Errors
-    /// See [`OpenError`]; nothing is changed in a file that is not ours or newer than we are.
+    /// See [`OpenError`]. A file of another program or of a newer version is not modified.
     pub fn open(options: &Options, clock: fn() -> Moment) -> Result<Self, OpenError> {
-        // What strangers sent is nobody else's to read.
+        // Bodies and headers of triggers may be confidential: only the owner may read the folder.
         DirBuilder::new().recursive(true).mode(0o700).create(&options.folder)?;
-        let lock = Arc::new(lock(&options.folder)?);
+        let lock = Arc::new(lock_data_dir(&options.folder)?);
         let file = options.folder.join(FILE);
         let space = Space::new(options.folder.clone(), options.max_bytes);
-        let mut connection = writing(&file, space.checkpoint_pages())?;
+        let mut connection = open_writer(&file, space.checkpoint_pages())?;
         schema::migrate(&mut connection)?;
-        // The names of the file and of its folder are as much of a promise as what is in it.
+        // Syncs the directory entries of the file and of its folder: without them, a power failure
+        // could lose the file.
         for folder in options.folder.ancestors().take(2) {
             File::open(folder)?.sync_all()?;
         }
         let ids = Arc::new(Ids::default());
         set_back::adjust(&connection, clock())?;
         let engine = Engine::new(connection, ids.clone(), options.max_bytes)?;
-        let shared = Arc::new(Shared {
-            news: Arc::default(),
+        let shared = Arc::new(SharedState {
+            due_apps: Arc::default(),
             commits: Commits::default(),
             health: watch::channel(Health::Serving).0,
-            figures: RwLock::new(Held::default()),
+            figures: RwLock::new(StoreStats::default()),
         });
         let writer = Writer::new(engine, shared.clone(), space, options.retention, clock)?;
-        let (commands, waiting) = sync_channel(WAITING);
-        let held = lock.clone();
+        let (commands, queue) = sync_channel(COMMAND_QUEUE);
+        let writer_lock = lock.clone();
         std::thread::Builder::new().name("store".into()).spawn(move || {
-            writer.run(&waiting);
-            drop(held);
+            writer.run(&queue);
+            drop(writer_lock);
         })?;
-        let history = Reader::start("store-history", reading(&file)?, shared.clone())?;
-        let bodies = Reader::start("store-bodies", reading(&file)?, shared.clone())?;
+        let history = Reader::start("store-history", open_reader(&file)?, shared.clone())?;
+        let bodies = Reader::start("store-bodies", open_reader(&file)?, shared.clone())?;
         let max_bytes = options.max_bytes;
         Ok(Self { commands, history, bodies, shared, ids, max_bytes, _lock: lock })
     }
 
-    fn ask<T: Send + 'static>(
+    fn submit<T: Send + 'static>(
         &self,
-        kind: Kind,
-        run: impl FnMut(&mut Engine) -> Done<T> + Send + 'static,
+        kind: CommandKind,
+        run: impl FnMut(&mut Engine) -> OperationResult<T> + Send + 'static,
     ) -> Answer<T> {
         let (reply, answer) = oneshot::channel();
-        let command = || Command { kind, job: job(run, reply) };
+        let command = || Command { kind, operation: operation(run, reply) };
         let send = || self.commands.try_send(command()).map_err(|_| StoreError::Busy);
         let sent = self.shared.check().and_then(|()| send());
         Box::pin(async move {
             sent?;
-            let ended = || Err(StoreError::Failed("its thread has ended".into()));
-            answer.await.unwrap_or_else(|_| ended())
+            let stopped = || Err(StoreError::Failed("the store thread has stopped".into()));
+            answer.await.unwrap_or_else(|_| stopped())
         })
     }
 
@@ -174,21 +178,21 @@ impl Sqlite {
         &self,
         mut run: impl FnMut(&mut Engine) -> rusqlite::Result<T> + Send + 'static,
     ) -> Answer<T> {
-        self.ask(Kind::Write, move |engine| run(engine).map(Ok))
+        self.submit(CommandKind::Write, move |engine| run(engine).map(Ok))
     }
 
     fn read<T: Send + 'static>(
         &self,
         mut run: impl FnMut(&mut Engine) -> rusqlite::Result<T> + Send + 'static,
     ) -> Answer<T> {
-        self.ask(Kind::Read, move |engine| run(engine).map(Ok))
+        self.submit(CommandKind::Read, move |engine| run(engine).map(Ok))
     }
 }
 
 impl Store for Sqlite {
     fn accept(&self, event: NewEvent) -> Answer<Accepted> {
         let bytes = event.content.body.len();
-        self.ask(Kind::Accept { bytes }, move |engine| engine.accept(&event))
+        self.submit(CommandKind::Accept { bytes }, move |engine| engine.accept(&event))
     }
 
     fn take(&self, take: Take) -> Answer<Taken> {
@@ -196,7 +200,7 @@ impl Store for Sqlite {
     }
 
     fn body(&self, event: Uuid) -> Answer<Option<Bytes>> {
-        self.bodies.ask(move |db| history::body(db, event))
+        self.bodies.submit(move |db| history::body(db, event))
     }
 
     fn settle(&self, lease: Lease, attempted: Attempted, next: Next) -> Answer<Settled> {
@@ -208,7 +212,7 @@ impl Store for Sqlite {
     }
 
     fn owners(&self) -> Answer<Vec<Owner>> {
-        self.history.ask(owners::read)
+        self.history.submit(owners::read)
     }
 
     fn record_owners(&self, owners: Vec<Owner>, now: Moment) -> Answer<()> {
@@ -219,16 +223,16 @@ impl Store for Sqlite {
         self.write(move |engine| engine.prune_webhooks(&exists))
     }
 
-    fn news(&self) -> Arc<News> {
-        self.shared.news.clone()
+    fn due_apps(&self) -> Arc<DueApps> {
+        self.shared.due_apps.clone()
     }
 
     fn list(&self, filter: Filter, cursor: Option<Uuid>, limit: usize) -> Answer<Vec<Summary>> {
-        self.history.ask(move |db| history::list(db, &filter, cursor, limit))
+        self.history.submit(move |db| history::list(db, &filter, cursor, limit))
     }
 
     fn show(&self, id: Uuid) -> Answer<Option<Detail>> {
-        self.history.ask(move |db| history::show(db, id))
+        self.history.submit(move |db| history::show(db, id))
     }
 
     fn replay(&self, id: Uuid, now: Moment) -> Answer<Option<Uuid>> {
@@ -246,13 +250,13 @@ impl Store for Sqlite {
     }
 
     fn figures(&self) -> Figures {
-        let held = self.shared.figures.read().unwrap_or_else(PoisonError::into_inner);
-        let undelivered = held.undelivered.iter().map(|(app, count)| (*app, *count as u64));
+        let stats = self.shared.figures.read().unwrap_or_else(PoisonError::into_inner);
+        let undelivered = stats.undelivered.iter().map(|(app, count)| (*app, *count as u64));
         Figures {
-            bytes: held.usage.used,
+            bytes: stats.usage.used,
             max_bytes: self.max_bytes,
             undelivered: undelivered.collect(),
-            oldest: held.oldest.clone(),
+            oldest: stats.oldest.clone(),
             commit_times: self.shared.commits.took.snapshot(),
             commit_writes: self.shared.commits.writes.snapshot(),
         }
@@ -271,8 +275,9 @@ impl Store for Sqlite {
     }
 }
 
-/// Holds the folder until the process ends, however it does.
-fn lock(folder: &Path) -> Result<File, OpenError> {
+/// Locks the data folder. The operating system releases the lock when the process exits, even after
+/// a crash.
+fn lock_data_dir(folder: &Path) -> Result<File, OpenError> {
     let file =
         File::options().create(true).truncate(false).write(true).open(folder.join("lock"))?;
     match file.try_lock() {
@@ -282,11 +287,11 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn writing(file: &Path, checkpoint_pages: u64) -> Result<Connection, OpenError> {
+fn open_writer(file: &Path, checkpoint_pages: u64) -> Result<Connection, OpenError> {
     let connection = Connection::open(file)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(64);
-    // A file of somebody else's, or of a later version, is not changed: this is seen first.
+    // Reads before it writes, so that a file that is not a database is rejected unmodified.
     connection.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -297,10 +302,10 @@ fn writing(file: &Path, checkpoint_pages: u64) -> Result<Connection, OpenError> 
     Ok(connection)
 }
 
-fn reading(file: &Path) -> Result<Connection, OpenError> {
+fn open_reader(file: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "cache_size", -READER_CACHE)?;
     Ok(connection)
 }

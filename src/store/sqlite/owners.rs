@@ -1,4 +1,4 @@
-//! Which namespace an app's UUID belongs to: the memory that outlives the app and the process.
+//! The `owner` table: which namespace owns an app UUID. The records survive the app and restarts.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::failure::readable;
 use crate::moment::Moment;
 use crate::store::Owner;
 
-/// Every owner on record.
+/// Reads all owners.
 pub fn read(db: &Connection) -> rusqlite::Result<Vec<Owner>> {
     let mut select = db.prepare("SELECT uuid, namespace FROM owner")?;
     let owners = select.query_map((), |row| {
@@ -19,7 +19,7 @@ pub fn read(db: &Connection) -> rusqlite::Result<Vec<Owner>> {
     owners.filter_map(readable).collect()
 }
 
-/// Records owners; the later record replaces the earlier one.
+/// Records owners, and overwrites existing records.
 pub fn record(db: &Connection, owners: &[Owner], now: Moment) -> rusqlite::Result<()> {
     let sql = "INSERT OR REPLACE INTO owner (uuid, namespace, seen) VALUES (?1, ?2, ?3)";
     let mut insert = db.prepare_cached(sql)?;
@@ -29,7 +29,7 @@ pub fn record(db: &Connection, owners: &[Owner], now: Moment) -> rusqlite::Resul
     Ok(())
 }
 
-/// Deletes records that were last written before `until` and of whose app nothing is stored.
+/// Deletes records that were last written before `until` and whose app has no stored data.
 pub fn prune(db: &Connection, until: Moment) -> rusqlite::Result<usize> {
     let sql = "DELETE FROM owner WHERE seen < ?1
         AND NOT EXISTS (SELECT 1 FROM app WHERE app.uuid = owner.uuid)";

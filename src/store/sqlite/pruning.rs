@@ -1,34 +1,40 @@
-//! Rows of webhooks and apps of which nothing is left: they would grow with every webhook that ever was.
+//! Deletes the rows of unused webhooks and apps. Otherwise the tables would grow with every webhook
+//! ever created.
 
 use rusqlite::Connection;
 
-/// A webhook's row.
+/// A webhook that may be deleted.
 #[derive(Clone, Copy, Debug)]
-pub struct Candidate {
-    /// Its key.
+pub struct PruneCandidate {
+    /// The key of the webhook.
     pub webhook: i64,
-    /// The key of its app.
+    /// The key of the app.
     pub app: i64,
-    /// Whether nothing refers to it: no delivery and no duplicate key.
+    /// Whether no delivery and no duplicate key refers to the webhook.
     pub is_unused: bool,
 }
 
-/// Webhooks in the order of their keys, at most `most` after a key.
-pub fn candidates(db: &Connection, after: i64, most: i64) -> rusqlite::Result<Vec<Candidate>> {
+/// Reads at most `limit` webhooks with keys greater than `after`, by key.
+pub fn candidates(
+    db: &Connection,
+    after: i64,
+    limit: i64,
+) -> rusqlite::Result<Vec<PruneCandidate>> {
     let sql = "SELECT key, app, NOT EXISTS (SELECT 1 FROM delivery WHERE webhook = w.key)
             AND NOT EXISTS (SELECT 1 FROM duplicate WHERE webhook = w.key)
         FROM webhook w WHERE key > ?1 ORDER BY key LIMIT ?2";
     let mut select = db.prepare_cached(sql)?;
-    let rows = select.query_map((after, most), |row| {
-        Ok(Candidate { webhook: row.get(0)?, app: row.get(1)?, is_unused: row.get(2)? })
+    let rows = select.query_map((after, limit), |row| {
+        Ok(PruneCandidate { webhook: row.get(0)?, app: row.get(1)?, is_unused: row.get(2)? })
     })?;
     rows.collect()
 }
 
-/// Deletes a webhook and its tally, and its app if that was the last one; says whether the app was deleted.
+/// Deletes a webhook and its tally, and the app if this was its last webhook. Returns whether the
+/// app was deleted.
 pub fn delete(
     db: &Connection,
-    Candidate { webhook, app, .. }: Candidate,
+    PruneCandidate { webhook, app, .. }: PruneCandidate,
 ) -> rusqlite::Result<bool> {
     db.prepare_cached("DELETE FROM tally WHERE webhook = ?1")?.execute((webhook,))?;
     db.prepare_cached("DELETE FROM webhook WHERE key = ?1")?.execute((webhook,))?;

@@ -1,23 +1,26 @@
-//! How much of the store one tenant may take, and whose ended deliveries make room. Pure.
+//! Limits the space of each tenant, and selects the finished deliveries to delete to free space.
+//! Pure.
 //!
-//! A namespace may hold half of the bytes, and one app of it three quarters of that: one tenant that is flooded
-//! leaves room to the others, and one app to its neighbours. When the store as a whole runs short, whoever holds more
-//! than an equal share is refused first. Room is made at the expense of who takes most: what succeeded before what is
-//! dead, and never what is dead of those below their share. What is undelivered is never deleted.
+//! A namespace may use half of the bytes, and an app three quarters of that. So one flooded tenant
+//! leaves space for others, and one app for the other apps of its namespace. When the store is
+//! running out of space, namespaces that use more than an equal share are rejected first. Space is
+//! freed from the largest users first, succeeded deliveries before dead ones. Dead deliveries are
+//! only deleted of apps or namespaces near their share and of the largest namespace. Undelivered
+//! events are never deleted.
 
 use std::cmp::Reverse;
 
-use super::stored_bytes::{Holding, Namespace, StoredBytes};
+use super::stored_bytes::{AppBytes, NamespaceDigest, StoredBytes};
 use crate::store::State;
 
-/// The shares of a store.
+/// The maximum bytes of each namespace and each app.
 #[derive(Clone, Copy, Debug)]
 pub struct Quota {
     namespace: i64,
     app: i64,
 }
 
-/// Deliveries that make room: those of the app with this key that have ended in this state.
+/// Deliveries to delete to free space: those of an app that finished in this state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clearance {
     /// The key of the app's row.
@@ -27,18 +30,19 @@ pub struct Clearance {
 }
 
 impl Quota {
-    /// The shares of a store of so many bytes.
+    /// The shares of a store with this maximum size in bytes.
     pub fn of(max_bytes: u64) -> Self {
         let namespace = i64::try_from(max_bytes / 2).unwrap_or(i64::MAX);
         Self { namespace, app: namespace / 4 * 3 }
     }
 
-    /// Whether an app, whose row has this key, may store so many bytes more; `is_scarce` when the store as a whole runs short.
+    /// Whether the app with this row key may store `bytes` more. `is_scarce` means that the store
+    /// is running out of space.
     pub fn admits(
         self,
         stored: &StoredBytes,
         key: i64,
-        namespace: Namespace,
+        namespace: NamespaceDigest,
         bytes: i64,
         is_scarce: bool,
     ) -> bool {
@@ -47,38 +51,44 @@ impl Quota {
             && !(is_scarce && has_more_than_equal_share(stored, namespace))
     }
 
-    /// Whether an app holds nine tenths of its share, or its namespace does.
-    pub fn is_nearly_full(self, stored: &StoredBytes, key: i64, namespace: Namespace) -> bool {
-        let is_nearly = |bytes: i64, share: i64| bytes > share - share / 10;
-        is_nearly(stored.of_app(key), self.app)
-            || is_nearly(stored.of_namespace(namespace), self.namespace)
+    /// Whether an app or its namespace uses more than nine tenths of its share.
+    pub fn is_nearly_full(
+        self,
+        stored: &StoredBytes,
+        key: i64,
+        namespace: NamespaceDigest,
+    ) -> bool {
+        let exceeds = |bytes: i64, share: i64| bytes > share - share / 10;
+        exceeds(stored.of_app(key), self.app)
+            || exceeds(stored.of_namespace(namespace), self.namespace)
     }
 
-    /// Whose ended deliveries make room, in this order; none when there is room enough.
+    /// The deliveries to delete to free space, in this order; empty if there is enough space.
     pub fn clearances(self, stored: &StoredBytes, is_scarce: bool) -> Vec<Clearance> {
-        let mut apps: Vec<Holding> = stored.all().collect();
-        apps.sort_by_key(|holding| {
-            let namespace = holding.app.namespace();
-            Reverse((stored.of_namespace(namespace), namespace, holding.bytes, holding.key))
+        let mut apps: Vec<AppBytes> = stored.all().collect();
+        apps.sort_by_key(|app| {
+            let namespace = app.id.namespace();
+            Reverse((stored.of_namespace(namespace), namespace, app.bytes, app.key))
         });
-        let clearance = |state| move |of: &Holding| Clearance { app: of.key, state };
+        let clearance = |state| move |app: &AppBytes| Clearance { app: app.key, state };
         let (succeeded, dead) = (clearance(State::Succeeded), clearance(State::Dead));
-        let full = |of: &&Holding| self.is_nearly_full(stored, of.key, of.app.namespace());
+        let is_nearly_full =
+            |app: &&AppBytes| self.is_nearly_full(stored, app.key, app.id.namespace());
         let mut order = Vec::new();
-        for holding in apps.iter().filter(full) {
-            order.extend([succeeded(holding), dead(holding)]);
+        for app in apps.iter().filter(is_nearly_full) {
+            order.extend([succeeded(app), dead(app)]);
         }
         if is_scarce {
             order.extend(apps.iter().map(succeeded));
-            let largest = apps.first().map(|holding| holding.app.namespace());
-            let is_largest = |of: &&Holding| Some(of.app.namespace()) == largest;
+            let largest = apps.first().map(|app| app.id.namespace());
+            let is_largest = |app: &&AppBytes| Some(app.id.namespace()) == largest;
             order.extend(apps.iter().filter(is_largest).map(dead));
         }
         order
     }
 }
 
-fn has_more_than_equal_share(stored: &StoredBytes, namespace: Namespace) -> bool {
+fn has_more_than_equal_share(stored: &StoredBytes, namespace: NamespaceDigest) -> bool {
     let (total, namespaces) = stored.total();
     stored.of_namespace(namespace).saturating_mul(namespaces as i64) > total
 }
@@ -117,13 +127,13 @@ mod tests {
         assert!(admits(&[("a", 500)], 100, false) && !admits(&[("a", 500)], 101, false));
         assert!(admits(&[("a", 0), ("a", 300), ("a", 400)], 100, false));
         assert!(!admits(&[("a", 0), ("a", 300), ("a", 400)], 101, false));
-        assert!(admits(&[("a", 500)], 100, true), "alone it has more than nobody else");
-        assert!(!admits(&[("a", 500), ("b", 400)], 1, true), "b goes first");
+        assert!(admits(&[("a", 500)], 100, true), "the only namespace is within an equal share");
+        assert!(!admits(&[("a", 500), ("b", 400)], 1, true), "a exceeds an equal share");
         assert!(admits(&[("a", 500), ("b", 400)], 1, false));
     }
 
     #[test]
-    fn who_takes_too_much_makes_room_first_and_the_dead_of_others_stay() {
+    fn the_largest_users_are_deleted_first_and_dead_deliveries_of_others_stay() {
         use State::{Dead, Succeeded};
         assert_eq!(order(&[("a", 500), ("b", 500)], false), []);
         assert_eq!(order(&[("a", 560), ("b", 500)], false), [(1, Succeeded), (1, Dead)]);
@@ -136,9 +146,10 @@ mod tests {
     }
 
     proptest! {
-        /// However much the others hold, a namespace below an equal share keeps what is dead and is admitted.
+        /// A namespace below an equal share is admitted and keeps its dead deliveries, whatever
+        /// others store.
         #[test]
-        fn a_quiet_namespace_is_neither_refused_nor_cleared_of_what_is_dead(
+        fn a_quiet_namespace_is_admitted_and_keeps_its_dead_deliveries(
             others in proptest::collection::vec((0..3_usize, 1..600_i64), 1..8),
             quiet in 1..100_i64,
             is_scarce: bool,

@@ -1,4 +1,5 @@
-//! A thread that reads, on a connection of its own: it neither waits for the writer nor makes it wait.
+//! A read-only thread with its own connection. In WAL mode, it neither waits for the writer nor
+//! delays it.
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -7,43 +8,47 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::failure::Failure;
-use super::writer::Shared;
+use super::writer::SharedState;
 use crate::store::{Answer, StoreError};
 
-/// How many reads may wait.
-const WAITING: usize = 1024;
+/// Capacity of the queue of reads.
+const READ_QUEUE: usize = 1024;
 
-type Job = Box<dyn FnOnce(&Connection) + Send>;
+type Read = Box<dyn FnOnce(&Connection) + Send>;
 
-/// The way to a reading thread.
+/// Handle to a reading thread.
 #[derive(Clone, Debug)]
 pub struct Reader {
-    jobs: SyncSender<Job>,
-    shared: Arc<Shared>,
+    reads: SyncSender<Read>,
+    shared: Arc<SharedState>,
 }
 
 impl Reader {
-    /// Starts a thread for a connection.
-    pub fn start(name: &str, connection: Connection, shared: Arc<Shared>) -> std::io::Result<Self> {
-        let (jobs, waiting) = sync_channel::<Job>(WAITING);
+    /// Starts a thread that owns the connection.
+    pub fn start(
+        name: &str,
+        connection: Connection,
+        shared: Arc<SharedState>,
+    ) -> std::io::Result<Self> {
+        let (reads, queue) = sync_channel::<Read>(READ_QUEUE);
         std::thread::Builder::new()
             .name(name.into())
-            .spawn(move || waiting.iter().for_each(|job| job(&connection)))?;
-        Ok(Self { jobs, shared })
+            .spawn(move || queue.iter().for_each(|read| read(&connection)))?;
+        Ok(Self { reads, shared })
     }
 
-    /// What `read` reads. A file that cannot be read is the end of the store: what was promised of it
-    /// may be lost.
-    pub fn ask<T: Send + 'static>(
+    /// Runs `read` on the thread, and returns its result. The store fails if the file cannot be
+    /// read, as stored events may be lost.
+    pub fn submit<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Answer<T> {
         let (reply, answer) = oneshot::channel();
         let shared = self.shared.clone();
-        let job: Job = Box::new(move |connection| {
-            let _ = reply.send(read(connection).map_err(|error| explained(&shared, &error)));
+        let read: Read = Box::new(move |connection| {
+            let _ = reply.send(read(connection).map_err(|error| to_store_error(&shared, &error)));
         });
-        let send = || self.jobs.try_send(job).map_err(|_| StoreError::Busy);
+        let send = || self.reads.try_send(read).map_err(|_| StoreError::Busy);
         let sent = self.shared.check().and_then(|()| send());
         Box::pin(async move {
             sent?;
@@ -52,10 +57,10 @@ impl Reader {
     }
 }
 
-fn explained(shared: &Shared, error: &rusqlite::Error) -> StoreError {
+fn to_store_error(shared: &SharedState, error: &rusqlite::Error) -> StoreError {
     match Failure::of(error) {
         Failure::Transient(known) => known,
-        Failure::Own => StoreError::Rejected(error.to_string().into()),
+        Failure::Isolated => StoreError::Rejected(error.to_string().into()),
         Failure::Fatal => shared.fail(&error.to_string()),
     }
 }

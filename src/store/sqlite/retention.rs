@@ -1,4 +1,5 @@
-//! What has ended is kept for a time and forgotten in small steps; what has not ended is never touched.
+//! Deletes finished deliveries after the retention period, in small batches that do not delay
+//! writes. Undelivered deliveries are never deleted.
 
 use std::collections::HashMap;
 
@@ -8,8 +9,8 @@ use super::stored_bytes::{ATTEMPT_BYTES, DELIVERY_BYTES, EVENT_BYTES};
 use crate::moment::Moment;
 use crate::store::State;
 
-/// A delivery that has ended.
-struct Ended {
+/// A delivery that succeeded or died.
+struct FinishedDelivery {
     delivery: i64,
     event: i64,
     webhook: i64,
@@ -17,41 +18,46 @@ struct Ended {
     is_dead: bool,
 }
 
-/// What was deleted.
+/// The result of a deletion.
 #[derive(Debug, Default)]
-pub struct Forgotten {
-    /// How many deliveries.
+pub struct Deleted {
+    /// Number of deleted deliveries.
     pub count: usize,
-    /// How many dead ones of each webhook.
+    /// Number of deleted dead deliveries by webhook.
     pub dead: HashMap<i64, i64>,
-    /// The bytes that each app was charged for.
+    /// Freed bytes by app.
     pub bytes: HashMap<i64, i64>,
 }
 
-/// Forgets deliveries that ended by `until`, those that ended first before the others, at most `most`,
-/// with their attempts, and events of which no delivery is left.
-pub fn forget(db: &Connection, until: Moment, most: usize) -> rusqlite::Result<Forgotten> {
+/// Deletes at most `limit` deliveries that finished by `until`, earliest first, with their
+/// attempts, and events without a remaining delivery.
+pub fn delete_expired(db: &Connection, until: Moment, limit: usize) -> rusqlite::Result<Deleted> {
     let sql = "SELECT key, event, webhook, app, state = 3 FROM delivery
         WHERE finished IS NOT NULL AND finished <= ?1 ORDER BY finished LIMIT ?2";
-    delete(db, select(db, sql, (until, most as i64))?)
+    delete(db, select(db, sql, (until, limit as i64))?)
 }
 
-/// Forgets deliveries of one app that have ended in this state, the oldest first, as [`forget`] does.
-pub fn forget_of(
+/// Deletes deliveries of an app that finished in this state, oldest first. Otherwise like
+/// [`delete_expired`].
+pub fn delete_finished(
     db: &Connection,
     app: i64,
     state: State,
-    most: usize,
-) -> rusqlite::Result<Forgotten> {
+    limit: usize,
+) -> rusqlite::Result<Deleted> {
     let sql = "SELECT key, event, webhook, app, state = 3 FROM delivery
         WHERE finished IS NOT NULL AND app = ?1 AND state = ?2 ORDER BY key LIMIT ?3";
-    delete(db, select(db, sql, (app, state, most as i64))?)
+    delete(db, select(db, sql, (app, state, limit as i64))?)
 }
 
-fn select(db: &Connection, sql: &str, values: impl Params) -> rusqlite::Result<Vec<Ended>> {
+fn select(
+    db: &Connection,
+    sql: &str,
+    values: impl Params,
+) -> rusqlite::Result<Vec<FinishedDelivery>> {
     let mut select = db.prepare_cached(sql)?;
-    let ended = select.query_map(values, |row| {
-        Ok(Ended {
+    let finished = select.query_map(values, |row| {
+        Ok(FinishedDelivery {
             delivery: row.get(0)?,
             event: row.get(1)?,
             webhook: row.get(2)?,
@@ -59,19 +65,20 @@ fn select(db: &Connection, sql: &str, values: impl Params) -> rusqlite::Result<V
             is_dead: row.get(4)?,
         })
     })?;
-    ended.collect()
+    finished.collect()
 }
 
-fn delete(db: &Connection, ended: Vec<Ended>) -> rusqlite::Result<Forgotten> {
-    let mut forgotten = Forgotten { count: ended.len(), ..Forgotten::default() };
-    for Ended { delivery, event, webhook, app, is_dead } in ended {
+fn delete(db: &Connection, finished: Vec<FinishedDelivery>) -> rusqlite::Result<Deleted> {
+    let mut deleted = Deleted { count: finished.len(), ..Deleted::default() };
+    for FinishedDelivery { delivery, event, webhook, app, is_dead } in finished {
         if is_dead {
-            *forgotten.dead.entry(webhook).or_default() += 1;
+            *deleted.dead.entry(webhook).or_default() += 1;
         }
-        let bytes = forgotten.bytes.entry(app).or_default();
+        let bytes = deleted.bytes.entry(app).or_default();
         *bytes += DELIVERY_BYTES + delete_attempts(db, delivery)?;
         db.prepare_cached("DELETE FROM delivery WHERE key = ?1")?.execute((delivery,))?;
-        // The first delivery of an event has its key.
+        // Finds deliveries by key (the first delivery has the key of its event) or by the index of
+        // replays.
         let sql = "DELETE FROM event WHERE key = ?1
             AND NOT EXISTS (SELECT 1 FROM delivery WHERE key = ?1)
             AND NOT EXISTS (SELECT 1 FROM delivery WHERE generation > 1 AND event = ?1)
@@ -80,10 +87,10 @@ fn delete(db: &Connection, ended: Vec<Ended>) -> rusqlite::Result<Forgotten> {
             db.prepare_cached(sql)?.query_row((event,), |row| row.get(0)).optional()?;
         *bytes += event.map_or(0, |content| EVENT_BYTES + content);
     }
-    Ok(forgotten)
+    Ok(deleted)
 }
 
-/// Deletes the attempts of a delivery; returns the bytes that the app was charged for.
+/// Deletes the attempts of a delivery. Returns the bytes that the app was charged for them.
 pub fn delete_attempts(db: &Connection, delivery: i64) -> rusqlite::Result<i64> {
     let sql = "DELETE FROM attempt WHERE delivery = ?1
         RETURNING coalesce(length(answer), 0) + coalesce(octet_length(error), 0)";
@@ -92,28 +99,33 @@ pub fn delete_attempts(db: &Connection, delivery: i64) -> rusqlite::Result<i64> 
     bytes.map(|content| Ok(ATTEMPT_BYTES + content?)).sum()
 }
 
-/// Forgets duplicate keys whose window is over; says how many: at most `most`.
-pub fn forget_duplicates(db: &Connection, now: Moment, most: usize) -> rusqlite::Result<usize> {
+/// Deletes at most `limit` duplicate keys whose window has passed. Returns how many.
+pub fn delete_expired_duplicates(
+    db: &Connection,
+    now: Moment,
+    limit: usize,
+) -> rusqlite::Result<usize> {
     let sql = "SELECT webhook, hash FROM duplicate WHERE until <= ?1 LIMIT ?2";
-    let over = db
+    let expired = db
         .prepare_cached(sql)?
-        .query_map((now, most as i64), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map((now, limit as i64), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<Vec<(i64, [u8; 16])>>>()?;
-    for (webhook, hash) in &over {
+    for (webhook, hash) in &expired {
         let sql = "DELETE FROM duplicate WHERE webhook = ?1 AND hash = ?2";
         db.prepare_cached(sql)?.execute((webhook, hash))?;
     }
-    Ok(over.len())
+    Ok(expired.len())
 }
 
-/// When the first of what has ended did. Times that cannot be read are left out: such a row must not stop the store.
+/// The earliest end of a finished delivery. Skips invalid times: such a row must not stop the
+/// store.
 pub fn first_end(db: &Connection) -> rusqlite::Result<Option<Moment>> {
     let sql = "SELECT min(finished) FROM delivery
         WHERE finished IS NOT NULL AND finished >= 0";
     db.prepare_cached(sql)?.query_row((), |row| row.get(0))
 }
 
-/// When the first window of a duplicate key is over; times that cannot be read are left out.
+/// The earliest end of a duplicate key's window. Skips invalid times.
 pub fn first_window(db: &Connection) -> rusqlite::Result<Option<Moment>> {
     db.prepare_cached("SELECT min(until) FROM duplicate WHERE until >= 0")?
         .query_row((), |row| row.get(0))

@@ -1,19 +1,19 @@
-//! The tables, and how a file of an earlier version becomes one of this version.
+//! The tables, and the migrations of files of earlier versions.
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::OpenError;
 
-/// Marks a file as ours ("whop"); any other SQLite file has another number or none.
+/// SQLite's application id of our files ("whop"). Other files have another one or none.
 const APPLICATION_ID: i32 = 0x7768_6f70;
 
-/// What makes version n + 1 of version n. A file is never taken back.
+/// Migration n makes version n + 1 of version n. There is no downgrade.
 const MIGRATIONS: [&str; 5] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
 /// Keys ascend with time (see [`crate::store::ids`]): every insert is at the right edge of its tree.
 ///
-/// `delivery.state`: 0 pending, 1 waiting, 2 succeeded, 3 dead. Partial indexes hold only what somebody
-/// looks for: what is due, what waits, what ended (for retention), what died, and replays.
+/// `delivery.state`: 0 pending, 1 waiting, 2 succeeded, 3 dead. The partial indexes hold only the rows that a query
+/// needs: due, waiting, finished (for retention) and dead deliveries, and replays.
 const VERSION_1: &str = "
 CREATE TABLE app (
   key INTEGER PRIMARY KEY,
@@ -83,7 +83,7 @@ CREATE TABLE duplicate (
 CREATE INDEX duplicate_until ON duplicate (until);
 ";
 
-/// What succeeded is counted here, as it is forgotten in time.
+/// Counts succeeded deliveries beyond their retention.
 const VERSION_2: &str = "
 CREATE TABLE tally (
   webhook INTEGER PRIMARY KEY,
@@ -94,11 +94,11 @@ INSERT INTO tally
   SELECT webhook, count(*), max(finished) FROM delivery WHERE state = 2 GROUP BY webhook;
 ";
 
-/// An app's rows belong to its namespace: two namespaces that used one UUID have a row each. A file that has
-/// webhooks of several namespaces under one app is split by what each webhook says.
+/// An app's rows belong to its namespace: two namespaces that used the same UUID have a row each. If a file has
+/// webhooks of several namespaces under one app, the app is split by the namespaces of its webhooks.
 ///
-/// `owner` says which namespace an app's UUID belongs to, also when there is no such app; `seen` is when that
-/// was recorded last.
+/// `owner` maps an app's UUID to its namespace, also while the app does not exist; `seen` is the time of the last
+/// record.
 const VERSION_3: &str = "
 CREATE TABLE app_3 (
   key INTEGER PRIMARY KEY,
@@ -144,8 +144,8 @@ INSERT OR IGNORE INTO owner (uuid, namespace, seen)
   SELECT uuid, namespace, CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM app ORDER BY key;
 ";
 
-/// `app.stored_bytes` is what [`super::stored_bytes`] charges an app for, with the numbers of that file. What has
-/// ended is found by app, to make room at the expense of the one that takes too much.
+/// `app.stored_bytes` is the size that [`super::stored_bytes`] charges to an app, with the constants of that file.
+/// `delivery_ended` finds the finished deliveries of an app, which are deleted first if it exceeds its quota.
 const VERSION_4: &str = "
 ALTER TABLE app ADD COLUMN stored_bytes INTEGER NOT NULL DEFAULT 0;
 UPDATE app SET stored_bytes = stored_bytes + t.bytes FROM
@@ -159,9 +159,8 @@ UPDATE app SET stored_bytes = stored_bytes + t.bytes FROM
 CREATE INDEX delivery_ended ON delivery (app, state) WHERE finished IS NOT NULL;
 ";
 
-/// `clock.seen` is the latest time that a process recorded, to notice a clock that was set back between two processes:
-/// see [`super::set_back`]. For a file without it, it is the time of the latest delivery (its key, see
-/// [`crate::store::ids`]) or of the latest end.
+/// `clock.seen` is the time that a process recorded last, see [`super::set_back`]. A file of an earlier version gets the
+/// time of its latest delivery (from its key, see [`crate::store::ids`]) or of the latest `finished`.
 const VERSION_5: &str = "
 CREATE TABLE clock (
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -172,7 +171,7 @@ INSERT INTO clock (id, seen) SELECT 1, max(
   coalesce((SELECT max(finished) FROM delivery WHERE finished IS NOT NULL), 0));
 ";
 
-/// Brings a file to the present version.
+/// Migrates a file to the current version.
 pub fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i32>(0));

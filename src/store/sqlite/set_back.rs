@@ -13,7 +13,7 @@ use crate::moment::Moment;
 /// The longest wait between attempts: 720 hours and the whole of their jitter, see [`crate::resources::Retry`].
 const LONGEST_WAIT: Duration = Duration::from_secs(2 * 720 * 3600);
 
-/// A smaller difference is not a clock that was set: clocks are corrected by as much all the time.
+/// Smaller differences are ignored: time synchronization corrects clocks by as much all the time.
 const TOLERANCE: Duration = Duration::from_secs(2);
 
 /// Moves the times in the file by as much as the clock was set back since it was last recorded, and records the

@@ -1,65 +1,65 @@
-//! How much room the file takes and leaves.
+//! Disk usage of the database, and the free space for new events.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-/// What is always left on the disk, so that attempts can be recorded when no event is taken any more: so
-/// many bytes, or this part of a small disk.
+/// Reserve on the disk, so that attempts can be recorded while new events are rejected: this many
+/// bytes, or this fraction (1/n) of a small disk.
 const RESERVE_BYTES: u64 = 64 << 20;
-const RESERVE_PART: u64 = 20;
+const RESERVE_FRACTION: u64 = 20;
 
-/// After so many pages in the log they are moved to the file, or sooner on a small disk: the log, and what
-/// it makes the file grow by, have to fit in the reserve.
+/// Maximum pages of the write-ahead log before a checkpoint. Fewer on a small disk, as the log and
+/// the growth of the file by the checkpoint must fit in the reserve.
 const CHECKPOINT_PAGES: u64 = 4000;
 const PAGE_BYTES: u64 = 4096;
 
-/// Where the room is.
+/// The limits of a store's disk usage.
 #[derive(Clone, Debug)]
 pub struct Space {
-    /// The folder of the files.
+    /// The data folder.
     pub folder: PathBuf,
-    /// The most bytes that may be in use.
+    /// Maximum used bytes of the file.
     pub max_bytes: u64,
-    /// The bytes that are always left on the disk.
+    /// Bytes of the disk that are kept free.
     pub reserve: u64,
 }
 
-/// How much room there is.
+/// How much space is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Room {
-    /// Enough.
+    /// Enough space.
     Enough,
-    /// What has ended must make room.
+    /// Little space is left: finished deliveries are deleted early.
     Scarce,
-    /// None for further events.
+    /// No space is left: new events are rejected.
     None,
 }
 
-/// What the file takes.
+/// Disk usage of the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes in use: the pages of the file but for the free ones. The log comes on top: it is some
-    /// mebibytes, whatever the file holds.
+    /// Bytes of used pages. Excludes the write-ahead log, whose size does not depend on the stored
+    /// data.
     pub used: u64,
-    /// Bytes of free pages: the file keeps them, and uses them again.
+    /// Bytes of free pages, which SQLite reuses.
     pub reusable: u64,
 }
 
 impl Space {
-    /// The room of a folder.
+    /// Determines the limits for a folder.
     pub fn new(folder: PathBuf, max_bytes: u64) -> Self {
-        let part = disk(&folder).map_or(RESERVE_BYTES, |disk| disk.total / RESERVE_PART);
-        Self { folder, max_bytes, reserve: part.min(RESERVE_BYTES) }
+        let fraction = disk(&folder).map_or(RESERVE_BYTES, |disk| disk.total / RESERVE_FRACTION);
+        Self { folder, max_bytes, reserve: fraction.min(RESERVE_BYTES) }
     }
 
-    /// How many pages the log of a database may have.
+    /// Maximum pages of the write-ahead log before a checkpoint.
     pub fn checkpoint_pages(&self) -> u64 {
         (self.reserve / 3 / PAGE_BYTES).clamp(1, CHECKPOINT_PAGES)
     }
 
-    /// What the file takes now.
+    /// Reads the current usage.
     pub fn usage(&self, db: &Connection) -> rusqlite::Result<Usage> {
         let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
         let page = u64::from(number("page_size")?);
@@ -68,7 +68,7 @@ impl Space {
         Ok(Usage { used: pages * page, reusable: free * page })
     }
 
-    /// How much room is left.
+    /// How much space is left, by the limit or on the disk, whichever is less.
     pub fn room(&self, usage: Usage) -> Room {
         let cap = room(usage.used, self.max_bytes, self.max_bytes / 10);
         let disk = disk(&self.folder).map_or(Room::Enough, |disk| {
@@ -80,7 +80,7 @@ impl Space {
     }
 }
 
-/// Scarce are the last `margin` bytes before the end.
+/// Space is scarce within `margin` bytes below `end`.
 fn room(used: u64, end: u64, margin: u64) -> Room {
     match used {
         used if used >= end => Room::None,
@@ -96,7 +96,7 @@ struct Disk {
 
 fn disk(folder: &Path) -> io::Result<Disk> {
     let stat = rustix::fs::statvfs(folder)?;
-    // What root alone may use is not ours.
+    // Excludes the blocks that are reserved for root.
     let total = stat.f_frsize * (stat.f_blocks - stat.f_bfree + stat.f_bavail);
     Ok(Disk { total, free: stat.f_frsize * stat.f_bavail })
 }

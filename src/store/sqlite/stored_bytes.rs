@@ -1,6 +1,8 @@
-//! What each app takes of the store: in memory, saved with the transaction that changes it, and taken back with it.
+//! The bytes that each app uses. They are kept in memory, saved in the transaction that changes
+//! them, and rolled back with it.
 //!
-//! An app is charged for what its rows hold and for about what a row and its index entries take beside that.
+//! An app is charged for the content of its rows, and a fixed estimate per row for columns and
+//! index entries.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,59 +12,60 @@ use super::codec;
 use super::failure::readable;
 use crate::routes::AppId;
 
-/// Of an event, beside its body and headers. The migration to version 4 of the schema has these three numbers too.
+/// Bytes charged for an event in addition to its body and headers. The migration to schema version
+/// 4 repeats these three constants.
 pub const EVENT_BYTES: i64 = 256;
-/// Of a delivery.
+/// Bytes charged for a delivery.
 pub const DELIVERY_BYTES: i64 = 256;
-/// Of an attempt, beside its error and the answer of the listener.
+/// Bytes charged for an attempt in addition to its error and the listener's response.
 pub const ATTEMPT_BYTES: i64 = 128;
 
 /// The digest of a namespace, see [`AppId::namespace`].
-pub type Namespace = [u8; 16];
+pub type NamespaceDigest = [u8; 16];
 
-/// What one app takes.
+/// The bytes charged to an app, or a change of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holding {
-    /// The key of its row.
+pub struct AppBytes {
+    /// The key of the app's row.
     pub key: i64,
     /// The app.
-    pub app: AppId,
-    /// In bytes; never 0.
+    pub id: AppId,
+    /// The bytes; never 0 in [`StoredBytes`].
     pub bytes: i64,
 }
 
-/// What all apps take. Bounded by the apps that have something stored.
+/// The bytes of all apps. Bounded by the number of apps with stored data.
 #[derive(Debug, Default)]
 pub struct StoredBytes {
     /// By the key of the app's row.
-    apps: HashMap<i64, Holding>,
-    namespaces: HashMap<Namespace, i64>,
+    apps: HashMap<i64, AppBytes>,
+    namespaces: HashMap<NamespaceDigest, i64>,
     total: i64,
-    /// Since the last commit.
-    changes: Vec<Holding>,
+    /// Changes since the last commit.
+    changes: Vec<AppBytes>,
 }
 
 impl StoredBytes {
-    /// Reads what a file has.
+    /// Reads the bytes of all apps.
     pub fn read(db: &Connection) -> rusqlite::Result<Self> {
         let mut stored = Self::default();
         let mut select = db.prepare("SELECT key, namespace, uuid, stored_bytes FROM app")?;
         let rows = select.query_map((), |row| {
-            Ok(Holding { key: row.get(0)?, app: codec::app_id(row, 1, 2)?, bytes: row.get(3)? })
+            Ok(AppBytes { key: row.get(0)?, id: codec::app_id(row, 1, 2)?, bytes: row.get(3)? })
         })?;
-        for holding in rows.filter_map(readable) {
-            stored.apply(holding?);
+        for app in rows.filter_map(readable) {
+            stored.apply(app?);
         }
         Ok(stored)
     }
 
     /// The bytes of the app whose row has this key.
     pub fn of_app(&self, key: i64) -> i64 {
-        self.apps.get(&key).map_or(0, |holding| holding.bytes)
+        self.apps.get(&key).map_or(0, |app| app.bytes)
     }
 
     /// The bytes of the apps of a namespace.
-    pub fn of_namespace(&self, namespace: Namespace) -> i64 {
+    pub fn of_namespace(&self, namespace: NamespaceDigest) -> i64 {
         self.namespaces.get(&namespace).copied().unwrap_or(0)
     }
 
@@ -71,34 +74,35 @@ impl StoredBytes {
         (self.total, self.namespaces.len())
     }
 
-    /// What each app takes.
-    pub fn all(&self) -> impl Iterator<Item = Holding> + '_ {
+    /// The bytes of each app.
+    pub fn all(&self) -> impl Iterator<Item = AppBytes> + '_ {
         self.apps.values().copied()
     }
 
-    /// An app, whose row has this key, takes so many bytes more, or less.
-    pub fn change(&mut self, key: i64, app: AppId, by: i64) {
-        let change = Holding { key, app, bytes: by };
+    /// Adds `by` to the bytes of the app with this row key.
+    pub fn change(&mut self, key: i64, id: AppId, by: i64) {
+        let change = AppBytes { key, id, bytes: by };
         self.apply(change);
         self.changes.push(change);
     }
 
-    /// The app of a key takes so many bytes less. One that is not known, as its row cannot be read, takes nothing.
+    /// Subtracts bytes of the app with this row key. Ignores an unknown app, whose row cannot be
+    /// read.
     pub fn release(&mut self, key: i64, bytes: i64) {
-        if let Some(Holding { app, .. }) = self.apps.get(&key) {
-            self.change(key, *app, -bytes);
+        if let Some(AppBytes { id, .. }) = self.apps.get(&key) {
+            self.change(key, *id, -bytes);
         }
     }
 
-    /// The row of this key was deleted: its app takes nothing.
+    /// Removes the app with this row key after its row was deleted.
     pub fn remove(&mut self, key: i64) {
         self.release(key, self.of_app(key));
     }
 
-    /// Writes what was changed since the last commit.
+    /// Writes the changes since the last commit.
     pub fn save(&self, db: &Connection) -> rusqlite::Result<()> {
         let mut saved = HashSet::new();
-        for Holding { key, .. } in &self.changes {
+        for AppBytes { key, .. } in &self.changes {
             if saved.insert(*key) {
                 let sql = "UPDATE app SET stored_bytes = ?2 WHERE key = ?1";
                 db.prepare_cached(sql)?.execute((key, self.of_app(*key)))?;
@@ -107,29 +111,29 @@ impl StoredBytes {
         Ok(())
     }
 
-    /// What was changed stays.
+    /// Makes the changes permanent.
     pub fn commit(&mut self) {
         self.changes.clear();
     }
 
-    /// Takes back what was changed since the last commit.
+    /// Reverts the changes since the last commit.
     pub fn roll_back(&mut self) {
         for change in std::mem::take(&mut self.changes) {
-            self.apply(Holding { bytes: -change.bytes, ..change });
+            self.apply(AppBytes { bytes: -change.bytes, ..change });
         }
     }
 
-    fn apply(&mut self, Holding { key, app, bytes }: Holding) {
+    fn apply(&mut self, AppBytes { key, id, bytes }: AppBytes) {
         self.total += bytes;
-        let holding = self.apps.entry(key).or_insert(Holding { key, app, bytes: 0 });
-        holding.bytes += bytes;
-        if holding.bytes == 0 {
+        let app = self.apps.entry(key).or_insert(AppBytes { key, id, bytes: 0 });
+        app.bytes += bytes;
+        if app.bytes == 0 {
             self.apps.remove(&key);
         }
-        let namespace = self.namespaces.entry(app.namespace()).or_default();
+        let namespace = self.namespaces.entry(id.namespace()).or_default();
         *namespace += bytes;
         if *namespace == 0 {
-            self.namespaces.remove(&app.namespace());
+            self.namespaces.remove(&id.namespace());
         }
     }
 }
@@ -140,7 +144,7 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn what_a_transaction_changed_is_taken_back_with_it() {
+    fn a_rollback_reverts_the_changes_since_the_last_commit() {
         let mut stored = StoredBytes::default();
         let [one, two] = [1, 2].map(|uuid| AppId::new("team-a", Uuid::from_u128(uuid)));
         stored.change(1, one, 100);

@@ -1,5 +1,5 @@
-//! What has become of the deliveries of each webhook, in numbers: in memory, taken back with the
-//! transaction that changed it, and saved from time to time.
+//! Tallies of finished deliveries by webhook. They are kept in memory, rolled back with the
+//! transaction, and saved periodically.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,39 +7,40 @@ use rusqlite::Connection;
 
 use crate::moment::Moment;
 
-/// What has become of the deliveries of one webhook.
+/// Finished deliveries of a webhook.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ended {
-    /// Those that succeeded, ever.
+pub struct FinishedCounts {
+    /// Number of deliveries that ever succeeded.
     pub succeeded: i64,
-    /// Those that are dead and kept.
+    /// Number of dead deliveries in the store.
     pub dead: i64,
-    /// When one last succeeded.
+    /// Time of the last success.
     pub last: Option<Moment>,
 }
 
-/// All of them. Bounded by the number of webhooks that ever had a delivery.
+/// The tallies of all webhooks. Bounded by the number of webhooks in the store.
 #[derive(Debug, Default)]
-pub struct Tallies {
-    webhooks: HashMap<i64, Ended>,
-    /// What was before the changes since the last commit, the latest last.
-    before: Vec<(i64, Ended)>,
-    /// Whose numbers were changed since they were saved.
+pub struct TallyCache {
+    webhooks: HashMap<i64, FinishedCounts>,
+    /// Values before each change since the last commit, in order.
+    before: Vec<(i64, FinishedCounts)>,
+    /// Webhooks with changes since the last save.
     unsaved: HashSet<i64>,
 }
 
-impl Tallies {
-    /// Reads what a file has. What is dead is counted; what succeeded is long gone, and was saved.
+impl TallyCache {
+    /// Reads the tallies. Dead deliveries are counted. Successes are read from the saved numbers,
+    /// as most of their deliveries have been deleted.
     pub fn read(db: &Connection) -> rusqlite::Result<Self> {
         let mut tallies = Self::default();
         let mut select = db.prepare("SELECT webhook, succeeded, last FROM tally")?;
         let mut rows = select.query(())?;
         while let Some(row) = rows.next()? {
-            // A number that cannot be read starts again from zero.
+            // An unreadable number restarts at zero.
             let (succeeded, last) = (row.get(1).unwrap_or(0), row.get(2).unwrap_or(None));
-            tallies.webhooks.insert(row.get(0)?, Ended { succeeded, dead: 0, last });
+            tallies.webhooks.insert(row.get(0)?, FinishedCounts { succeeded, dead: 0, last });
         }
-        // From the partial index that holds no other rows.
+        // Reads a partial index that holds only dead deliveries.
         let sql = "SELECT webhook, count(*) FROM delivery WHERE state = 3 GROUP BY webhook";
         let mut select = db.prepare(sql)?;
         let mut rows = select.query(())?;
@@ -49,66 +50,67 @@ impl Tallies {
         Ok(tallies)
     }
 
-    /// One succeeded.
+    /// Counts a success.
     pub fn succeeded(&mut self, webhook: i64, at: Moment) {
-        self.change(webhook, |ended| {
-            ended.succeeded += 1;
-            ended.last = ended.last.max(Some(at));
+        self.change(webhook, |counts| {
+            counts.succeeded += 1;
+            counts.last = counts.last.max(Some(at));
         });
         self.unsaved.insert(webhook);
     }
 
-    /// Some died, or, where there are fewer now, were forgotten.
+    /// Adds `by` to the dead deliveries. Negative for deleted ones.
     pub fn dead(&mut self, webhook: i64, by: i64) {
-        self.change(webhook, |ended| ended.dead += by);
+        self.change(webhook, |counts| counts.dead += by);
     }
 
-    /// A webhook is forgotten.
+    /// Removes a webhook.
     pub fn remove(&mut self, webhook: i64) {
-        if let Some(ended) = self.webhooks.remove(&webhook) {
-            self.before.push((webhook, ended));
+        if let Some(counts) = self.webhooks.remove(&webhook) {
+            self.before.push((webhook, counts));
         }
         self.unsaved.remove(&webhook);
     }
 
-    /// Those of each webhook.
-    pub fn all(&self) -> impl Iterator<Item = (i64, Ended)> + '_ {
-        self.webhooks.iter().map(|(webhook, ended)| (*webhook, *ended))
+    /// The counts of each webhook.
+    pub fn all(&self) -> impl Iterator<Item = (i64, FinishedCounts)> + '_ {
+        self.webhooks.iter().map(|(webhook, counts)| (*webhook, *counts))
     }
 
-    /// Whether there is something to save.
-    pub fn are_unsaved(&self) -> bool {
+    /// Whether there are changes to save.
+    pub fn has_unsaved(&self) -> bool {
         !self.unsaved.is_empty()
     }
 
-    /// Writes what was changed. After a crash the last of it may be missing: it is no promise.
+    /// Writes the changes since the last save. A crash may lose the latest ones, as tallies are not
+    /// part of the durability guarantee.
     pub fn save(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let sql = "INSERT OR REPLACE INTO tally (webhook, succeeded, last) VALUES (?1, ?2, ?3)";
         for webhook in std::mem::take(&mut self.unsaved) {
-            let Ended { succeeded, last, .. } =
+            let FinishedCounts { succeeded, last, .. } =
                 self.webhooks.get(&webhook).copied().unwrap_or_default();
             db.prepare_cached(sql)?.execute((webhook, succeeded, last))?;
         }
         Ok(())
     }
 
-    /// What was changed stays.
+    /// Makes the changes permanent.
     pub fn commit(&mut self) {
         self.before.clear();
     }
 
-    /// Takes back what was changed since the last commit.
+    /// Reverts the changes since the last commit.
     pub fn roll_back(&mut self) {
-        for (webhook, ended) in std::mem::take(&mut self.before).into_iter().rev() {
-            self.webhooks.insert(webhook, ended);
+        for (webhook, counts) in std::mem::take(&mut self.before).into_iter().rev() {
+            self.webhooks.insert(webhook, counts);
             self.unsaved.insert(webhook);
         }
     }
 
-    fn change(&mut self, webhook: i64, change: impl FnOnce(&mut Ended)) {
-        let ended = self.webhooks.entry(webhook).or_default();
-        self.before.push((webhook, *ended));
-        change(ended);
+    fn change(&mut self, webhook: i64, change: impl FnOnce(&mut FinishedCounts)) {
+        let counts = self.webhooks.entry(webhook).or_default();
+        self.before.push((webhook, *counts));
+        change(counts);
     }
 }
 
@@ -117,8 +119,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_transaction_changed_is_taken_back_with_it() {
-        let mut tallies = Tallies::default();
+    fn a_rollback_reverts_the_changes_since_the_last_commit() {
+        let mut tallies = TallyCache::default();
         tallies.succeeded(1, Moment(5));
         tallies.commit();
         tallies.succeeded(1, Moment(9));
@@ -126,7 +128,7 @@ mod tests {
         tallies.dead(2, 1);
         tallies.roll_back();
         let all: HashMap<_, _> = tallies.all().collect();
-        assert_eq!(all[&1], Ended { succeeded: 1, dead: 0, last: Some(Moment(5)) });
-        assert_eq!(all[&2], Ended::default());
+        assert_eq!(all[&1], FinishedCounts { succeeded: 1, dead: 0, last: Some(Moment(5)) });
+        assert_eq!(all[&2], FinishedCounts::default());
     }
 }

@@ -1,4 +1,4 @@
-//! The webhooks and apps that events belong to, by the keys that rows name them by.
+//! Rows of webhooks and apps, with a cache by id and by row key.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -10,34 +10,35 @@ use uuid::Uuid;
 use crate::routes::{AppId, Route};
 use crate::store::StoredWebhook;
 
-/// The keys of a webhook and of its app.
+/// Row keys of a webhook and its app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keys {
-    /// Of the webhook.
+pub struct RowKeys {
+    /// Key of the webhook's row.
     pub webhook: i64,
-    /// Of the app.
+    /// Key of the app's row.
     pub app: i64,
 }
 
-/// What was read or written of webhooks. Bounded by the number of webhooks that are triggered.
+/// Cache of webhook and app rows. Bounded by the number of webhooks with stored events.
 #[derive(Debug, Default)]
-pub struct Webhooks {
-    /// Weak: a route holds the keys of its webhook's Secrets, which must not outlive them.
-    by_id: HashMap<(AppId, Uuid), (Keys, Weak<Route>)>,
+pub struct WebhookCache {
+    /// The references are weak, as a route contains keys from Secrets, which must not be kept after
+    /// the route was replaced.
+    by_id: HashMap<(AppId, Uuid), (RowKeys, Weak<Route>)>,
     by_key: HashMap<i64, Arc<StoredWebhook>>,
     apps: HashMap<AppId, i64>,
 }
 
-impl Webhooks {
-    /// The keys of a route's webhook; the row is written where there is none, or another one.
-    pub fn keys(&mut self, db: &Connection, route: &Arc<Route>) -> rusqlite::Result<Keys> {
+impl WebhookCache {
+    /// The row keys of a route's webhook. Inserts or updates the row if it is missing or differs.
+    pub fn keys(&mut self, db: &Connection, route: &Arc<Route>) -> rusqlite::Result<RowKeys> {
         let id = (route.app.id, route.webhook);
         if let Some((keys, known)) = self.by_id.get(&id)
             && std::ptr::eq(known.as_ptr(), Arc::as_ptr(route))
         {
             return Ok(*keys);
         }
-        let app = self.put_app(db, route.app.id, &route.app.namespace)?;
+        let app = self.insert_app(db, route.app.id, &route.app.namespace)?;
         let stored = StoredWebhook::of(route);
         let known = find(db, app, id.1)?;
         let webhook = match known {
@@ -45,13 +46,13 @@ impl Webhooks {
             Some((key, _)) => update(db, key, &stored).map(|()| key)?,
             None => insert(db, app, &stored)?,
         };
-        let keys = Keys { webhook, app };
+        let keys = RowKeys { webhook, app };
         self.by_id.insert(id, (keys, Arc::downgrade(route)));
         self.by_key.insert(webhook, Arc::new(stored));
         Ok(keys)
     }
 
-    /// The webhook of a key.
+    /// The webhook with this row key.
     pub fn get(&mut self, db: &Connection, key: i64) -> rusqlite::Result<Arc<StoredWebhook>> {
         if let Some(known) = self.by_key.get(&key) {
             return Ok(known.clone());
@@ -61,7 +62,7 @@ impl Webhooks {
         Ok(stored)
     }
 
-    /// The key of an app, if it ever had an event.
+    /// The row key of an app; `None` if no event of it is stored.
     pub fn app(&mut self, db: &Connection, app: AppId) -> rusqlite::Result<Option<i64>> {
         if let Some(key) = self.apps.get(&app) {
             return Ok(Some(*key));
@@ -78,24 +79,29 @@ impl Webhooks {
         Ok(None)
     }
 
-    /// Forgets a webhook whose row was deleted.
+    /// Removes a webhook after its row was deleted.
     pub fn remove(&mut self, key: i64) {
         if let Some(stored) = self.by_key.remove(&key) {
             self.by_id.remove(&(stored.app, stored.uuid));
         }
     }
 
-    /// Forgets an app whose row was deleted.
+    /// Removes an app after its row was deleted.
     pub fn remove_app(&mut self, key: i64) {
         self.apps.retain(|_, known| *known != key);
     }
 
-    /// Forgets everything: what a transaction wrote was taken back.
-    pub fn forget(&mut self) {
+    /// Removes all entries. Called after a rollback, as cached rows may not have been committed.
+    pub fn clear(&mut self) {
         *self = Self::default();
     }
 
-    fn put_app(&mut self, db: &Connection, app: AppId, namespace: &str) -> rusqlite::Result<i64> {
+    fn insert_app(
+        &mut self,
+        db: &Connection,
+        app: AppId,
+        namespace: &str,
+    ) -> rusqlite::Result<i64> {
         if let Some(key) = self.app(db, app)? {
             return Ok(key);
         }
@@ -113,7 +119,7 @@ fn find(db: &Connection, app: i64, uuid: Uuid) -> rusqlite::Result<Option<(i64, 
     key.map(|key| Ok((key, read(db, key)?))).transpose()
 }
 
-/// The webhook of a key.
+/// Reads the webhook with this row key.
 pub fn read(db: &Connection, key: i64) -> rusqlite::Result<StoredWebhook> {
     let sql = "SELECT a.uuid, w.uuid, a.namespace, app_name, name, action, props, ordering, retry
         FROM webhook w JOIN app a ON a.key = w.app WHERE w.key = ?1";
@@ -167,6 +173,6 @@ fn update(db: &Connection, key: i64, webhook: &StoredWebhook) -> rusqlite::Resul
 }
 
 fn retry_text(webhook: &StoredWebhook) -> Option<String> {
-    // Durations and finite numbers serialize.
+    // Cannot fail: a policy contains only durations and finite numbers.
     webhook.retry.as_ref().and_then(|policy| serde_json::to_string(&**policy).ok())
 }

@@ -1,5 +1,5 @@
-//! The thread that owns the file: it does what waits for it in one transaction and answers after the
-//! commit, so that one fsync serves many (group commit).
+//! The thread that owns the file. It runs all queued writes in one transaction and replies after
+//! the commit, so that many writes share one fsync (group commit).
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -8,58 +8,58 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::command::{Command, CommandKind, Operation};
 use super::engine::Engine;
 use super::failure::Failure;
-use super::job::{Command, Job, Kind};
 use super::quota::Clearance;
 use super::space::{Room, Space, Usage};
 use super::{owners, retention, set_back};
 use crate::histogram::Histogram;
 use crate::moment::Moment;
 use crate::routes::AppId;
-use crate::store::{Health, News, OWNER_KEPT, StoreError};
+use crate::store::{DueApps, Health, OWNER_KEPT, StoreError};
 
-/// What one transaction takes at most.
+/// Maximum number of operations and body bytes of a batch.
 const BATCH_COMMANDS: usize = 1024;
 const BATCH_BYTES: usize = 8 << 20;
 
-/// How many deliveries are forgotten in one transaction.
-const FORGOTTEN_AT_ONCE: usize = 200;
+/// How many deliveries are deleted in one transaction.
+const DELETE_BATCH: usize = 200;
 
-/// What a write takes at most beside the body of its event, about.
+/// Approximate maximum size of a write, excluding the event's body.
 const WRITE_BYTES: usize = 2048;
 
-/// How often the room is measured while there is something to do.
+/// Interval of maintenance while there are writes.
 const MEASURED_EVERY: Duration = Duration::from_millis(500);
 
-/// How often old records of owners are deleted.
+/// How often expired owners are deleted.
 const OWNERS_PRUNED_EVERY: Duration = Duration::from_secs(3600);
 
-/// How often the time is recorded while something is pending and nothing else is saved.
+/// How often the time is recorded while deliveries are pending and nothing else is saved.
 const CLOCK_RECORDED_EVERY: Duration = Duration::from_secs(30);
 
-/// How long the thread sleeps at most when there is nothing to do.
+/// Maximum interval of maintenance without writes.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// What the thread tells all others.
+/// State that the writer thread shares with callers and readers.
 #[derive(Debug)]
-pub struct Shared {
-    /// Which apps have something due.
-    pub news: Arc<News>,
-    /// What was committed.
+pub struct SharedState {
+    /// Apps with due deliveries.
+    pub due_apps: Arc<DueApps>,
+    /// Measurements of commits.
     pub commits: Commits,
-    /// How the store is.
+    /// Health of the store.
     pub health: watch::Sender<Health>,
-    /// What it holds.
-    pub figures: RwLock<Held>,
+    /// Size of the store, updated by each measurement.
+    pub figures: RwLock<StoreStats>,
 }
 
-/// What commits there were since the start.
+/// Measurements of commits since the start.
 #[derive(Debug)]
 pub struct Commits {
-    /// How long each took, to stable storage.
+    /// Duration of each commit.
     pub took: Histogram,
-    /// How many writes were in each.
+    /// Number of writes in each commit.
     pub writes: Histogram,
 }
 
@@ -69,19 +69,20 @@ impl Default for Commits {
     }
 }
 
-/// What the store holds.
+/// Measurements of the stored data.
 #[derive(Debug, Default)]
-pub struct Held {
-    /// Bytes.
+pub struct StoreStats {
+    /// Disk usage.
     pub usage: Usage,
-    /// Undelivered deliveries of each app.
+    /// Number of undelivered deliveries by app.
     pub undelivered: HashMap<AppId, i64>,
-    /// When the oldest of them began, of each app.
+    /// When the oldest of them was created, by app.
     pub oldest: Vec<(AppId, Moment)>,
 }
 
-impl Shared {
-    /// The store does nothing more. The first reason is the one that is told.
+impl SharedState {
+    /// Marks the store as failed: it rejects all further operations. Only the first error is logged
+    /// and reported.
     pub fn fail(&self, why: &str) -> StoreError {
         let is_first = self.health.send_if_modified(|health| {
             let is_first = !matches!(health, Health::Failed(_));
@@ -93,13 +94,13 @@ impl Shared {
         if is_first {
             tracing::error!(
                 error = why,
-                "the store failed: no trigger is taken any more; start the operator anew"
+                "the store failed: rejecting triggers until the operator is restarted"
             );
         }
         StoreError::Failed(why.into())
     }
 
-    /// Refuses everything once the store has failed, whoever found out.
+    /// Returns an error if the store has failed.
     pub fn check(&self) -> Result<(), StoreError> {
         match &*self.health.borrow() {
             Health::Failed(why) => Err(StoreError::Failed(why.clone())),
@@ -107,7 +108,7 @@ impl Shared {
         }
     }
 
-    /// Whether there is room for further events.
+    /// Sets whether new events are rejected. A failed store stays failed.
     fn set_full(&self, is_full: bool) {
         self.health.send_if_modified(|health| {
             let is_failed = matches!(health, Health::Failed(_));
@@ -119,27 +120,27 @@ impl Shared {
     }
 }
 
-/// The thread's state.
+/// The state of the writer thread.
 pub struct Writer {
     engine: Engine,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     space: Space,
     retention: Duration,
     clock: fn() -> Moment,
     room: Room,
-    /// What was written since the room was measured, at most.
+    /// Upper bound of the bytes written since the last measurement.
     unmeasured: usize,
-    /// When old records of owners are deleted next.
+    /// When expired owners are deleted next.
     owners_pruned_next: Moment,
-    /// The time that the file has, see [`set_back`].
+    /// The recorded time, see [`set_back`].
     clock_recorded: Moment,
 }
 
 impl Writer {
-    /// A writer for a file; what is kept after it has ended is forgotten after `retention`.
+    /// Creates a writer. Finished deliveries are deleted after `retention`.
     pub fn new(
         engine: Engine,
-        shared: Arc<Shared>,
+        shared: Arc<SharedState>,
         space: Space,
         retention: Duration,
         clock: fn() -> Moment,
@@ -160,19 +161,19 @@ impl Writer {
         };
         writer.measure()?;
         let due: Vec<_> = writer.engine.take_due().collect();
-        writer.shared.news.tell(due);
+        writer.shared.due_apps.notify(due);
         Ok(writer)
     }
 
-    /// Works until nobody can ask for anything any more.
+    /// Runs commands until all senders are dropped.
     pub fn run(mut self, commands: &Receiver<Command>) {
-        let ended = Ended(self.shared.clone());
+        let fail_on_panic = FailOnPanic(self.shared.clone());
         if let Err(error) = self.work(commands) {
             let error = self.shared.fail(&error.to_string());
-            // Until the last caller is gone.
-            commands.iter().for_each(|command| command.job.answer(Err(error.clone())));
+            // Rejects all further commands until the senders are dropped.
+            commands.iter().for_each(|command| command.operation.finish(Err(error.clone())));
         }
-        drop(ended);
+        drop(fail_on_panic);
     }
 
     fn work(&mut self, commands: &Receiver<Command>) -> rusqlite::Result<()> {
@@ -188,101 +189,103 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => return self.save((self.clock)()),
             }
             if next <= Instant::now() {
-                next = Instant::now() + self.keep_house()?;
+                next = Instant::now() + self.run_maintenance()?;
             }
         }
     }
 
-    /// Does one command and those that wait behind it.
+    /// Runs a command and those queued behind it.
     fn batch(&mut self, first: Command, commands: &Receiver<Command>) -> rusqlite::Result<()> {
         let (mut writes, mut reads) = (Vec::new(), Vec::new());
         let (mut next, mut bytes) = (Some(first), 0);
-        while let Some(Command { kind, job }) = next {
+        while let Some(Command { kind, operation }) = next {
             match kind {
-                Kind::Read => reads.push(job),
-                Kind::Accept { .. } if self.room == Room::None => job.answer(Err(StoreError::Full)),
-                Kind::Accept { bytes: len } => {
-                    bytes += len;
-                    writes.push(job);
+                CommandKind::Read => reads.push(operation),
+                CommandKind::Accept { .. } if self.room == Room::None => {
+                    operation.finish(Err(StoreError::Full));
                 }
-                Kind::Write => writes.push(job),
+                CommandKind::Accept { bytes: len } => {
+                    bytes += len;
+                    writes.push(operation);
+                }
+                CommandKind::Write => writes.push(operation),
             }
-            let is_enough = writes.len() + reads.len() >= BATCH_COMMANDS || bytes >= BATCH_BYTES;
-            next = if is_enough { None } else { commands.try_recv().ok() };
+            let is_full = writes.len() + reads.len() >= BATCH_COMMANDS || bytes >= BATCH_BYTES;
+            next = if is_full { None } else { commands.try_recv().ok() };
         }
         self.unmeasured += bytes + writes.len() * WRITE_BYTES;
         if !writes.is_empty() {
             self.shared.commits.writes.number(writes.len() as u64);
         }
         self.write(writes)?;
-        // Before as much is written as is kept in reserve.
+        // Measures again before the writes can use up the reserve.
         if self.unmeasured as u64 > self.space.reserve / 4 {
             self.measure()?;
         }
         reads.into_iter().try_for_each(|read| self.read(read))?;
-        self.bury_unreadable()
+        self.end_unreadable()
     }
 
-    /// All of them in one transaction. When one of them fails by its own fault, the halves are tried apart, until
-    /// that one is alone and fails alone.
-    fn write(&mut self, mut writes: Vec<Box<dyn Job>>) -> rusqlite::Result<()> {
+    /// Runs all writes in one transaction. If an operation fails with an isolated error, retries
+    /// each half in its own transaction, until only the failing operation is rejected.
+    fn write(&mut self, mut writes: Vec<Box<dyn Operation>>) -> rusqlite::Result<()> {
         if writes.is_empty() {
             return Ok(());
         }
         let done = self.transaction(|writer| {
             writes.iter_mut().try_for_each(|write| write.run(&mut writer.engine))
         });
-        if writes.len() > 1 && done.as_ref().is_err_and(Failure::is_own) {
+        if writes.len() > 1 && done.as_ref().is_err_and(Failure::is_isolated) {
             let rest = writes.split_off(writes.len() / 2);
             self.write(writes)?;
             return self.write(rest);
         }
-        let (committed, fatal) = self.outcome(done);
-        writes.into_iter().for_each(|write| write.answer(committed.clone()));
+        let (committed, fatal) = self.split_error(done);
+        writes.into_iter().for_each(|write| write.finish(committed.clone()));
         fatal.map_or(Ok(()), Err)
     }
 
-    fn read(&mut self, mut read: Box<dyn Job>) -> rusqlite::Result<()> {
+    fn read(&mut self, mut read: Box<dyn Operation>) -> rusqlite::Result<()> {
         let done = read.run(&mut self.engine);
-        let (done, fatal) = self.outcome(done);
-        read.answer(done);
+        let (done, fatal) = self.split_error(done);
+        read.finish(done);
         fatal.map_or(Ok(()), Err)
     }
 
-    /// What callers are answered, and the error that ends the store.
-    fn outcome(
+    /// Splits a result into the reply to callers and a fatal error.
+    fn split_error(
         &self,
         done: rusqlite::Result<()>,
     ) -> (Result<(), StoreError>, Option<rusqlite::Error>) {
         let Err(error) = done else { return (Ok(()), None) };
         match Failure::of(&error) {
             Failure::Transient(known) => (Err(known), None),
-            Failure::Own => {
-                tracing::error!(%error, "an operation of the store failed; others are not affected");
+            Failure::Isolated => {
+                tracing::error!(%error, "a store operation failed; others are not affected");
                 (Err(StoreError::Rejected(error.to_string().into())), None)
             }
             Failure::Fatal => (Err(self.shared.fail(&error.to_string())), Some(error)),
         }
     }
 
-    /// Ends deliveries that cannot be read, so that those behind them go on.
-    fn bury_unreadable(&mut self) -> rusqlite::Result<()> {
+    /// Marks unreadable deliveries as dead, so that they do not block later ones.
+    fn end_unreadable(&mut self) -> rusqlite::Result<()> {
         let unreadable = self.engine.take_unreadable();
         if unreadable.is_empty() {
             return Ok(());
         }
         let now = (self.clock)();
         let done = self.transaction(|writer| writer.engine.end_unreadable(&unreadable, now));
-        self.not_now(done)
+        self.tolerate_transient(done)
     }
 
-    /// Housekeeping that fails for now is done later.
-    fn not_now(&self, done: rusqlite::Result<()>) -> rusqlite::Result<()> {
+    /// Logs and ignores an error of maintenance that is not fatal: maintenance runs again later.
+    fn tolerate_transient(&self, done: rusqlite::Result<()>) -> rusqlite::Result<()> {
         let Err(error) = done else { return Ok(()) };
         match Failure::of(&error) {
             Failure::Transient(_) => Ok(()),
-            Failure::Own => {
-                tracing::error!(%error, "housekeeping of the store failed; it is tried again");
+            Failure::Isolated => {
+                tracing::error!(%error, "store maintenance failed; retrying later");
                 Ok(())
             }
             Failure::Fatal => Err(error),
@@ -303,7 +306,7 @@ impl Writer {
             return Err(error);
         }
         let due: Vec<_> = self.engine.take_due().collect();
-        self.shared.news.tell(due);
+        self.shared.due_apps.notify(due);
         Ok(())
     }
 
@@ -314,14 +317,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Measures, forgets what is old, and says how long there is nothing to do.
-    fn keep_house(&mut self) -> rusqlite::Result<Duration> {
+    /// Measures the store, deletes expired rows and makes room. Returns the time until the next round.
+    fn run_maintenance(&mut self) -> rusqlite::Result<Duration> {
         self.measure()?;
         let now = (self.clock)();
         if self.engine.has_unsaved() || self.is_clock_due(now) {
             self.save(now)?;
         }
-        if self.forget(now - self.retention, now)? {
+        if self.delete_expired(now - self.retention, now)? {
             return Ok(Duration::ZERO);
         }
         let clearances = self.engine.clearances();
@@ -339,7 +342,7 @@ impl Writer {
         Ok(next.since(now).clamp(MEASURED_EVERY, IDLE))
     }
 
-    /// Deletes old records of owners, now and then: they are few.
+    /// Deletes expired owners if [`OWNERS_PRUNED_EVERY`] has passed.
     fn prune_owners(&mut self, now: Moment) -> rusqlite::Result<()> {
         if now < self.owners_pruned_next {
             return Ok(());
@@ -347,7 +350,7 @@ impl Writer {
         self.owners_pruned_next = now + OWNERS_PRUNED_EVERY;
         let until = now - self.retention.max(OWNER_KEPT);
         let pruned = self.transaction(|writer| owners::prune(writer.engine.db(), until).map(drop));
-        self.not_now(pruned)
+        self.tolerate_transient(pruned)
     }
 
     /// Saves what the file need not have at each commit: the numbers for people, and the time. If it fails for now, the
@@ -360,24 +363,25 @@ impl Writer {
         if saved.is_ok() {
             self.clock_recorded = now;
         }
-        self.not_now(saved)
+        self.tolerate_transient(saved)
     }
 
-    /// Whether the recorded time is old. With nothing pending it does not matter: nothing can be late.
+    /// Whether the recorded time is out of date. Without pending deliveries it does not matter: nothing can be late.
     fn is_clock_due(&self, now: Moment) -> bool {
-        let is_pending = !self.engine.open().apps().is_empty();
+        let is_pending = !self.engine.undelivered().apps().is_empty();
         is_pending && now.since(self.clock_recorded) >= CLOCK_RECORDED_EVERY
     }
 
-    /// One step; says whether there may be more to forget.
-    fn forget(&mut self, until: Moment, now: Moment) -> rusqlite::Result<bool> {
+    /// Deletes one batch of expired rows. Returns whether more may be left.
+    fn delete_expired(&mut self, until: Moment, now: Moment) -> rusqlite::Result<bool> {
         let db = self.engine.db();
-        let ended = retention::first_end(db)?.is_some_and(|end| end <= until);
-        let over = retention::first_window(db)?.is_some_and(|window| window <= now);
-        if !ended && !over {
+        let has_expired = retention::first_end(db)?.is_some_and(|end| end <= until);
+        let has_passed_window = retention::first_window(db)?.is_some_and(|window| window <= now);
+        if !has_expired && !has_passed_window {
             return Ok(false);
         }
-        let done = self.transaction(|writer| writer.engine.forget(until, now, FORGOTTEN_AT_ONCE));
+        let done =
+            self.transaction(|writer| writer.engine.delete_expired(until, now, DELETE_BATCH));
         match done {
             Ok(()) => {
                 if self.room != Room::Enough {
@@ -385,61 +389,61 @@ impl Writer {
                 }
                 Ok(true)
             }
-            // Later, perhaps.
-            Err(error) => self.not_now(Err(error)).map(|()| false),
+            Err(error) => self.tolerate_transient(Err(error)).map(|()| false),
         }
     }
 
-    /// One step of forgetting what has ended before its time, for want of room; says whether there may be more.
+    /// Deletes one batch of finished deliveries early to free space. Returns whether more may be
+    /// left.
     fn make_room(&mut self, clearances: &[Clearance]) -> rusqlite::Result<bool> {
         if clearances.is_empty() {
             return Ok(false);
         }
         let mut count = 0;
         let done = self.transaction(|writer| {
-            count = writer.engine.make_room(clearances, FORGOTTEN_AT_ONCE)?;
+            count = writer.engine.make_room(clearances, DELETE_BATCH)?;
             Ok(())
         });
         match done {
             Ok(()) if count > 0 => self.measure().map(|()| true),
-            done => self.not_now(done).map(|()| false),
+            done => self.tolerate_transient(done).map(|()| false),
         }
     }
 
     fn measure(&mut self) -> rusqlite::Result<()> {
         let usage = self.space.usage(self.engine.db())?;
-        let undelivered = self.engine.open().apps().clone();
-        let oldest = self.engine.open().oldest().collect();
-        let mut held = self.shared.figures.write().unwrap_or_else(PoisonError::into_inner);
-        *held = Held { usage, undelivered, oldest };
-        drop(held);
+        let undelivered = self.engine.undelivered().apps().clone();
+        let oldest = self.engine.undelivered().oldest().collect();
+        let mut stats = self.shared.figures.write().unwrap_or_else(PoisonError::into_inner);
+        *stats = StoreStats { usage, undelivered, oldest };
+        drop(stats);
         self.set_room(self.space.room(usage));
         self.unmeasured = 0;
         Ok(())
     }
 
     fn set_room(&mut self, room: Room) {
-        let (was, is) = (self.room == Room::None, room == Room::None);
+        let (was_full, is_full) = (self.room == Room::None, room == Room::None);
         self.room = room;
         self.engine.set_scarce(room != Room::Enough);
-        if is && !was {
-            tracing::warn!("the store is full: triggers are refused until there is room");
-        } else if was && !is {
-            tracing::info!("the store has room again");
+        if is_full && !was_full {
+            tracing::warn!("the store is full: rejecting triggers until space is freed");
+        } else if was_full && !is_full {
+            tracing::info!("the store has free space again: accepting triggers");
         }
-        if is != was {
-            self.shared.set_full(is);
+        if is_full != was_full {
+            self.shared.set_full(is_full);
         }
     }
 }
 
-/// Says that the store failed when its thread ends by a panic.
-struct Ended(Arc<Shared>);
+/// Marks the store as failed if the writer thread panics.
+struct FailOnPanic(Arc<SharedState>);
 
-impl Drop for Ended {
+impl Drop for FailOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.fail("its thread panicked");
+            self.0.fail("the store thread panicked");
         }
     }
 }

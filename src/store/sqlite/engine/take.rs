@@ -1,4 +1,4 @@
-//! What is due is leased.
+//! Leases due deliveries.
 
 use super::Engine;
 use crate::moment::Moment;
@@ -6,32 +6,38 @@ use crate::store::sqlite::codec;
 use crate::store::sqlite::failure::Failure;
 use crate::store::{Body, Lease, Leased, Take, Taken};
 
-/// The longest body that a lease brings along; a longer one is read when it is needed.
+/// Longest body that is read together with its delivery. Longer ones are read on demand, so that a
+/// batch of leases takes little memory.
 const INLINE_BODY_BYTES: i64 = 16 * 1024;
 
 impl Engine {
-    /// Leases what is due of an app. Not within a transaction: what is leased has been accepted.
+    /// Leases due deliveries of an app. Must not be called in a transaction: only committed
+    /// deliveries may be attempted.
     pub fn take(&mut self, take: Take) -> rusqlite::Result<Taken> {
         let Some(app) = self.webhooks.app(&self.db, take.app)? else { return Ok(Taken::default()) };
-        let (chosen, next_due) = self.choose(app, take)?;
-        let mut taken = Taken { leased: Vec::with_capacity(chosen.len()), next_due };
-        for chosen in chosen {
-            let key = chosen.key;
-            match self.lease(chosen, take) {
-                Err(error) if Failure::is_own(&error) => self.unreadable.push((key, take.app)),
+        let (due, next_due) = self.find_due(app, take)?;
+        let mut taken = Taken { leased: Vec::with_capacity(due.len()), next_due };
+        for delivery in due {
+            let key = delivery.key;
+            match self.lease(delivery, take) {
+                Err(error) if Failure::is_isolated(&error) => self.unreadable.push((key, take.app)),
                 leased => taken.leased.push(leased?),
             }
         }
         Ok(taken)
     }
 
-    /// The due deliveries of an app that nobody has leased, and when the next one is due.
-    fn choose(&mut self, app: i64, take: Take) -> rusqlite::Result<(Vec<Chosen>, Option<Moment>)> {
+    /// Finds the due deliveries of an app without a lease, and when the next one is due.
+    fn find_due(
+        &mut self,
+        app: i64,
+        take: Take,
+    ) -> rusqlite::Result<(Vec<DueDelivery>, Option<Moment>)> {
         let sql = "SELECT key, tail, event, attempts, due, webhook FROM delivery
             WHERE state = 0 AND app = ?1 ORDER BY due, webhook, key";
         let mut select = self.db.prepare_cached(sql)?;
         let mut rows = select.query((app,))?;
-        let (mut chosen, mut next_due) = (Vec::new(), None);
+        let (mut found, mut next_due) = (Vec::new(), None);
         while let Some(row) = rows.next()? {
             let key = row.get(0)?;
             if let Some(until) = self.leases.until(key, take.now) {
@@ -39,37 +45,38 @@ impl Engine {
                 continue;
             }
             let due: Moment = match row.get(4) {
-                Err(error) if Failure::is_own(&error) => {
+                Err(error) if Failure::is_isolated(&error) => {
                     self.unreadable.push((key, take.app));
                     continue;
                 }
                 due => due?,
             };
-            if due > take.now || chosen.len() == take.most {
+            if due > take.now || found.len() == take.most {
                 next_due = Some(next_due.map_or(due, |other| other.min(due)));
                 break;
             }
             let (tail, event) = (row.get(1)?, row.get(2)?);
-            // STRICT tables have integers here; a number out of range is no reason to give an event up.
+            // STRICT tables guarantee integers here. A number out of range must not prevent the
+            // delivery.
             let (attempts, webhook) = (row.get(3).unwrap_or(u32::MAX - 1), row.get(5)?);
-            chosen.push(Chosen { key, tail, event, attempts, webhook });
+            found.push(DueDelivery { key, tail, event, attempts, webhook });
         }
-        Ok((chosen, next_due))
+        Ok((found, next_due))
     }
 
-    fn lease(&mut self, chosen: Chosen, take: Take) -> rusqlite::Result<Leased> {
-        let webhook = self.webhooks.get(&self.db, chosen.webhook)?;
+    fn lease(&mut self, due: DueDelivery, take: Take) -> rusqlite::Result<Leased> {
+        let webhook = self.webhooks.get(&self.db, due.webhook)?;
         let sql = "SELECT tail, form, content_type, headers, length(body),
             CASE WHEN length(body) <= ?2 THEN body END FROM event WHERE key = ?1";
         let mut select = self.db.prepare_cached(sql)?;
-        let token = self.leases.give(chosen.key, take.now, take.lease);
-        select.query_row((chosen.event, INLINE_BODY_BYTES), |row| {
+        let token = self.leases.grant(due.key, take.now, take.lease);
+        select.query_row((due.event, INLINE_BODY_BYTES), |row| {
             let body = row.get::<_, Option<Vec<u8>>>(5)?;
             let len: i64 = row.get(4)?;
             Ok(Leased {
-                lease: Lease { delivery: codec::id(chosen.key, chosen.tail), token },
-                event: codec::id(chosen.event, row.get(0)?),
-                attempt: chosen.attempts + 1,
+                lease: Lease { delivery: codec::id(due.key, due.tail), token },
+                event: codec::id(due.event, row.get(0)?),
+                attempt: due.attempts + 1,
                 webhook,
                 form: row.get(1)?,
                 content_type: codec::header_value(row.get(2)?),
@@ -80,7 +87,7 @@ impl Engine {
     }
 }
 
-struct Chosen {
+struct DueDelivery {
     key: i64,
     tail: i64,
     event: i64,

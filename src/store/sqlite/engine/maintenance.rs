@@ -1,4 +1,5 @@
-//! What is deleted: what is old, what makes room, what cannot be read, and webhooks of which nothing is left.
+//! Maintenance: deletes expired rows, frees space, ends unreadable deliveries and prunes unused
+//! webhooks.
 
 use rusqlite::OptionalExtension;
 
@@ -6,34 +7,41 @@ use super::Engine;
 use crate::moment::Moment;
 use crate::routes::AppId;
 use crate::store::sqlite::failure::readable;
-use crate::store::sqlite::open::PENDING;
 use crate::store::sqlite::pruning;
 use crate::store::sqlite::quota::Clearance;
-use crate::store::sqlite::retention::{self, Forgotten};
+use crate::store::sqlite::retention::{self, Deleted};
+use crate::store::sqlite::undelivered::PENDING;
 use crate::store::{Reason, WebhookExists};
 
-/// How many webhooks are looked at for pruning at once.
-const PRUNED_AT_ONCE: i64 = 500;
+/// How many webhooks are checked for pruning in one transaction.
+const PRUNE_BATCH: i64 = 500;
 
 impl Engine {
-    /// Forgets what ended by `until`, and duplicate keys whose window is over: `most` of each.
-    pub fn forget(&mut self, until: Moment, now: Moment, most: usize) -> rusqlite::Result<()> {
-        let forgotten = retention::forget(&self.db, until, most)?;
-        self.forgotten(forgotten);
-        retention::forget_duplicates(&self.db, now, most).map(drop)
+    /// Deletes deliveries that finished by `until`, and duplicate keys whose window has passed; at
+    /// most `limit` of each.
+    pub fn delete_expired(
+        &mut self,
+        until: Moment,
+        now: Moment,
+        limit: usize,
+    ) -> rusqlite::Result<()> {
+        let deleted = retention::delete_expired(&self.db, until, limit)?;
+        self.record_deleted(deleted);
+        retention::delete_expired_duplicates(&self.db, now, limit).map(drop)
     }
 
-    /// Whose ended deliveries are to make room, if there are any; see [`Quota::clearances`].
+    /// The finished deliveries to delete to free space, see `Quota::clearances`. Empty if there
+    /// is enough space.
     pub fn clearances(&self) -> Vec<Clearance> {
         self.quota.clearances(&self.stored, self.is_scarce)
     }
 
-    /// Forgets what has ended to make room, `most` of it; returns how many deliveries.
-    pub fn make_room(&mut self, clearances: &[Clearance], most: usize) -> rusqlite::Result<usize> {
+    /// Deletes at most `limit` finished deliveries to free space. Returns how many were deleted.
+    pub fn make_room(&mut self, clearances: &[Clearance], limit: usize) -> rusqlite::Result<usize> {
         for Clearance { app, state } in clearances {
-            let forgotten = retention::forget_of(&self.db, *app, *state, most)?;
-            let count = forgotten.count;
-            self.forgotten(forgotten);
+            let deleted = retention::delete_finished(&self.db, *app, *state, limit)?;
+            let count = deleted.count;
+            self.record_deleted(deleted);
             if count > 0 {
                 return Ok(count);
             }
@@ -41,26 +49,26 @@ impl Engine {
         Ok(0)
     }
 
-    fn forgotten(&mut self, forgotten: Forgotten) {
-        for (webhook, count) in forgotten.dead {
+    fn record_deleted(&mut self, deleted: Deleted) {
+        for (webhook, count) in deleted.dead {
             self.tallies.dead(webhook, -count);
         }
-        for (key, bytes) in forgotten.bytes {
+        for (key, bytes) in deleted.bytes {
             self.stored.release(key, bytes);
         }
     }
 
-    /// Whether the store as a whole runs short of room.
+    /// Sets whether the store is running out of space.
     pub fn set_scarce(&mut self, is_scarce: bool) {
         self.is_scarce = is_scarce;
     }
 
-    /// Deliveries that were found to be unreadable since this was last asked for.
+    /// Takes the deliveries that were found to be unreadable since the last call.
     pub fn take_unreadable(&mut self) -> Vec<(i64, AppId)> {
         std::mem::take(&mut self.unreadable)
     }
 
-    /// Ends pending deliveries that cannot be read as dead.
+    /// Marks unreadable pending deliveries as dead.
     pub fn end_unreadable(
         &mut self,
         deliveries: &[(i64, AppId)],
@@ -75,22 +83,22 @@ impl Engine {
                 .query_row((key, now, Reason::Unreadable), |row| row.get(0))
                 .optional()?;
             let Some(webhook) = webhook else { continue };
-            tracing::error!(key, "a delivery cannot be read from the store, and has ended as dead");
+            tracing::error!(key, "a delivery cannot be read from the store, and is now dead");
             self.leases.revoke(*key);
             self.tallies.dead(webhook, 1);
-            self.open.end(*app, webhook, *key, PENDING);
-            if self.open.of(webhook).pending == 0 {
+            self.undelivered.end(*app, webhook, *key, PENDING);
+            if self.undelivered.of_webhook(webhook).pending == 0 {
                 self.promote(*app, webhook, 1, now)?;
             }
         }
         Ok(())
     }
 
-    /// Deletes the rows of some webhooks that nothing refers to and that do not exist; says whether there are more to
-    /// look at.
+    /// Checks a batch of webhooks, and deletes the rows of those that are unused and no longer
+    /// exist. Returns whether more webhooks are left to check.
     pub fn prune_webhooks(&mut self, exists: &WebhookExists) -> rusqlite::Result<bool> {
-        let candidates = pruning::candidates(&self.db, self.pruned_to, PRUNED_AT_ONCE)?;
-        let is_last = candidates.len() < PRUNED_AT_ONCE as usize;
+        let candidates = pruning::candidates(&self.db, self.pruned_to, PRUNE_BATCH)?;
+        let is_last = candidates.len() < PRUNE_BATCH as usize;
         self.pruned_to = candidates.last().filter(|_| !is_last).map_or(0, |last| last.webhook);
         for candidate in candidates.into_iter().filter(|candidate| candidate.is_unused) {
             let stored = self.webhooks.get(&self.db, candidate.webhook);
@@ -104,11 +112,11 @@ impl Engine {
                 self.stored.remove(candidate.app);
             }
         }
-        self.refused.retain(|key| self.stored.of_app(*key) > 0);
+        self.apps_over_share.retain(|key| self.stored.of_app(*key) > 0);
         Ok(!is_last)
     }
 
-    /// Writes the numbers that are in memory alone.
+    /// Writes the tallies that were changed in memory.
     pub fn save_tallies(&mut self) -> rusqlite::Result<()> {
         self.tallies.save(&self.db)
     }

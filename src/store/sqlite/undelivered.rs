@@ -1,5 +1,5 @@
-//! How many deliveries have not ended, by webhook and by app: what order and limits depend on, in
-//! memory, and taken back with the transaction that changed it.
+//! Counts of undelivered (pending and waiting) deliveries by webhook and by app. FIFO order and
+//! limits depend on them. They are kept in memory and rolled back together with the transaction.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,50 +12,51 @@ use super::failure::readable;
 use crate::moment::Moment;
 use crate::routes::AppId;
 
-/// Deliveries of one webhook that have not ended.
+/// Undelivered deliveries of a webhook.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Those that are attempted.
+pub struct UndeliveredCounts {
+    /// Number of pending deliveries.
     pub pending: i64,
-    /// Those that wait for one before them.
+    /// Number of deliveries that wait for an earlier one.
     pub waiting: i64,
 }
 
-/// One that is attempted.
-pub const PENDING: Counts = Counts { pending: 1, waiting: 0 };
-/// One that waits.
-pub const WAITING: Counts = Counts { pending: 0, waiting: 1 };
+/// One pending delivery.
+pub const PENDING: UndeliveredCounts = UndeliveredCounts { pending: 1, waiting: 0 };
+/// One waiting delivery.
+pub const WAITING: UndeliveredCounts = UndeliveredCounts { pending: 0, waiting: 1 };
 
-impl Counts {
+impl UndeliveredCounts {
     fn times(self, times: i64) -> Self {
         Self { pending: self.pending * times, waiting: self.waiting * times }
     }
 }
 
-/// A change that can be taken back.
+/// A change that can be rolled back.
 #[derive(Clone, Copy, Debug)]
 enum Delta {
-    /// Of the counts of a webhook.
-    Counts { app: AppId, webhook: i64, by: Counts },
-    /// Of what began when the delivery of this key did.
-    Began { app: AppId, key: i64, by: i64 },
+    /// Changes the counts of a webhook.
+    Counts { app: AppId, webhook: i64, by: UndeliveredCounts },
+    /// Changes the number of deliveries created in the same second as the delivery with this key.
+    Age { app: AppId, key: i64, by: i64 },
 }
 
-/// All counts. Bounded by the number of webhooks that have an undelivered event.
+/// The counts of all webhooks and apps. Bounded by the number of webhooks with an undelivered
+/// delivery.
 #[derive(Debug, Default)]
-pub struct Open {
-    webhooks: HashMap<i64, Counts>,
+pub struct Undelivered {
+    webhooks: HashMap<i64, UndeliveredCounts>,
     apps: HashMap<AppId, i64>,
     ages: Ages,
     changes: Vec<Delta>,
 }
 
-impl Open {
-    /// Counts what a file has.
+impl Undelivered {
+    /// Counts the undelivered deliveries of a database.
     pub fn read(db: &Connection) -> rusqlite::Result<Self> {
-        let mut open = Self::default();
+        let mut undelivered = Self::default();
         let mut apps = HashMap::new();
-        // Each from the partial index that holds no other rows.
+        // Each query reads a partial index that holds only rows of this state.
         for (by, sql) in [
             (PENDING, "SELECT webhook, key FROM delivery WHERE state = 0"),
             (WAITING, "SELECT webhook, key FROM delivery WHERE state = 1"),
@@ -67,63 +68,63 @@ impl Open {
                 let app = match apps.entry(webhook) {
                     Entry::Occupied(known) => *known.get(),
                     Entry::Vacant(entry) => {
-                        let app = readable(app_of(db, webhook)).transpose()?;
+                        let app = readable(read_app(db, webhook)).transpose()?;
                         *entry.insert(app)
                     }
                 };
-                // Nobody can be asked for the deliveries of a webhook that cannot be read.
+                // Skips the deliveries of a webhook that cannot be read: they cannot be attempted.
                 let Some(app) = app else { continue };
-                open.apply(Delta::Counts { app, webhook, by }, 1);
-                open.apply(Delta::Began { app, key: row.get(1)?, by: 1 }, 1);
+                undelivered.apply(Delta::Counts { app, webhook, by }, 1);
+                undelivered.apply(Delta::Age { app, key: row.get(1)?, by: 1 }, 1);
             }
         }
-        Ok(open)
+        Ok(undelivered)
     }
 
     /// The counts of a webhook.
-    pub fn of(&self, webhook: i64) -> Counts {
+    pub fn of_webhook(&self, webhook: i64) -> UndeliveredCounts {
         self.webhooks.get(&webhook).copied().unwrap_or_default()
     }
 
-    /// The undelivered of each app.
+    /// The number of undelivered deliveries by app.
     pub fn apps(&self) -> &HashMap<AppId, i64> {
         &self.apps
     }
 
-    /// When the oldest undelivered of each app began, to the second.
+    /// When the oldest undelivered delivery of each app was created, rounded down to the second.
     pub fn oldest(&self) -> impl Iterator<Item = (AppId, Moment)> + '_ {
         self.ages.oldest()
     }
 
-    /// The undelivered of each webhook.
+    /// The number of undelivered deliveries by webhook.
     pub fn webhooks(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
         self.webhooks.iter().map(|(webhook, counts)| (*webhook, counts.pending + counts.waiting))
     }
 
-    /// A delivery began.
-    pub fn begin(&mut self, app: AppId, webhook: i64, key: i64, by: Counts) {
+    /// Counts a new delivery.
+    pub fn begin(&mut self, app: AppId, webhook: i64, key: i64, by: UndeliveredCounts) {
         self.change(Delta::Counts { app, webhook, by });
-        self.change(Delta::Began { app, key, by: 1 });
+        self.change(Delta::Age { app, key, by: 1 });
     }
 
-    /// A delivery ended that was counted so.
-    pub fn end(&mut self, app: AppId, webhook: i64, key: i64, was: Counts) {
+    /// Removes a finished delivery that was counted as `was`.
+    pub fn end(&mut self, app: AppId, webhook: i64, key: i64, was: UndeliveredCounts) {
         self.change(Delta::Counts { app, webhook, by: was.times(-1) });
-        self.change(Delta::Began { app, key, by: -1 });
+        self.change(Delta::Age { app, key, by: -1 });
     }
 
-    /// Some that waited are attempted now.
+    /// Counts `number` waiting deliveries as pending.
     pub fn promote(&mut self, app: AppId, webhook: i64, number: i64) {
-        let by = Counts { pending: number, waiting: -number };
+        let by = UndeliveredCounts { pending: number, waiting: -number };
         self.change(Delta::Counts { app, webhook, by });
     }
 
-    /// What was changed stays.
+    /// Makes the changes permanent.
     pub fn commit(&mut self) {
         self.changes.clear();
     }
 
-    /// Takes back what was changed since the last commit.
+    /// Reverts the changes since the last commit.
     pub fn roll_back(&mut self) {
         for delta in std::mem::take(&mut self.changes) {
             self.apply(delta, -1);
@@ -138,15 +139,15 @@ impl Open {
     fn apply(&mut self, delta: Delta, times: i64) {
         match delta {
             Delta::Counts { app, webhook, by } => self.count(app, webhook, by.times(times)),
-            Delta::Began { app, key, by } => self.ages.add(app, key, by * times),
+            Delta::Age { app, key, by } => self.ages.add(app, key, by * times),
         }
     }
 
-    fn count(&mut self, app: AppId, webhook: i64, by: Counts) {
+    fn count(&mut self, app: AppId, webhook: i64, by: UndeliveredCounts) {
         let counts = self.webhooks.entry(webhook).or_default();
         counts.pending += by.pending;
         counts.waiting += by.waiting;
-        if *counts == Counts::default() {
+        if *counts == UndeliveredCounts::default() {
             self.webhooks.remove(&webhook);
         }
         let undelivered = self.apps.entry(app).or_default();
@@ -157,7 +158,7 @@ impl Open {
     }
 }
 
-fn app_of(db: &Connection, webhook: i64) -> rusqlite::Result<AppId> {
+fn read_app(db: &Connection, webhook: i64) -> rusqlite::Result<AppId> {
     let sql =
         "SELECT a.namespace, a.uuid FROM webhook w JOIN app a ON a.key = w.app WHERE w.key = ?1";
     db.prepare_cached(sql)?.query_row((webhook,), |row| codec::app_id(row, 0, 1))
