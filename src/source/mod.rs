@@ -1,4 +1,5 @@
-//! Where resources come from and statuses go to; and the brain that stands between.
+//! Sources of resources (a Kubernetes cluster or a folder of files), and the [`Brain`] that they
+//! share.
 
 mod access;
 mod brain;

@@ -1,4 +1,4 @@
-//! Lets the store and the meters forget webhooks that were deleted and of which nothing is kept any more.
+//! Removes deleted webhooks from the store and from the metrics once no data of them is left.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,14 @@ use super::Brain;
 use crate::plan::Key;
 use crate::store::{Store, StoreError, WebhookExists};
 
-/// Between two passes, at least: a pass looks at every webhook of the store.
+/// Minimum time between two passes: a pass reads every webhook of the store.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// Between two passes, at most: what is kept of a deleted webhook ends with time.
+/// Maximum time between two passes: the stored data of a deleted webhook expires over time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
-/// Prunes once every webhook is known, and again after changes, until the store fails or the source ends.
+/// Prunes once all webhooks are known, and again after changes. Returns when the store fails or the
+/// source ends.
 pub async fn prune(brain: Arc<Brain>, store: Arc<dyn Store>, mut synced: watch::Receiver<bool>) {
     if synced.wait_for(|synced| *synced).await.is_err() {
         return;
@@ -29,7 +30,7 @@ pub async fn prune(brain: Arc<Brain>, store: Arc<dyn Store>, mut synced: watch::
         match pass(&*store, &exists).await {
             Ok(()) => {}
             Err(StoreError::Failed(_)) => return,
-            Err(error) => tracing::debug!(%error, "deleted webhooks are pruned later"),
+            Err(error) => tracing::debug!(%error, "cannot prune deleted webhooks, retrying later"),
         }
         sleep(PAUSE).await;
         if let Ok(Err(_)) = timeout(LONGEST_PAUSE - PAUSE, versions.changed()).await {

@@ -1,4 +1,4 @@
-//! How the exchange with an API server goes: what `/metrics` tells of watches and of statuses.
+//! Metrics of the exchange with the API server: watches and status writes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Counted since this process began. Small, and asked rarely: one lock is enough.
+/// Counters since the start of this process. They are read rarely, so one lock is enough.
 #[derive(Debug, Default)]
 pub struct Signals(Mutex<Inner>);
 
@@ -20,23 +20,24 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Watches {
     restarts: u64,
-    /// Those that are interrupted.
+    /// The interrupted watches, by id.
     interrupted: HashMap<u64, Interruption>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Interruption {
     since: Instant,
-    /// When it was last tried in vain to go on.
+    /// The last failed attempt to resume.
     last: Instant,
 }
 
-/// A watch that goes on says so with its next event alone, which may be long in coming: when it was
-/// not tried in vain for so long, it goes on. Longer than the longest try and the wait after it.
+/// A watch counts as resumed after this long without a failed attempt. A resumed watch reports
+/// success only with its next event, which may take long. Longer than the longest attempt and the
+/// backoff after it.
 const QUIET: Duration = Duration::from_secs(60);
 
 impl Watches {
-    /// Counts those that went on without a word.
+    /// Counts the interrupted watches that resumed without an event.
     fn notice_resumed(&mut self, now: Instant) {
         let before = self.interrupted.len();
         self.interrupted.retain(|_, watch| now.saturating_duration_since(watch.last) <= QUIET);
@@ -44,27 +45,27 @@ impl Watches {
     }
 }
 
-/// Writes of the statuses of a kind.
+/// Status writes of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// Those that were written.
+    /// Successful writes.
     pub written: u64,
-    /// Those that were refused, or not answered.
+    /// Writes that were rejected or got no response.
     pub failed: u64,
 }
 
-/// The watches of a kind.
+/// The watches of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watching {
     /// The kind.
     pub kind: String,
-    /// Watches that went on after they had been interrupted.
+    /// How often an interrupted watch resumed.
     pub restarts: u64,
-    /// For how long changes may have gone unseen.
+    /// How long changes may have been missed: the age of the oldest interruption.
     pub lag: Duration,
 }
 
-/// One watch; when it is dropped, it is interrupted no more.
+/// Tracks one watch. An interruption ends when this is dropped.
 #[derive(Debug)]
 pub struct Watch<'a> {
     signals: &'a Signals,
@@ -73,7 +74,7 @@ pub struct Watch<'a> {
 }
 
 impl Signals {
-    /// Tells of a watch of a kind from now on.
+    /// Starts tracking a watch of a kind.
     pub fn watch(&self, kind: &str) -> Watch<'_> {
         let mut inner = self.inner();
         inner.watches.entry(kind.to_owned()).or_default();
@@ -81,14 +82,14 @@ impl Signals {
         Watch { signals: self, kind: kind.to_owned(), number: inner.last_watch }
     }
 
-    /// A status was written, or could not be.
+    /// Counts a status write.
     pub fn status(&self, kind: &'static str, is_written: bool) {
         let mut inner = self.inner();
         let Written { written, failed } = inner.statuses.entry(kind).or_default();
         *if is_written { written } else { failed } += 1;
     }
 
-    /// The watches of each kind.
+    /// The metrics of all watches, by kind.
     pub fn watches(&self, now: Instant) -> Vec<Watching> {
         let mut inner = self.inner();
         let watching = inner.watches.iter_mut().map(|(kind, watches)| {
@@ -100,7 +101,7 @@ impl Signals {
         watching.collect()
     }
 
-    /// The writes of each kind's statuses.
+    /// The status writes, by kind.
     pub fn statuses(&self) -> Vec<(&'static str, Written)> {
         self.inner().statuses.iter().map(|(kind, written)| (*kind, *written)).collect()
     }
@@ -111,7 +112,7 @@ impl Signals {
 }
 
 impl Watch<'_> {
-    /// It is interrupted, or could not go on.
+    /// Records an interruption, or a failed attempt to resume.
     pub fn interrupted(&self, now: Instant) {
         self.change(|watches| {
             watches.notice_resumed(now);
@@ -120,7 +121,7 @@ impl Watch<'_> {
         });
     }
 
-    /// It goes on.
+    /// Records that the watch resumed.
     pub fn resumed(&self) {
         self.change(|watches| {
             if watches.interrupted.remove(&self.number).is_some() {

@@ -1,5 +1,5 @@
-//! Lets statuses say what became of each webhook's events: counted in rounds, and told slowly, so that
-//! however many webhooks are busy the API server has little to write.
+//! Updates the delivery counts in webhook statuses: collected periodically, and reported to the
+//! planner at a limited rate, so that many busy webhooks cause few writes to the API server.
 
 mod local;
 
@@ -18,29 +18,29 @@ use crate::moment::Moment;
 use crate::plan::{Count, Counted, Died, Key, Recount};
 use crate::routes::Id;
 
-/// Between two webhooks whose numbers are told: at most 50 a second, beside the statuses that are
-/// written for other reasons.
+/// Minimum time between the reports of two webhooks: at most 50 status writes a second are caused
+/// by counts.
 const PACE: Duration = Duration::from_millis(20);
 
-/// Counts what became of events.
+/// A source of delivery counts.
 pub trait Tallies: Send + Sync {
-    /// What became of the events of all webhooks: of what is not in it, there is nothing.
+    /// The counts of all webhooks. A webhook that is missing has no deliveries.
     ///
     /// # Errors
-    /// When that is not known of all of them, with the reason in words: statuses stay as they are.
+    /// The reason, if the counts of some webhooks are unavailable. Statuses then keep their counts.
     fn count(&self) -> BoxFuture<'_, Result<HashMap<Id, Counted>, String>>;
 
-    /// Why the latest delivery of a webhook that is dead has died, where it is known. Neither a secret
-    /// nor a URL is in it.
+    /// Why the latest dead delivery of a webhook died, if known. The text contains no secret and no
+    /// URL.
     fn last_death<'a>(&'a self, webhook: &'a Key) -> BoxFuture<'a, Option<Box<str>>>;
 }
 
-/// Who counts, and how often.
+/// The source of the counts, and the interval.
 #[derive(Clone)]
 pub struct Counting {
-    /// Who counts.
+    /// The source of the counts.
     pub tallies: Arc<dyn Tallies>,
-    /// How long the numbers of a webhook's status stay at least.
+    /// Minimum time between two updates of a webhook's counts.
     pub interval: Duration,
 }
 
@@ -51,8 +51,8 @@ impl fmt::Debug for Counting {
 }
 
 impl Counting {
-    /// Tells `brain` the numbers that differ from those of statuses, for ever. For who writes statuses:
-    /// what was counted and not written before is forgotten.
+    /// Reports the counts that differ from those in the statuses, for ever. For the process that
+    /// writes statuses: counts that were reported but not written before are discarded.
     pub async fn follow(&self, brain: &Brain) {
         brain.planner().forget_counts();
         let mut rounds =
@@ -65,14 +65,14 @@ impl Counting {
     }
 }
 
-/// One round after the other: the next begins when everything of the one before was told.
+/// The state between rounds. A round starts when all counts of the previous one were reported.
 struct Rounds<'a> {
     counting: &'a Counting,
-    /// When the numbers of a webhook were last told, where that is less than an interval ago.
+    /// When the counts of a webhook were last reported, if less than an interval ago.
     told: HashMap<Key, Instant>,
-    /// When was counted before.
+    /// When the previous round counted.
     before: Option<Moment>,
-    /// Whether counting failed the last time.
+    /// Whether the previous round failed.
     failed: bool,
 }
 
@@ -86,10 +86,10 @@ impl Rounds<'_> {
                 self.tell(brain, recounts).await;
                 self.before = Some(now);
             }
-            Err(why) if self.failed => tracing::debug!(why, "deliveries still cannot be counted"),
+            Err(why) if self.failed => tracing::debug!(why, "cannot count deliveries"),
             Err(why) => {
                 self.failed = true;
-                tracing::warn!(why, "deliveries cannot be counted: statuses keep their numbers");
+                tracing::warn!(why, "cannot count deliveries: statuses keep their counts");
             }
         }
     }
@@ -109,7 +109,7 @@ impl Rounds<'_> {
         }
     }
 
-    /// When each is to be told at the earliest, in that order.
+    /// When each count may be reported, in that order.
     fn in_turn(&mut self, recounts: Vec<Recount>) -> Vec<(Instant, Recount)> {
         let (now, interval) = (Instant::now(), self.counting.interval);
         self.told.retain(|_, told| *told + interval > now);

@@ -1,4 +1,4 @@
-//! The source's state and its blocking work: everything but when it is done.
+//! The state of the source and its blocking operations. The caller decides when to run them.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, TryLockError};
@@ -24,37 +24,38 @@ use crate::plan::{Change, Key, Kind, ObjectRef};
 use crate::resources::validate::Validator;
 use crate::source::Brain;
 
-/// The folder, the data directory, and what is known of them.
+/// The folder, the data directory, and the state derived from them.
 #[derive(Debug)]
 pub struct Core {
-    /// What is told of the resources.
+    /// Receives the changes.
     pub brain: Arc<Brain>,
-    /// What reads documents.
+    /// Parses and validates documents.
     pub reader: Reader,
     manifests: PathBuf,
     data: PathBuf,
     state: Mutex<State>,
-    /// Held while this lives.
+    /// Held for the lifetime of this value.
     _lock: File,
 }
 
-/// What changes. Lock it before the planner, never after.
+/// The mutable state. Lock it before the planner, never after.
 #[derive(Debug)]
 pub struct State {
-    /// Who declares what.
+    /// Where each object is declared.
     pub ledger: Ledger,
-    /// What status files must say, up to the status, and do not say yet.
+    /// The objects that are not yet in their status files: YAML without the status.
     pub drafts: HashMap<ObjectRef, Box<str>>,
     /// The webhooks that are being created or deleted.
     pub creating: Creating,
-    /// Whether a status file could not be written, and nobody has to be told again.
+    /// Whether a failed write of a status file was logged. Further failures are not logged until
+    /// one succeeds.
     pub unwritten: bool,
-    /// What was told about folders.
+    /// The logged problems of folders.
     told: Told,
 }
 
 impl Core {
-    /// Takes hold of the data directory.
+    /// Locks the data directory.
     pub fn open(manifests: PathBuf, data: PathBuf, brain: Arc<Brain>) -> Result<Self, FilesError> {
         fs::read_dir(&manifests)
             .map_err(|error| FilesError::Manifests { path: manifests.clone(), error })?;
@@ -80,9 +81,9 @@ impl Core {
         })
     }
 
-    /// What changes.
+    /// Locks the mutable state.
     pub fn state(&self) -> MutexGuard<'_, State> {
-        // The ledger is consistent between any two of its calls.
+        // The index is consistent between any two of its calls.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -91,7 +92,7 @@ impl Core {
         self.data.join("webhooks")
     }
 
-    /// Reads everything for the first time, and writes every status.
+    /// Reads all files for the first time, and writes all statuses.
     pub fn load(&self) -> Result<(), FilesError> {
         let now = Timestamp::now();
         self.load_created(now)?;
@@ -107,13 +108,13 @@ impl Core {
         Ok(())
     }
 
-    /// Writes every status that waits to be written.
+    /// Writes all pending statuses.
     pub fn publish_pending(&self) {
         let failed = self.publish(&self.brain.pending().take_all());
         self.brain.pending().add(failed, []);
     }
 
-    /// Looks for changes, and reads what changed.
+    /// Scans for changes, and reads the changed files.
     pub fn poll(&self) {
         let listing = self.list();
         let (changed, gone) = self.take_stock(&listing, Patience::UntilStill);
@@ -133,7 +134,8 @@ impl Core {
         listing
     }
 
-    /// Compares a listing with what was read. Returns which files to read, and which are gone.
+    /// Compares a listing with the files read before. Returns the files to read, and the deleted
+    /// files.
     fn take_stock(&self, listing: &Listing, patience: Patience) -> (Vec<FileId>, Vec<FileId>) {
         let mut state = self.state();
         let now = SystemTime::now();
@@ -161,10 +163,10 @@ impl Core {
         (changed, absent.into_iter().filter(was_absent).collect())
     }
 
-    /// Removes the status files of objects that are gone, after everything was read.
+    /// Removes the status files of objects that no longer exist, after all files were read.
     fn sweep(&self) -> Result<(), FilesError> {
         let state = self.state();
-        // The name of such a file does not say which object's it is.
+        // Object names cannot be derived from these shortened file names.
         let cut: HashSet<String> = state
             .ledger
             .claims()
@@ -182,20 +184,20 @@ impl Core {
         self.reader.statuses.sweep(kept).map_err(|error| FilesError::Data { path, error })
     }
 
-    /// Removes an object from the books, and its status file. Returns what the brain must be told.
+    /// Removes an object and its status file. Returns the change for the brain.
     pub fn remove(&self, state: &mut State, id: &Id) -> Change {
         state.ledger.remove(id);
         if let Declared::Ours(kind) = id.kind {
             let object = ObjectRef { kind, key: id.key.clone() };
             state.drafts.remove(&object);
             if let Err(error) = self.reader.statuses.remove(kind, &id.key) {
-                tracing::warn!("cannot remove the status of {}: {error}", id.subject());
+                tracing::warn!("cannot remove the status file of {}: {error}", id.subject());
             }
         }
         pass::gone(id)
     }
 
-    /// What the planner knows of an object; `None` when it does not know it.
+    /// The metadata of an object in the planner; `None` if it is unknown.
     pub fn known(&self, object: &ObjectRef) -> Option<Meta> {
         let planner = self.brain.planner();
         match object.kind {
@@ -205,15 +207,15 @@ impl Core {
     }
 }
 
-/// Whether a file is read at once, or when it looked the same twice: it may be half written, or be
-/// about to be replaced.
+/// When a changed file is read. Waiting until it looks the same in two scans avoids reading one
+/// that is half written or about to be replaced.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Patience {
     None,
     UntilStill,
 }
 
-/// Makes the data directory, and keeps others out of it.
+/// Creates the data directory, and locks it against other processes.
 fn take_hold(data: &Path) -> Result<File, FilesError> {
     let failed = |error: io::Error| FilesError::Data { path: data.into(), error };
     atomic::make_directory(data, Durability::Power).map_err(failed)?;

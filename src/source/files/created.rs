@@ -1,5 +1,5 @@
-//! Webhooks that the app API creates: each in a file of the data directory, there before anybody is
-//! told of it.
+//! Webhooks created by the app API. Each has a file in the data directory, which is written before
+//! the response.
 
 use std::collections::HashSet;
 use std::fs;
@@ -24,10 +24,10 @@ use crate::plan::{Change, Key, Kind, WebhookInput};
 use crate::resources::Webhook;
 use crate::source::{StoreError, WebhookStore};
 
-/// So many files are read at once.
+/// Number of files that are read in one batch.
 const BATCH: usize = 4096;
 
-/// The webhooks that are being created or deleted: nobody else may do so meanwhile.
+/// The webhooks that are being created or deleted. Concurrent requests for them are rejected.
 #[derive(Debug, Default)]
 pub struct Creating(HashSet<Key>);
 
@@ -54,7 +54,7 @@ impl Files {
 }
 
 impl Core {
-    /// The file of a webhook that was created.
+    /// The file of a webhook created by the app API.
     pub fn created_path(&self, key: &Key) -> PathBuf {
         self.created_root().join(&*key.namespace).join(file_name(&key.name))
     }
@@ -69,14 +69,14 @@ impl Core {
             reserve(&mut state, &id.key)?;
             id
         };
-        // Many may be written at once: a disk takes its time.
+        // Not locked: a disk may be slow, and several webhooks may be written concurrently.
         let path = self.created_path(&id.key);
         let written = atomic::write(&path, to_yaml(&webhook).as_bytes(), Durability::Power);
         let mut state = self.state();
         state.creating.0.remove(&id.key);
         written.map_err(unavailable)?;
         if let Err(known) = refuse_known(&state, &id) {
-            // A manifest was faster.
+            // A manifest declared it in the meantime.
             atomic::remove(&path, Durability::Power).map_err(unavailable)?;
             return Err(known);
         }
@@ -87,7 +87,7 @@ impl Core {
         Ok(())
     }
 
-    /// The webhook with its defaults and the metadata that an API server would set.
+    /// The webhook with defaults, and with the metadata that an API server would set.
     fn complete(&self, mut webhook: Webhook) -> Result<Webhook, StoreError> {
         let invalid = |why: &dyn std::fmt::Display| StoreError::Invalid(why.to_string());
         check_key(&Key::of(&webhook)).map_err(|why| invalid(&why))?;
@@ -115,7 +115,7 @@ impl Core {
         state.creating.0.remove(key);
         removed.map_err(unavailable)?;
         let gone = self.remove(&mut state, &id);
-        // A manifest that declares it as well counts from now on.
+        // Read manifests again that declare it as well: their declaration is in force from now on.
         let heirs: Vec<FileId> = state.ledger.rivals(&id).collect();
         for file in heirs {
             if let Some(manifest) = state.ledger.manifest(file) {
@@ -126,7 +126,7 @@ impl Core {
         Ok(())
     }
 
-    /// Reads back what was created before.
+    /// Reads the webhooks created before the restart.
     pub fn load_created(&self, now: Timestamp) -> Result<(), FilesError> {
         let root = self.created_root();
         let failed = |error| FilesError::Data { path: root.clone(), error };
@@ -154,7 +154,7 @@ impl Core {
                 Err(error) => tell(path, &Problem::of_file(format!("cannot be read: {error}"))),
             }
         }
-        // They are all YAML, whatever they are called.
+        // All files are YAML, regardless of their names.
         let contents = self.reader.read_all(Path::new(""), &documents);
         for ((path, document), content) in paths.into_iter().zip(documents).zip(contents) {
             match self.only_its_own(path, content) {
@@ -164,7 +164,7 @@ impl Core {
         }
     }
 
-    /// A file of a created webhook holds that webhook and nothing else.
+    /// Checks that a file contains exactly the webhook that belongs there.
     fn only_its_own(&self, path: &Path, content: Content) -> Result<Content, Problem> {
         let found = content?;
         let is_own = |id: &Id| {
@@ -173,7 +173,7 @@ impl Core {
         match found.as_slice() {
             [Err(problem)] => Err(problem.clone()),
             [Ok(only)] if is_own(&only.id) => Ok(Ok(found)),
-            _ => Err(Problem::of_file("is not the webhook that its path names".into())),
+            _ => Err(Problem::of_file("does not contain exactly the webhook of its path".into())),
         }
     }
 }
@@ -182,7 +182,7 @@ fn tell(path: &Path, problem: &Problem) {
     tracing::warn!("{}", problem.told(path));
 }
 
-/// Removes what writes that were cut off left behind.
+/// Removes temporary files of interrupted writes.
 fn remove_leftovers(files: &[PathBuf]) -> std::io::Result<()> {
     let temporary = |path: &&PathBuf| path.file_name().is_some_and(atomic::is_temporary);
     files.iter().filter(temporary).try_for_each(fs::remove_file)
@@ -202,7 +202,7 @@ fn reserve(state: &mut State, key: &Key) -> Result<(), StoreError> {
     if state.creating.0.insert(key.clone()) {
         return Ok(());
     }
-    Err(StoreError::Invalid("metadata.name: this webhook is just being created or deleted".into()))
+    Err(StoreError::Invalid("metadata.name: this webhook is being created or deleted".into()))
 }
 
 fn unavailable(error: std::io::Error) -> StoreError {

@@ -1,4 +1,4 @@
-//! Who declares what: which place of which file each object in force comes from.
+//! Index of declarations: the file and line from which each object in force comes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -9,12 +9,12 @@ use super::problems::{Problem, Told};
 use super::scan::Signature;
 use crate::plan::{Key, ObjectRef};
 
-/// A file that objects come from.
+/// A file that declares objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(u32);
 
 impl FileId {
-    /// The webhooks that were created by the app API, each in a file of its own.
+    /// All webhooks created by the app API, each in a separate file.
     pub const CREATED: Self = Self(0);
 }
 
@@ -25,40 +25,40 @@ pub struct Claim {
     pub file: FileId,
     /// The line, from 1.
     pub line: u32,
-    /// The fingerprint of the document, if all of it is in force; else 0.
+    /// The fingerprint of the document, if all of its objects are in force; otherwise 0.
     pub text: u64,
 }
 
 /// A manifest.
 #[derive(Debug)]
 pub struct Manifest {
-    /// Where it is.
+    /// Its path.
     pub path: Arc<Path>,
-    /// What it looked like when it was last looked at; `None` when it was not there.
+    /// Its signature in the last scan; `None` if it was missing.
     pub seen: Option<Signature>,
-    /// What it looked like when it was last read; `None` while it must be read again.
+    /// Its signature when it was last read; `None` if it must be read again.
     pub read: Option<Signature>,
-    /// Its problems that were told.
+    /// Its logged problems.
     pub told: Told,
 }
 
-/// The books.
+/// The manifests, and the objects that they declare.
 #[derive(Debug)]
 pub struct Ledger {
     ids: BTreeMap<Arc<Path>, FileId>,
     manifests: BTreeMap<FileId, Manifest>,
     next: u32,
     claims: HashMap<Id, Claim>,
-    /// Files that declare an object that is in force by another place.
+    /// Files with a further declaration of an object that another file declares.
     rivals: BTreeMap<Id, BTreeSet<FileId>>,
-    /// The names of namespaces and apps, of which there are few among many objects.
+    /// Interned namespaces and app names: few distinct values in many objects.
     words: HashSet<Arc<str>>,
-    /// Where the created webhooks are, for people.
+    /// The directory of created webhooks, for log messages.
     created: Arc<Path>,
 }
 
 impl Ledger {
-    /// Empty books.
+    /// An empty index.
     pub fn new(created: &Path) -> Self {
         Self {
             ids: BTreeMap::new(),
@@ -73,7 +73,7 @@ impl Ledger {
 
     // ---- files ----
 
-    /// The manifest at a path, new or known.
+    /// The manifest at a path. Adds it if it is new.
     pub fn manifest_at(&mut self, path: &Path) -> FileId {
         if let Some(id) = self.ids.get(path) {
             return *id;
@@ -86,17 +86,17 @@ impl Ledger {
         id
     }
 
-    /// A manifest that is known.
+    /// A known manifest.
     pub fn manifest(&mut self, file: FileId) -> Option<&mut Manifest> {
         self.manifests.get_mut(&file)
     }
 
-    /// All manifests, in the order of their paths.
+    /// All manifests, ordered by path.
     pub fn manifests(&self) -> impl Iterator<Item = (FileId, &Manifest)> {
         self.ids.values().filter_map(|id| Some((*id, self.manifests.get(id)?)))
     }
 
-    /// Forgets a manifest. What it declared is not touched.
+    /// Removes a manifest. Its declarations are not changed.
     pub fn forget_manifest(&mut self, file: FileId) {
         if let Some(manifest) = self.manifests.remove(&file) {
             self.ids.remove(&manifest.path);
@@ -104,12 +104,12 @@ impl Ledger {
         self.withdraw(file);
     }
 
-    /// The path of a file, for people.
+    /// The path of a file, for log messages.
     pub fn path(&self, file: FileId) -> Arc<Path> {
         self.manifests.get(&file).map_or(&self.created, |manifest| &manifest.path).clone()
     }
 
-    /// Tells of a problem of a file, once.
+    /// Logs a problem of a file, once.
     pub fn tell(&mut self, file: FileId, problem: &Problem) {
         match self.manifests.get_mut(&file) {
             Some(manifest) => manifest.told.tell(&manifest.path, problem),
@@ -119,12 +119,12 @@ impl Ledger {
 
     // ---- objects ----
 
-    /// The object's key, with a namespace that is shared.
+    /// The object's key with an interned namespace.
     pub fn share(&mut self, key: &Key) -> Key {
         Key { namespace: self.share_word(&key.namespace), name: key.name.clone() }
     }
 
-    /// The same text, in memory that is shared.
+    /// The interned copy of a text.
     fn share_word(&mut self, word: &Arc<str>) -> Arc<str> {
         if let Some(word) = self.words.get(word) {
             return word.clone();
@@ -138,17 +138,17 @@ impl Ledger {
         self.claims.get(id).copied()
     }
 
-    /// Every object in force, and where it is declared.
+    /// All objects in force, and where they are declared.
     pub fn claims(&self) -> impl Iterator<Item = (&Id, &Claim)> {
         self.claims.iter()
     }
 
-    /// Writes down where an object is declared.
+    /// Stores where an object is declared.
     pub fn set_claim(&mut self, id: Id, claim: Claim) {
         self.claims.insert(id, claim);
     }
 
-    /// The object must be read again wherever it is declared.
+    /// Marks the declaration of an object to be read again.
     pub fn distrust(&mut self, object: &ObjectRef) {
         let id = Id { kind: super::manifest::Declared::Ours(object.kind), key: object.key.clone() };
         let Some(claim) = self.claims.get_mut(&id) else { return };
@@ -158,19 +158,19 @@ impl Ledger {
         }
     }
 
-    /// The object is gone.
+    /// Removes an object.
     pub fn remove(&mut self, id: &Id) {
         self.claims.remove(id);
     }
 
-    /// Whether the place of a claim comes before another place: that one counts. What was created
-    /// comes before what is declared.
+    /// Whether a declaration takes precedence over one at another place. Created webhooks come
+    /// before manifests, and manifests are ordered by path and line.
     pub fn comes_before(&self, claim: &Claim, file: FileId, line: u32) -> bool {
         let rank = |file: FileId| self.manifests.get(&file).map(|manifest| &manifest.path);
         (rank(claim.file), claim.line) <= (rank(file), line)
     }
 
-    /// A file declares an object that is in force by another place.
+    /// Records that a file declares an object that another file declares.
     pub fn add_rival(&mut self, id: &Id, file: FileId) {
         self.rivals.entry(id.clone()).or_default().insert(file);
     }
@@ -180,7 +180,7 @@ impl Ledger {
         self.rivals.get(id).into_iter().flatten().copied()
     }
 
-    /// A file is read again, or gone: it is nobody's rival.
+    /// Removes the further declarations of a file that is read again or was deleted.
     pub fn withdraw(&mut self, file: FileId) {
         self.rivals.retain(|_, files| {
             files.remove(&file);

@@ -1,4 +1,4 @@
-//! From the text of a document to the objects that it declares.
+//! Parses the text of a document into the objects that it declares.
 
 use std::path::Path;
 
@@ -9,22 +9,22 @@ use super::problems::Problem;
 use crate::plan::{Key, Kind};
 use crate::resources::validate::{Invalid, is_label, is_subdomain};
 
-/// The namespace of an object that names none.
+/// The namespace of objects without one.
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// The kinds that are read.
+/// The kinds that manifests may declare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Declared {
-    /// A kind with a status.
+    /// A kind of this operator, with a status.
     Ours(Kind),
-    /// `Service`, which says where a listener is.
+    /// `Service`: where a listener is.
     Service,
-    /// `Secret`, which holds what triggers are verified with.
+    /// `Secret`: how triggers are verified.
     Secret,
 }
 
 impl Declared {
-    /// The kind as YAML names it.
+    /// The kind in YAML.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ours(kind) => kind.as_str(),
@@ -34,35 +34,35 @@ impl Declared {
     }
 }
 
-/// What an object is known by.
+/// Identifies an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id {
     /// Its kind.
     pub kind: Declared,
-    /// Its namespace and name, which may be part of a path.
+    /// Its namespace and name, which are safe as parts of a path.
     pub key: Key,
 }
 
 impl Id {
-    /// The object as a person is told of it.
+    /// The object in log messages.
     pub fn subject(&self) -> String {
         format!("{} {}", self.kind.as_str(), self.key)
     }
 }
 
-/// An object of a document.
+/// An object in a document.
 #[derive(Debug)]
 pub struct Item {
-    /// What it is known by.
+    /// Its identity.
     pub id: Id,
-    /// All of it, its namespace set.
+    /// The whole object, including its namespace.
     pub value: Value,
 }
 
-/// Reads one document. A list gives its items; one object that is no good leaves the others be.
+/// Parses one document. A list yields its items. A bad object does not affect the others.
 ///
 /// # Errors
-/// The text is not YAML (or JSON, by the name of the file).
+/// If the text is not YAML (or JSON, depending on the file name).
 pub fn parse(path: &Path, document: &Document) -> Result<Vec<Result<Item, Problem>>, Problem> {
     let value = parse_text(path, &document.text).map_err(|(offset, why)| {
         let line = offset.map_or(document.line, |offset| document.start + offset);
@@ -73,7 +73,7 @@ pub fn parse(path: &Path, document: &Document) -> Result<Vec<Result<Item, Proble
     Ok(items)
 }
 
-/// What is wrong with a text, and how many lines are before it.
+/// The number of lines before the error, and a description.
 type Mistake = (Option<u32>, String);
 
 fn parse_text(path: &Path, text: &[u8]) -> Result<Value, Mistake> {
@@ -87,10 +87,10 @@ fn parse_text(path: &Path, text: &[u8]) -> Result<Value, Mistake> {
     from_yaml(text).map_err(|(offset, why)| (offset, format!("this is not YAML: {why}")))
 }
 
-/// Reads YAML of one document.
+/// Parses a single YAML document.
 ///
 /// # Errors
-/// The number of lines before the mistake, and what it is.
+/// The number of lines before the error, and a description.
 pub fn from_yaml<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Mistake> {
     let options = serde_saphyr::options! {
         with_snippet: false,
@@ -98,8 +98,8 @@ pub fn from_yaml<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Mist
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let line = error.location().and_then(|location| u32::try_from(location.line()).ok());
-        // The place in the document is left out, since the place in the file is told instead; so is
-        // advice for programmers.
+        // Removes the position in the document, because messages contain the position in the file,
+        // and advice for programmers.
         let why = error.to_string();
         let why = [" at line ", ", set DuplicateKeyPolicy"]
             .iter()
@@ -116,7 +116,7 @@ fn collect(value: Value, line: u32, items: &mut Vec<Result<Item, Problem>>) {
     }
 }
 
-/// The items of a list; what is no list is given back.
+/// The items of a list. Returns any other value unchanged.
 fn into_list(mut value: Value) -> Result<Vec<Value>, Value> {
     let kind = value["kind"].as_str().unwrap_or_default();
     let Some(item_kind) = kind.strip_suffix("List").map(str::to_owned) else { return Err(value) };
@@ -124,7 +124,7 @@ fn into_list(mut value: Value) -> Result<Vec<Value>, Value> {
     let Some(Value::Array(mut list)) = value.get_mut("items").map(Value::take) else {
         return Err(value);
     };
-    // The items of a list of one kind need not say what they are.
+    // The items of a typed list may omit their kind.
     for item in list.iter_mut().filter_map(Value::as_object_mut).filter(|_| !item_kind.is_empty()) {
         item.entry("apiVersion").or_insert_with(|| version.clone());
         item.entry("kind").or_insert_with(|| item_kind.as_str().into());
@@ -132,7 +132,7 @@ fn into_list(mut value: Value) -> Result<Vec<Value>, Value> {
     Ok(list)
 }
 
-/// Finds out what an object is.
+/// Determines the kind and the key of an object.
 fn identify(mut value: Value, line: u32) -> Result<Item, Problem> {
     let Some(object) = value.as_object_mut() else {
         return Err(Problem::of_text(line, "this is not an object".into()));
@@ -155,13 +155,13 @@ fn declared(object: &Map<String, Value>) -> Result<Declared, String> {
         ("v1", "Service") => Ok(Declared::Service),
         ("v1", "Secret") => Ok(Declared::Secret),
         _ => Err(format!(
-            "kind {kind:?} of apiVersion {version:?} is not read here: only WebhookApp and Webhook \
+            "kind {kind:?} of apiVersion {version:?} is not supported: only WebhookApp and Webhook \
              of lenra.io/v1alpha1, and Service and Secret of v1"
         )),
     }
 }
 
-/// Namespace and name, fit to be part of a path; the namespace is set where it is not given.
+/// Namespace and name, both safe as parts of a path. Sets the default namespace if there is none.
 fn key(object: &mut Map<String, Value>) -> Result<Key, Invalid> {
     let metadata = object.entry("metadata").or_insert_with(|| Map::new().into());
     let Some(metadata) = metadata.as_object_mut() else {
@@ -184,10 +184,10 @@ fn key(object: &mut Map<String, Value>) -> Result<Key, Invalid> {
     Ok(key)
 }
 
-/// Refuses what is not a namespace and a name: they become part of a path.
+/// Checks that namespace and name are valid, because they become parts of a path.
 ///
 /// # Errors
-/// Which of the two it is.
+/// Which of the two is invalid.
 pub fn check_key(key: &Key) -> Result<(), Invalid> {
     if !is_label(&key.namespace) {
         let fault = "must be a DNS label: at most 63 of a-z, 0-9 and -";
@@ -259,11 +259,11 @@ mod tests {
             ("a: 1\n", "a.yaml:1: this is not a Kubernetes object"),
             (
                 "{apiVersion: v1, kind: Pod}",
-                "a.yaml:1: kind \"Pod\" of apiVersion \"v1\" is not read here",
+                "a.yaml:1: kind \"Pod\" of apiVersion \"v1\" is not supported",
             ),
             (
                 "{apiVersion: lenra.io/v1, kind: Webhook}",
-                "apiVersion \"lenra.io/v1\" is not read here",
+                "apiVersion \"lenra.io/v1\" is not supported",
             ),
             (&format!("{ours}metadata: {{}}"), "a.yaml:1: Webhook: metadata.name: Required value"),
             (&format!("{ours}metadata: x"), "Webhook: metadata: Invalid value"),

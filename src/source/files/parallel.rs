@@ -1,12 +1,12 @@
-//! The same work on many things, on all cores.
+//! Parallel map over a slice, on all cores.
 
 use std::num::NonZero;
 use std::thread;
 
-/// Fewer things than this are not worth a thread.
+/// The minimum number of items for each thread: fewer do not pay for starting one.
 const WORTH_A_THREAD: usize = 32;
 
-/// Does the work on each thing; the results are in the order of the things.
+/// Applies `work` to each item. The results have the order of the items.
 pub fn each<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let share = things.len().div_ceil(threads).max(WORTH_A_THREAD);

@@ -1,4 +1,4 @@
-//! One reading of what changed: from files to the brain, object by object.
+//! One pass over changed files: reads them and applies the changes to the brain.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -18,33 +18,33 @@ use super::settle::{Candidate, Circumstances, Kept, Settled, settle};
 use crate::plan::{Change, Kind, ObjectRef};
 use crate::resources::validate::Validator;
 
-/// So many documents are parsed at once: their trees are the most that is held in memory.
+/// Documents parsed in one batch. This bounds the memory, which is mostly parsed trees.
 const READ: usize = 1024;
 
-/// So many changes are told to the brain at once: it copies a part of the table each time.
+/// Changes applied in one batch, because the brain copies a part of the route table each time.
 const TELL: usize = 4096;
 
-/// So many drafts may wait before they are written in between.
+/// Objects that may wait to be written to their status files before they are written within a pass.
 const DRAFTS: usize = 16_384;
 
-/// A reading of some files. What they declared before is open until it is found again; what is
-/// still open at the end is gone.
+/// A pass over some files. The objects that they declared before are unconfirmed until they are
+/// found again. Objects that are still unconfirmed at the end were deleted.
 pub struct Pass<'a> {
     core: &'a Core,
     now: Timestamp,
     open: HashSet<Id>,
-    /// The objects that a document of a file gave, ordered by file and the document's fingerprint.
+    /// The objects of unchanged documents, ordered by file and fingerprint of the document.
     unchanged: Vec<(FileId, u64, Id)>,
     done: HashSet<FileId>,
     changes: Vec<Change>,
 }
 
 impl<'a> Pass<'a> {
-    /// A reading at a moment.
+    /// A pass at the time `now`.
     pub fn new(core: &'a Core, now: Timestamp) -> Self {
         Self {
             core,
-            // What is written down has no fractions of a second.
+            // Timestamps in status files have no fractions of a second.
             now: Timestamp::from_second(now.as_second()).unwrap_or(now),
             open: HashSet::new(),
             unchanged: Vec::new(),
@@ -53,7 +53,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Reads files that are new or changed, and forgets those that are gone.
+    /// Reads new and changed files, and removes deleted ones.
     pub fn run(mut self, changed: Vec<FileId>, gone: &[FileId]) {
         self.forget(gone);
         let mut next = changed;
@@ -64,7 +64,7 @@ impl<'a> Pass<'a> {
         self.close();
     }
 
-    /// Webhooks that were created by the app API, and read back.
+    /// Adds webhooks that the app API created before the restart.
     pub fn take_created(&mut self, place: &Path, found: Vec<(Document, Content)>) {
         let mut state = self.core.state();
         for (document, content) in found {
@@ -80,7 +80,7 @@ impl<'a> Pass<'a> {
         gone.iter().for_each(|file| state.ledger.forget_manifest(*file));
     }
 
-    /// What these files declared is open.
+    /// Marks the objects that these files declare as unconfirmed.
     fn reopen(&mut self, state: &State, files: &[FileId]) {
         let files: HashSet<FileId> = files.iter().copied().collect();
         for (id, claim) in state.ledger.claims().filter(|(_, claim)| files.contains(&claim.file)) {
@@ -125,7 +125,7 @@ impl<'a> Pass<'a> {
         };
         let mut state = self.core.state();
         if !whole {
-            // What could not be read may be any of these: they stay as they are.
+            // The unreadable part may declare any of these objects: they stay in force.
             self.hold(&state, file);
         }
         if let Some(manifest) = state.ledger.manifest(file) {
@@ -137,7 +137,7 @@ impl<'a> Pass<'a> {
         self.open.retain(|id| state.ledger.claim(id).is_none_or(|claim| claim.file != file));
     }
 
-    /// Reads a file in batches. Returns whether all of its documents could be parsed.
+    /// Reads a file in batches. Returns whether all documents could be parsed.
     fn read_documents(&mut self, path: &Path, file: FileId) -> io::Result<bool> {
         let mut documents = Documents::new(BufReader::with_capacity(64 * 1024, File::open(path)?));
         let mut whole = true;
@@ -172,7 +172,7 @@ impl<'a> Pass<'a> {
         whole
     }
 
-    /// Finds again what a document gave before that is still the same, and leaves it out.
+    /// Confirms the objects of unchanged documents, and removes these documents from the batch.
     fn without_unchanged(&mut self, file: FileId, mut batch: Vec<Document>) -> Vec<Document> {
         if self.unchanged.is_empty() {
             return batch;
@@ -193,7 +193,7 @@ impl<'a> Pass<'a> {
         batch
     }
 
-    /// Takes in what a document says. Returns what is wrong with it.
+    /// Adds the objects of a document. Returns the problems.
     fn take_content(
         &mut self,
         state: &mut State,
@@ -248,7 +248,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Claims an object for a place, unless it has a better one.
+    /// Sets where an object is declared, unless another declaration takes precedence.
     fn claim(
         &mut self,
         state: &mut State,
@@ -272,7 +272,7 @@ impl<'a> Pass<'a> {
             }
             state.ledger.tell(loser.0, &problem);
         }
-        // Not trusted until all of the document is taken.
+        // The fingerprint stays 0 until all objects of the document are accepted.
         state.ledger.set_claim(id.clone(), Claim { file, line, text: 0 });
         Ok(())
     }
@@ -286,7 +286,7 @@ impl<'a> Pass<'a> {
     ) -> Option<crate::resources::validate::Invalid> {
         let object = ObjectRef { kind: K::KIND, key: id.key.clone() };
         let candidate = match state.drafts.get(&object) {
-            // The status file is not up to date.
+            // The status file is outdated.
             Some(draft) => {
                 let file = self.core.reader.statuses.read(K::KIND, &id.key).unwrap_or_default();
                 candidate.with_past(&super::publish::compose(Some(draft), None, &file))
@@ -303,7 +303,7 @@ impl<'a> Pass<'a> {
         refused
     }
 
-    /// The files that have another declaration of what is open, and were not read.
+    /// Unread files that also declare unconfirmed objects.
     fn heirs(&self) -> Vec<FileId> {
         let state = self.core.state();
         let rivals = self.open.iter().flat_map(|id| state.ledger.rivals(id));
@@ -311,7 +311,7 @@ impl<'a> Pass<'a> {
         heirs.into_iter().collect()
     }
 
-    /// What was not found again is gone.
+    /// Deletes the objects that were not found again.
     fn close(&mut self) {
         let mut state = self.core.state();
         for id in std::mem::take(&mut self.open) {
@@ -327,7 +327,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// What the planner is told when an object is gone.
+/// The change for a deleted object.
 pub fn gone(id: &Id) -> Change {
     match id.kind {
         Declared::Ours(Kind::WebhookApp) => Change::AppGone(id.key.clone()),

@@ -1,4 +1,4 @@
-//! Writes each object with its status, where they differ from what its file says.
+//! Writes objects with their statuses to the status files that differ.
 
 use std::fs;
 use std::io;
@@ -14,13 +14,13 @@ use super::status_files::{split, to_yaml};
 use crate::plan::{Event, Kind, ObjectRef, Observed, Planner, Severity};
 use crate::resources::{WebhookAppStatus, WebhookStatus};
 
-/// So many files are written before others have their turn.
+/// Files written in one batch, before other tasks can lock the state.
 const BATCH: usize = 512;
 
-/// What the log calls the origin of events: it can be told from the rest by it.
+/// The log target of events, to distinguish them from other lines.
 const EVENTS: &str = "webhook_operator::events";
 
-/// A status that must be written, and what people are told then.
+/// A status to write, and the resulting events.
 struct Due {
     status: Status,
     events: Vec<Event>,
@@ -31,25 +31,25 @@ enum Status {
     Webhook(WebhookStatus),
 }
 
-/// What became of a file.
+/// The result of writing a status file.
 enum Outcome {
-    /// There was nothing to write.
+    /// The file is up to date.
     Nothing,
-    /// It says what it should.
+    /// The file was written.
     Written,
-    /// Somebody removed it; what was in it must be found out again.
+    /// The file was removed, for example by a user. Its object must be read again.
     Lost,
 }
 
 impl Core {
     /// Writes the statuses of these objects that differ. Returns the objects whose files could not
-    /// be written: they are to be tried again.
+    /// be written, to be retried.
     pub fn publish(&self, objects: &[ObjectRef]) -> Vec<ObjectRef> {
         objects.chunks(BATCH).flat_map(|batch| self.publish_batch(batch)).collect()
     }
 
     fn publish_batch(&self, objects: &[ObjectRef]) -> Vec<ObjectRef> {
-        // What is asked of the planner must be true when it is written: nothing goes meanwhile.
+        // The state stays locked, so that the planner's result is still current when it is written.
         let mut state = self.state();
         let dues: Vec<_> = objects.iter().zip(self.dues(objects)).collect();
         let outcomes =
@@ -100,7 +100,7 @@ impl Core {
             _ => return Ok(Outcome::Nothing),
         };
         let files = &self.reader.statuses;
-        // Most drafts come with a status: then nothing of the file before is needed.
+        // With a new object and a new status, the previous file is not needed.
         let mut before = match (draft, due) {
             (Some(_), Some(_)) => String::new(),
             _ => files.read(object.kind, &object.key).unwrap_or_default(),
@@ -118,14 +118,14 @@ impl Core {
 }
 
 fn tell_unwritten(state: &mut State, object: &ObjectRef, error: &io::Error) {
-    // One line, not one an object, while a disk is full.
+    // One line instead of one for each object while a disk is full.
     if !std::mem::replace(&mut state.unwritten, true) {
         let kind = object.kind.as_str();
-        tracing::warn!("cannot write the status of {kind} {}: {error}", object.key);
+        tracing::warn!("cannot write the status file of {kind} {}: {error}", object.key);
     }
 }
 
-/// What a cluster shows as Events stands in the log here.
+/// Logs an event. In a cluster it would be a Kubernetes Event.
 fn tell(object: &ObjectRef, event: &Event) {
     let (kind, key) = (object.kind.as_str(), &object.key);
     let Event { severity, reason, note } = event;
@@ -168,7 +168,7 @@ impl Status {
     }
 }
 
-/// The text of a status file: what is new, and of what is not, what the file said before.
+/// The text of a status file. Parts that are not new are taken from the previous file.
 pub fn compose(draft: Option<&str>, status: Option<&str>, before: &str) -> String {
     let (head_before, status_before) = split(before);
     let (head, status) = (draft.unwrap_or(head_before), status.unwrap_or(status_before));

@@ -1,4 +1,4 @@
-//! From documents to candidates: parsing and checking, which is most of the work, on all cores.
+//! Parses and validates documents, which is most of the work, on all cores.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,44 +16,44 @@ use crate::plan::{Kind, SecretInput, ServiceInput};
 use crate::resources::validate::{Invalid, Validator};
 use crate::resources::{Webhook, WebhookApp};
 
-/// Reads documents. Knows the schemas and the status files, and no state.
+/// Reads documents. Uses the schemas and the status files, and has no mutable state.
 #[derive(Debug)]
 pub struct Reader {
     /// The validator of `WebhookApp`.
     pub apps: Validator,
     /// The validator of `Webhook`.
     pub webhooks: Validator,
-    /// What is remembered of each object.
+    /// The previous state of each object.
     pub statuses: Arc<StatusFiles>,
 }
 
-/// What a document says.
+/// The objects and problems of a document.
 pub type Content = Result<Vec<Result<Found, Problem>>, Problem>;
 
-/// An object that was found.
+/// An object in a document.
 #[derive(Debug)]
 pub struct Found {
-    /// What it is known by.
+    /// Its identity.
     pub id: Id,
-    /// What is said of it.
+    /// Its parsed content.
     pub said: Said,
 }
 
-/// What is said of an object.
+/// The parsed content of an object.
 #[derive(Debug)]
 pub enum Said {
-    /// It is an app.
+    /// A WebhookApp.
     App(Candidate<WebhookApp>),
-    /// It is a webhook.
+    /// A Webhook.
     Webhook(Candidate<Webhook>),
-    /// It is a Service.
+    /// A Service.
     Service(Result<ServiceInput, Invalid>),
-    /// It is a Secret.
+    /// A Secret.
     Secret(Result<SecretInput, Invalid>),
 }
 
 impl Reader {
-    /// Reads documents of a file, in their order.
+    /// Reads documents of a file. The results have the order of the documents.
     pub fn read_all(&self, path: &Path, documents: &[Document]) -> Vec<Content> {
         parallel::each(documents, |document| self.read(path, document))
     }
@@ -87,7 +87,7 @@ fn service(value: Value) -> Result<ServiceInput, Invalid> {
     Ok(ServiceInput::of(&service))
 }
 
-/// What is wrong is not told in the parser's words: they repeat what they could not read.
+/// The parser's message is not used, because it quotes the value that it could not read.
 fn secret(value: Value) -> Result<SecretInput, Invalid> {
     let secret: Result<Secret, _> = serde_json::from_value(value);
     let secret = secret

@@ -1,4 +1,4 @@
-//! Lists the manifests of a folder, and what shows that one of them changed.
+//! Lists the manifests of a folder, and detects changed files.
 
 use std::collections::HashSet;
 use std::fs::{self, Metadata};
@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// What changes when a file does. A symbolic link counts as what it leads to.
+/// Attributes that change when a file is written. A symbolic link has those of its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signature {
     inode: (u64, u64),
@@ -16,7 +16,7 @@ pub struct Signature {
     changed: (i64, i64),
 }
 
-/// Two writes this close to each other may look like one.
+/// Two writes within this time may result in the same timestamp.
 const CLOCK_GRAIN: Duration = Duration::from_secs(1);
 
 impl Signature {
@@ -30,37 +30,38 @@ impl Signature {
         }
     }
 
-    /// Whether a file that looks like this at `now` cannot change without looking otherwise.
+    /// Whether any change after `now` results in another signature.
     pub fn is_settled(&self, now: SystemTime) -> bool {
         let seconds = u64::try_from(self.changed.0).unwrap_or(0);
         let nanos = u32::try_from(self.changed.1).unwrap_or(0);
         let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
         match now.duration_since(changed) {
             Ok(age) => age > CLOCK_GRAIN,
-            // A clock that is behind says nothing; a file must not be read for ever because of it.
+            // If the clock is behind, the age is unknown. A file must not be read again for ever
+            // because of that.
             Err(ahead) => ahead.duration() > CLOCK_GRAIN,
         }
     }
 }
 
-/// What is in a folder.
+/// The contents of a folder.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// The manifests, in the order of their paths.
+    /// The manifests, ordered by path.
     pub files: Vec<(PathBuf, Signature)>,
-    /// What could not be looked at, and why. What was there before may be there still.
+    /// Unreadable paths and their errors. Known manifests below them may still exist.
     pub unreadable: Vec<(PathBuf, io::Error)>,
 }
 
 impl Listing {
-    /// Whether a path could not be looked at.
+    /// Whether a path is unreadable, or below an unreadable folder.
     pub fn hides(&self, path: &Path) -> bool {
         self.unreadable.iter().any(|(hidden, _)| path.starts_with(hidden))
     }
 }
 
-/// Lists a folder and those below it. Hidden entries are left out, as are the `excluded`
-/// directories; each directory is entered once, by whatever links it is reached.
+/// Lists a folder and its subfolders. Skips hidden entries and the `excluded` directories. Each
+/// directory is visited once, even if several links lead to it.
 pub fn scan(folder: &Path, excluded: &[PathBuf]) -> Listing {
     let mut entered: HashSet<(u64, u64)> = HashSet::new();
     for metadata in excluded.iter().filter_map(|path| fs::metadata(path).ok()) {
@@ -78,7 +79,7 @@ pub fn scan(folder: &Path, excluded: &[PathBuf]) -> Listing {
     listing
 }
 
-/// Adds the files of one folder, and returns those below it, in the order of their paths.
+/// Adds the files of one folder. Returns its subfolders, ordered by path.
 fn list(
     folder: &Path,
     entered: &mut HashSet<(u64, u64)>,
@@ -106,7 +107,7 @@ fn list(
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 listing.unreadable.push((path, error));
             }
-            // It is no file, it went while we looked, or it is a link that leads nowhere.
+            // A special file, a file removed meanwhile, or a broken link.
             Ok(_) | Err(_) => {}
         }
     }

@@ -1,4 +1,4 @@
-//! Settles what an object is from now on: what is declared now, against what was before.
+//! Computes the state of an object from its declaration and its previous state.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -14,7 +14,7 @@ use crate::plan::{AppInput, Change, Key, Kind, Observed, WebhookInput};
 use crate::resources::validate::{Invalid, Validator};
 use crate::resources::{Webhook, WebhookApp};
 
-/// A kind with a status.
+/// A custom resource with a status.
 pub trait Kept:
     kube::Resource<DynamicType = ()>
     + HasSpec<Spec: Serialize>
@@ -24,11 +24,11 @@ pub trait Kept:
 {
     /// The kind.
     const KIND: Kind;
-    /// What the planner remembers of a status.
+    /// The part of a status that the planner uses.
     fn observed(status: &Self::Status) -> Observed;
-    /// What the planner is told of a good object.
+    /// The change for a valid object.
     fn input(&self, meta: impl FnOnce(&mut Meta)) -> Change;
-    /// What the planner is told of one that is no good.
+    /// The change for an invalid object.
     fn malformed(meta: Meta, why: &Invalid) -> Change;
 }
 
@@ -73,7 +73,7 @@ impl Kept for Webhook {
     }
 }
 
-/// What is remembered of an object: what its status file says. It need not be valid.
+/// The previous state of an object, from its status file. The object may be invalid.
 #[derive(Debug)]
 struct Past {
     object: Value,
@@ -92,12 +92,12 @@ impl Past {
         status.as_ref().map(K::observed).unwrap_or_default()
     }
 
-    /// Whether the spec is this one, in every field.
+    /// Whether the spec is equal in all fields.
     fn has_spec(&self, spec: &Value) -> bool {
         self.object["spec"] == *spec
     }
 
-    /// The object as an API server would still have it: the last that was valid.
+    /// The object as an API server would still store it: the last valid one.
     fn in_force(&self, validator: &Validator) -> Option<Value> {
         let mut value = self.object.clone();
         value.as_object_mut()?.shift_remove("status");
@@ -106,17 +106,17 @@ impl Past {
     }
 }
 
-/// What a document says of an object, and what is remembered of it.
+/// The declaration of an object and its previous state.
 #[derive(Debug)]
 pub struct Candidate<K> {
     admitted: Result<Box<K>, Invalid>,
-    /// The object as it was declared, with defaults.
+    /// The declared object with defaults.
     value: Value,
     past: Option<Past>,
 }
 
 impl<K: Kept> Candidate<K> {
-    /// Checks what is declared, by itself. `past` is the text of the status file.
+    /// Validates a declaration on its own. `past` is the text of the status file.
     pub fn read(validator: &Validator, mut value: Value, past: Option<&str>) -> Self {
         forget_what_servers_set(&mut value);
         let admitted = validator.admit(&mut value, None).and_then(|()| {
@@ -126,13 +126,13 @@ impl<K: Kept> Candidate<K> {
         Self { admitted, value, past: past.and_then(Past::read) }
     }
 
-    /// The same with other memories.
+    /// Replaces the previous state.
     pub fn with_past(self, past: &str) -> Self {
         Self { past: Past::read(past), ..self }
     }
 }
 
-/// Exported objects have these; here they mean nothing.
+/// Removes fields that servers set. Exported objects contain them, but they are ignored here.
 fn forget_what_servers_set(value: &mut Value) {
     let Some(object) = value.as_object_mut() else { return };
     object.shift_remove("status");
@@ -143,30 +143,30 @@ fn forget_what_servers_set(value: &mut Value) {
     }
 }
 
-/// What an object is settled with.
+/// The inputs besides the declaration.
 #[derive(Debug)]
 pub struct Circumstances {
-    /// Its key, as it is kept.
+    /// The key, with an interned namespace.
     pub key: Key,
-    /// What the planner knows of it, where it is in force already.
+    /// The metadata of the object in force, if there is one.
     pub known: Option<Meta>,
-    /// The present second.
+    /// The current time in whole seconds.
     pub now: Timestamp,
 }
 
-/// What follows for an object.
+/// The resulting state of an object.
 #[derive(Debug)]
 pub struct Settled {
-    /// What the planner must be told, if anything.
+    /// The change for the planner, if any.
     pub change: Option<Change>,
-    /// The text of its status file up to the status, where it is another than before.
+    /// The text of its status file without the status, if it changed.
     pub draft: Option<String>,
-    /// Why what is declared is not in force.
+    /// Why the declaration is not in force.
     pub refused: Option<Invalid>,
 }
 
-/// Settles what an object is from now on, as an API server would: what is valid takes the place of
-/// what was, what is not leaves it.
+/// Computes the state of an object as an API server would: a valid declaration replaces the
+/// previous object, an invalid one does not.
 pub fn settle<K: Kept>(
     validator: &Validator,
     candidate: Candidate<K>,
@@ -183,14 +183,14 @@ pub fn settle<K: Kept>(
     }
 }
 
-/// The last object that was valid, with its status.
+/// The last valid object, with its status.
 fn last_valid<K: Kept>(validator: &Validator, past: &Past) -> Option<K> {
     past.in_force(validator)?;
     K::deserialize(&past.object).ok()
 }
 
 fn spec_of(object: &impl HasSpec<Spec: Serialize>) -> Value {
-    // A spec of ours is made of what JSON knows.
+    // Specs contain only JSON types, so this cannot fail.
     serde_json::to_value(object.spec()).unwrap_or_default()
 }
 
@@ -207,7 +207,7 @@ fn check_transition<K: Kept>(
     Ok(object)
 }
 
-/// What is declared is in force.
+/// Puts the declared object in force.
 fn accept<K: Kept>(mut object: K, past: Option<&Past>, circumstances: Circumstances) -> Settled {
     let same_spec = past.is_some_and(|past| past.has_spec(&spec_of(&object)));
     let given = object.meta_mut().creation_timestamp.take().map(|time| time.0);
@@ -224,16 +224,16 @@ fn accept<K: Kept>(mut object: K, past: Option<&Past>, circumstances: Circumstan
     Settled { change, draft: is_new.then(|| to_yaml(&object)), refused: None }
 }
 
-/// What was before stays in force.
+/// Keeps the previous object in force.
 fn keep<K: Kept>(object: K, circumstances: Circumstances, why: Invalid) -> Settled {
     let change = circumstances.known.is_none().then(|| {
-        // Its status is that of the status file.
+        // Its status is the one in the status file.
         object.input(|meta| meta.key = circumstances.key)
     });
     Settled { change, draft: None, refused: Some(why) }
 }
 
-/// Nothing valid was there before: the object is shown with what is wrong.
+/// There is no valid previous object: shows the declared object with its error.
 fn show<K: Kept>(
     value: &Value,
     past: Option<&Past>,
@@ -262,7 +262,7 @@ fn show<K: Kept>(
     Settled { change: Some(K::malformed(meta, &why)), draft: Some(draft), refused: Some(why) }
 }
 
-/// When an object was created, and its generation.
+/// The creation time and the generation of an object.
 fn age(
     given: Option<Timestamp>,
     past: Option<&Past>,
@@ -279,8 +279,8 @@ fn age(
     (created.unwrap_or(circumstances.now), generation)
 }
 
-/// The status that the object has. Where its file has none (it is new, or somebody spoiled it), only
-/// the UUID is known, so that a status is written.
+/// The status of the object. If its file has none (it is new or was damaged), only the UUID is
+/// kept, so that a status is written.
 fn observed<K: Kept>(known: Option<&Meta>, past: Option<&Past>) -> Observed {
     let past = past.map(Past::observed::<K>).unwrap_or_default();
     let Some(known) = known else { return past };

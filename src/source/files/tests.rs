@@ -217,7 +217,7 @@ fn what_cannot_be_read_is_told_and_disturbs_nothing_else() {
     place.put("b.yaml", "\n\napiVersion: v1\nkind: Pod\nmetadata: {name: x}\n");
     running.turn();
     place.expect_warning(&[
-        "manifests/b.yaml:3: kind \"Pod\" of apiVersion \"v1\" is not read here",
+        "manifests/b.yaml:3: kind \"Pod\" of apiVersion \"v1\" is not supported",
     ]);
     running.turn();
     place.expect_silence();
@@ -468,7 +468,7 @@ fn of_two_declarations_the_first_counts_and_the_second_is_told_with_both_places(
     place.put("b.yaml", &format!("{}{}", webhook("a", "action: x"), webhook("a", "action: v")));
     let running = place.start();
     place.expect_warning(&[
-        "manifests/b.yaml:7: Webhook default/a: is declared already",
+        "manifests/b.yaml:7: Webhook default/a: is already declared",
         "manifests/b.yaml:2",
     ]);
     assert!(running.serves("a", "x"));
@@ -769,7 +769,7 @@ fn a_manifest_of_a_created_name_is_told_and_counts_once_that_is_deleted() {
     place.put("b.yaml", &webhook("b", "action: v"));
     running.turn();
     place.expect_warning(&[
-        "manifests/b.yaml:2: Webhook default/b: is declared already",
+        "manifests/b.yaml:2: Webhook default/b: is already declared",
         "data/webhooks",
     ]);
     assert!(running.serves("b", "x"));

@@ -1,4 +1,5 @@
-//! Asks the cluster who calls the delivery API and what the caller may do, and remembers it briefly.
+//! Authenticates and authorizes callers of the delivery API by API server reviews, with a short
+//! cache.
 
 use std::time::Duration;
 
@@ -15,10 +16,10 @@ use super::tokens::AUDIENCE;
 use crate::http::Peer;
 use crate::source::{AccessReviewer, Right, StoreError, User};
 
-/// How long an answer is believed; what was revoked works no longer than twice this.
+/// How long a result is cached. A revoked token or permission is accepted for at most twice this.
 const REMEMBERED: Duration = Duration::from_secs(10);
 
-/// Reviews callers by asking the API server.
+/// Reviews callers with the API server.
 pub struct Access {
     reviews: Reviews,
     users: TokenAnswers<User>,
@@ -38,7 +39,8 @@ impl Access {
         if !is_bearer_token(token) {
             return Ok(None);
         }
-        // A token for this audience is good for nothing else; one for the API server is what people have.
+        // A token for this audience is useless elsewhere; users usually have one for the API
+        // server.
         let audience = claims_audience(token, AUDIENCE).then_some(AUDIENCE);
         let review =
             async { Ok(user(self.reviews.token(token, audience, client).await?, audience)) };
@@ -75,12 +77,12 @@ impl AccessReviewer for Access {
     }
 }
 
-/// The user of a review, where the token is valid for the audience that was asked for.
+/// The user of a review, if the token is valid for the requested audience.
 fn user(status: TokenReviewStatus, audience: Option<&str>) -> Option<User> {
     let audiences = status.audiences.unwrap_or_default();
     let fits = audience.is_none_or(|audience| audiences.iter().any(|found| found == audience));
     let info = status.user.filter(|_| fits && status.authenticated == Some(true))?;
-    // Whoever has no name has no rights to look up.
+    // A user without a name cannot be authorized.
     let name = info.username.filter(|name| !name.is_empty())?;
     Some(User {
         name,

@@ -1,4 +1,4 @@
-//! Writes Events. They are a help, not a record: what cannot be written is let go.
+//! Writes Kubernetes Events. They are a best-effort aid: events that cannot be written are dropped.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,30 +15,31 @@ use super::call::call;
 use crate::plan::events::DEAD_LETTERS;
 use crate::plan::{Event, Key, Severity};
 
-/// How many events may wait to be written.
+/// The capacity of the queue, in events.
 const CAPACITY: usize = 1024;
 
-/// The longest note that an API server takes, in bytes.
+/// The maximum length of a note that an API server accepts, in bytes.
 const LONGEST_NOTE: usize = 1024;
 
-/// What all events of the operator say that it did.
+/// The `action` of all events of the operator.
 const ACTION: &str = "Reconcile";
 
-/// The object that an event is about, and the event.
+/// An event and the object that it regards.
 type Told = (ObjectReference, Event);
 
-/// Events on their way to the API server.
+/// The queue of events to write.
 pub struct Events {
     client: Client,
     reporter: Reporter,
     recorder: Recorder,
     queue: mpsc::Sender<Told>,
-    /// For one publisher at a time.
+    /// Locked by the single publisher.
     waiting: Mutex<mpsc::Receiver<Told>>,
     is_full: AtomicBool,
 }
 
-/// The object that an event is about. Those of its name that come after it have another `uid`.
+/// The object that an event regards. The `uid` distinguishes it from later objects with the same
+/// name.
 pub fn regarding<K>(key: &Key, uid: Option<String>) -> ObjectReference
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -54,7 +55,7 @@ where
 }
 
 impl Events {
-    /// Events from a pod.
+    /// Events reported by a pod.
     pub fn new(client: Client, pod: &str) -> Self {
         let reporter = Reporter { controller: NAME.into(), instance: Some(pod.to_owned()) };
         let (queue, waiting) = mpsc::channel(CAPACITY);
@@ -68,15 +69,15 @@ impl Events {
         }
     }
 
-    /// Lets an event be written; never waits.
+    /// Queues an event. Never waits: the event is dropped if the queue is full.
     pub fn tell(&self, regarding: &ObjectReference, event: Event) {
         let is_full = self.queue.try_send((regarding.clone(), event)).is_err();
         if is_full && !self.is_full.swap(is_full, Ordering::Relaxed) {
-            tracing::warn!("events are let go: they come faster than they can be written");
+            tracing::warn!("dropping Kubernetes Events: the queue is full");
         }
     }
 
-    /// Writes events, one after the other, for ever.
+    /// Writes the queued events one by one, for ever.
     pub async fn publish(&self) {
         let mut waiting = self.waiting.lock().await;
         let mut outage = Outage::default();
@@ -88,15 +89,15 @@ impl Events {
             match written {
                 Ok(()) => drop(outage.over()),
                 Err(error) => match outage.failed(Instant::now()) {
-                    1 => tracing::warn!(%error, "events cannot be written"),
-                    _ => tracing::debug!(%error, "an event could not be written"),
+                    1 => tracing::warn!(%error, "cannot write Kubernetes Events"),
+                    _ => tracing::debug!(%error, "cannot write a Kubernetes Event"),
                 },
             }
         }
     }
 
-    /// Who writes an event. A recorder makes one of an event and those like it that follow, with the
-    /// note of the first: no good where the note is what has happened in between.
+    /// The recorder of an event. A shared recorder merges an event with later similar ones and
+    /// keeps the note of the first. This is wrong if the note reports what happened in between.
     fn recorder(&self, event: &Event) -> Recorder {
         match &*event.reason {
             DEAD_LETTERS => Recorder::new(self.client.clone(), self.reporter.clone()),

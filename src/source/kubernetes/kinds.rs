@@ -1,4 +1,4 @@
-//! The kinds that are watched, and what the planner is told of each.
+//! The watched kinds, and how their objects become changes for the planner.
 
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -16,7 +16,7 @@ use crate::plan::{
 };
 use crate::resources::{Webhook, WebhookApp};
 
-/// A kind that is watched.
+/// A watched kind.
 pub trait Watched:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + Clone
@@ -25,19 +25,19 @@ pub trait Watched:
     + Send
     + 'static
 {
-    /// What is told when the object is there.
+    /// The change for an object that exists.
     fn change(self) -> Change;
 
-    /// What is told of an object. One that is being deleted counts as gone: it serves no more,
-    /// whoever holds it up.
+    /// The change for an observed object. One that is being deleted counts as deleted, even while a
+    /// finalizer keeps it: it must not serve any more.
     fn told(self) -> Change {
         if is_going(&self) { Self::gone(Key::of(&self)) } else { self.change() }
     }
 
-    /// What is told when the object is not there any more.
+    /// The change for a deleted object.
     fn gone(key: Key) -> Change;
 
-    /// What is told about the known objects that a list did not have.
+    /// The changes for known objects that are missing in a list.
     fn missing(planner: &Planner, listed: &HashSet<Key>) -> Vec<Change>;
 }
 

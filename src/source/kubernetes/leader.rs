@@ -1,4 +1,5 @@
-//! Only the holder of the lease writes statuses, and not for a moment longer.
+//! Leader election: only the holder of the lease writes statuses, and it stops before the lease
+//! expires.
 
 use tokio::select;
 use tokio::sync::watch::{Receiver, Sender};
@@ -7,10 +8,10 @@ use super::lease::Lease;
 use super::running::turns;
 use super::statuses::Statuses;
 
-/// Competes for the lease until `stop` turns true, and writes statuses while it is held.
+/// Competes for the lease until `stop` turns true, and writes statuses while holding it.
 ///
-/// It begins when everything was listed once: before that a webhook would be told that an app
-/// does not exist which only was not listed yet.
+/// It waits for the first complete lists. Otherwise the status of a webhook could report that its
+/// app does not exist, only because the app was not listed yet.
 pub async fn lead(
     mut lease: Lease,
     statuses: Statuses,
@@ -32,7 +33,7 @@ pub async fn lead(
     lease.release().await;
 }
 
-/// From getting the lease to losing it.
+/// From acquiring the lease to losing it.
 async fn term(lease: &mut Lease, statuses: &Statuses, leading: &Sender<bool>) {
     lease.acquire().await;
     tracing::info!("this replica has the lease and writes statuses");

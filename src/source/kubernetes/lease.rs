@@ -1,9 +1,13 @@
-//! The lease: at most one replica holds it, and knows by its own clock when it does not any more.
+//! The lease. At most one replica holds it, and each knows by its own clock when it no longer does.
 //!
 //! The rules are those of client-go's leader election, on which the API server's own components
-//! rely. Each write names the resourceVersion that it saw, so that of two replicas one is refused;
-//! whether another's lease has run out is judged by how long it was seen unchanged, never by
-//! comparing clocks of two machines.
+//! rely. Each write contains the resourceVersion that was read, so of two concurrent writes one is
+//! rejected. Another replica's lease has expired if it was observed unchanged for its duration.
+//! Clocks of two machines are never compared.
+//!
+//! Why not the crate kube-lease-manager: with it, a released lease is acquired only after its
+//! duration, a holder that loses the API server is not notified, and a replica that still sees an
+//! expired lease can overwrite a newer one.
 
 use std::time::Duration;
 
@@ -19,46 +23,46 @@ use super::call::{CallError, call};
 use super::identity::labels;
 use crate::resources::FIELD_MANAGER;
 
-/// How long others leave a lease alone that is not renewed, in seconds.
+/// How long an unrenewed lease is valid for other replicas, in seconds.
 pub const DURATION_SECONDS: i32 = 15;
 
-/// How much earlier its holder stops by itself.
+/// How much earlier the holder stops.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long its holder goes on without a renewal.
+/// How long the holder continues without a renewal.
 const VALID: Duration = Duration::from_secs(DURATION_SECONDS as u64).saturating_sub(GRACE);
 
-/// The time between two looks, of the holder and of those who wait.
+/// Time between two attempts, both of the holder and of the other replicas.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long giving the lease back may hold up the end of the process.
+/// How long releasing the lease may delay the exit of the process.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(2);
 
-/// One replica's part in the competition for a lease.
+/// One replica's side of the election.
 pub struct Lease {
     api: Api<Object>,
     name: &'static str,
     identity: String,
-    /// Another's lease, and since when it was seen like this.
+    /// The lease of another replica, and since when it has been unchanged.
     seen: Option<(LeaseSpec, Instant)>,
-    /// Until when the lease is held.
+    /// When the lease of this replica expires, from the holder's point of view.
     until: Instant,
     outage: Outage,
 }
 
-/// What a try to get or keep the lease led to.
+/// The result of an attempt to acquire or renew the lease.
 #[derive(PartialEq)]
 enum Standing {
-    /// It is held.
+    /// This replica holds it.
     Held,
     /// Another replica holds it.
     Taken,
-    /// It changed at the same moment: look again.
+    /// Another replica changed it concurrently: retry.
     Contended,
 }
 
 impl Lease {
-    /// A lease of this name that is not held yet.
+    /// A lease of this name, not held yet.
     pub fn new(client: Client, namespace: &str, name: &'static str, identity: String) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
@@ -70,14 +74,14 @@ impl Lease {
         }
     }
 
-    /// Waits until the lease is held.
+    /// Waits until this replica holds the lease.
     pub async fn acquire(&mut self) {
         while self.look().await != Some(Standing::Held) {
             sleep(INTERVAL).await;
         }
     }
 
-    /// Renews the lease; returns when it is lost, before another replica may take it.
+    /// Renews the lease. Returns when it is lost, before another replica may acquire it.
     pub async fn keep(&mut self) {
         loop {
             sleep_until(self.until.min(Instant::now() + INTERVAL)).await;
@@ -88,7 +92,8 @@ impl Lease {
         }
     }
 
-    /// Gives the lease back where it is held, so that the next replica has it at its next look.
+    /// Releases the lease if this replica holds it, so that another acquires it at its next
+    /// attempt.
     pub async fn release(&self) {
         match timeout(RELEASE_DEADLINE, self.give_back()).await {
             Ok(Ok(())) => {}
@@ -97,7 +102,7 @@ impl Lease {
         }
     }
 
-    /// One try; `None` when the API server failed.
+    /// One attempt; `None` if the API server failed.
     async fn look(&mut self) -> Option<Standing> {
         match self.attempt().await {
             Ok(standing) => {
@@ -106,8 +111,8 @@ impl Lease {
             }
             Err(error) => {
                 match self.outage.failed(Instant::now()) {
-                    1 => tracing::warn!(%error, "the lease cannot be read or renewed"),
-                    _ => tracing::debug!(%error, "the lease still cannot be read or renewed"),
+                    1 => tracing::warn!(%error, "cannot read or renew the lease"),
+                    _ => tracing::debug!(%error, "still cannot read or renew the lease"),
                 }
                 None
             }
@@ -115,7 +120,7 @@ impl Lease {
     }
 
     async fn attempt(&mut self) -> Result<Standing, CallError> {
-        // Counted from before the request: the others count from when they see its effect.
+        // Measured before the request: other replicas measure from when they observe the write.
         let asked = Instant::now();
         let written = match call(self.api.get_opt(self.name)).await? {
             None => call(self.api.create(&params(), &self.claim(self.fresh()))).await,
@@ -134,7 +139,7 @@ impl Lease {
         }
     }
 
-    /// Whether a lease is ours, nobody's, or was left unchanged for as long as it was given.
+    /// Whether the lease is ours, has no holder, or has expired.
     fn may_claim(&mut self, found: &Object) -> bool {
         let spec = found.spec.clone().unwrap_or_default();
         match spec.holder_identity.as_deref() {
@@ -163,7 +168,7 @@ impl Lease {
         lease
     }
 
-    /// The lease as it is, held by this replica from now.
+    /// The lease, held by this replica from now on.
     fn claim(&self, mut lease: Object) -> Object {
         let now = MicroTime(Timestamp::now());
         let spec = lease.spec.get_or_insert_default();

@@ -1,4 +1,4 @@
-//! Answers of the cluster that are believed for a while: bounded in number and in age.
+//! A cache whose entries expire, with a limited capacity.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,30 +7,30 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many answers are remembered.
+/// The maximum number of entries.
 const CAPACITY: usize = 1024;
 
-/// Answers by question.
+/// Values by key, each cached for the same time.
 pub struct Remembered<Q, A> {
-    /// How long an answer is believed.
+    /// How long an entry is valid.
     lifetime: Duration,
     known: Mutex<HashMap<Q, (A, Instant)>>,
 }
 
 impl<Q: Eq + Hash, A: Clone> Remembered<Q, A> {
-    /// Remembers nothing yet.
+    /// An empty cache.
     pub fn new(lifetime: Duration) -> Self {
         Self { lifetime, known: Mutex::default() }
     }
 
-    /// The answer, if it is known and not too old.
+    /// The value, if it is cached and has not expired.
     pub fn get(&self, question: &Q) -> Option<A> {
         let known = self.known();
         let (answer, since) = known.get(question)?;
         (since.elapsed() < self.lifetime).then(|| answer.clone())
     }
 
-    /// Remembers an answer, if there is room.
+    /// Caches a value, unless the cache is full.
     pub fn insert(&self, question: Q, answer: A) {
         let mut known = self.known();
         if known.len() >= CAPACITY {

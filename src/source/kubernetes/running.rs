@@ -1,4 +1,4 @@
-//! The tasks of a source that runs, and how they end.
+//! The tasks of a running source, and how they end.
 
 use std::sync::Arc;
 
@@ -20,17 +20,17 @@ use crate::plan::Change;
 use crate::resources::{Webhook, WebhookApp};
 use crate::source::{Brain, Counting};
 
-/// A source at work. Dropping it ends it at once, without giving the lease back.
+/// A running source. Dropping it ends its tasks at once, without releasing the lease.
 pub struct Running {
     synced: Receiver<bool>,
     leading: Receiver<bool>,
-    /// One task each, which ends with this.
+    /// Each holds one task, which is aborted when this is dropped.
     watching: JoinSet<()>,
     competing: JoinSet<()>,
 }
 
 impl Running {
-    /// Turns true when everything was listed once: from then on this replica can serve.
+    /// Turns true after the first complete list of all kinds: this replica can serve from then on.
     pub fn synced(&self) -> Receiver<bool> {
         self.synced.clone()
     }
@@ -40,11 +40,11 @@ impl Running {
         self.leading.clone()
     }
 
-    /// Waits until the lease was given back after `stop` turned true: at most some seconds. What is
-    /// served then is watched on until this is dropped.
+    /// Waits until the lease is released after `stop` turned true: a few seconds at most. The
+    /// watches continue until this is dropped.
     ///
     /// # Errors
-    /// When a task panicked: a source in part is none.
+    /// If a task panicked: a partial source must not keep running.
     pub async fn join(&mut self) -> Result<(), JoinError> {
         select! {
             Some(ended) = self.watching.join_next() => ended,
@@ -54,7 +54,7 @@ impl Running {
     }
 }
 
-/// Starts the watches and the competition for the lease.
+/// Starts the watches and the leader election.
 pub fn start(
     kubernetes: &Kubernetes,
     brain: &Arc<Brain>,
@@ -78,7 +78,7 @@ pub fn start(
     Running { synced, leading, watching, competing }
 }
 
-/// What every watch needs.
+/// The parameters of all watches.
 struct Watching {
     client: Client,
     brain: Arc<Brain>,
@@ -86,9 +86,9 @@ struct Watching {
 }
 
 impl Watching {
-    /// Watches for ever; `synced` turns true when everything was listed once.
+    /// Watches for ever. `synced` turns true after the first complete list of all kinds.
     ///
-    /// Services come after apps: of those only what an app names is kept.
+    /// Services are watched after apps are listed, because only referenced Services are kept.
     async fn run(self, synced: Sender<bool>) {
         let (mut resources, mut services) = (Group::default(), Group::default());
         self.add::<Raw<WebhookApp>>(&mut resources);
@@ -98,7 +98,8 @@ impl Watching {
             () = resources.run() => return,
             () = listed => {}
         }
-        // These are in the lists that follow; what is named from now on may not be.
+        // The lists that follow contain these Services. Those referenced later may have to be
+        // fetched.
         let named = self.brain.look_ups().take_all();
         self.add::<Service>(&mut services);
         self.add::<EndpointSlice>(&mut services);
@@ -130,21 +131,21 @@ impl Watching {
     }
 }
 
-/// Watches of some kinds. Dropping it ends them.
+/// A group of watches. Dropping it ends them.
 #[derive(Default)]
 struct Group {
     watches: JoinSet<()>,
-    /// How many of them have not listed yet.
+    /// The number of watches whose first list is incomplete.
     unlisted: Sender<usize>,
 }
 
 impl Group {
-    /// Resolves when each has listed once.
+    /// Resolves when the first list of each watch is complete.
     fn listed(&self) -> impl Future<Output = ()> + use<> {
         none_left(&self.unlisted)
     }
 
-    /// Never resolves, because no watch ends; a panic of one goes on here.
+    /// Never returns, because no watch ends. Propagates a panic of a watch.
     async fn run(&mut self) {
         while let Some(ended) = self.watches.join_next().await {
             end_of(ended);
@@ -152,13 +153,13 @@ impl Group {
     }
 }
 
-/// Resolves when a count has come down to nothing.
+/// Resolves when a count is zero.
 fn none_left(count: &Sender<usize>) -> impl Future<Output = ()> + use<> {
     let mut count = count.subscribe();
     async move { drop(count.wait_for(|left| *left == 0).await) }
 }
 
-/// The end of a task; a panic of it goes on here.
+/// Propagates the panic of a task.
 pub fn end_of(ended: Result<(), JoinError>) {
     if let Err(Ok(panic)) = ended.map_err(JoinError::try_into_panic) {
         std::panic::resume_unwind(panic);
@@ -172,7 +173,7 @@ fn scopes(namespaces: &[String]) -> Vec<Scope> {
     namespaces.iter().cloned().map(Scope::Namespace).collect()
 }
 
-/// Waits until a flag is true, or until nobody can turn it any more.
+/// Waits until a flag is true, or its sender is dropped.
 pub async fn turns(flag: &mut Receiver<bool>) {
     drop(flag.wait_for(|on| *on).await);
 }

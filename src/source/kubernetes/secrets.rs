@@ -1,4 +1,4 @@
-//! Watches each Secret that a webhook names, by its name: no right to any other is needed.
+//! Watches each referenced Secret by name, so that the operator needs no permission for others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use super::watch::{Scope, watch};
 use crate::plan::Key;
 use crate::source::Brain;
 
-/// The watches of the Secrets that are named. Dropping it ends them.
+/// The watches of referenced Secrets. Dropping it ends them.
 pub struct Secrets {
     client: Client,
     brain: Arc<Brain>,
     watches: JoinSet<()>,
     watched: HashMap<Key, AbortHandle>,
-    /// How many watches have not been answered yet.
+    /// The number of watches without a first result.
     pub unanswered: Sender<usize>,
 }
 
 impl Secrets {
-    /// Begins to watch those that are named already.
+    /// Starts watching the Secrets that are referenced already.
     pub fn new(client: Client, brain: Arc<Brain>) -> Self {
         let watches = JoinSet::new();
         let mut secrets =
@@ -36,13 +36,13 @@ impl Secrets {
         secrets
     }
 
-    /// Begins and ends watches as Secrets are named, for ever.
+    /// Starts and ends watches as references change, for ever.
     pub async fn run(&mut self) {
         let brain = self.brain.clone();
         loop {
             select! {
                 secret = brain.secrets().take() => self.follow(secret),
-                // One that was ended is no loss; a panic goes on here.
+                // An aborted watch is ignored; a panic is propagated.
                 Some(ended) = self.watches.join_next() => end_of(ended),
             }
         }

@@ -1,4 +1,5 @@
-//! Looks up the Services that apps begin to name: their watch may have told of them long before.
+//! Fetches Services when an app starts referencing them: their watch may have reported them long
+//! before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +22,13 @@ use crate::plan::input::SERVICE_NAME_LABEL;
 use crate::plan::{Change, Key};
 use crate::source::Brain;
 
-/// How many Services are looked up at once.
+/// How many Services are fetched concurrently.
 const CONCURRENCY: usize = 8;
 
-/// The longest wait before a Service that could not be looked up is tried again.
+/// The longest delay before a failed fetch is retried.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// Looks up what becomes due, for ever.
+/// Fetches queued Services, for ever.
 pub async fn look_up(client: &Client, brain: &Arc<Brain>) {
     let mut under_way = FuturesUnordered::new();
     loop {
@@ -40,7 +41,7 @@ pub async fn look_up(client: &Client, brain: &Arc<Brain>) {
     }
 }
 
-/// Tries until the Service is settled, or named no more.
+/// Retries until the Service is up to date, or no longer referenced.
 async fn settle(client: &Client, brain: &Brain, service: Key) {
     let mut failures = 0;
     loop {
@@ -51,19 +52,19 @@ async fn settle(client: &Client, brain: &Brain, service: Key) {
                 if brain.apply_if(&service, version, found) {
                     return;
                 }
-                // What the watches told meanwhile may be newer than what was found: once more.
+                // The watches may have reported a newer state meanwhile: fetch again.
             }
             Err(error) => {
                 failures += 1;
-                tracing::warn!(%service, %error, "a Service could not be looked up");
+                tracing::warn!(%service, %error, "cannot fetch a Service");
                 sleep(delay(failures, LONGEST_WAIT)).await;
             }
         }
     }
 }
 
-/// What there is of a Service: it and its slices. A list of one needs no right besides those of
-/// the watch.
+/// The Service and its EndpointSlices. Uses lists, which need no permission beyond those of the
+/// watches.
 async fn find(client: &Client, service: &Key) -> Result<Vec<Change>, CallError> {
     let itself = ListParams::default().fields(&format!("metadata.name={}", service.name));
     let of_it = ListParams::default().labels(&format!("{SERVICE_NAME_LABEL}={}", service.name));

@@ -1,4 +1,4 @@
-//! Writes the statuses that differ: some at a time, each again until it is written.
+//! Writes the statuses that differ: a few concurrently, each retried until it succeeds.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Debug;
@@ -25,13 +25,13 @@ use crate::plan::{Event, Key, Kind, ObjectRef, Observed, Planner};
 use crate::resources::{FIELD_MANAGER, Webhook, WebhookApp};
 use crate::source::{Brain, Counting};
 
-/// How many statuses are written at once.
+/// The maximum number of concurrent writes.
 const CONCURRENCY: usize = 8;
 
-/// The longest wait before a status that could not be written is tried again.
+/// The longest delay before a failed write is retried.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Writes statuses, and the events that follow from them.
+/// Writes statuses and the resulting Events.
 pub struct Statuses {
     client: Client,
     brain: Arc<Brain>,
@@ -40,22 +40,23 @@ pub struct Statuses {
 }
 
 impl Statuses {
-    /// Writes what `brain` decides, and what is counted; `pod` is who events are from.
+    /// Writes the statuses that `brain` computes, including delivery counts. `pod` reports the
+    /// Events.
     pub fn new(client: Client, brain: Arc<Brain>, counting: Counting, pod: &str) -> Self {
         let events = Events::new(client.clone(), pod);
         Self { client, brain, counting, events }
     }
 
-    /// Looks through all objects, then writes what becomes pending, for ever.
+    /// Checks all objects, then writes pending statuses, for ever.
     ///
-    /// When this is dropped, nothing more is written.
+    /// Dropping the future stops all writes.
     pub async fn write(&self) {
         let objects: Vec<_> = self.brain.planner().objects().collect();
         self.brain.pending().add(objects, []);
         join!(Board::new(self).run(), self.counting.follow(&self.brain), self.events.publish());
     }
 
-    /// Writes one status, if it differs; says whether it did. An object that is gone has none.
+    /// Writes one status if it differs. Returns whether it did. A deleted object has no status.
     async fn write_one(&self, object: &ObjectRef) -> Result<bool, CallError> {
         let written = match object.kind {
             Kind::WebhookApp => self.write_due::<WebhookApp>(object).await,
@@ -78,7 +79,7 @@ impl Statuses {
         Ok(true)
     }
 
-    /// Writes a status; says the UID of its object.
+    /// Writes a status. Returns the UID of its object.
     async fn patch<K: Written>(
         &self,
         key: &Key,
@@ -90,14 +91,15 @@ impl Statuses {
             "metadata": {"namespace": key.namespace, "name": key.name},
             "status": status,
         });
-        // The answer is the whole object, whose spec may be what the status complains about.
+        // The response contains the whole object, whose spec may be the malformed one that the
+        // status reports.
         let api = Api::<Raw<K>>::namespaced(self.client.clone(), &key.namespace);
-        // Forced: a status is the operator's alone.
+        // Forced, because only the operator owns the status.
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let written = call(api.patch_status(&key.name, &params, &Patch::Apply(&body))).await;
         let written = match written {
-            // Where the API server cannot type the object (one older than the schema that its spec
-            // contradicts) it cannot apply, but it can merge.
+            // The API server cannot apply to an object that it cannot convert: one older than the
+            // schema, with a spec that contradicts it. A merge patch works.
             Err(error) if error.code() == Some(500) => {
                 let params = PatchParams { force: false, ..params };
                 call(api.patch_status(&key.name, &params, &Patch::Merge(&body))).await
@@ -108,18 +110,18 @@ impl Statuses {
     }
 }
 
-/// A kind whose status is written.
+/// A kind whose status the operator writes.
 trait Written:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + HasStatus<Status: Serialize>
     + Clone
     + Debug
 {
-    /// The status that is to be written.
+    /// The status to write, if it differs.
     fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<Due<Self::Status>>;
 }
 
-/// A status that is to be written, and what follows from that.
+/// A status to write, and its consequences.
 struct Due<S> {
     status: S,
     observed: Observed,
@@ -143,17 +145,18 @@ impl Written for Webhook {
     }
 }
 
-/// What is being written, and what waits to be written again.
+/// The running writes, and the objects to write later.
 struct Board<'a> {
     statuses: &'a Statuses,
     ready: VecDeque<ObjectRef>,
     writes: FuturesUnordered<BoxFuture<'a, (ObjectRef, Result<bool, CallError>)>>,
-    /// What is in `writes`, and whether it became pending meanwhile: never two writes of one object.
+    /// The objects in `writes`, and whether they changed meanwhile: an object never has two
+    /// concurrent writes.
     busy: HashMap<ObjectRef, bool>,
     waits: FuturesUnordered<BoxFuture<'static, ObjectRef>>,
-    /// What is in `waits`.
+    /// The objects in `waits`.
     waiting: HashSet<ObjectRef>,
-    /// How often each failed in a row.
+    /// Consecutive failures of each object.
     failures: HashMap<ObjectRef, u32>,
     outage: Outage,
 }
@@ -187,7 +190,7 @@ impl<'a> Board<'a> {
         }
     }
 
-    /// Begins as many writes as may be under way.
+    /// Starts writes up to the limit.
     fn begin(&mut self) {
         while self.writes.len() < CONCURRENCY {
             let Some(object) = self.ready.pop_front() else { return };
@@ -229,7 +232,7 @@ impl<'a> Board<'a> {
     fn succeeded(&mut self, object: &ObjectRef, written: bool) {
         self.failures.remove(object);
         if written && self.outage.over() {
-            tracing::info!("statuses are written again");
+            tracing::info!("statuses can be written again");
         }
     }
 
@@ -237,16 +240,16 @@ impl<'a> Board<'a> {
         let failures = self.failures.entry(object.clone()).or_default();
         *failures += 1;
         let wait = delay(*failures, LONGEST_WAIT);
-        // One line for each object that is refused, and one for an API server that is away.
+        // Logs once for each rejected object, and once for an unreachable API server.
         let is_new = match error.code() {
             Some(_) => *failures == 1,
             None => self.outage.failed(Instant::now()) == 1,
         };
         let (kind, key) = (object.kind.as_str(), &object.key);
         if is_new {
-            tracing::warn!(kind, %key, %error, "a status could not be written");
+            tracing::warn!(kind, %key, %error, "cannot write a status");
         } else {
-            tracing::debug!(kind, %key, %error, "a status could not be written");
+            tracing::debug!(kind, %key, %error, "cannot write a status");
         }
         if self.waiting.insert(object.clone()) {
             let object = object.clone();

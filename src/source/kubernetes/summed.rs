@@ -1,4 +1,4 @@
-//! What all replicas have counted together, for the one that writes statuses.
+//! Aggregates the delivery counts of all replicas, for the replica that writes statuses.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,28 +16,29 @@ use crate::resources::DeliveryCounts;
 use crate::routes::Id;
 use crate::source::{Brain, Tallies};
 
-/// The largest answer of a replica, in bytes: some 300,000 webhooks.
+/// The largest response of a replica, in bytes: some 300,000 webhooks.
 const MAX_ANSWER: usize = 64 << 20;
 
-/// The numbers of this replica and those of the others. Of one that does not answer, its last ones.
+/// The counts of this replica and of the others. For a replica that does not respond, its last
+/// counts are used.
 pub struct SummedTallies {
     own: Arc<dyn Tallies>,
     brain: Arc<Brain>,
     peers: Arc<Peers>,
     config: Config,
-    /// Empty: all.
+    /// The served namespaces; empty: all.
     namespaces: Vec<String>,
     known: Mutex<Known>,
 }
 
-/// What the others said.
+/// The counts of the other replicas.
 #[derive(Default)]
 struct Known {
-    /// Of each, the last time.
+    /// The latest counts of each replica.
     of: HashMap<String, Vec<Tally>>,
-    /// How many deliveries were dead there, the last time.
+    /// The number of dead deliveries at other replicas in the previous round.
     dead: HashMap<Id, i64>,
-    /// Where more are dead than the time before.
+    /// The webhooks with more dead deliveries than in the previous round.
     more_dead: HashSet<Id>,
 }
 
@@ -46,7 +47,7 @@ struct Answer {
     items: Vec<Tally>,
 }
 
-/// What a replica says of a webhook.
+/// A replica's counts of a webhook.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Tally {
@@ -56,11 +57,11 @@ struct Tally {
     last_delivery: Option<Moment>,
 }
 
-/// What the others say now.
+/// The responses of one round.
 #[derive(Default)]
 struct Round {
     of: HashMap<String, Vec<Tally>>,
-    /// Who did not answer everything.
+    /// The replicas whose responses are incomplete.
     missing: BTreeSet<String>,
 }
 
@@ -89,11 +90,11 @@ impl SummedTallies {
         Ok(sum)
     }
 
-    /// Asks in the operator's own name, for the namespaces that it may read.
+    /// Requests the counts with the operator's own token, for the namespaces that it may read.
     async fn ask(&self) -> Result<Round, String> {
         let login = authorization(&self.config).await;
         let login =
-            login.map_err(|error| format!("no token to ask other replicas with: {error}"))?;
+            login.map_err(|error| format!("no token for requests to other replicas: {error}"))?;
         let mut round = Round::default();
         let every = [String::new()];
         let namespaces = if self.namespaces.is_empty() { &every[..] } else { &self.namespaces };
@@ -112,7 +113,7 @@ impl SummedTallies {
         Ok(round)
     }
 
-    /// What was said of webhooks that are there.
+    /// The counts of existing webhooks, by id.
     fn identified(&self, tallies: Vec<Tally>) -> HashMap<Id, Counted> {
         let planner = self.brain.planner();
         let mut counted: HashMap<Id, Counted> = HashMap::new();
@@ -130,16 +131,16 @@ impl SummedTallies {
 }
 
 impl Known {
-    /// Takes in what was said now; says what is known of all.
+    /// Stores the responses of a round. Returns the latest counts of all replicas.
     fn after(&mut self, round: Round) -> Result<Vec<Tally>, String> {
         let Round { of, missing } = round;
-        // Who neither answers nor is missed has gone for good.
+        // A replica that neither responds nor is reported as missing no longer exists.
         self.of.retain(|replica, _| missing.contains(replica));
         self.of.extend(of);
         let unknown: Vec<_> =
             missing.into_iter().filter(|replica| !self.of.contains_key(replica)).collect();
         if !unknown.is_empty() {
-            return Err(format!("nothing is known of {}", unknown.join(", ")));
+            return Err(format!("no counts of {} yet", unknown.join(", ")));
         }
         Ok(self.of.values().flatten().cloned().collect())
     }
@@ -159,7 +160,7 @@ impl Tallies for SummedTallies {
         self.sum().boxed()
     }
 
-    /// Of what has died at another replica, it is not known why.
+    /// The reason of deliveries that died at other replicas is unknown.
     fn last_death<'a>(&'a self, webhook: &'a Key) -> BoxFuture<'a, Option<Box<str>>> {
         let id = self.brain.planner().webhook_id(webhook);
         let is_elsewhere = id.is_some_and(|id| self.known().more_dead.contains(&id));
@@ -214,7 +215,7 @@ mod tests {
     fn while_nothing_is_known_of_a_replica_there_is_no_sum() {
         let mut known = Known::default();
         let why = known.after(round(&[("a", 1)], &["b", "c"])).map(dead);
-        assert_eq!(why, Err("nothing is known of b, c".into()));
+        assert_eq!(why, Err("no counts of b, c yet".into()));
         assert_eq!(known.after(round(&[("a", 1), ("b", 2)], &[])).map(dead), Ok(3));
     }
 

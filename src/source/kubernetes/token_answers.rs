@@ -1,5 +1,5 @@
-//! What the API server said of tokens, believed for a while. Refusals have room of their own: a flood of bad tokens must
-//! not take the place of good ones.
+//! A cache of token reviews. Rejected tokens have a cache of their own, so that a flood of bad
+//! tokens cannot displace good ones.
 
 use std::time::Duration;
 
@@ -8,28 +8,29 @@ use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use super::remembered::Remembered;
 use crate::source::StoreError;
 
-/// How long a refusal is believed: a token that has just become valid is refused no longer than this.
+/// How long a rejection is cached: a token that just became valid is rejected for at most this
+/// long.
 const REFUSED: Duration = Duration::from_secs(10);
 
-/// A token's SHA-256: tokens themselves are not kept.
+/// The SHA-256 of a token. Tokens themselves are not stored.
 type Digest = [u8; SHA256_OUTPUT_LEN];
 
-/// Answers by token; an answer says whose it is.
+/// Review results by token.
 pub struct TokenAnswers<A> {
     accepted: Remembered<Digest, A>,
     refused: Remembered<Digest, ()>,
 }
 
 impl<A: Clone> TokenAnswers<A> {
-    /// Nothing yet; an accepted token is believed for `lifetime`.
+    /// An empty cache. Accepted tokens are cached for `lifetime`.
     pub fn new(lifetime: Duration) -> Self {
         Self { accepted: Remembered::new(lifetime), refused: Remembered::new(REFUSED) }
     }
 
-    /// The answer about a token: a remembered one, or that of `review`, which is then remembered.
+    /// The cached result for a token, or that of `review`, which is then cached.
     ///
     /// # Errors
-    /// Those of `review`. They are not remembered.
+    /// The errors of `review`. They are not cached.
     pub async fn get_or_review(
         &self,
         token: &str,

@@ -1,4 +1,4 @@
-//! One watch: from the API server's events to the brain.
+//! One watch: converts the API server's events into changes for the brain.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -20,21 +20,21 @@ use crate::plan::{Change, Key};
 use crate::source::Brain;
 use crate::source::signals::Watch;
 
-/// After this long the API server ends a watch, which goes on where it was. A connection that is
-/// dead without a word is noticed soon after it.
+/// The API server ends a watch after this long; it is then resumed from the same version. A
+/// connection that died silently is detected soon after.
 pub const LIFETIME: Duration = Duration::from_secs(60);
 
-/// How many events that are there already are taken in at once.
+/// How many events of the initial list are applied at once.
 const BATCH: usize = 256;
 
-/// What a watch is about.
+/// The objects of a watch.
 #[derive(Clone, Debug)]
 pub enum Scope {
     /// All objects of the kind.
     All,
-    /// Those of a namespace.
+    /// All objects of a namespace.
     Namespace(String),
-    /// One object, which need not be there.
+    /// One object, which may be missing.
     Object(Key),
 }
 
@@ -48,10 +48,10 @@ impl Scope {
     }
 }
 
-/// Watches a kind for ever. Takes one off `unsynced` when the first list is complete; of one object
-/// alone, also when it is refused.
+/// Watches a kind for ever. Decrements `unsynced` when the first list is complete, and for a single
+/// object also when the request is rejected.
 ///
-/// What was told stays told while the API server is away.
+/// While the API server is unreachable, the known objects stay in force.
 pub async fn watch<K: Watched>(
     client: Client,
     scope: Scope,
@@ -83,14 +83,14 @@ pub async fn watch<K: Watched>(
     }
 }
 
-/// What is remembered between the events of one watch.
+/// The state of one watch.
 struct Feed<'a> {
     scope: Scope,
     signal: Watch<'a>,
     brain: Arc<Brain>,
-    /// Until the first list is complete.
+    /// `None` once the first list is complete.
     unsynced: Option<Sender<usize>>,
-    /// What the list under way has had so far.
+    /// The objects of the running list so far.
     listed: HashSet<Key>,
     outage: Outage,
 }
@@ -113,10 +113,10 @@ impl Feed<'_> {
     }
 
     fn take_event<K: Watched>(&mut self, event: Event<K>, changes: &mut Vec<Change>) {
-        // `Init` comes before each try to list, also before one that fails.
+        // `Init` precedes every attempt to list, including those that fail.
         if !matches!(event, Event::Init) && self.outage.over() {
             self.signal.resumed();
-            tracing::info!(kind = %K::kind(&()), "the watch goes on");
+            tracing::info!(kind = %K::kind(&()), "the watch resumed");
         }
         match event {
             Event::Init => self.listed.clear(),
@@ -136,8 +136,8 @@ impl Feed<'_> {
         }
     }
 
-    /// Forgets what the list did not have: within this watch's own scope, because others are not
-    /// in it. Nobody else tells of this kind there.
+    /// Removes the objects that are missing in the list, within the scope of this watch. No other
+    /// watch of the kind covers that scope.
     fn forget_missing<K: Watched>(&mut self) {
         let listed = std::mem::take(&mut self.listed);
         let mut missing = K::missing(&self.brain.planner(), &listed);
@@ -145,8 +145,8 @@ impl Feed<'_> {
         self.brain.apply(missing);
     }
 
-    /// One object that a tenant names must not hold up all others: what must not be read counts as
-    /// not there, and what cannot be read now is waited for by nobody.
+    /// A single object that a tenant references must not delay all others. If reading it is
+    /// forbidden, it counts as missing. If reading it fails, nothing waits for it any longer.
     fn give_up_waiting<K: Watched>(&mut self, error: &watcher::Error) {
         let Scope::Object(key) = &self.scope else { return };
         if is_refusal(error) {
@@ -161,20 +161,22 @@ impl Feed<'_> {
         }
     }
 
-    /// One line for an outage, however often it is tried again.
+    /// Logs one warning for each outage, however many retries fail.
     fn report<K: Watched>(&mut self, error: &watcher::Error) {
         let kind = K::kind(&());
         let why = explain(error);
         let now = Instant::now();
         self.signal.interrupted(now);
         match self.outage.failed(now) {
-            1 => tracing::warn!(%kind, why, "the watch is interrupted, what is known stays served"),
+            1 => {
+                tracing::warn!(%kind, why, "watch interrupted, serving from the last known state")
+            }
             _ => tracing::debug!(%kind, why, "the watch is still interrupted"),
         }
     }
 }
 
-/// One that is ended is waited for no more.
+/// Nothing waits for a watch that was aborted.
 impl Drop for Feed<'_> {
     fn drop(&mut self) {
         self.count_synced();

@@ -1,4 +1,4 @@
-//! Makes and deletes webhooks in the cluster, and waits until they are served, or not any more.
+//! Creates and deletes webhooks in the cluster, and waits until the brain has applied the change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::plan::Key;
 use crate::resources::{FIELD_MANAGER, Webhook, WebhookApp};
 use crate::source::{Brain, StoreError, WebhookStore};
 
-/// How long the watch may take to show what was done.
+/// How long to wait until the watch reports a change.
 const WATCH_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The webhooks of a cluster.
@@ -55,7 +55,8 @@ impl Webhooks {
         Ok(())
     }
 
-    /// The app as owner: the cluster deletes its webhooks after it, without holding it up.
+    /// The app as owner: the garbage collector deletes its webhooks after it, and they do not block
+    /// its deletion.
     fn owner(&self, app: &Key) -> Result<OwnerReference, StoreError> {
         let planner = self.brain.planner();
         let uid = planner.app(app).and_then(|app| app.uid.as_deref());
@@ -70,7 +71,7 @@ impl Webhooks {
         })
     }
 
-    /// Waits until the brain knows a webhook, or does not know it any more.
+    /// Waits until the brain knows a webhook, or no longer knows it.
     async fn wait_until(&self, key: &Key, known: bool) {
         let mut version = self.brain.version();
         let seen = async {
@@ -81,8 +82,8 @@ impl Webhooks {
             }
         };
         if timeout(WATCH_DEADLINE, seen).await.is_err() {
-            // It is done in the cluster: an error would make the app do it again.
-            tracing::warn!(webhook = %key, known, "the watch does not show a change in time");
+            // The cluster has the change: an error would make the app repeat it.
+            tracing::warn!(webhook = %key, known, "the watch did not report a change in time");
         }
     }
 }
