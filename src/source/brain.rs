@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{Due, Pending, Signals};
+use super::{PendingStatuses, SourceMetrics, WorkQueue};
 use crate::plan::{Change, Count, Key, Planner, Reachability, Settings, Step, Version};
 use crate::routes::Table;
 
@@ -17,11 +17,11 @@ use crate::routes::Table;
 pub struct Brain {
     planner: Mutex<Planner>,
     routes: Arc<Table>,
-    pending: Arc<Pending>,
-    look_ups: Arc<Due>,
-    secrets: Arc<Due>,
+    pending: Arc<PendingStatuses>,
+    look_ups: Arc<WorkQueue>,
+    secrets: Arc<WorkQueue>,
     version: watch::Sender<u64>,
-    signals: Signals,
+    signals: SourceMetrics,
 }
 
 impl Brain {
@@ -34,14 +34,14 @@ impl Brain {
             look_ups: Arc::default(),
             secrets: Arc::default(),
             version: watch::channel(0).0,
-            signals: Signals::default(),
+            signals: SourceMetrics::default(),
         }
     }
 
     /// Applies changes. When this returns, triggers are routed accordingly.
     pub fn apply(&self, changes: impl IntoIterator<Item = Change>) {
         let mut planner = self.planner();
-        self.take(&mut planner, changes);
+        self.apply_locked(&mut planner, changes);
     }
 
     /// The planner, for queries. Hold the lock briefly: sources wait for it, triggers do not.
@@ -53,30 +53,30 @@ impl Brain {
 
     /// Reports whether an app's listener is reachable, as seen by this process's delivery attempts.
     /// This is not a resource change: it affects only the app's status.
-    pub fn listener_reachability(&self, app: Uuid, found: Reachability) {
+    pub fn listener_reachability(&self, app: Uuid, reachability: Reachability) {
         let now = Timestamp::now();
-        let changed = self.planner().listener_reachability(app, found, now);
+        let changed = self.planner().listener_reachability(app, reachability, now);
         self.pending.add(changed, []);
     }
 
     /// Reports the delivery counts of a webhook. They affect only its status.
     pub fn count(&self, webhook: &Key, count: Count) {
-        let counted = self.planner().count(webhook, count);
-        self.pending.add(counted, []);
+        let changed = self.planner().count(webhook, count);
+        self.pending.add(changed, []);
     }
 
     /// The objects whose status may have to be written.
-    pub fn pending(&self) -> &Arc<Pending> {
+    pub fn pending(&self) -> &Arc<PendingStatuses> {
         &self.pending
     }
 
     /// The Services to look up.
-    pub fn look_ups(&self) -> &Arc<Due> {
+    pub fn look_ups(&self) -> &Arc<WorkQueue> {
         &self.look_ups
     }
 
     /// The Secrets that webhooks started or stopped referencing.
-    pub fn secrets(&self) -> &Arc<Due> {
+    pub fn secrets(&self) -> &Arc<WorkQueue> {
         &self.secrets
     }
 
@@ -86,7 +86,7 @@ impl Brain {
         let mut planner = self.planner();
         let is_current = planner.services().version(service) == Some(version);
         if is_current {
-            self.take(&mut planner, changes);
+            self.apply_locked(&mut planner, changes);
         }
         is_current
     }
@@ -97,7 +97,7 @@ impl Brain {
     }
 
     /// Metrics of the exchange with the source.
-    pub fn signals(&self) -> &Signals {
+    pub fn signals(&self) -> &SourceMetrics {
         &self.signals
     }
 
@@ -106,7 +106,7 @@ impl Brain {
         self.version.subscribe()
     }
 
-    fn take(&self, planner: &mut Planner, changes: impl IntoIterator<Item = Change>) {
+    fn apply_locked(&self, planner: &mut Planner, changes: impl IntoIterator<Item = Change>) {
         let mut all = Step::default();
         for change in changes {
             let Step { apps, routes, statuses, counts, endpoints, look_ups, secrets } =

@@ -7,7 +7,7 @@ mod created;
 mod documents;
 mod error;
 mod identity;
-mod ledger;
+mod index;
 pub mod look;
 mod manifest;
 mod parallel;
@@ -15,8 +15,8 @@ mod pass;
 mod problems;
 mod publish;
 mod reader;
+mod resolve;
 mod scan;
-mod settle;
 mod status_files;
 #[cfg(test)]
 mod tests;
@@ -35,14 +35,14 @@ use super::Brain;
 
 /// How often the folder is scanned. A change is applied after two scans: a file is read only if it
 /// looked the same twice, so that a half-written file is not.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The longest scan interval. The interval grows with the folder, so that scanning takes a tenth of
 /// a core.
-const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(1);
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Delay before status files that could not be written are written again.
-const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+const WRITE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// The resources of a folder.
 ///
@@ -80,16 +80,16 @@ impl Files {
 
     /// Follows the folder and writes statuses until `stop` turns true. For one caller at a time.
     pub async fn run(self: Arc<Self>, stop: watch::Receiver<bool>) {
-        tokio::join!(self.follow(stop.clone()), self.publish(stop));
+        tokio::join!(self.poll_manifests(stop.clone()), self.publish(stop));
     }
 
-    async fn follow(&self, mut stop: watch::Receiver<bool>) {
-        let mut pause = LOOK_EVERY;
+    async fn poll_manifests(&self, mut stop: watch::Receiver<bool>) {
+        let mut pause = POLL_INTERVAL;
         while !stopped_within(&mut stop, pause).await {
-            let begun = Instant::now();
+            let started = Instant::now();
             let core = self.core.clone();
-            finish(tokio::task::spawn_blocking(move || core.poll()).await);
-            pause = (begun.elapsed() * 10).clamp(LOOK_EVERY, LOOK_AT_LEAST_EVERY);
+            propagate_panic(tokio::task::spawn_blocking(move || core.poll()).await);
+            pause = (started.elapsed() * 10).clamp(POLL_INTERVAL, MAX_POLL_INTERVAL);
         }
     }
 
@@ -102,9 +102,9 @@ impl Files {
             };
             let failed = self.write(objects).await;
             if !failed.is_empty() {
-                let is_over = stopped_within(&mut stop, TRY_AGAIN_AFTER).await;
+                let stopped = stopped_within(&mut stop, WRITE_RETRY_DELAY).await;
                 pending.add(failed, []);
-                if is_over {
+                if stopped {
                     break;
                 }
             }
@@ -114,13 +114,13 @@ impl Files {
 
     async fn write(&self, objects: Vec<crate::plan::ObjectRef>) -> Vec<crate::plan::ObjectRef> {
         let core = self.core.clone();
-        finish(tokio::task::spawn_blocking(move || core.publish(&objects)).await)
+        propagate_panic(tokio::task::spawn_blocking(move || core.publish(&objects)).await)
     }
 }
 
 /// The result of a blocking task. Propagates its panic.
-fn finish<T: Default>(outcome: Result<T, tokio::task::JoinError>) -> T {
-    match outcome.map_err(tokio::task::JoinError::try_into_panic) {
+fn propagate_panic<T: Default>(result: Result<T, tokio::task::JoinError>) -> T {
+    match result.map_err(tokio::task::JoinError::try_into_panic) {
         Ok(value) => value,
         Err(Ok(panic)) => std::panic::resume_unwind(panic),
         // The runtime is shutting down.

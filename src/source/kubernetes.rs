@@ -5,6 +5,7 @@
 //! changes but does not affect triggers.
 
 mod access;
+mod aggregate;
 mod backoff;
 mod call;
 mod client_permits;
@@ -17,15 +18,14 @@ mod leader;
 mod lease;
 mod presented;
 mod raw;
-mod remembered;
 mod reviews;
 mod running;
 mod secrets;
 mod services;
 mod statuses;
-mod summed;
-mod token_answers;
+mod token_cache;
 mod tokens;
+mod ttl_cache;
 mod watch;
 mod webhooks;
 
@@ -37,15 +37,15 @@ use kube::{Client, Config};
 use tokio::sync::watch::Receiver;
 
 pub use access::Access;
+pub use aggregate::AggregatedTallies;
 pub(crate) use call::{CallError, call, describe};
 pub(crate) use connect::authorization;
 pub use error::KubernetesError;
 pub(crate) use lease::DURATION_SECONDS;
 pub use running::Running;
-pub use summed::SummedTallies;
 pub(crate) use tokens::AUDIENCE;
-pub use tokens::Tokens;
-pub use webhooks::Webhooks;
+pub use tokens::ServiceAccountTokens;
+pub use webhooks::ClusterWebhooks;
 
 use super::{Brain, Counting, Tallies};
 use crate::peers::Peers;
@@ -129,13 +129,13 @@ impl Kubernetes {
     }
 
     /// Creates and deletes webhooks, and waits until `brain` has applied the change.
-    pub fn webhooks(&self, brain: &Arc<Brain>) -> Webhooks {
-        Webhooks::new(self.client.clone(), Arc::clone(brain))
+    pub fn webhooks(&self, brain: &Arc<Brain>) -> ClusterWebhooks {
+        ClusterWebhooks::new(self.client.clone(), Arc::clone(brain))
     }
 
     /// Authenticates ServiceAccount tokens.
-    pub fn tokens(&self) -> Tokens {
-        Tokens::new(self.client.clone())
+    pub fn tokens(&self) -> ServiceAccountTokens {
+        ServiceAccountTokens::new(self.client.clone())
     }
 
     /// Authenticates and authorizes callers of the delivery API.
@@ -158,9 +158,9 @@ impl Kubernetes {
         own: Arc<dyn Tallies>,
         brain: &Arc<Brain>,
         peers: &Arc<Peers>,
-    ) -> SummedTallies {
+    ) -> AggregatedTallies {
         let namespaces = self.watch_namespaces.clone();
-        SummedTallies::new(own, brain.clone(), peers.clone(), self.config.clone(), namespaces)
+        AggregatedTallies::new(own, brain.clone(), peers.clone(), self.config.clone(), namespaces)
     }
 
     /// Starts the watches, and competes for the lease until `stop` turns true. The holder of the

@@ -3,20 +3,20 @@
 
 mod access;
 mod brain;
-mod due;
 pub mod files;
 pub mod kubernetes;
+mod metrics;
 pub mod owners;
-mod pending;
+mod pending_statuses;
 pub mod pruning;
-mod signals;
 mod store;
 mod tallies;
+mod work_queue;
 
 pub use access::{AccessReviewer, Right, User, Verb};
 pub use brain::Brain;
-pub use due::Due;
-pub use pending::Pending;
-pub use signals::{Signals, Watching, Written};
+pub use metrics::{SourceMetrics, StatusWrites, WatchMetrics};
+pub use pending_statuses::PendingStatuses;
 pub use store::{Account, StoreError, TokenReviewer, WebhookStore};
 pub use tallies::{Counting, LocalTallies, Tallies};
+pub use work_queue::WorkQueue;

@@ -11,10 +11,10 @@ use crate::plan::Key;
 use crate::store::{Store, StoreError, WebhookExists};
 
 /// Minimum time between two passes: a pass reads every webhook of the store.
-const PAUSE: Duration = Duration::from_secs(30);
+const MIN_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Maximum time between two passes: the stored data of a deleted webhook expires over time.
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Prunes once all webhooks are known, and again after changes. Returns when the store fails or the
 /// source ends.
@@ -26,20 +26,20 @@ pub async fn prune(brain: Arc<Brain>, store: Arc<dyn Store>, mut synced: watch::
     let exists = webhook_exists(&brain);
     loop {
         versions.mark_unchanged();
-        forget_meters(&brain);
-        match pass(&*store, &exists).await {
+        prune_metrics(&brain);
+        match prune_store(&*store, &exists).await {
             Ok(()) => {}
             Err(StoreError::Failed(_)) => return,
             Err(error) => tracing::debug!(%error, "cannot prune deleted webhooks, retrying later"),
         }
-        sleep(PAUSE).await;
-        if let Ok(Err(_)) = timeout(LONGEST_PAUSE - PAUSE, versions.changed()).await {
+        sleep(MIN_INTERVAL).await;
+        if let Ok(Err(_)) = timeout(MAX_INTERVAL - MIN_INTERVAL, versions.changed()).await {
             return;
         }
     }
 }
 
-async fn pass(store: &dyn Store, exists: &WebhookExists) -> Result<(), StoreError> {
+async fn prune_store(store: &dyn Store, exists: &WebhookExists) -> Result<(), StoreError> {
     while store.prune_webhooks(exists.clone()).await? {}
     Ok(())
 }
@@ -53,7 +53,7 @@ fn webhook_exists(brain: &Arc<Brain>) -> WebhookExists {
     })
 }
 
-fn forget_meters(brain: &Brain) {
+fn prune_metrics(brain: &Brain) {
     let routes = brain.routes();
     if let Some(meters) = routes.meters() {
         meters.webhooks.retain(|id| routes.get(id).is_some());

@@ -56,7 +56,7 @@ impl Counting {
     pub async fn follow(&self, brain: &Brain) {
         brain.planner().forget_counts();
         let mut rounds =
-            Rounds { counting: self, told: HashMap::new(), before: None, failed: false };
+            Rounds { counting: self, last_reported: HashMap::new(), previous: None, failed: false };
         loop {
             let next = Instant::now() + self.interval;
             rounds.round(brain).await;
@@ -69,9 +69,9 @@ impl Counting {
 struct Rounds<'a> {
     counting: &'a Counting,
     /// When the counts of a webhook were last reported, if less than an interval ago.
-    told: HashMap<Key, Instant>,
+    last_reported: HashMap<Key, Instant>,
     /// When the previous round counted.
-    before: Option<Moment>,
+    previous: Option<Moment>,
     /// Whether the previous round failed.
     failed: bool,
 }
@@ -83,8 +83,8 @@ impl Rounds<'_> {
             Ok(counted) => {
                 self.failed = false;
                 let recounts = brain.planner().recounts(&counted);
-                self.tell(brain, recounts).await;
-                self.before = Some(now);
+                self.report(brain, recounts).await;
+                self.previous = Some(now);
             }
             Err(why) if self.failed => tracing::debug!(why, "cannot count deliveries"),
             Err(why) => {
@@ -94,9 +94,9 @@ impl Rounds<'_> {
         }
     }
 
-    async fn tell(&mut self, brain: &Brain, recounts: Vec<Recount>) {
+    async fn report(&mut self, brain: &Brain, recounts: Vec<Recount>) {
         let mut pace = Instant::now();
-        for (due, recount) in self.in_turn(recounts) {
+        for (due, recount) in self.schedule(recounts) {
             sleep_until(pace.max(due)).await;
             pace = Instant::now() + PACE;
             let Recount { key, counted, has_more_dead } = recount;
@@ -104,19 +104,21 @@ impl Rounds<'_> {
                 true => self.counting.tallies.last_death(&key).await,
                 false => None,
             };
-            brain.count(&key, Count { counted, died: Died { since: self.before, why } });
-            self.told.insert(key, Instant::now());
+            brain.count(&key, Count { counted, died: Died { since: self.previous, why } });
+            self.last_reported.insert(key, Instant::now());
         }
     }
 
     /// When each count may be reported, in that order.
-    fn in_turn(&mut self, recounts: Vec<Recount>) -> Vec<(Instant, Recount)> {
+    fn schedule(&mut self, recounts: Vec<Recount>) -> Vec<(Instant, Recount)> {
         let (now, interval) = (Instant::now(), self.counting.interval);
-        self.told.retain(|_, told| *told + interval > now);
-        let due = |recount: &Recount| self.told.get(&recount.key).map_or(now, |at| *at + interval);
-        let mut turns: Vec<_> = recounts.into_iter().map(|it| (due(&it), it)).collect();
-        turns.sort_by(|(a, one), (b, other)| (a, &one.key).cmp(&(b, &other.key)));
-        turns
+        self.last_reported.retain(|_, last_reported| *last_reported + interval > now);
+        let due = |recount: &Recount| {
+            self.last_reported.get(&recount.key).map_or(now, |at| *at + interval)
+        };
+        let mut scheduled: Vec<_> = recounts.into_iter().map(|it| (due(&it), it)).collect();
+        scheduled.sort_by(|(a, one), (b, other)| (a, &one.key).cmp(&(b, &other.key)));
+        scheduled
     }
 }
 

@@ -30,7 +30,7 @@ pub fn is_temporary(name: &OsStr) -> bool {
 /// # Errors
 /// I/O errors. The previous file is then unchanged.
 pub fn write(path: &Path, text: &[u8], durability: Durability) -> io::Result<()> {
-    let temporary = write_beside(path, text, 0o666, durability)?;
+    let temporary = write_temporary(path, text, 0o666, durability)?;
     let renamed = fs::rename(&temporary, path);
     if renamed.is_err() {
         // The first error is the relevant one.
@@ -45,7 +45,7 @@ pub fn write(path: &Path, text: &[u8], durability: Durability) -> io::Result<()>
 /// # Errors
 /// I/O errors.
 pub fn create_private(path: &Path, text: &[u8]) -> io::Result<()> {
-    let temporary = write_beside(path, text, 0o600, Durability::Power)?;
+    let temporary = write_temporary(path, text, 0o600, Durability::Power)?;
     // Unlike a rename, a link never replaces a file that another process has just created.
     let linked = fs::hard_link(&temporary, path);
     fs::remove_file(&temporary)?;
@@ -85,16 +85,16 @@ pub fn make_directory(path: &Path, durability: Durability) -> io::Result<()> {
 }
 
 /// Writes the text to a new temporary file in the directory of `path`.
-fn write_beside(
+fn write_temporary(
     path: &Path,
     text: &[u8],
     mode: u32,
     durability: Durability,
 ) -> io::Result<PathBuf> {
-    let (temporary, mut file) = match open_beside(path, mode) {
+    let (temporary, mut file) = match open_temporary(path, mode) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make_directory(parent(path), durability)?;
-            open_beside(path, mode)?
+            open_temporary(path, mode)?
         }
         opened => opened?,
     };
@@ -111,7 +111,7 @@ fn write_beside(
     }
 }
 
-fn open_beside(path: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
+fn open_temporary(path: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let temporary = parent(path).join(format!("{TEMPORARY}{}-{count}", std::process::id()));

@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 
 /// One document, unmodified.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Document {
+pub struct YamlDocument {
     /// The first line of the text in the file, from 1.
     pub start: u32,
     /// The first line with content, as shown to users.
@@ -14,7 +14,7 @@ pub struct Document {
     pub text: Vec<u8>,
 }
 
-impl Document {
+impl YamlDocument {
     /// A hash of the text, to detect changes. Never 0.
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
@@ -25,7 +25,7 @@ impl Document {
 
 /// Iterates over the documents with content.
 #[derive(Debug)]
-pub struct Documents<R> {
+pub struct YamlDocuments<R> {
     reader: R,
     /// The number of the next line to read.
     next_line: u32,
@@ -33,17 +33,17 @@ pub struct Documents<R> {
     separator: Vec<u8>,
 }
 
-impl<R: BufRead> Documents<R> {
+impl<R: BufRead> YamlDocuments<R> {
     /// The documents of a stream.
     pub fn new(reader: R) -> Self {
         Self { reader, next_line: 1, separator: Vec::new() }
     }
 
     /// Reads up to the next `---` line; `None` at the end.
-    fn read(&mut self) -> io::Result<Option<Document>> {
+    fn read(&mut self) -> io::Result<Option<YamlDocument>> {
         let text = std::mem::take(&mut self.separator);
         let start = if text.is_empty() { self.next_line } else { self.next_line - 1 };
-        let mut document = Document { start, line: start, text };
+        let mut document = YamlDocument { start, line: start, text };
         loop {
             let before = document.text.len();
             if self.reader.read_until(b'\n', &mut document.text)? == 0 {
@@ -61,8 +61,8 @@ impl<R: BufRead> Documents<R> {
     }
 }
 
-impl<R: BufRead> Iterator for Documents<R> {
-    type Item = io::Result<Document>;
+impl<R: BufRead> Iterator for YamlDocuments<R> {
+    type Item = io::Result<YamlDocument>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -103,8 +103,8 @@ mod tests {
     type Cut<T> = (u32, u32, T);
 
     fn documents(text: &str) -> Vec<Cut<String>> {
-        let documents = Documents::new(text.as_bytes()).map(Result::unwrap);
-        let shown = |document: Document| String::from_utf8(document.text).unwrap();
+        let documents = YamlDocuments::new(text.as_bytes()).map(Result::unwrap);
+        let shown = |document: YamlDocument| String::from_utf8(document.text).unwrap();
         documents.map(|document| (document.start, document.line, shown(document))).collect()
     }
 
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_fingerprint_follows_the_text_and_not_the_place() {
         let fingerprints = |text: &str| -> Vec<u64> {
-            Documents::new(text.as_bytes())
+            YamlDocuments::new(text.as_bytes())
                 .map(|document| document.unwrap().fingerprint())
                 .collect()
         };

@@ -20,14 +20,14 @@ const FILE: &str = "identity.key";
 /// [`FilesError::IdentityKey`] if the key cannot be read or created, or is too short.
 pub fn identity_key(data_dir: &Path) -> Result<IdentityKey, FilesError> {
     let path = data_dir.join(FILE);
-    read_or_make(&path).map_err(|why| FilesError::IdentityKey { path, why })
+    read_or_create(&path).map_err(|why| FilesError::IdentityKey { path, why })
 }
 
-fn read_or_make(path: &Path) -> Result<IdentityKey, String> {
+fn read_or_create(path: &Path) -> Result<IdentityKey, String> {
     let text = match read(path)? {
         Some(text) => text,
         None => {
-            make(path)?;
+            create(path)?;
             read(path)?.ok_or("it was removed while it was being created")?
         }
     };
@@ -44,14 +44,14 @@ fn read(path: &Path) -> Result<Option<String>, String> {
     }
 }
 
-fn make(path: &Path) -> Result<(), String> {
+fn create(path: &Path) -> Result<(), String> {
     let bytes =
         IdentityKey::generate().map_err(|_| "the operating system returned no random bytes")?;
     let text = format!("{}\n", STANDARD.encode(bytes));
     let directory =
         path.parent().map_or(Ok(()), |parent| atomic::make_directory(parent, Durability::Power));
-    let made = directory.and_then(|()| atomic::create_private(path, text.as_bytes()));
-    made.map_err(|error| error.to_string())
+    let created = directory.and_then(|()| atomic::create_private(path, text.as_bytes()));
+    created.map_err(|error| error.to_string())
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {

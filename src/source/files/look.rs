@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use k8s_openapi::api::core::v1::Secret;
 use serde::de::DeserializeOwned;
 
-use super::documents::Documents;
-use super::manifest::{self, Declared};
+use super::documents::YamlDocuments;
+use super::manifest::{self, ManifestKind};
 use super::scan::scan;
 use super::status_files::{directory, entries, is_object_file};
 use crate::plan::{Key, Kind, SecretInput};
@@ -42,12 +42,11 @@ pub fn secrets(manifests: &Path, wanted: &BTreeSet<Key>) -> io::Result<Vec<Secre
     }
     let mut found = Vec::new();
     for (path, _) in &listing.files {
-        for document in Documents::new(BufReader::new(File::open(path)?)) {
+        for document in YamlDocuments::new(BufReader::new(File::open(path)?)) {
             let items = manifest::parse(path, &document?).unwrap_or_default();
-            let secrets = items
-                .into_iter()
-                .flatten()
-                .filter(|item| item.id.kind == Declared::Secret && wanted.contains(&item.id.key));
+            let secrets = items.into_iter().flatten().filter(|item| {
+                item.id.kind == ManifestKind::Secret && wanted.contains(&item.id.key)
+            });
             let read = |item: manifest::Item| serde_json::from_value::<Secret>(item.value).ok();
             found.extend(secrets.filter_map(read).map(SecretInput::of));
         }

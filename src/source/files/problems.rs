@@ -49,7 +49,7 @@ impl Problem {
     }
 
     /// The problem as one line.
-    pub fn told(&self, path: &Path) -> String {
+    pub fn message(&self, path: &Path) -> String {
         let Self { line, subject, what, place, text: _ } = self;
         let path = path.display();
         let line = if *line == 0 { String::new() } else { format!(":{line}") };
@@ -66,12 +66,12 @@ impl Problem {
 
 /// The logged problems of a file.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct ReportedProblems {
     now: HashSet<u64>,
     before: HashSet<u64>,
 }
 
-impl Told {
+impl ReportedProblems {
     /// The file is read again: problems that are not reported before `end` are solved.
     pub fn begin(&mut self) {
         self.before = std::mem::take(&mut self.now);
@@ -83,10 +83,10 @@ impl Told {
     }
 
     /// Logs a problem, unless it was logged before.
-    pub fn tell(&mut self, path: &Path, problem: &Problem) {
+    pub fn report(&mut self, path: &Path, problem: &Problem) {
         let fingerprint = problem.fingerprint();
         if self.now.insert(fingerprint) && !self.before.contains(&fingerprint) {
-            tracing::warn!("{}", problem.told(path));
+            tracing::warn!("{}", problem.message(path));
         }
     }
 }

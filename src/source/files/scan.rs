@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 /// Attributes that change when a file is written. A symbolic link has those of its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Signature {
+pub struct FileSignature {
     inode: (u64, u64),
     size: u64,
     modified: (i64, i64),
@@ -17,9 +17,9 @@ pub struct Signature {
 }
 
 /// Two writes within this time may result in the same timestamp.
-const CLOCK_GRAIN: Duration = Duration::from_secs(1);
+const TIMESTAMP_GRANULARITY: Duration = Duration::from_secs(1);
 
-impl Signature {
+impl FileSignature {
     /// The signature of a file.
     pub fn of(metadata: &Metadata) -> Self {
         Self {
@@ -36,10 +36,10 @@ impl Signature {
         let nanos = u32::try_from(self.changed.1).unwrap_or(0);
         let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
         match now.duration_since(changed) {
-            Ok(age) => age > CLOCK_GRAIN,
+            Ok(age) => age > TIMESTAMP_GRANULARITY,
             // If the clock is behind, the age is unknown. A file must not be read again for ever
             // because of that.
-            Err(ahead) => ahead.duration() > CLOCK_GRAIN,
+            Err(ahead) => ahead.duration() > TIMESTAMP_GRANULARITY,
         }
     }
 }
@@ -48,14 +48,14 @@ impl Signature {
 #[derive(Debug, Default)]
 pub struct Listing {
     /// The manifests, ordered by path.
-    pub files: Vec<(PathBuf, Signature)>,
+    pub files: Vec<(PathBuf, FileSignature)>,
     /// Unreadable paths and their errors. Known manifests below them may still exist.
     pub unreadable: Vec<(PathBuf, io::Error)>,
 }
 
 impl Listing {
     /// Whether a path is unreadable, or below an unreadable folder.
-    pub fn hides(&self, path: &Path) -> bool {
+    pub fn is_unreadable(&self, path: &Path) -> bool {
         self.unreadable.iter().any(|(hidden, _)| path.starts_with(hidden))
     }
 }
@@ -63,15 +63,15 @@ impl Listing {
 /// Lists a folder and its subfolders. Skips hidden entries and the `excluded` directories. Each
 /// directory is visited once, even if several links lead to it.
 pub fn scan(folder: &Path, excluded: &[PathBuf]) -> Listing {
-    let mut entered: HashSet<(u64, u64)> = HashSet::new();
+    let mut visited: HashSet<(u64, u64)> = HashSet::new();
     for metadata in excluded.iter().filter_map(|path| fs::metadata(path).ok()) {
-        entered.insert((metadata.dev(), metadata.ino()));
+        visited.insert((metadata.dev(), metadata.ino()));
     }
     let mut listing = Listing::default();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
-        match list(&folder, &mut entered, &mut listing) {
-            Ok(below) => folders.extend(below.into_iter().rev()),
+        match list(&folder, &mut visited, &mut listing) {
+            Ok(subfolders) => folders.extend(subfolders.into_iter().rev()),
             Err(error) => listing.unreadable.push((folder, error)),
         }
     }
@@ -82,14 +82,14 @@ pub fn scan(folder: &Path, excluded: &[PathBuf]) -> Listing {
 /// Adds the files of one folder. Returns its subfolders, ordered by path.
 fn list(
     folder: &Path,
-    entered: &mut HashSet<(u64, u64)>,
+    visited: &mut HashSet<(u64, u64)>,
     listing: &mut Listing,
 ) -> io::Result<Vec<PathBuf>> {
     let metadata = fs::metadata(folder)?;
-    if !entered.insert((metadata.dev(), metadata.ino())) {
+    if !visited.insert((metadata.dev(), metadata.ino())) {
         return Ok(Vec::new());
     }
-    let mut below = Vec::new();
+    let mut subfolders = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
@@ -100,9 +100,9 @@ fn list(
             continue;
         }
         match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => below.push(path),
+            Ok(metadata) if metadata.is_dir() => subfolders.push(path),
             Ok(metadata) if metadata.is_file() && is_manifest(&path) => {
-                listing.files.push((path, Signature::of(&metadata)));
+                listing.files.push((path, FileSignature::of(&metadata)));
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 listing.unreadable.push((path, error));
@@ -111,8 +111,8 @@ fn list(
             Ok(_) | Err(_) => {}
         }
     }
-    below.sort();
-    Ok(below)
+    subfolders.sort();
+    Ok(subfolders)
 }
 
 fn is_manifest(path: &Path) -> bool {
@@ -192,8 +192,8 @@ mod tests {
         let missing = directory.path().join("missing");
         let listing = scan(&missing, &[]);
         assert_eq!(listing.unreadable.len(), 1);
-        assert!(listing.hides(&missing.join("a.yaml")));
-        assert!(!listing.hides(directory.path()));
+        assert!(listing.is_unreadable(&missing.join("a.yaml")));
+        assert!(!listing.is_unreadable(directory.path()));
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl StatusFiles {
     ///
     /// # Errors
     /// I/O errors.
-    pub fn sweep(&self, kept: impl Fn(Kind, &str, &str) -> bool) -> io::Result<()> {
+    pub fn retain(&self, kept: impl Fn(Kind, &str, &str) -> bool) -> io::Result<()> {
         for kind in [Kind::WebhookApp, Kind::Webhook] {
             for folder in entries(&self.root.join(directory(kind)))? {
                 let namespace = folder.file_name().and_then(OsStr::to_str).unwrap_or_default();
@@ -87,19 +87,19 @@ pub fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
 /// The file name of an object. An object name may be as long as a file name without an extension.
 /// Very long names are shortened, and made unique by a digest.
 pub fn file_name(name: &str) -> String {
-    const LONGEST: usize = 240;
-    const KEPT: usize = 190;
-    if name.len() <= LONGEST {
+    const MAX_NAME: usize = 240;
+    const KEPT_PREFIX: usize = 190;
+    if name.len() <= MAX_NAME {
         return format!("{name}.yaml");
     }
     let digest = ring::digest::digest(&ring::digest::SHA256, name.as_bytes());
     let digest: String = digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
     // Object names contain no `_`, so this cannot collide with another name.
-    format!("{}_{digest}.yaml", &name[..KEPT])
+    format!("{}_{digest}.yaml", &name[..KEPT_PREFIX])
 }
 
 /// The object name of a file; `None` if it was shortened, or is not the file of an object.
-pub fn name_of(file: &str) -> Option<&str> {
+pub fn object_name(file: &str) -> Option<&str> {
     file.strip_suffix(".yaml").filter(|name| !name.contains('_'))
 }
 
@@ -118,7 +118,7 @@ pub fn directory(kind: Kind) -> &'static str {
 }
 
 /// Splits the text of a file before its status.
-pub fn split(text: &str) -> (&str, &str) {
+pub fn split_status(text: &str) -> (&str, &str) {
     let marker = |at: &usize| text[*at..].starts_with(STATUS);
     let lines = text.match_indices('\n').map(|(at, _)| at + 1);
     let at = std::iter::once(0).chain(lines).find(marker).unwrap_or(text.len());
@@ -172,7 +172,7 @@ mod tests {
         fn what_is_written_is_read_back_the_same(props in any_json()) {
             let object = json!({"kind": "Webhook", "spec": {"props": props}});
             let text = format!("{}status:\n  uuid: x\n", to_yaml(&object));
-            let (head, status) = split(&text);
+            let (head, status) = split_status(&text);
             prop_assert_eq!(from_yaml::<Value>(head).map_err(|why| why.1), Ok(object));
             prop_assert_eq!(status, "status:\n  uuid: x\n");
         }
@@ -193,16 +193,16 @@ mod tests {
         assert_eq!(files.len(), names.len());
         assert!(files.iter().all(|file| file.len() <= 245));
         assert_eq!(file_name("a.b"), "a.b.yaml");
-        assert_eq!(name_of("a.b.yaml"), Some("a.b"));
-        assert_eq!(name_of(&file_name(&names[1])), None);
-        assert_eq!(name_of(".tmp-1-2"), None);
+        assert_eq!(object_name("a.b.yaml"), Some("a.b"));
+        assert_eq!(object_name(&file_name(&names[1])), None);
+        assert_eq!(object_name(".tmp-1-2"), None);
     }
 
     #[test]
     fn what_is_not_kept_is_swept_away() {
         let directory = tempfile::tempdir().unwrap();
         let files = StatusFiles::new(directory.path().to_path_buf());
-        files.sweep(|_, _, _| false).unwrap();
+        files.retain(|_, _, _| false).unwrap();
         let object = |kind, name: &str| ObjectRef { kind, key: Key::new("ns", name) };
         let kept = object(Kind::Webhook, "a");
         for object in [&kept, &object(Kind::Webhook, "b"), &object(Kind::WebhookApp, "a")] {
@@ -211,7 +211,7 @@ mod tests {
         let leftover = directory.path().join("webhook/ns/.tmp-1-2");
         fs::write(&leftover, "").unwrap();
         files
-            .sweep(|kind, namespace, file| {
+            .retain(|kind, namespace, file| {
                 kind == Kind::Webhook && namespace == "ns" && file == "a.yaml"
             })
             .unwrap();

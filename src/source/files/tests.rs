@@ -208,7 +208,7 @@ fn a_folder_is_loaded_and_each_object_is_shown_with_its_status() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_and_disturbs_nothing_else() {
+fn what_cannot_be_read_is_reported_and_disturbs_nothing_else() {
     let place = Place::new();
     place.put("a.yaml", &format!("{APP}---\na: [\n{}", webhook("a", "action: x")));
     let running = place.start();
@@ -246,7 +246,7 @@ fn a_service_is_what_a_listener_is_found_by() {
 }
 
 #[test]
-fn a_secret_is_accepted_and_never_told() {
+fn a_secret_is_accepted_and_never_reported() {
     let place = Place::new();
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {key: sesame}\n";
     place.put("a.yaml", secret);
@@ -259,7 +259,7 @@ fn a_secret_is_accepted_and_never_told() {
 }
 
 #[test]
-fn no_trigger_url_is_told() {
+fn no_trigger_url_is_reported() {
     let place = Place::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", &format!("action: x, uuid: {UUID}"))));
     let running = place.start();
@@ -462,7 +462,7 @@ fn a_folder_that_vanishes_leaves_everything_in_force() {
 // ---- duplicates ----
 
 #[test]
-fn of_two_declarations_the_first_counts_and_the_second_is_told_with_both_places() {
+fn of_two_declarations_the_first_counts_and_the_second_is_reported_with_both_places() {
     let place = Place::new();
     place.put("app.yaml", APP);
     place.put("b.yaml", &format!("{}{}", webhook("a", "action: x"), webhook("a", "action: v")));
@@ -538,7 +538,7 @@ const FILES: [FileText; 6] = [
 // ---- problems ----
 
 #[test]
-fn a_problem_is_told_again_only_when_it_is_another() {
+fn a_problem_is_reported_again_only_when_it_is_another() {
     let place = Place::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", "action: ''")));
     let running = place.start();
@@ -747,7 +747,7 @@ fn what_cannot_be_created_or_deleted_is_refused_with_its_reason() {
 }
 
 #[test]
-fn a_disk_that_fails_is_told_and_nothing_is_in_force_by_it() {
+fn a_disk_that_fails_is_reported_and_nothing_is_in_force_by_it() {
     let place = Place::new();
     place.put("a.yaml", APP);
     let running = place.start();
@@ -760,7 +760,7 @@ fn a_disk_that_fails_is_told_and_nothing_is_in_force_by_it() {
 }
 
 #[test]
-fn a_manifest_of_a_created_name_is_told_and_counts_once_that_is_deleted() {
+fn a_manifest_of_a_created_name_is_reported_and_counts_once_that_is_deleted() {
     let place = Place::new();
     place.put("a.yaml", APP);
     let running = place.start();
@@ -779,7 +779,7 @@ fn a_manifest_of_a_created_name_is_told_and_counts_once_that_is_deleted() {
 }
 
 #[test]
-fn a_created_file_that_was_cut_off_is_told_and_not_fatal() {
+fn a_created_file_that_was_cut_off_is_reported_and_not_fatal() {
     let place = Place::new();
     place.put("a.yaml", APP);
     let running = place.start();

@@ -37,7 +37,7 @@ impl Outage {
     }
 
     /// Records a success. Returns whether it ends an outage.
-    pub fn over(&mut self) -> bool {
+    pub fn succeeded(&mut self) -> bool {
         self.failures = 0;
         self.last.take().is_some()
     }
@@ -82,9 +82,9 @@ mod tests {
     fn an_outage_is_counted_until_it_was_quiet_or_something_succeeded() {
         let mut outage = Outage::default();
         let now = Instant::now();
-        assert!(!outage.over());
+        assert!(!outage.succeeded());
         assert_eq!([outage.failed(now), outage.failed(now)], [1, 2]);
-        assert!(outage.over());
+        assert!(outage.succeeded());
         assert_eq!([outage.failed(now), outage.failed(now)], [1, 2]);
         assert_eq!(outage.failed(now + Outage::QUIET + Duration::from_secs(1)), 1);
     }

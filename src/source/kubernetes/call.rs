@@ -48,7 +48,7 @@ pub async fn within<T>(
     request: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, CallError> {
     match timeout(deadline, request).await {
-        Ok(answer) => Ok(answer?),
+        Ok(response) => Ok(response?),
         Err(_) => Err(CallError::Timeout(deadline)),
     }
 }
@@ -58,12 +58,12 @@ pub fn describe(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if status.message.is_empty() => status.reason.clone(),
         kube::Error::Api(status) => status.message.clone(),
-        kube::Error::Service(error) => chain(error.as_ref()),
-        error => chain(error),
+        kube::Error::Service(error) => error_chain(error.as_ref()),
+        error => error_chain(error),
     }
 }
 
-fn chain(error: &(dyn Error + 'static)) -> String {
+fn error_chain(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(error.source(), |&error| error.source());
     causes.fold(error.to_string(), |text, cause| {
         let cause = cause.to_string();

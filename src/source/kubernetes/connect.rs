@@ -30,7 +30,7 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<(Client, Config), Kube
     let client = Client::try_from(config.clone())
         .map_err(|error| KubernetesError::Configuration(describe(&error)))?;
     let failed = |why| KubernetesError::Server { server: server.clone(), why };
-    let known = within(DEADLINE, ask(&client)).await.map_err(failed)?;
+    let known = within(DEADLINE, has_resources(&client)).await.map_err(failed)?;
     if known { Ok((client, config)) } else { Err(KubernetesError::NoDefinitions(server)) }
 }
 
@@ -71,7 +71,7 @@ async fn from_file(path: &Path) -> Result<Config, kube::config::KubeconfigError>
 }
 
 /// Whether the cluster knows both kinds. Uses discovery, which every account may read.
-async fn ask(client: &Client) -> kube::Result<bool> {
+async fn has_resources(client: &Client) -> kube::Result<bool> {
     let version = client.apiserver_version().await?;
     tracing::info!(version = version.git_version, "connected to the API server");
     match client.list_api_group_resources(&WebhookApp::api_version(&())).await {

@@ -19,22 +19,22 @@ use crate::plan::{Event, Key, Severity};
 const CAPACITY: usize = 1024;
 
 /// The maximum length of a note that an API server accepts, in bytes.
-const LONGEST_NOTE: usize = 1024;
+const MAX_NOTE_BYTES: usize = 1024;
 
 /// The `action` of all events of the operator.
 const ACTION: &str = "Reconcile";
 
 /// An event and the object that it regards.
-type Told = (ObjectReference, Event);
+type QueuedEvent = (ObjectReference, Event);
 
 /// The queue of events to write.
 pub struct Events {
     client: Client,
     reporter: Reporter,
     recorder: Recorder,
-    queue: mpsc::Sender<Told>,
+    queue: mpsc::Sender<QueuedEvent>,
     /// Locked by the single publisher.
-    waiting: Mutex<mpsc::Receiver<Told>>,
+    receiver: Mutex<mpsc::Receiver<QueuedEvent>>,
     is_full: AtomicBool,
 }
 
@@ -58,19 +58,19 @@ impl Events {
     /// Events reported by a pod.
     pub fn new(client: Client, pod: &str) -> Self {
         let reporter = Reporter { controller: NAME.into(), instance: Some(pod.to_owned()) };
-        let (queue, waiting) = mpsc::channel(CAPACITY);
+        let (queue, receiver) = mpsc::channel(CAPACITY);
         Self {
             recorder: Recorder::new(client.clone(), reporter.clone()),
             client,
             reporter,
             queue,
-            waiting: Mutex::new(waiting),
+            receiver: Mutex::new(receiver),
             is_full: AtomicBool::new(false),
         }
     }
 
     /// Queues an event. Never waits: the event is dropped if the queue is full.
-    pub fn tell(&self, regarding: &ObjectReference, event: Event) {
+    pub fn enqueue(&self, regarding: &ObjectReference, event: Event) {
         let is_full = self.queue.try_send((regarding.clone(), event)).is_err();
         if is_full && !self.is_full.swap(is_full, Ordering::Relaxed) {
             tracing::warn!("dropping Kubernetes Events: the queue is full");
@@ -79,15 +79,16 @@ impl Events {
 
     /// Writes the queued events one by one, for ever.
     pub async fn publish(&self) {
-        let mut waiting = self.waiting.lock().await;
+        let mut receiver = self.receiver.lock().await;
         let mut outage = Outage::default();
-        while let Some((regarding, event)) = waiting.recv().await {
-            if waiting.is_empty() {
+        while let Some((regarding, event)) = receiver.recv().await {
+            if receiver.is_empty() {
                 self.is_full.store(false, Ordering::Relaxed);
             }
-            let written = call(self.recorder(&event).publish(&published(event), &regarding)).await;
+            let written =
+                call(self.recorder(&event).publish(&to_published(event), &regarding)).await;
             match written {
-                Ok(()) => drop(outage.over()),
+                Ok(()) => drop(outage.succeeded()),
                 Err(error) => match outage.failed(Instant::now()) {
                     1 => tracing::warn!(%error, "cannot write Kubernetes Events"),
                     _ => tracing::debug!(%error, "cannot write a Kubernetes Event"),
@@ -106,10 +107,10 @@ impl Events {
     }
 }
 
-fn published(event: Event) -> Published {
+fn to_published(event: Event) -> Published {
     let Event { severity, reason, mut note } = event;
     let ends = note.char_indices().map(|(at, char)| at + char.len_utf8());
-    let end = ends.take_while(|end| *end <= LONGEST_NOTE).last();
+    let end = ends.take_while(|end| *end <= MAX_NOTE_BYTES).last();
     note.truncate(end.unwrap_or(0));
     Published {
         type_: match severity {
@@ -132,9 +133,9 @@ mod tests {
         let event = Event {
             severity: Severity::Warning,
             reason: "InvalidFilter".into(),
-            note: "é".repeat(LONGEST_NOTE),
+            note: "é".repeat(MAX_NOTE_BYTES),
         };
-        let note = published(event).note.unwrap_or_default();
-        assert_eq!(note, "é".repeat(LONGEST_NOTE / 2));
+        let note = to_published(event).note.unwrap_or_default();
+        assert_eq!(note, "é".repeat(MAX_NOTE_BYTES / 2));
     }
 }

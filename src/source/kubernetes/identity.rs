@@ -27,8 +27,8 @@ pub async fn read_or_create(
     let secret = match call(api.get_opt(IDENTITY_SECRET)).await.map_err(failed)? {
         Some(secret) => secret,
         None => {
-            let fresh = fresh()?;
-            create(&api, &fresh).await.map_err(failed)?
+            let new_secret = new_secret()?;
+            create(&api, &new_secret).await.map_err(failed)?
         }
     };
     let bytes = secret.data.as_ref().and_then(|data| data.get(ENTRY));
@@ -37,15 +37,15 @@ pub async fn read_or_create(
 }
 
 /// If another replica created the Secret first, reads that one.
-async fn create(api: &Api<Secret>, fresh: &Secret) -> Result<Secret, CallError> {
+async fn create(api: &Api<Secret>, new_secret: &Secret) -> Result<Secret, CallError> {
     let params = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
-    match call(api.create(&params, fresh)).await {
+    match call(api.create(&params, new_secret)).await {
         Err(error) if error.code() == Some(409) => call(api.get(IDENTITY_SECRET)).await,
         made => made,
     }
 }
 
-fn fresh() -> Result<Secret, KubernetesError> {
+fn new_secret() -> Result<Secret, KubernetesError> {
     let bytes = IdentityKey::generate().map_err(|_| KubernetesError::NoRandomness)?;
     let mut secret = Secret {
         type_: Some("Opaque".into()),

@@ -66,8 +66,8 @@ impl Reviews {
         let busy = || StoreError::Unavailable("too many concurrent reviews".into());
         let _permit = self.permits.acquire(client, DEADLINE).await.ok_or_else(busy)?;
         let api: Api<K> = Api::all(self.client.clone());
-        let answer = call(api.create(&PostParams::default(), review)).await;
-        answer.map_err(|error| StoreError::Unavailable(error.to_string()))
+        let response = call(api.create(&PostParams::default(), review)).await;
+        response.map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 }
 

@@ -9,29 +9,29 @@ use tokio::select;
 use tokio::sync::watch::Sender;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::running::end_of;
-use super::watch::{Scope, watch};
+use super::running::propagate_panic;
+use super::watch::{WatchScope, watch};
 use crate::plan::Key;
 use crate::source::Brain;
 
 /// The watches of referenced Secrets. Dropping it ends them.
-pub struct Secrets {
+pub struct SecretWatches {
     client: Client,
     brain: Arc<Brain>,
     watches: JoinSet<()>,
     watched: HashMap<Key, AbortHandle>,
     /// The number of watches without a first result.
-    pub unanswered: Sender<usize>,
+    pub unsynced: Sender<usize>,
 }
 
-impl Secrets {
+impl SecretWatches {
     /// Starts watching the Secrets that are referenced already.
     pub fn new(client: Client, brain: Arc<Brain>) -> Self {
         let watches = JoinSet::new();
         let mut secrets =
-            Self { client, brain, watches, watched: HashMap::new(), unanswered: Sender::default() };
+            Self { client, brain, watches, watched: HashMap::new(), unsynced: Sender::default() };
         for secret in secrets.brain.secrets().take_all() {
-            secrets.follow(secret);
+            secrets.update_watch(secret);
         }
         secrets
     }
@@ -41,16 +41,16 @@ impl Secrets {
         let brain = self.brain.clone();
         loop {
             select! {
-                secret = brain.secrets().take() => self.follow(secret),
+                secret = brain.secrets().take() => self.update_watch(secret),
                 // An aborted watch is ignored; a panic is propagated.
-                Some(ended) = self.watches.join_next() => end_of(ended),
+                Some(result) = self.watches.join_next() => propagate_panic(result),
             }
         }
     }
 
-    fn follow(&mut self, secret: Key) {
-        let is_named = self.brain.planner().secrets().is_named(&secret);
-        if !is_named {
+    fn update_watch(&mut self, secret: Key) {
+        let is_referenced = self.brain.planner().secrets().is_named(&secret);
+        if !is_referenced {
             if let Some(watch) = self.watched.remove(&secret) {
                 watch.abort();
             }
@@ -59,10 +59,10 @@ impl Secrets {
         if self.watched.contains_key(&secret) {
             return;
         }
-        self.unanswered.send_modify(|count| *count += 1);
-        let scope = Scope::Object(secret.clone());
+        self.unsynced.send_modify(|count| *count += 1);
+        let scope = WatchScope::Object(secret.clone());
         let (client, brain) = (self.client.clone(), self.brain.clone());
-        let work = watch::<Secret>(client, scope, brain, self.unanswered.clone());
+        let work = watch::<Secret>(client, scope, brain, self.unsynced.clone());
         let watch = self.watches.spawn(work);
         self.watched.insert(secret, watch);
     }

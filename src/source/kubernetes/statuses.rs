@@ -29,7 +29,7 @@ use crate::source::{Brain, Counting};
 const CONCURRENCY: usize = 8;
 
 /// The longest delay before a failed write is retried.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
 /// Writes statuses and the resulting Events.
 pub struct Statuses {
@@ -53,7 +53,11 @@ impl Statuses {
     pub async fn write(&self) {
         let objects: Vec<_> = self.brain.planner().objects().collect();
         self.brain.pending().add(objects, []);
-        join!(Board::new(self).run(), self.counting.follow(&self.brain), self.events.publish());
+        join!(
+            WriteQueue::new(self).run(),
+            self.counting.follow(&self.brain),
+            self.events.publish()
+        );
     }
 
     /// Writes one status if it differs. Returns whether it did. A deleted object has no status.
@@ -68,19 +72,19 @@ impl Statuses {
         }
     }
 
-    async fn write_due<K: Written>(&self, object: &ObjectRef) -> Result<bool, CallError> {
+    async fn write_due<K: StatusKind>(&self, object: &ObjectRef) -> Result<bool, CallError> {
         let now = Timestamp::now();
         let due = K::due(&self.brain.planner(), &object.key, now);
-        let Some(Due { status, observed, events }) = due else { return Ok(false) };
+        let Some(PendingWrite { status, observed, events }) = due else { return Ok(false) };
         let uid = self.patch::<K>(&object.key, &status).await?;
         self.brain.planner().was_told(object, &observed);
         let regarding = events::regarding::<K>(&object.key, uid);
-        events.into_iter().for_each(|event| self.events.tell(&regarding, event));
+        events.into_iter().for_each(|event| self.events.enqueue(&regarding, event));
         Ok(true)
     }
 
     /// Writes a status. Returns the UID of its object.
-    async fn patch<K: Written>(
+    async fn patch<K: StatusKind>(
         &self,
         key: &Key,
         status: &K::Status,
@@ -111,65 +115,65 @@ impl Statuses {
 }
 
 /// A kind whose status the operator writes.
-trait Written:
+trait StatusKind:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + HasStatus<Status: Serialize>
     + Clone
     + Debug
 {
     /// The status to write, if it differs.
-    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<Due<Self::Status>>;
+    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<PendingWrite<Self::Status>>;
 }
 
 /// A status to write, and its consequences.
-struct Due<S> {
+struct PendingWrite<S> {
     status: S,
     observed: Observed,
     events: Vec<Event>,
 }
 
-impl Written for WebhookApp {
-    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<Due<Self::Status>> {
+impl StatusKind for WebhookApp {
+    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<PendingWrite<Self::Status>> {
         let status = planner.app_status(key, now)?;
         let (observed, events) = (Observed::of_app(&status), planner.app_events(key, &status));
-        Some(Due { status, observed, events })
+        Some(PendingWrite { status, observed, events })
     }
 }
 
-impl Written for Webhook {
-    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<Due<Self::Status>> {
+impl StatusKind for Webhook {
+    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<PendingWrite<Self::Status>> {
         let status = planner.webhook_status(key, now)?;
         let (observed, events) =
             (Observed::of_webhook(&status), planner.webhook_events(key, &status));
-        Some(Due { status, observed, events })
+        Some(PendingWrite { status, observed, events })
     }
 }
 
 /// The running writes, and the objects to write later.
-struct Board<'a> {
+struct WriteQueue<'a> {
     statuses: &'a Statuses,
     ready: VecDeque<ObjectRef>,
     writes: FuturesUnordered<BoxFuture<'a, (ObjectRef, Result<bool, CallError>)>>,
     /// The objects in `writes`, and whether they changed meanwhile: an object never has two
     /// concurrent writes.
-    busy: HashMap<ObjectRef, bool>,
-    waits: FuturesUnordered<BoxFuture<'static, ObjectRef>>,
+    in_flight: HashMap<ObjectRef, bool>,
+    delays: FuturesUnordered<BoxFuture<'static, ObjectRef>>,
     /// The objects in `waits`.
-    waiting: HashSet<ObjectRef>,
+    delayed: HashSet<ObjectRef>,
     /// Consecutive failures of each object.
     failures: HashMap<ObjectRef, u32>,
     outage: Outage,
 }
 
-impl<'a> Board<'a> {
+impl<'a> WriteQueue<'a> {
     fn new(statuses: &'a Statuses) -> Self {
         Self {
             statuses,
             ready: VecDeque::new(),
             writes: FuturesUnordered::new(),
-            busy: HashMap::new(),
-            waits: FuturesUnordered::new(),
-            waiting: HashSet::new(),
+            in_flight: HashMap::new(),
+            delays: FuturesUnordered::new(),
+            delayed: HashSet::new(),
             failures: HashMap::new(),
             outage: Outage::default(),
         }
@@ -178,12 +182,12 @@ impl<'a> Board<'a> {
     async fn run(mut self) {
         let pending = self.statuses.brain.pending();
         loop {
-            self.begin();
+            self.start_writes();
             select! {
                 objects = pending.take(), if self.ready.is_empty() => self.admit(objects),
-                Some((object, written)) = self.writes.next() => self.settle(object, written),
-                Some(object) = self.waits.next() => {
-                    self.waiting.remove(&object);
+                Some((object, written)) = self.writes.next() => self.finish(object, written),
+                Some(object) = self.delays.next() => {
+                    self.delayed.remove(&object);
                     pending.add([object], []);
                 }
             }
@@ -191,10 +195,10 @@ impl<'a> Board<'a> {
     }
 
     /// Starts writes up to the limit.
-    fn begin(&mut self) {
+    fn start_writes(&mut self) {
         while self.writes.len() < CONCURRENCY {
             let Some(object) = self.ready.pop_front() else { return };
-            self.busy.insert(object.clone(), false);
+            self.in_flight.insert(object.clone(), false);
             let statuses = self.statuses;
             self.writes.push(
                 async move {
@@ -208,30 +212,30 @@ impl<'a> Board<'a> {
 
     fn admit(&mut self, objects: Vec<ObjectRef>) {
         for object in objects {
-            match self.busy.get_mut(&object) {
-                Some(again) => *again = true,
+            match self.in_flight.get_mut(&object) {
+                Some(is_dirty) => *is_dirty = true,
                 None => self.ready.push_back(object),
             }
         }
     }
 
-    fn settle(&mut self, object: ObjectRef, written: Result<bool, CallError>) {
-        let again = self.busy.remove(&object).unwrap_or(false);
+    fn finish(&mut self, object: ObjectRef, written: Result<bool, CallError>) {
+        let is_dirty = self.in_flight.remove(&object).unwrap_or(false);
         if !matches!(written, Ok(false)) {
-            self.statuses.brain.signals().status(object.kind.as_str(), written.is_ok());
+            self.statuses.brain.signals().count_status_write(object.kind.as_str(), written.is_ok());
         }
         match written {
             Ok(written) => self.succeeded(&object, written),
             Err(error) => self.failed(&object, &error),
         }
-        if again {
+        if is_dirty {
             self.ready.push_back(object);
         }
     }
 
     fn succeeded(&mut self, object: &ObjectRef, written: bool) {
         self.failures.remove(object);
-        if written && self.outage.over() {
+        if written && self.outage.succeeded() {
             tracing::info!("statuses can be written again");
         }
     }
@@ -239,7 +243,7 @@ impl<'a> Board<'a> {
     fn failed(&mut self, object: &ObjectRef, error: &CallError) {
         let failures = self.failures.entry(object.clone()).or_default();
         *failures += 1;
-        let wait = delay(*failures, LONGEST_WAIT);
+        let wait = delay(*failures, MAX_BACKOFF);
         // Logs once for each rejected object, and once for an unreachable API server.
         let is_new = match error.code() {
             Some(_) => *failures == 1,
@@ -251,9 +255,9 @@ impl<'a> Board<'a> {
         } else {
             tracing::debug!(kind, %key, %error, "cannot write a status");
         }
-        if self.waiting.insert(object.clone()) {
+        if self.delayed.insert(object.clone()) {
             let object = object.clone();
-            self.waits.push(sleep(wait).map(|()| object).boxed());
+            self.delays.push(sleep(wait).map(|()| object).boxed());
         }
     }
 }

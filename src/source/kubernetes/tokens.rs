@@ -9,7 +9,7 @@ use kube::Client;
 
 use super::presented::{claims_audience, is_bearer_token};
 use super::reviews::Reviews;
-use super::token_answers::TokenAnswers;
+use super::token_cache::TokenCache;
 use crate::http::Peer;
 use crate::source::{Account, StoreError, TokenReviewer};
 
@@ -17,17 +17,17 @@ use crate::source::{Account, StoreError, TokenReviewer};
 pub const AUDIENCE: &str = "webhook-operator";
 
 /// How long a valid token is cached. A revoked token is accepted for at most this long.
-const REMEMBERED: Duration = Duration::from_secs(30);
+const CACHE_TTL: Duration = Duration::from_secs(30);
 
 /// Reviews tokens with the API server.
-pub struct Tokens {
+pub struct ServiceAccountTokens {
     reviews: Reviews,
-    known: TokenAnswers<Account>,
+    known: TokenCache<Account>,
 }
 
-impl Tokens {
+impl ServiceAccountTokens {
     pub(super) fn new(client: Client) -> Self {
-        Self { reviews: Reviews::new(client), known: TokenAnswers::new(REMEMBERED) }
+        Self { reviews: Reviews::new(client), known: TokenCache::new(CACHE_TTL) }
     }
 
     async fn account(&self, token: &str, client: Peer) -> Result<Option<Account>, StoreError> {
@@ -43,7 +43,7 @@ impl Tokens {
     }
 }
 
-impl TokenReviewer for Tokens {
+impl TokenReviewer for ServiceAccountTokens {
     fn review<'a>(
         &'a self,
         token: &'a str,
@@ -58,8 +58,8 @@ fn account(status: &TokenReviewStatus) -> Option<Account> {
     // An API server that does not support audiences returns none: such a token may be for any
     // audience.
     let audiences = status.audiences.as_deref().unwrap_or_default();
-    let is_ours = status.authenticated == Some(true) && audiences.iter().any(|a| a == AUDIENCE);
-    let username = status.user.as_ref().filter(|_| is_ours)?.username.as_deref()?;
+    let is_valid = status.authenticated == Some(true) && audiences.iter().any(|a| a == AUDIENCE);
+    let username = status.user.as_ref().filter(|_| is_valid)?.username.as_deref()?;
     let (namespace, name) = username.strip_prefix("system:serviceaccount:")?.split_once(':')?;
     Some(Account { namespace: namespace.into(), name: name.into() })
 }

@@ -15,10 +15,10 @@ use tokio::time::Instant;
 
 use super::backoff::{Outage, WatchBackoff};
 use super::call::{code, describe};
-use super::kinds::{Watched, is_going};
+use super::kinds::{WatchedKind, is_terminating};
 use crate::plan::{Change, Key};
 use crate::source::Brain;
-use crate::source::signals::Watch;
+use crate::source::metrics::WatchTracker;
 
 /// The API server ends a watch after this long; it is then resumed from the same version. A
 /// connection that died silently is detected soon after.
@@ -29,7 +29,7 @@ const BATCH: usize = 256;
 
 /// The objects of a watch.
 #[derive(Clone, Debug)]
-pub enum Scope {
+pub enum WatchScope {
     /// All objects of the kind.
     All,
     /// All objects of a namespace.
@@ -38,7 +38,7 @@ pub enum Scope {
     Object(Key),
 }
 
-impl Scope {
+impl WatchScope {
     fn covers(&self, key: &Key) -> bool {
         match self {
             Self::All => true,
@@ -52,27 +52,27 @@ impl Scope {
 /// object also when the request is rejected.
 ///
 /// While the API server is unreachable, the known objects stay in force.
-pub async fn watch<K: Watched>(
+pub async fn watch<K: WatchedKind>(
     client: Client,
-    scope: Scope,
+    scope: WatchScope,
     brain: Arc<Brain>,
     unsynced: Sender<usize>,
 ) {
     let mut config = watcher::Config::default().timeout(LIFETIME.as_secs() as u32);
     let api = match &scope {
-        Scope::All => Api::<K>::all(client),
-        Scope::Namespace(namespace) => Api::namespaced(client, namespace),
-        Scope::Object(Key { namespace, name }) => {
+        WatchScope::All => Api::<K>::all(client),
+        WatchScope::Namespace(namespace) => Api::namespaced(client, namespace),
+        WatchScope::Object(Key { namespace, name }) => {
             config = config.fields(&format!("metadata.name={name}"));
             Api::namespaced(client, namespace)
         }
     };
     let events = start(api, config).backoff(WatchBackoff::default()).ready_chunks(BATCH);
     let mut events = pin!(events);
-    let signals = brain.clone();
+    let metrics_source = brain.clone();
     let mut feed = Feed {
         scope,
-        signal: signals.signals().watch(&K::kind(&())),
+        tracker: metrics_source.signals().watch(&K::kind(&())),
         brain,
         unsynced: Some(unsynced),
         listed: HashSet::new(),
@@ -85,8 +85,8 @@ pub async fn watch<K: Watched>(
 
 /// The state of one watch.
 struct Feed<'a> {
-    scope: Scope,
-    signal: Watch<'a>,
+    scope: WatchScope,
+    tracker: WatchTracker<'a>,
     brain: Arc<Brain>,
     /// `None` once the first list is complete.
     unsynced: Option<Sender<usize>>,
@@ -96,7 +96,7 @@ struct Feed<'a> {
 }
 
 impl Feed<'_> {
-    fn take<K: Watched>(&mut self, batch: Vec<watcher::Result<Event<K>>>) {
+    fn take<K: WatchedKind>(&mut self, batch: Vec<watcher::Result<Event<K>>>) {
         let mut changes = Vec::new();
         for event in batch {
             match event {
@@ -112,33 +112,33 @@ impl Feed<'_> {
         }
     }
 
-    fn take_event<K: Watched>(&mut self, event: Event<K>, changes: &mut Vec<Change>) {
+    fn take_event<K: WatchedKind>(&mut self, event: Event<K>, changes: &mut Vec<Change>) {
         // `Init` precedes every attempt to list, including those that fail.
-        if !matches!(event, Event::Init) && self.outage.over() {
-            self.signal.resumed();
+        if !matches!(event, Event::Init) && self.outage.succeeded() {
+            self.tracker.resumed();
             tracing::info!(kind = %K::kind(&()), "the watch resumed");
         }
         match event {
             Event::Init => self.listed.clear(),
             Event::InitApply(object) => {
-                if !is_going(&object) {
+                if !is_terminating(&object) {
                     self.listed.insert(Key::of(&object));
                 }
-                changes.push(object.told());
+                changes.push(object.into_change());
             }
             Event::InitDone => {
                 self.brain.apply(std::mem::take(changes));
                 self.forget_missing::<K>();
                 self.count_synced();
             }
-            Event::Apply(object) => changes.push(object.told()),
-            Event::Delete(object) => changes.push(K::gone(Key::of(&object))),
+            Event::Apply(object) => changes.push(object.into_change()),
+            Event::Delete(object) => changes.push(K::deletion(Key::of(&object))),
         }
     }
 
     /// Removes the objects that are missing in the list, within the scope of this watch. No other
     /// watch of the kind covers that scope.
-    fn forget_missing<K: Watched>(&mut self) {
+    fn forget_missing<K: WatchedKind>(&mut self) {
         let listed = std::mem::take(&mut self.listed);
         let mut missing = K::missing(&self.brain.planner(), &listed);
         missing.retain(|change| self.scope.covers(change.key()));
@@ -147,10 +147,10 @@ impl Feed<'_> {
 
     /// A single object that a tenant references must not delay all others. If reading it is
     /// forbidden, it counts as missing. If reading it fails, nothing waits for it any longer.
-    fn give_up_waiting<K: Watched>(&mut self, error: &watcher::Error) {
-        let Scope::Object(key) = &self.scope else { return };
+    fn give_up_waiting<K: WatchedKind>(&mut self, error: &watcher::Error) {
+        let WatchScope::Object(key) = &self.scope else { return };
         if is_refusal(error) {
-            self.brain.apply([K::gone(key.clone())]);
+            self.brain.apply([K::deletion(key.clone())]);
         }
         self.count_synced();
     }
@@ -162,11 +162,11 @@ impl Feed<'_> {
     }
 
     /// Logs one warning for each outage, however many retries fail.
-    fn report<K: Watched>(&mut self, error: &watcher::Error) {
+    fn report<K: WatchedKind>(&mut self, error: &watcher::Error) {
         let kind = K::kind(&());
         let why = explain(error);
         let now = Instant::now();
-        self.signal.interrupted(now);
+        self.tracker.interrupted(now);
         match self.outage.failed(now) {
             1 => {
                 tracing::warn!(%kind, why, "watch interrupted, serving from the last known state")

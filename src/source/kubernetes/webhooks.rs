@@ -19,12 +19,12 @@ use crate::source::{Brain, StoreError, WebhookStore};
 const WATCH_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The webhooks of a cluster.
-pub struct Webhooks {
+pub struct ClusterWebhooks {
     client: Client,
     brain: Arc<Brain>,
 }
 
-impl Webhooks {
+impl ClusterWebhooks {
     pub(super) fn new(client: Client, brain: Arc<Brain>) -> Self {
         Self { client, brain }
     }
@@ -33,23 +33,23 @@ impl Webhooks {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    async fn make(&self, mut webhook: Webhook) -> Result<(), StoreError> {
+    async fn create_webhook(&self, mut webhook: Webhook) -> Result<(), StoreError> {
         let namespace = webhook.namespace().unwrap_or_default();
         let app = Key::new(&*namespace, &*webhook.spec.app);
         webhook.owner_references_mut().push(self.owner(&app)?);
         let params =
             PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
-        let made = call(self.api(&namespace).create(&params, &webhook)).await;
-        self.wait_until(&Key::of(&made.map_err(refused)?), true).await;
+        let created = call(self.api(&namespace).create(&params, &webhook)).await;
+        self.wait_until(&Key::of(&created.map_err(store_error)?), true).await;
         Ok(())
     }
 
-    async fn unmake(&self, key: &Key) -> Result<(), StoreError> {
+    async fn delete_webhook(&self, key: &Key) -> Result<(), StoreError> {
         let params = DeleteParams::background();
         let deleted = call(self.api(&key.namespace).delete(&key.name, &params)).await;
         deleted.map_err(|error| match error.code() {
             Some(404) => StoreError::NotFound,
-            _ => refused(error),
+            _ => store_error(error),
         })?;
         self.wait_until(key, false).await;
         Ok(())
@@ -88,17 +88,17 @@ impl Webhooks {
     }
 }
 
-impl WebhookStore for Webhooks {
+impl WebhookStore for ClusterWebhooks {
     fn create(&self, webhook: Webhook) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.make(webhook).boxed()
+        self.create_webhook(webhook).boxed()
     }
 
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.unmake(key).boxed()
+        self.delete_webhook(key).boxed()
     }
 }
 
-fn refused(error: CallError) -> StoreError {
+fn store_error(error: CallError) -> StoreError {
     match error.code() {
         Some(400 | 422) => StoreError::Invalid(error.to_string()),
         _ => StoreError::Unavailable(error.to_string()),

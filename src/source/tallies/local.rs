@@ -25,7 +25,7 @@ impl LocalTallies {
         Self { store, routes }
     }
 
-    async fn queued(&self) -> Result<HashMap<Id, Counted>, StoreError> {
+    async fn queue_counts(&self) -> Result<HashMap<Id, Counted>, StoreError> {
         let tallies = self.store.tallies().await?;
         // The id has no namespace: deliveries that another namespace stored under the same UUID are
         // not counted.
@@ -37,7 +37,7 @@ impl LocalTallies {
     }
 
     /// For webhooks without a queue, only the time of the last success is known.
-    fn add_unqueued(&self, counted: &mut HashMap<Id, Counted>) {
+    fn add_sync(&self, counted: &mut HashMap<Id, Counted>) {
         let Some(meters) = self.routes.meters() else { return };
         let find = |id| self.routes.get(id).map(|route| (id, route.binding.delivery.mode));
         for ((id, mode), counts) in meters.webhooks.known(find) {
@@ -47,7 +47,7 @@ impl LocalTallies {
         }
     }
 
-    async fn why_dead(&self, webhook: &Key) -> Result<Option<Box<str>>, StoreError> {
+    async fn last_death_reason(&self, webhook: &Key) -> Result<Option<Box<str>>, StoreError> {
         let filter = Filter {
             namespace: Some(webhook.namespace.to_string()),
             webhook: Some(webhook.name.to_string()),
@@ -56,7 +56,7 @@ impl LocalTallies {
         };
         let latest = self.store.list(filter, None, 1).await?;
         let Some(summary) = latest.into_iter().next() else { return Ok(None) };
-        Ok(self.store.show(summary.id).await?.map(|detail| why(&detail).into()))
+        Ok(self.store.show(summary.id).await?.map(|detail| death_reason(&detail).into()))
     }
 }
 
@@ -69,8 +69,8 @@ impl fmt::Debug for LocalTallies {
 impl Tallies for LocalTallies {
     fn count(&self) -> BoxFuture<'_, Result<HashMap<Id, Counted>, String>> {
         async {
-            let mut counted = self.queued().await.map_err(|error| error.to_string())?;
-            self.add_unqueued(&mut counted);
+            let mut counted = self.queue_counts().await.map_err(|error| error.to_string())?;
+            self.add_sync(&mut counted);
             Ok(counted)
         }
         .boxed()
@@ -78,7 +78,7 @@ impl Tallies for LocalTallies {
 
     fn last_death<'a>(&'a self, webhook: &'a Key) -> BoxFuture<'a, Option<Box<str>>> {
         async move {
-            self.why_dead(webhook).await.unwrap_or_else(|error| {
+            self.last_death_reason(webhook).await.unwrap_or_else(|error| {
                 tracing::debug!(%webhook, %error, "cannot read why a delivery died");
                 None
             })
@@ -99,7 +99,7 @@ fn counted(tally: Tally) -> Counted {
 }
 
 /// Why a delivery died, as a clause that follows "because".
-fn why(detail: &Detail) -> String {
+fn death_reason(detail: &Detail) -> String {
     let last = detail.attempts.last().and_then(|attempt| attempt.error.as_deref());
     let last = last.unwrap_or("it was never attempted");
     match detail.summary.reason {

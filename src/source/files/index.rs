@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::manifest::Id;
-use super::problems::{Problem, Told};
-use super::scan::Signature;
+use super::manifest::{ManifestKind, ObjectId};
+use super::problems::{Problem, ReportedProblems};
+use super::scan::FileSignature;
 use crate::plan::{Key, ObjectRef};
 
 /// A file that declares objects.
@@ -20,13 +20,13 @@ impl FileId {
 
 /// Where an object in force is declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub struct Declaration {
     /// The file.
     pub file: FileId,
     /// The line, from 1.
     pub line: u32,
     /// The fingerprint of the document, if all of its objects are in force; otherwise 0.
-    pub text: u64,
+    pub fingerprint: u64,
 }
 
 /// A manifest.
@@ -35,38 +35,38 @@ pub struct Manifest {
     /// Its path.
     pub path: Arc<Path>,
     /// Its signature in the last scan; `None` if it was missing.
-    pub seen: Option<Signature>,
+    pub seen: Option<FileSignature>,
     /// Its signature when it was last read; `None` if it must be read again.
-    pub read: Option<Signature>,
+    pub read: Option<FileSignature>,
     /// Its logged problems.
-    pub told: Told,
+    pub reported: ReportedProblems,
 }
 
 /// The manifests, and the objects that they declare.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct ManifestIndex {
     ids: BTreeMap<Arc<Path>, FileId>,
     manifests: BTreeMap<FileId, Manifest>,
     next: u32,
-    claims: HashMap<Id, Claim>,
+    declarations: HashMap<ObjectId, Declaration>,
     /// Files with a further declaration of an object that another file declares.
-    rivals: BTreeMap<Id, BTreeSet<FileId>>,
+    duplicates: BTreeMap<ObjectId, BTreeSet<FileId>>,
     /// Interned namespaces and app names: few distinct values in many objects.
-    words: HashSet<Arc<str>>,
+    interned: HashSet<Arc<str>>,
     /// The directory of created webhooks, for log messages.
     created: Arc<Path>,
 }
 
-impl Ledger {
+impl ManifestIndex {
     /// An empty index.
     pub fn new(created: &Path) -> Self {
         Self {
             ids: BTreeMap::new(),
             manifests: BTreeMap::new(),
             next: FileId::CREATED.0,
-            claims: HashMap::new(),
-            rivals: BTreeMap::new(),
-            words: HashSet::new(),
+            declarations: HashMap::new(),
+            duplicates: BTreeMap::new(),
+            interned: HashSet::new(),
             created: created.into(),
         }
     }
@@ -80,9 +80,9 @@ impl Ledger {
         }
         self.next += 1;
         let (id, path) = (FileId(self.next), Arc::<Path>::from(path));
-        let told = Told::default();
+        let reported = ReportedProblems::default();
         self.ids.insert(path.clone(), id);
-        self.manifests.insert(id, Manifest { path, seen: None, read: None, told });
+        self.manifests.insert(id, Manifest { path, seen: None, read: None, reported });
         id
     }
 
@@ -97,11 +97,11 @@ impl Ledger {
     }
 
     /// Removes a manifest. Its declarations are not changed.
-    pub fn forget_manifest(&mut self, file: FileId) {
+    pub fn remove_manifest(&mut self, file: FileId) {
         if let Some(manifest) = self.manifests.remove(&file) {
             self.ids.remove(&manifest.path);
         }
-        self.withdraw(file);
+        self.remove_duplicates_in(file);
     }
 
     /// The path of a file, for log messages.
@@ -110,79 +110,79 @@ impl Ledger {
     }
 
     /// Logs a problem of a file, once.
-    pub fn tell(&mut self, file: FileId, problem: &Problem) {
+    pub fn report(&mut self, file: FileId, problem: &Problem) {
         match self.manifests.get_mut(&file) {
-            Some(manifest) => manifest.told.tell(&manifest.path, problem),
-            None => tracing::warn!("{}", problem.told(&self.created)),
+            Some(manifest) => manifest.reported.report(&manifest.path, problem),
+            None => tracing::warn!("{}", problem.message(&self.created)),
         }
     }
 
     // ---- objects ----
 
     /// The object's key with an interned namespace.
-    pub fn share(&mut self, key: &Key) -> Key {
-        Key { namespace: self.share_word(&key.namespace), name: key.name.clone() }
+    pub fn intern(&mut self, key: &Key) -> Key {
+        Key { namespace: self.intern_text(&key.namespace), name: key.name.clone() }
     }
 
     /// The interned copy of a text.
-    fn share_word(&mut self, word: &Arc<str>) -> Arc<str> {
-        if let Some(word) = self.words.get(word) {
-            return word.clone();
+    fn intern_text(&mut self, text: &Arc<str>) -> Arc<str> {
+        if let Some(text) = self.interned.get(text) {
+            return text.clone();
         }
-        self.words.insert(word.clone());
-        word.clone()
+        self.interned.insert(text.clone());
+        text.clone()
     }
 
     /// Where an object is declared.
-    pub fn claim(&self, id: &Id) -> Option<Claim> {
-        self.claims.get(id).copied()
+    pub fn declaration(&self, id: &ObjectId) -> Option<Declaration> {
+        self.declarations.get(id).copied()
     }
 
     /// All objects in force, and where they are declared.
-    pub fn claims(&self) -> impl Iterator<Item = (&Id, &Claim)> {
-        self.claims.iter()
+    pub fn declarations(&self) -> impl Iterator<Item = (&ObjectId, &Declaration)> {
+        self.declarations.iter()
     }
 
     /// Stores where an object is declared.
-    pub fn set_claim(&mut self, id: Id, claim: Claim) {
-        self.claims.insert(id, claim);
+    pub fn set_declaration(&mut self, id: ObjectId, declaration: Declaration) {
+        self.declarations.insert(id, declaration);
     }
 
     /// Marks the declaration of an object to be read again.
-    pub fn distrust(&mut self, object: &ObjectRef) {
-        let id = Id { kind: super::manifest::Declared::Ours(object.kind), key: object.key.clone() };
-        let Some(claim) = self.claims.get_mut(&id) else { return };
-        claim.text = 0;
-        if let Some(manifest) = self.manifests.get_mut(&claim.file) {
+    pub fn invalidate(&mut self, object: &ObjectRef) {
+        let id = ObjectId { kind: ManifestKind::Custom(object.kind), key: object.key.clone() };
+        let Some(declaration) = self.declarations.get_mut(&id) else { return };
+        declaration.fingerprint = 0;
+        if let Some(manifest) = self.manifests.get_mut(&declaration.file) {
             manifest.read = None;
         }
     }
 
     /// Removes an object.
-    pub fn remove(&mut self, id: &Id) {
-        self.claims.remove(id);
+    pub fn remove(&mut self, id: &ObjectId) {
+        self.declarations.remove(id);
     }
 
     /// Whether a declaration takes precedence over one at another place. Created webhooks come
     /// before manifests, and manifests are ordered by path and line.
-    pub fn comes_before(&self, claim: &Claim, file: FileId, line: u32) -> bool {
+    pub fn precedes(&self, declaration: &Declaration, file: FileId, line: u32) -> bool {
         let rank = |file: FileId| self.manifests.get(&file).map(|manifest| &manifest.path);
-        (rank(claim.file), claim.line) <= (rank(file), line)
+        (rank(declaration.file), declaration.line) <= (rank(file), line)
     }
 
     /// Records that a file declares an object that another file declares.
-    pub fn add_rival(&mut self, id: &Id, file: FileId) {
-        self.rivals.entry(id.clone()).or_default().insert(file);
+    pub fn add_duplicate(&mut self, id: &ObjectId, file: FileId) {
+        self.duplicates.entry(id.clone()).or_default().insert(file);
     }
 
     /// The other files that declare an object.
-    pub fn rivals(&self, id: &Id) -> impl Iterator<Item = FileId> {
-        self.rivals.get(id).into_iter().flatten().copied()
+    pub fn duplicates(&self, id: &ObjectId) -> impl Iterator<Item = FileId> {
+        self.duplicates.get(id).into_iter().flatten().copied()
     }
 
     /// Removes the further declarations of a file that is read again or was deleted.
-    pub fn withdraw(&mut self, file: FileId) {
-        self.rivals.retain(|_, files| {
+    pub fn remove_duplicates_in(&mut self, file: FileId) {
+        self.duplicates.retain(|_, files| {
             files.remove(&file);
             !files.is_empty()
         });

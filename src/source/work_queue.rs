@@ -9,12 +9,12 @@ use crate::plan::Key;
 
 /// Keys to process. Bounded by the number of referenced objects.
 #[derive(Debug, Default)]
-pub struct Due {
+pub struct WorkQueue {
     keys: Mutex<BTreeSet<Key>>,
     added: Notify,
 }
 
-impl Due {
+impl WorkQueue {
     /// Adds keys.
     pub fn add(&self, keys: impl IntoIterator<Item = Key>) {
         let mut set = self.keys();

@@ -15,7 +15,7 @@ use crate::resources::validate::{Invalid, Validator};
 use crate::resources::{Webhook, WebhookApp};
 
 /// A custom resource with a status.
-pub trait Kept:
+pub trait CustomResource:
     kube::Resource<DynamicType = ()>
     + HasSpec<Spec: Serialize>
     + HasStatus<Status: DeserializeOwned>
@@ -32,7 +32,7 @@ pub trait Kept:
     fn malformed(meta: Meta, why: &Invalid) -> Change;
 }
 
-impl Kept for WebhookApp {
+impl CustomResource for WebhookApp {
     const KIND: Kind = Kind::WebhookApp;
 
     fn observed(status: &Self::Status) -> Observed {
@@ -55,7 +55,7 @@ impl Kept for WebhookApp {
     }
 }
 
-impl Kept for Webhook {
+impl CustomResource for Webhook {
     const KIND: Kind = Kind::Webhook;
 
     fn observed(status: &Self::Status) -> Observed {
@@ -75,19 +75,19 @@ impl Kept for Webhook {
 
 /// The previous state of an object, from its status file. The object may be invalid.
 #[derive(Debug)]
-struct Past {
+struct Previous {
     object: Value,
     metadata: ObjectMeta,
 }
 
-impl Past {
+impl Previous {
     fn read(text: &str) -> Option<Self> {
         let object: Value = from_yaml(text).ok()?;
         let metadata = ObjectMeta::deserialize(&object["metadata"]).unwrap_or_default();
         Some(Self { object, metadata })
     }
 
-    fn observed<K: Kept>(&self) -> Observed {
+    fn observed<K: CustomResource>(&self) -> Observed {
         let status = K::Status::deserialize(&self.object["status"]).ok();
         status.as_ref().map(K::observed).unwrap_or_default()
     }
@@ -108,32 +108,32 @@ impl Past {
 
 /// The declaration of an object and its previous state.
 #[derive(Debug)]
-pub struct Candidate<K> {
+pub struct DeclaredObject<K> {
     admitted: Result<Box<K>, Invalid>,
     /// The declared object with defaults.
     value: Value,
-    past: Option<Past>,
+    previous: Option<Previous>,
 }
 
-impl<K: Kept> Candidate<K> {
-    /// Validates a declaration on its own. `past` is the text of the status file.
-    pub fn read(validator: &Validator, mut value: Value, past: Option<&str>) -> Self {
-        forget_what_servers_set(&mut value);
+impl<K: CustomResource> DeclaredObject<K> {
+    /// Validates a declaration on its own. `previous` is the text of the status file.
+    pub fn read(validator: &Validator, mut value: Value, previous: Option<&str>) -> Self {
+        remove_server_fields(&mut value);
         let admitted = validator.admit(&mut value, None).and_then(|()| {
             let object = K::deserialize(&value).map_err(|error| Invalid::unreadable(&error));
             object.map(Box::new)
         });
-        Self { admitted, value, past: past.and_then(Past::read) }
+        Self { admitted, value, previous: previous.and_then(Previous::read) }
     }
 
     /// Replaces the previous state.
-    pub fn with_past(self, past: &str) -> Self {
-        Self { past: Past::read(past), ..self }
+    pub fn with_previous(self, previous: &str) -> Self {
+        Self { previous: Previous::read(previous), ..self }
     }
 }
 
 /// Removes fields that servers set. Exported objects contain them, but they are ignored here.
-fn forget_what_servers_set(value: &mut Value) {
+fn remove_server_fields(value: &mut Value) {
     let Some(object) = value.as_object_mut() else { return };
     object.shift_remove("status");
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -143,9 +143,9 @@ fn forget_what_servers_set(value: &mut Value) {
     }
 }
 
-/// The inputs besides the declaration.
+/// The state and time in which a declaration is evaluated.
 #[derive(Debug)]
-pub struct Circumstances {
+pub struct ObjectContext {
     /// The key, with an interned namespace.
     pub key: Key,
     /// The metadata of the object in force, if there is one.
@@ -156,37 +156,37 @@ pub struct Circumstances {
 
 /// The resulting state of an object.
 #[derive(Debug)]
-pub struct Settled {
+pub struct Resolution {
     /// The change for the planner, if any.
     pub change: Option<Change>,
     /// The text of its status file without the status, if it changed.
-    pub draft: Option<String>,
+    pub text: Option<String>,
     /// Why the declaration is not in force.
-    pub refused: Option<Invalid>,
+    pub rejected: Option<Invalid>,
 }
 
 /// Computes the state of an object as an API server would: a valid declaration replaces the
 /// previous object, an invalid one does not.
-pub fn settle<K: Kept>(
+pub fn resolve<K: CustomResource>(
     validator: &Validator,
-    candidate: Candidate<K>,
-    circumstances: Circumstances,
-) -> Settled {
-    let Candidate { admitted, value, past } = candidate;
-    let past = past.as_ref();
-    match admitted.and_then(|object| check_transition(validator, object, &value, past)) {
-        Ok(object) => accept(*object, past, circumstances),
-        Err(why) => match past.and_then(|past| last_valid::<K>(validator, past)) {
-            Some(object) => keep(object, circumstances, why),
-            None => show::<K>(&value, past, circumstances, why),
+    candidate: DeclaredObject<K>,
+    context: ObjectContext,
+) -> Resolution {
+    let DeclaredObject { admitted, value, previous } = candidate;
+    let previous = previous.as_ref();
+    match admitted.and_then(|object| check_transition(validator, object, &value, previous)) {
+        Ok(object) => accept(*object, previous, context),
+        Err(why) => match previous.and_then(|previous| last_valid::<K>(validator, previous)) {
+            Some(object) => keep_previous(object, context, why),
+            None => show_invalid::<K>(&value, previous, context, why),
         },
     }
 }
 
 /// The last valid object, with its status.
-fn last_valid<K: Kept>(validator: &Validator, past: &Past) -> Option<K> {
-    past.in_force(validator)?;
-    K::deserialize(&past.object).ok()
+fn last_valid<K: CustomResource>(validator: &Validator, previous: &Previous) -> Option<K> {
+    previous.in_force(validator)?;
+    K::deserialize(&previous.object).ok()
 }
 
 fn spec_of(object: &impl HasSpec<Spec: Serialize>) -> Value {
@@ -194,60 +194,64 @@ fn spec_of(object: &impl HasSpec<Spec: Serialize>) -> Value {
     serde_json::to_value(object.spec()).unwrap_or_default()
 }
 
-fn check_transition<K: Kept>(
+fn check_transition<K: CustomResource>(
     validator: &Validator,
     object: Box<K>,
     value: &Value,
-    past: Option<&Past>,
+    previous: Option<&Previous>,
 ) -> Result<Box<K>, Invalid> {
-    let other = past.filter(|past| !past.has_spec(&spec_of(object.as_ref())));
-    if let Some(before) = other.and_then(|past| past.in_force(validator)) {
+    let other = previous.filter(|previous| !previous.has_spec(&spec_of(object.as_ref())));
+    if let Some(before) = other.and_then(|previous| previous.in_force(validator)) {
         validator.keep_to_rules(value, Some(&before))?;
     }
     Ok(object)
 }
 
 /// Puts the declared object in force.
-fn accept<K: Kept>(mut object: K, past: Option<&Past>, circumstances: Circumstances) -> Settled {
-    let same_spec = past.is_some_and(|past| past.has_spec(&spec_of(&object)));
+fn accept<K: CustomResource>(
+    mut object: K,
+    previous: Option<&Previous>,
+    context: ObjectContext,
+) -> Resolution {
+    let same_spec = previous.is_some_and(|previous| previous.has_spec(&spec_of(&object)));
     let given = object.meta_mut().creation_timestamp.take().map(|time| time.0);
-    let (created, generation) = age(given, past, same_spec, &circumstances);
+    let (created, generation) = creation_and_generation(given, previous, same_spec, &context);
     object.meta_mut().creation_timestamp = Some(Time(created));
     object.meta_mut().generation = Some(generation);
-    let is_new = !same_spec || past.is_some_and(|past| past.metadata != *object.meta());
-    let change = (is_new || circumstances.known.is_none()).then(|| {
+    let is_new = !same_spec || previous.is_some_and(|previous| previous.metadata != *object.meta());
+    let change = (is_new || context.known.is_none()).then(|| {
         object.input(|meta| {
-            meta.observed = observed::<K>(circumstances.known.as_ref(), past);
-            meta.key = circumstances.key;
+            meta.observed = observed::<K>(context.known.as_ref(), previous);
+            meta.key = context.key;
         })
     });
-    Settled { change, draft: is_new.then(|| to_yaml(&object)), refused: None }
+    Resolution { change, text: is_new.then(|| to_yaml(&object)), rejected: None }
 }
 
 /// Keeps the previous object in force.
-fn keep<K: Kept>(object: K, circumstances: Circumstances, why: Invalid) -> Settled {
-    let change = circumstances.known.is_none().then(|| {
+fn keep_previous<K: CustomResource>(object: K, context: ObjectContext, why: Invalid) -> Resolution {
+    let change = context.known.is_none().then(|| {
         // Its status is the one in the status file.
-        object.input(|meta| meta.key = circumstances.key)
+        object.input(|meta| meta.key = context.key)
     });
-    Settled { change, draft: None, refused: Some(why) }
+    Resolution { change, text: None, rejected: Some(why) }
 }
 
 /// There is no valid previous object: shows the declared object with its error.
-fn show<K: Kept>(
+fn show_invalid<K: CustomResource>(
     value: &Value,
-    past: Option<&Past>,
-    circumstances: Circumstances,
+    previous: Option<&Previous>,
+    context: ObjectContext,
     why: Invalid,
-) -> Settled {
+) -> Resolution {
     let spec = &value["spec"];
-    let same_spec = past.is_some_and(|past| past.has_spec(spec));
+    let same_spec = previous.is_some_and(|previous| previous.has_spec(spec));
     let given = serde_json::from_value(value["metadata"]["creationTimestamp"].clone()).ok();
     let given = given.map(|time: Time| time.0);
-    let (created, generation) = age(given, past, same_spec, &circumstances);
-    let observed = observed::<K>(circumstances.known.as_ref(), past);
-    let key = circumstances.key;
-    let draft = to_yaml(&json!({
+    let (created, generation) = creation_and_generation(given, previous, same_spec, &context);
+    let observed = observed::<K>(context.known.as_ref(), previous);
+    let key = context.key;
+    let text = to_yaml(&json!({
         "apiVersion": value["apiVersion"],
         "kind": value["kind"],
         "metadata": {
@@ -259,32 +263,32 @@ fn show<K: Kept>(
         "spec": spec,
     }));
     let meta = Meta { key, created: created.as_second(), generation, observed };
-    Settled { change: Some(K::malformed(meta, &why)), draft: Some(draft), refused: Some(why) }
+    Resolution { change: Some(K::malformed(meta, &why)), text: Some(text), rejected: Some(why) }
 }
 
 /// The creation time and the generation of an object.
-fn age(
+fn creation_and_generation(
     given: Option<Timestamp>,
-    past: Option<&Past>,
+    previous: Option<&Previous>,
     same_spec: bool,
-    circumstances: &Circumstances,
+    context: &ObjectContext,
 ) -> (Timestamp, i64) {
-    let (past, known) = (past.map(|past| &past.metadata), circumstances.known.as_ref());
-    let past_created = past.and_then(|past| Some(past.creation_timestamp.as_ref()?.0));
+    let (previous, known) = (previous.map(|previous| &previous.metadata), context.known.as_ref());
+    let past_created = previous.and_then(|previous| Some(previous.creation_timestamp.as_ref()?.0));
     let known_created = known.and_then(|meta| Timestamp::from_second(meta.created).ok());
     let created = given.or(past_created).or(known_created);
-    let past_generation = past.and_then(|past| past.generation);
+    let past_generation = previous.and_then(|previous| previous.generation);
     let before = past_generation.or(known.map(|meta| meta.generation)).unwrap_or(0);
     let generation = if same_spec && before > 0 { before } else { before + 1 };
-    (created.unwrap_or(circumstances.now), generation)
+    (created.unwrap_or(context.now), generation)
 }
 
 /// The status of the object. If its file has none (it is new or was damaged), only the UUID is
 /// kept, so that a status is written.
-fn observed<K: Kept>(known: Option<&Meta>, past: Option<&Past>) -> Observed {
-    let past = past.map(Past::observed::<K>).unwrap_or_default();
-    let Some(known) = known else { return past };
-    if past != Observed::default() {
+fn observed<K: CustomResource>(known: Option<&Meta>, previous: Option<&Previous>) -> Observed {
+    let previous = previous.map(Previous::observed::<K>).unwrap_or_default();
+    let Some(known) = known else { return previous };
+    if previous != Observed::default() {
         return known.observed.clone();
     }
     let mut observed = Observed::default();

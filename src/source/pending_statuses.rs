@@ -16,7 +16,7 @@ const COUNT_DELAY: Duration = Duration::from_secs(1);
 
 /// Objects whose status may be outdated. Bounded by the number of objects.
 #[derive(Debug, Default)]
-pub struct Pending {
+pub struct PendingStatuses {
     sets: Mutex<Sets>,
     added: Notify,
 }
@@ -29,7 +29,7 @@ struct Sets {
     counts_due: Option<Instant>,
 }
 
-impl Pending {
+impl PendingStatuses {
     /// Adds objects to check, and apps with a changed webhook count.
     pub fn add(
         &self,
