@@ -790,7 +790,7 @@ fn a_created_file_that_was_cut_off_is_reported_and_not_fatal() {
     for (text, why) in [
         ("apiVersion: 'lenra", "this is not YAML"),
         ("", "this is not an object"),
-        (APP, "is not the webhook"),
+        (APP, "does not contain exactly the webhook"),
     ] {
         fs::write(&path, text).unwrap();
         let running = place.start();
