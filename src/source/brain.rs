@@ -18,8 +18,8 @@ pub struct Brain {
     planner: Mutex<Planner>,
     routes: Arc<Table>,
     pending: Arc<PendingStatuses>,
-    look_ups: Arc<WorkQueue>,
-    secrets: Arc<WorkQueue>,
+    service_lookups: Arc<WorkQueue>,
+    secret_changes: Arc<WorkQueue>,
     version: watch::Sender<u64>,
     signals: SourceMetrics,
 }
@@ -31,8 +31,8 @@ impl Brain {
             planner: Mutex::new(Planner::new(settings)),
             routes,
             pending: Arc::default(),
-            look_ups: Arc::default(),
-            secrets: Arc::default(),
+            service_lookups: Arc::default(),
+            secret_changes: Arc::default(),
             version: watch::channel(0).0,
             signals: SourceMetrics::default(),
         }
@@ -71,13 +71,13 @@ impl Brain {
     }
 
     /// The Services to look up.
-    pub fn look_ups(&self) -> &Arc<WorkQueue> {
-        &self.look_ups
+    pub fn service_lookups(&self) -> &Arc<WorkQueue> {
+        &self.service_lookups
     }
 
     /// The Secrets that webhooks started or stopped referencing.
-    pub fn secrets(&self) -> &Arc<WorkQueue> {
-        &self.secrets
+    pub fn secret_changes(&self) -> &Arc<WorkQueue> {
+        &self.secret_changes
     }
 
     /// Applies changes unless the Service changed after `version`. Returns whether they were
@@ -122,8 +122,8 @@ impl Brain {
         self.routes.apply_apps(all.apps);
         self.routes.apply(all.routes);
         self.pending.add(all.statuses, all.counts);
-        self.look_ups.add(all.look_ups);
-        self.secrets.add(all.secrets);
+        self.service_lookups.add(all.look_ups);
+        self.secret_changes.add(all.secrets);
         self.version.send_modify(|version| *version += 1);
     }
 }

@@ -115,7 +115,7 @@ impl Place {
         running
     }
 
-    /// What was warned of since the last call, line by line, without the folder's path.
+    /// The warnings since the last call, line by line, without the folder's path.
     fn warnings(&self) -> Vec<String> {
         let text = String::from_utf8(std::mem::take(&mut *self.log.0.lock().unwrap())).unwrap();
         let text = text.replace(&format!("{}/", self.directory.path().display()), "");
@@ -142,7 +142,7 @@ struct Running {
 }
 
 impl Running {
-    /// What `run` does, until nothing is left to do.
+    /// Does the work of `run` until nothing is pending.
     fn turn(&self) {
         for _ in 0..2 {
             self.files.core.poll();
@@ -556,7 +556,7 @@ fn a_problem_is_reported_again_only_when_it_is_another() {
     place.expect_warning(&["spec.action: "]);
 }
 
-// ---- statuses and what is remembered ----
+// ---- statuses and previous states ----
 
 #[test]
 fn an_unchanged_status_is_not_written_again() {
@@ -606,7 +606,7 @@ fn birth_generation_and_uuid_outlive_a_restart() {
     let running = place.start();
     let file = running.status_path("webhook", "a");
     drop(running);
-    // As if it had been made long ago, with another identity key.
+    // As if it had been created long ago, with another identity key.
     let text = fs::read_to_string(&file).unwrap();
     let before: Value = from_yaml(&text).unwrap();
     let text = text

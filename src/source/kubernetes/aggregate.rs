@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(peer_tallies.update(round(&[("a", 1), ("b", 10)], &[])).map(dead), Ok(11));
         assert_eq!(peer_tallies.update(round(&[("a", 2)], &["b"])).map(dead), Ok(12));
         assert_eq!(peer_tallies.update(round(&[("a", 2), ("b", 20)], &[])).map(dead), Ok(22));
-        // It has been taken away.
+        // It was scaled down.
         assert_eq!(peer_tallies.update(round(&[("a", 2)], &[])).map(dead), Ok(2));
     }
 

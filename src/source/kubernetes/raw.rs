@@ -40,7 +40,7 @@ impl<K> Raw<K> {
 
     /// Takes the status, if it exists and is readable.
     pub fn take_status<Status: DeserializeOwned>(&mut self) -> Option<Status> {
-        serde_json::from_value(own_conditions(self.status.take())).ok()
+        serde_json::from_value(keep_own_conditions(self.status.take())).ok()
     }
 
     /// Takes the metadata.
@@ -50,7 +50,7 @@ impl<K> Raw<K> {
 }
 
 /// Removes the conditions of other controllers, which may have any form.
-fn own_conditions(mut status: Value) -> Value {
+fn keep_own_conditions(mut status: Value) -> Value {
     if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
         conditions.retain(|condition| {
             condition["type"].as_str().is_some_and(|type_| {

@@ -100,18 +100,18 @@ impl Watches {
         }
         // The lists that follow contain these Services. Those referenced later may have to be
         // fetched.
-        let referenced = self.brain.look_ups().take_all();
+        let referenced = self.brain.service_lookups().take_all();
         self.add::<Service>(&mut services);
         self.add::<EndpointSlice>(&mut services);
         let mut secrets = SecretWatches::new(self.client.clone(), Arc::clone(&self.brain));
-        let (listed, secrets_synced) = (services.listed(), reaches_zero(&secrets.unsynced));
+        let (listed, secrets_synced) = (services.listed(), until_zero(&secrets.unsynced));
         let then = async {
             listed.await;
             secrets_synced.await;
             self.brain.apply(referenced.into_iter().map(Change::ServiceSettled));
             tracing::info!("all resources are known");
             synced.send_replace(true);
-            services::look_up(&self.client, &self.brain).await;
+            services::fetch_queued(&self.client, &self.brain).await;
         };
         select! {
             () = resources.run() => {}
@@ -142,7 +142,7 @@ struct WatchGroup {
 impl WatchGroup {
     /// Resolves when the first list of each watch is complete.
     fn listed(&self) -> impl Future<Output = ()> + use<> {
-        reaches_zero(&self.unlisted)
+        until_zero(&self.unlisted)
     }
 
     /// Never returns, because no watch ends. Propagates a panic of a watch.
@@ -154,7 +154,7 @@ impl WatchGroup {
 }
 
 /// Resolves when a count is zero.
-fn reaches_zero(count: &Sender<usize>) -> impl Future<Output = ()> + use<> {
+fn until_zero(count: &Sender<usize>) -> impl Future<Output = ()> + use<> {
     let mut count = count.subscribe();
     async move { drop(count.wait_for(|left| *left == 0).await) }
 }

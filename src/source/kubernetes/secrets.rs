@@ -30,7 +30,7 @@ impl SecretWatches {
         let watches = JoinSet::new();
         let mut secrets =
             Self { client, brain, watches, watched: HashMap::new(), unsynced: Sender::default() };
-        for secret in secrets.brain.secrets().take_all() {
+        for secret in secrets.brain.secret_changes().take_all() {
             secrets.update_watch(secret);
         }
         secrets
@@ -41,7 +41,7 @@ impl SecretWatches {
         let brain = self.brain.clone();
         loop {
             select! {
-                secret = brain.secrets().take() => self.update_watch(secret),
+                secret = brain.secret_changes().take() => self.update_watch(secret),
                 // An aborted watch is ignored; a panic is propagated.
                 Some(result) = self.watches.join_next() => propagate_panic(result),
             }

@@ -29,11 +29,11 @@ const CONCURRENCY: usize = 8;
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
 /// Fetches queued Services, for ever.
-pub async fn look_up(client: &Client, brain: &Arc<Brain>) {
+pub async fn fetch_queued(client: &Client, brain: &Arc<Brain>) {
     let mut fetches = FuturesUnordered::new();
     loop {
         select! {
-            service = brain.look_ups().take(), if fetches.len() < CONCURRENCY => {
+            service = brain.service_lookups().take(), if fetches.len() < CONCURRENCY => {
                 fetches.push(fetch_until_current(client, brain, service));
             }
             Some(()) = fetches.next() => {}

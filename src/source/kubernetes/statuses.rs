@@ -158,7 +158,7 @@ struct WriteQueue<'a> {
     /// concurrent writes.
     in_flight: HashMap<ObjectRef, bool>,
     delays: FuturesUnordered<BoxFuture<'static, ObjectRef>>,
-    /// The objects in `waits`.
+    /// The objects in `delays`.
     delayed: HashSet<ObjectRef>,
     /// Consecutive failures of each object.
     failures: HashMap<ObjectRef, u32>,

@@ -22,7 +22,7 @@ pub struct TokenCache<A> {
 }
 
 impl<A: Clone> TokenCache<A> {
-    /// An empty cache. Accepted tokens are cached for `lifetime`.
+    /// An empty cache. Accepted tokens are cached for `ttl`.
     pub fn new(ttl: Duration) -> Self {
         Self { accepted: TtlCache::new(ttl), rejected: TtlCache::new(REJECTED_TTL) }
     }

@@ -13,7 +13,7 @@ use crate::routes::Table;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// What is counted, as the test says; `None`: it cannot be.
+/// Counts that the test sets; `None`: counting fails.
 #[derive(Default)]
 struct FakeTallies(Mutex<Option<HashMap<Id, Counted>>>);
 
@@ -67,7 +67,7 @@ fn ids(brain: &Brain) -> Vec<Id> {
     brain.planner().routes().map(|(id, _)| id).collect()
 }
 
-/// Who counts, at work.
+/// Starts a task that counts.
 fn start(brain: &Arc<Brain>) -> Arc<FakeTallies> {
     let tallies = Arc::new(FakeTallies::default());
     let counting = Counting { tallies: tallies.clone(), interval: INTERVAL };
@@ -76,7 +76,7 @@ fn start(brain: &Arc<Brain>) -> Arc<FakeTallies> {
     tallies
 }
 
-/// Lets this much time pass; says how many statuses became due.
+/// Advances the clock. Returns how many statuses became due.
 async fn due_within(brain: &Brain, time: Duration) -> usize {
     tokio::time::sleep(time).await;
     let due = brain.pending().take_all();
@@ -118,7 +118,7 @@ async fn numbers_stay_for_an_interval_though_fewer_are_reported_before_them() {
     let id = brain.planner().routes().find(|(_, route)| route.name == last.name).unwrap().0;
     let counted = tallies.0.lock().unwrap().as_mut().unwrap().insert(id, Counted::default());
     assert!(counted.is_some());
-    // The next round has begun, and the webhook is the first of it.
+    // The next round has started, with this webhook as its first.
     assert_eq!(due_within(&brain, INTERVAL - 2 * PACE).await, 0);
     assert_eq!(due_within(&brain, 2 * PACE).await, 1);
 }
@@ -162,7 +162,7 @@ async fn a_new_writer_keeps_the_numbers_until_it_has_counted() {
     let key = Key::new("team-a", "webhook-0");
     let deliveries = DeliveryCounts { succeeded: 7, dead: 1, pending: 0 };
     let counted = Counted::new(Some(deliveries), Some(Moment(5_000)));
-    // Of an earlier time of writing, and never written.
+    // From an earlier term as the writer, and never written.
     let died = Died::default();
     brain.count(&key, Count { counted: Counted::default(), died: died.clone() });
     brain.planner().forget_counts();
