@@ -1,4 +1,4 @@
-//! What the delivery API needs of a cluster: who calls, and what the caller may do.
+//! The interface of the delivery API to a cluster: authenticates and authorizes callers.
 
 use std::collections::BTreeMap;
 
@@ -7,32 +7,32 @@ use futures_util::future::BoxFuture;
 use super::StoreError;
 use crate::http::Peer;
 
-/// Somebody whom the cluster knows.
+/// An authenticated user of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct User {
     /// The name.
     pub name: String,
-    /// Tells users of one name apart.
+    /// Distinguishes users with the same name.
     pub uid: Option<String>,
     /// The groups.
     pub groups: Vec<String>,
-    /// What else an authenticator says of the user.
+    /// Further attributes set by the authenticator.
     pub extra: BTreeMap<String, Vec<String>>,
 }
 
-/// What is done to deliveries.
+/// An action on deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verb {
-    /// Many are read.
+    /// Read many.
     List,
-    /// One is read with its body.
+    /// Read one, with its body.
     Get,
-    /// New ones are begun: a replay.
+    /// Create deliveries: a replay.
     Create,
 }
 
 impl Verb {
-    /// As roles name it.
+    /// The verb in RBAC rules.
     pub fn name(self) -> &'static str {
         match self {
             Self::List => "list",
@@ -42,33 +42,33 @@ impl Verb {
     }
 }
 
-/// A right on `webhooks/deliveries` of `lenra.io`.
+/// A permission on `webhooks/deliveries` of `lenra.io`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Right {
-    /// What is done.
+    /// The action.
     pub verb: Verb,
-    /// In which namespace; `None` in all of them.
+    /// The namespace; `None` for all.
     pub namespace: Option<String>,
-    /// With which webhook's deliveries; `None` with those of all.
+    /// The webhook; `None` for all.
     pub webhook: Option<String>,
 }
 
-/// Asks the cluster about callers (TokenReview, SubjectAccessReview).
+/// Reviews callers with the cluster (TokenReview, SubjectAccessReview).
 pub trait AccessReviewer: Send + Sync {
-    /// Whose token it is that a client presents; `None` when it is nobody's.
+    /// The user of a client's token; `None` if the token is not valid.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the cluster could not be asked.
+    /// [`StoreError::Unavailable`] if the review failed.
     fn user<'a>(
         &'a self,
         token: &'a str,
         client: Peer,
     ) -> BoxFuture<'a, Result<Option<User>, StoreError>>;
 
-    /// Whether a user has a right.
+    /// Whether a user has a permission.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the cluster could not be asked.
+    /// [`StoreError::Unavailable`] if the review failed.
     fn allows<'a>(
         &'a self,
         user: &'a User,

@@ -1,4 +1,4 @@
-//! The planner at work: what a source reports is in the route table when the call returns.
+//! Runs the planner: when a call returns, the change of the source is in the route table.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,85 +6,87 @@ use k8s_openapi::jiff::Timestamp;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{Due, Pending, Signals};
+use super::{PendingStatuses, SourceMetrics, WorkQueue};
 use crate::plan::{Change, Count, Key, Planner, Reachability, Settings, Step, Version};
 use crate::routes::Table;
 
-/// One planner, the table that it feeds, and the statuses that wait to be written.
+/// The planner, the route table that it updates, and the statuses to write.
 ///
-/// Every source calls the same methods; they do not wait for anything but each other.
+/// Both sources use the same methods. A method waits only for other calls.
 #[derive(Debug)]
 pub struct Brain {
     planner: Mutex<Planner>,
     routes: Arc<Table>,
-    pending: Arc<Pending>,
-    look_ups: Arc<Due>,
-    secrets: Arc<Due>,
+    pending: Arc<PendingStatuses>,
+    service_lookups: Arc<WorkQueue>,
+    secret_changes: Arc<WorkQueue>,
     version: watch::Sender<u64>,
-    signals: Signals,
+    signals: SourceMetrics,
 }
 
 impl Brain {
-    /// A brain without resources.
+    /// Creates a brain without resources.
     pub fn new(settings: Settings, routes: Arc<Table>) -> Self {
         Self {
             planner: Mutex::new(Planner::new(settings)),
             routes,
             pending: Arc::default(),
-            look_ups: Arc::default(),
-            secrets: Arc::default(),
+            service_lookups: Arc::default(),
+            secret_changes: Arc::default(),
             version: watch::channel(0).0,
-            signals: Signals::default(),
+            signals: SourceMetrics::default(),
         }
     }
 
-    /// Takes changes in. When this returns, triggers are routed by them.
+    /// Applies changes. When this returns, triggers are routed accordingly.
     pub fn apply(&self, changes: impl IntoIterator<Item = Change>) {
         let mut planner = self.planner();
-        self.take(&mut planner, changes);
+        self.apply_locked(&mut planner, changes);
     }
 
-    /// The planner, to ask it. Hold it briefly: sources wait for it, triggers do not.
+    /// The planner, for queries. Hold the lock briefly: sources wait for it, triggers do not.
     pub fn planner(&self) -> MutexGuard<'_, Planner> {
-        // A panic elsewhere must not end the service: the planner's methods leave it consistent.
+        // Ignoring the poison keeps the service running after a panic elsewhere: each method of the
+        // planner leaves it consistent.
         self.planner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the attempts of this process's queue tell of an app's listener. It is no change of the
-    /// resources: nothing but the app's status follows from it.
-    pub fn listener_reachability(&self, app: Uuid, found: Reachability) {
+    /// Reports whether an app's listener is reachable, as seen by this process's delivery attempts.
+    /// This is not a resource change: it affects only the app's status.
+    pub fn listener_reachability(&self, app: Uuid, reachability: Reachability) {
         let now = Timestamp::now();
-        let changed = self.planner().listener_reachability(app, found, now);
+        let changed = self.planner().listener_reachability(app, reachability, now);
         self.pending.add(changed, []);
     }
 
-    /// What was counted of a webhook's events: nothing but its status follows from it.
+    /// Reports the delivery counts of a webhook. They affect only its status.
     pub fn count(&self, webhook: &Key, count: Count) {
-        let counted = self.planner().count(webhook, count);
-        self.pending.add(counted, []);
+        let changed = self.planner().count(webhook, count);
+        self.pending.add(changed, []);
     }
 
-    /// The statuses that wait to be written.
-    pub fn pending(&self) -> &Arc<Pending> {
+    /// The objects whose status may have to be written.
+    pub fn pending(&self) -> &Arc<PendingStatuses> {
         &self.pending
     }
 
-    /// The Services that are to be looked up.
-    pub fn look_ups(&self) -> &Arc<Due> {
-        &self.look_ups
+    /// The Services to look up.
+    pub fn service_lookups(&self) -> &Arc<WorkQueue> {
+        &self.service_lookups
     }
 
-    /// The Secrets that webhooks began or ceased to name.
-    pub fn secrets(&self) -> &Arc<Due> {
-        &self.secrets
+    /// The Secrets that webhooks started or stopped referencing.
+    pub fn secret_changes(&self) -> &Arc<WorkQueue> {
+        &self.secret_changes
     }
 
-    /// Takes changes in if, since `version`, nothing else was told of a Service; says whether.
+    /// Applies changes unless the Service changed after `version`. Returns whether they were
+    /// applied.
     pub fn apply_if(&self, service: &Key, version: Version, changes: Vec<Change>) -> bool {
         let mut planner = self.planner();
         let is_current = planner.services().version(service) == Some(version);
         if is_current {
-            self.take(&mut planner, changes);
+            self.apply_locked(&mut planner, changes);
         }
         is_current
     }
@@ -94,17 +96,17 @@ impl Brain {
         &self.routes
     }
 
-    /// How the exchange with the source goes.
-    pub fn signals(&self) -> &Signals {
+    /// Metrics of the exchange with the source.
+    pub fn signals(&self) -> &SourceMetrics {
         &self.signals
     }
 
-    /// Changes its value whenever resources changed.
+    /// A counter that changes with every applied change.
     pub fn version(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
     }
 
-    fn take(&self, planner: &mut Planner, changes: impl IntoIterator<Item = Change>) {
+    fn apply_locked(&self, planner: &mut Planner, changes: impl IntoIterator<Item = Change>) {
         let mut all = Step::default();
         for change in changes {
             let Step { apps, routes, statuses, counts, endpoints, look_ups, secrets } =
@@ -120,8 +122,8 @@ impl Brain {
         self.routes.apply_apps(all.apps);
         self.routes.apply(all.routes);
         self.pending.add(all.statuses, all.counts);
-        self.look_ups.add(all.look_ups);
-        self.secrets.add(all.secrets);
+        self.service_lookups.add(all.look_ups);
+        self.secret_changes.add(all.secrets);
         self.version.send_modify(|version| *version += 1);
     }
 }

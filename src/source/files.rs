@@ -1,4 +1,5 @@
-//! Resources from a folder of YAML, and their statuses beside it: a source that needs no cluster.
+//! Resources from a folder of YAML files, with statuses written to the data directory. This source
+//! needs no cluster.
 
 mod atomic;
 mod core;
@@ -6,7 +7,7 @@ mod created;
 mod documents;
 mod error;
 mod identity;
-mod ledger;
+mod index;
 pub mod look;
 mod manifest;
 mod parallel;
@@ -14,8 +15,8 @@ mod pass;
 mod problems;
 mod publish;
 mod reader;
+mod resolve;
 mod scan;
-mod settle;
 mod status_files;
 #[cfg(test)]
 mod tests;
@@ -32,31 +33,33 @@ use tokio::sync::watch;
 use self::core::Core;
 use super::Brain;
 
-/// How often the folder is looked at. A change is in force after two looks: a file counts when it
-/// looked the same twice, so that one that is half written does not.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often the folder is scanned. A change is applied after two scans: a file is read only if it
+/// looked the same twice, so that a half-written file is not.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long a very large folder may be left alone, so that looking at it takes a tenth of a core.
-const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(1);
+/// The longest scan interval. The interval grows with the folder, so that scanning takes a tenth of
+/// a core.
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a disk that takes no status files is left alone.
-const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Delay before status files that could not be written are written again.
+const WRITE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// The resources of a folder.
 ///
-/// What an API server would refuse is refused here: the object stays as it was, and a warning says
-/// where and why. See [`WebhookStore`](super::WebhookStore) for webhooks that are made at run time.
+/// Objects that an API server would reject are rejected: the object keeps its previous state, and a
+/// warning gives the place and the reason. See [`WebhookStore`](super::WebhookStore) for webhooks
+/// created at run time.
 #[derive(Debug)]
 pub struct Files {
     core: Arc<Core>,
 }
 
 impl Files {
-    /// Takes hold of a data directory, which is made where it is missing. Nothing is read yet.
+    /// Creates the data directory if it is missing, and locks it. Nothing is read yet.
     ///
     /// # Errors
-    /// [`FilesError::Manifests`] when the folder cannot be listed, [`FilesError::Locked`] when
-    /// another process has the data directory, [`FilesError::Data`] when it cannot be written.
+    /// [`FilesError::Manifests`] if the folder cannot be listed, [`FilesError::Locked`] if another
+    /// process uses the data directory, [`FilesError::Data`] if it cannot be written.
     pub fn open(
         manifests: PathBuf,
         data_dir: PathBuf,
@@ -65,28 +68,28 @@ impl Files {
         Ok(Self { core: Arc::new(Core::open(manifests, data_dir, brain)?) })
     }
 
-    /// Reads everything for the first time. When this returns, the brain knows it and the status
-    /// files are written. Blocks: for the time before serving, or a thread of its own.
+    /// Reads all files for the first time. When this returns, the brain has applied them and the
+    /// status files are written. This blocks: call it before serving, or on a separate thread.
     ///
     /// # Errors
-    /// [`FilesError::Manifests`] when the folder cannot be listed, [`FilesError::Data`] when the
-    /// data directory cannot be read. What is wrong with a single file is a warning.
+    /// [`FilesError::Manifests`] if the folder cannot be listed, [`FilesError::Data`] if the data
+    /// directory cannot be read. Errors in a single file are warnings.
     pub fn load(&self) -> Result<(), FilesError> {
         self.core.load()
     }
 
-    /// Follows the folder and writes statuses, until told to stop. For one caller at a time.
+    /// Follows the folder and writes statuses until `stop` turns true. For one caller at a time.
     pub async fn run(self: Arc<Self>, stop: watch::Receiver<bool>) {
-        tokio::join!(self.follow(stop.clone()), self.publish(stop));
+        tokio::join!(self.poll_manifests(stop.clone()), self.publish(stop));
     }
 
-    async fn follow(&self, mut stop: watch::Receiver<bool>) {
-        let mut pause = LOOK_EVERY;
+    async fn poll_manifests(&self, mut stop: watch::Receiver<bool>) {
+        let mut pause = POLL_INTERVAL;
         while !stopped_within(&mut stop, pause).await {
-            let begun = Instant::now();
+            let started = Instant::now();
             let core = self.core.clone();
-            finish(tokio::task::spawn_blocking(move || core.poll()).await);
-            pause = (begun.elapsed() * 10).clamp(LOOK_EVERY, LOOK_AT_LEAST_EVERY);
+            propagate_panic(tokio::task::spawn_blocking(move || core.poll()).await);
+            pause = (started.elapsed() * 10).clamp(POLL_INTERVAL, MAX_POLL_INTERVAL);
         }
     }
 
@@ -99,9 +102,9 @@ impl Files {
             };
             let failed = self.write(objects).await;
             if !failed.is_empty() {
-                let is_over = stopped_within(&mut stop, TRY_AGAIN_AFTER).await;
+                let stopped = stopped_within(&mut stop, WRITE_RETRY_DELAY).await;
                 pending.add(failed, []);
-                if is_over {
+                if stopped {
                     break;
                 }
             }
@@ -111,13 +114,13 @@ impl Files {
 
     async fn write(&self, objects: Vec<crate::plan::ObjectRef>) -> Vec<crate::plan::ObjectRef> {
         let core = self.core.clone();
-        finish(tokio::task::spawn_blocking(move || core.publish(&objects)).await)
+        propagate_panic(tokio::task::spawn_blocking(move || core.publish(&objects)).await)
     }
 }
 
-/// The outcome of blocking work; a panic of it goes on here.
-fn finish<T: Default>(outcome: Result<T, tokio::task::JoinError>) -> T {
-    match outcome.map_err(tokio::task::JoinError::try_into_panic) {
+/// The result of a blocking task. Propagates its panic.
+fn propagate_panic<T: Default>(result: Result<T, tokio::task::JoinError>) -> T {
+    match result.map_err(tokio::task::JoinError::try_into_panic) {
         Ok(value) => value,
         Err(Ok(panic)) => std::panic::resume_unwind(panic),
         // The runtime is shutting down.
@@ -125,7 +128,7 @@ fn finish<T: Default>(outcome: Result<T, tokio::task::JoinError>) -> T {
     }
 }
 
-/// Waits for a while; returns early, and true, when it is time to stop.
+/// Waits for `pause`. Returns true, early, if `stop` turns true.
 async fn stopped_within(stop: &mut watch::Receiver<bool>, pause: Duration) -> bool {
     tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await.is_ok()
 }

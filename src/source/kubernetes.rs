@@ -1,10 +1,11 @@
-//! A cluster as the source: watches what is served, and writes statuses where the lease is held.
+//! Resources in a cluster: watches them, and writes statuses while holding the lease.
 //!
-//! [`Kubernetes::connect`], then [`Kubernetes::identity_key`] for the brain, then
-//! [`Kubernetes::start`]. What is served is served from the brain: an API server that is away
-//! stops changes, not triggers.
+//! Call [`Kubernetes::connect`], then [`Kubernetes::identity_key`] for the brain, then
+//! [`Kubernetes::start`]. Triggers are served from the brain, so an unreachable API server delays
+//! changes but does not affect triggers.
 
 mod access;
+mod aggregate;
 mod backoff;
 mod call;
 mod client_permits;
@@ -17,15 +18,14 @@ mod leader;
 mod lease;
 mod presented;
 mod raw;
-mod remembered;
 mod reviews;
 mod running;
 mod secrets;
 mod services;
 mod statuses;
-mod summed;
-mod token_answers;
+mod token_cache;
 mod tokens;
+mod ttl_cache;
 mod watch;
 mod webhooks;
 
@@ -37,37 +37,37 @@ use kube::{Client, Config};
 use tokio::sync::watch::Receiver;
 
 pub use access::Access;
+pub use aggregate::AggregatedTallies;
 pub(crate) use call::{CallError, call, describe};
 pub(crate) use connect::authorization;
 pub use error::KubernetesError;
 pub(crate) use lease::DURATION_SECONDS;
 pub use running::Running;
-pub use summed::SummedTallies;
 pub(crate) use tokens::AUDIENCE;
-pub use tokens::Tokens;
-pub use webhooks::Webhooks;
+pub use tokens::ServiceAccountTokens;
+pub use webhooks::ClusterWebhooks;
 
 use super::{Brain, Counting, Tallies};
 use crate::peers::Peers;
 use crate::plan::identity::IdentityKey;
 
-/// Name of the lease, and the `app.kubernetes.io/name` of what the operator makes for itself.
+/// Name of the lease, and `app.kubernetes.io/name` of the objects that the operator creates.
 pub(crate) const NAME: &str = "webhook-operator";
 
 /// Name of the Secret that holds the identity key.
 const IDENTITY_SECRET: &str = "webhook-operator-identity";
 
-/// How to reach a cluster, and which part of it is served.
+/// How to reach the cluster, and which namespaces to serve.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// A kubeconfig file. Without it: `KUBECONFIG`, `~/.kube/config`, or the pod's own account.
+    /// A kubeconfig file. Default: `KUBECONFIG`, `~/.kube/config`, or the pod's service account.
     pub kubeconfig: Option<PathBuf>,
-    /// Where the lease and the identity Secret are. Without it: the namespace of the kubeconfig
-    /// or of the pod.
+    /// The namespace of the lease and of the identity Secret. Default: the namespace of the
+    /// kubeconfig or of the pod.
     pub namespace: Option<String>,
-    /// The namespaces that are served; empty: all.
+    /// The namespaces to serve; empty: all.
     pub watch_namespaces: Vec<String>,
-    /// The pod's name, for the lease's holder to be recognized.
+    /// The pod's name, shown in the holder identity of the lease.
     pub pod: Option<String>,
 }
 
@@ -77,20 +77,20 @@ pub struct Kubernetes {
     config: Config,
     /// The operator's own namespace.
     namespace: String,
-    /// Sorted, each once; empty: all.
+    /// Sorted, without duplicates; empty: all.
     watch_namespaces: Vec<String>,
-    /// Who events are from.
+    /// The reporting instance of Events.
     pod: String,
-    /// Who this process is among the replicas.
+    /// Identifies this process among the replicas.
     identity: String,
 }
 
 impl Kubernetes {
-    /// Connects, and makes sure that there is a cluster that has the operator's resources.
-    /// Takes at most 5 seconds.
+    /// Connects, and checks that the cluster has the operator's CRDs. Takes at most 5 seconds.
     ///
     /// # Errors
-    /// When there is no API server, it refuses, or the CRDs are not installed: one line for people.
+    /// If the API server is unreachable or rejects the request, or the CRDs are not installed: one
+    /// line for the user.
     pub async fn connect(options: Options) -> Result<Self, KubernetesError> {
         let Options { kubeconfig, namespace, mut watch_namespaces, pod } = options;
         let (client, config) = connect::connect(kubeconfig.as_deref()).await?;
@@ -100,7 +100,8 @@ impl Kubernetes {
         Ok(Self {
             namespace: namespace.unwrap_or_else(|| client.default_namespace().to_owned()),
             watch_namespaces,
-            // A pod's name comes back when a StatefulSet or a node restarts it; its lease does not.
+            // A restarted pod of a StatefulSet has the same name. The suffix keeps the new process
+            // from using the lease of the old one.
             identity: format!("{pod}_{}", uuid::Uuid::new_v4().simple()),
             pod,
             client,
@@ -113,56 +114,57 @@ impl Kubernetes {
         &self.namespace
     }
 
-    /// Who this process is among the replicas: the pod's name, `_`, and what no other process has.
+    /// Identifies this process among the replicas: the pod's name, `_`, and a random UUID.
     pub fn identity(&self) -> &str {
         &self.identity
     }
 
-    /// The key of all derived UUIDs: read from its Secret, which is made when there is none.
+    /// The key from which UUIDs are derived, read from its Secret. Creates the Secret if it is
+    /// missing.
     ///
     /// # Errors
-    /// When the API server fails or refuses, or the Secret does not hold a key.
+    /// If the API server fails or rejects the request, or the Secret holds no key.
     pub async fn identity_key(&self) -> Result<IdentityKey, KubernetesError> {
         identity::read_or_create(&self.client, &self.namespace).await
     }
 
-    /// Makes and deletes webhooks; waits for `brain` to know it.
-    pub fn webhooks(&self, brain: &Arc<Brain>) -> Webhooks {
-        Webhooks::new(self.client.clone(), Arc::clone(brain))
+    /// Creates and deletes webhooks, and waits until `brain` has applied the change.
+    pub fn webhooks(&self, brain: &Arc<Brain>) -> ClusterWebhooks {
+        ClusterWebhooks::new(self.client.clone(), Arc::clone(brain))
     }
 
-    /// Asks whom tokens belong to.
-    pub fn tokens(&self) -> Tokens {
-        Tokens::new(self.client.clone())
+    /// Authenticates ServiceAccount tokens.
+    pub fn tokens(&self) -> ServiceAccountTokens {
+        ServiceAccountTokens::new(self.client.clone())
     }
 
-    /// Asks who calls, and what callers may do.
+    /// Authenticates and authorizes callers of the delivery API.
     pub fn access(&self) -> Access {
         Access::new(self.client.clone())
     }
 
-    /// The header by which this process says who it is, to the API server and to other replicas; `None` where
-    /// it has no token.
+    /// The `Authorization` header of this process for the API server and for other replicas; `None`
+    /// if it has no token.
     ///
     /// # Errors
-    /// When the login fails.
+    /// If the login fails.
     pub async fn authorization(&self) -> Result<Option<HeaderValue>, String> {
         authorization(&self.config).await
     }
 
-    /// Adds up what all replicas have counted, `own` being what this one has.
+    /// Adds up the counts of all replicas; `own` are those of this one.
     pub fn tallies(
         &self,
         own: Arc<dyn Tallies>,
         brain: &Arc<Brain>,
         peers: &Arc<Peers>,
-    ) -> SummedTallies {
+    ) -> AggregatedTallies {
         let namespaces = self.watch_namespaces.clone();
-        SummedTallies::new(own, brain.clone(), peers.clone(), self.config.clone(), namespaces)
+        AggregatedTallies::new(own, brain.clone(), peers.clone(), self.config.clone(), namespaces)
     }
 
-    /// Begins to watch, and to compete for the lease until `stop` turns true; who holds it writes what
-    /// is counted.
+    /// Starts the watches, and competes for the lease until `stop` turns true. The holder of the
+    /// lease writes statuses, including delivery counts.
     pub fn start(&self, brain: &Arc<Brain>, counting: Counting, stop: Receiver<bool>) -> Running {
         running::start(self, brain, counting, stop)
     }

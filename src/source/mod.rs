@@ -1,21 +1,22 @@
-//! Where resources come from and statuses go to; and the brain that stands between.
+//! Sources of resources (a Kubernetes cluster or a folder of files), and the [`Brain`] that they
+//! share.
 
 mod access;
 mod brain;
-mod due;
 pub mod files;
 pub mod kubernetes;
+mod metrics;
 pub mod owners;
-mod pending;
+mod pending_statuses;
 pub mod pruning;
-mod signals;
 mod store;
 mod tallies;
+mod work_queue;
 
 pub use access::{AccessReviewer, Right, User, Verb};
 pub use brain::Brain;
-pub use due::Due;
-pub use pending::Pending;
-pub use signals::{Signals, Watching, Written};
+pub use metrics::{SourceMetrics, StatusWrites, WatchMetrics};
+pub use pending_statuses::PendingStatuses;
 pub use store::{Account, StoreError, TokenReviewer, WebhookStore};
 pub use tallies::{Counting, LocalTallies, Tallies};
+pub use work_queue::WorkQueue;

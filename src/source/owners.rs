@@ -1,7 +1,7 @@
-//! The store's record of which namespace each app's UUID belongs to, kept up to date with the planner.
+//! The store's record of the namespace that owns each app UUID, kept up to date with the planner.
 //!
-//! The record outlives the app and the process: after a restart, an app of another namespace must not get a UUID
-//! whose app was deleted before.
+//! The record outlives the app and the process: after a restart, an app in another namespace must
+//! not get the UUID of a deleted app.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use super::Brain;
 use crate::moment::Moment;
 use crate::store::{Owner, Store, StoreError};
 
-/// At most this often are changes written: many of them share a write.
+/// Minimum time between two writes, so that many changes share one write.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often the records of apps that exist are refreshed, so that they are not pruned.
 const REFRESH: Duration = Duration::from_secs(24 * 3600);
 
-/// Gives the planner the owners that were recorded earlier. To be called before the first change.
+/// Restores the recorded owners into the planner. Call it before the first change.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -30,8 +30,8 @@ pub async fn restore(brain: &Brain, store: &dyn Store) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Records owners once every app is known, and each change after that, until the store fails or the source of
-/// changes ends.
+/// Records the owners once all apps are known, then each change. Returns when the store fails or
+/// the source of changes ends.
 pub async fn record(
     brain: Arc<Brain>,
     store: Arc<dyn Store>,
@@ -54,7 +54,9 @@ pub async fn record(
         match write(&*store, &pending, clock()).await {
             Ok(()) => pending.clear(),
             Err(StoreError::Failed(_)) => return,
-            Err(error) => tracing::debug!(%error, "the owners of UUIDs are recorded later"),
+            Err(error) => {
+                tracing::debug!(%error, "cannot record the owners of UUIDs, retrying later")
+            }
         }
         sleep(INTERVAL).await;
         let wake = if pending.is_empty() { refresh_at } else { Instant::now() };

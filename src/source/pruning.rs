@@ -1,4 +1,4 @@
-//! Lets the store and the meters forget webhooks that were deleted and of which nothing is kept any more.
+//! Removes deleted webhooks from the store and from the metrics once no data of them is left.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,14 @@ use crate::plan::Key;
 use crate::routes::Id;
 use crate::store::{Store, StoreError, WebhookExists};
 
-/// Between two passes, at least: a pass looks at every webhook of the store.
-const PAUSE: Duration = Duration::from_secs(30);
+/// Minimum time between two passes: a pass reads every webhook of the store.
+const MIN_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Between two passes, at most: what is kept of a deleted webhook ends with time.
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// Maximum time between two passes: the stored data of a deleted webhook expires over time.
+const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// Prunes once every webhook is known, and again after changes, until the store fails or the source ends.
+/// Prunes once all webhooks are known, and again after changes. Returns when the store fails or the
+/// source ends.
 pub async fn prune(brain: Arc<Brain>, store: Arc<dyn Store>, mut synced: watch::Receiver<bool>) {
     if synced.wait_for(|synced| *synced).await.is_err() {
         return;
@@ -26,20 +27,20 @@ pub async fn prune(brain: Arc<Brain>, store: Arc<dyn Store>, mut synced: watch::
     let exists = webhook_exists(&brain);
     loop {
         versions.mark_unchanged();
-        forget_meters(&brain);
-        match pass(&*store, &exists).await {
+        prune_metrics(&brain);
+        match prune_store(&*store, &exists).await {
             Ok(()) => {}
             Err(StoreError::Failed(_)) => return,
-            Err(error) => tracing::debug!(%error, "deleted webhooks are pruned later"),
+            Err(error) => tracing::debug!(%error, "cannot prune deleted webhooks, retrying later"),
         }
-        sleep(PAUSE).await;
-        if let Ok(Err(_)) = timeout(LONGEST_PAUSE - PAUSE, versions.changed()).await {
+        sleep(MIN_INTERVAL).await;
+        if let Ok(Err(_)) = timeout(MAX_INTERVAL - MIN_INTERVAL, versions.changed()).await {
             return;
         }
     }
 }
 
-async fn pass(store: &dyn Store, exists: &WebhookExists) -> Result<(), StoreError> {
+async fn prune_store(store: &dyn Store, exists: &WebhookExists) -> Result<(), StoreError> {
     while store.prune_webhooks(exists.clone()).await? {}
     Ok(())
 }
@@ -57,7 +58,7 @@ fn webhook_exists(brain: &Arc<Brain>) -> WebhookExists {
     })
 }
 
-fn forget_meters(brain: &Brain) {
+fn prune_metrics(brain: &Brain) {
     let routes = brain.routes();
     if let Some(meters) = routes.meters() {
         meters.webhooks.retain(|id| routes.get(id).is_some());

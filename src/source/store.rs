@@ -1,4 +1,4 @@
-//! What the app API needs of a source: to make and to delete webhooks.
+//! The interface of the app API to a source: create and delete webhooks, review tokens.
 
 use futures_util::future::BoxFuture;
 
@@ -6,33 +6,33 @@ use crate::http::Peer;
 use crate::plan::Key;
 use crate::resources::Webhook;
 
-/// Why a webhook could not be made or deleted.
+/// Why a webhook could not be created or deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no such webhook.
-    #[error("there is no such webhook")]
+    /// The webhook does not exist.
+    #[error("the webhook does not exist")]
     NotFound,
-    /// It stands in a manifest, which only a person can edit.
+    /// It is declared in a manifest, which only users edit.
     #[error("the webhook is declared in a manifest")]
     Declared,
-    /// The schema or a CEL rule refuses it; the text says why.
+    /// The schema or a CEL rule rejects it; the text says why.
     #[error("{0}")]
     Invalid(String),
-    /// The API server or the disk failed; the text is for the log, not for the caller.
+    /// The API server or the disk failed. The text is for the log, not for the caller.
     #[error("{0}")]
     Unavailable(String),
 }
 
-/// Makes and deletes webhooks where resources are kept.
+/// Creates and deletes webhooks in the source.
 pub trait WebhookStore: Send + Sync {
-    /// Makes a webhook. When this returns, it is durable and the brain knows it.
+    /// Creates a webhook. When this returns, it is durable and the brain has applied it.
     fn create(&self, webhook: Webhook) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Deletes a webhook. When this returns, its URL answers 404 here.
+    /// Deletes a webhook. When this returns, this process answers 404 for its URL.
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<(), StoreError>>;
 }
 
-/// Whom a bearer token of the cluster belongs to.
+/// The ServiceAccount that a bearer token authenticates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// The ServiceAccount's namespace.
@@ -41,12 +41,12 @@ pub struct Account {
     pub name: String,
 }
 
-/// Asks the cluster about a token (TokenReview, audience `webhook-operator`).
+/// Reviews tokens with the cluster (TokenReview, audience `webhook-operator`).
 pub trait TokenReviewer: Send + Sync {
-    /// The ServiceAccount of a token that a client presents; `None` when the token is not valid for this audience.
+    /// The ServiceAccount of a client's token; `None` if the token is not valid for this audience.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the cluster could not be asked.
+    /// [`StoreError::Unavailable`] if the review failed.
     fn review<'a>(
         &'a self,
         token: &'a str,

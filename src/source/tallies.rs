@@ -1,5 +1,5 @@
-//! Lets statuses say what became of each webhook's events: counted in rounds, and told slowly, so that
-//! however many webhooks are busy the API server has little to write.
+//! Updates the delivery counts in webhook statuses: collected periodically, and reported to the
+//! planner at a limited rate, so that many busy webhooks cause few writes to the API server.
 
 mod local;
 
@@ -18,29 +18,29 @@ use crate::moment::Moment;
 use crate::plan::{Count, Counted, Died, Key, Recount};
 use crate::routes::Id;
 
-/// Between two webhooks whose numbers are told: at most 50 a second, beside the statuses that are
-/// written for other reasons.
+/// Minimum time between the reports of two webhooks: at most 50 status writes a second are caused
+/// by counts.
 const PACE: Duration = Duration::from_millis(20);
 
-/// Counts what became of events.
+/// A source of delivery counts.
 pub trait Tallies: Send + Sync {
-    /// What became of the events of all webhooks: of what is not in it, there is nothing.
+    /// The counts of all webhooks. A webhook that is missing has no deliveries.
     ///
     /// # Errors
-    /// When that is not known of all of them, with the reason in words: statuses stay as they are.
+    /// The reason, if the counts of some webhooks are unavailable. Statuses then keep their counts.
     fn count(&self) -> BoxFuture<'_, Result<HashMap<Id, Counted>, String>>;
 
-    /// Why the latest delivery of a webhook that is dead has died, where it is known. Neither a secret
-    /// nor a URL is in it.
+    /// Why the latest dead delivery of a webhook died, if known. The text contains no secret and no
+    /// URL.
     fn last_death<'a>(&'a self, webhook: &'a Key) -> BoxFuture<'a, Option<Box<str>>>;
 }
 
-/// Who counts, and how often.
+/// The source of the counts, and the interval.
 #[derive(Clone)]
 pub struct Counting {
-    /// Who counts.
+    /// The source of the counts.
     pub tallies: Arc<dyn Tallies>,
-    /// How long the numbers of a webhook's status stay at least.
+    /// Minimum time between two updates of a webhook's counts.
     pub interval: Duration,
 }
 
@@ -51,12 +51,12 @@ impl fmt::Debug for Counting {
 }
 
 impl Counting {
-    /// Tells `brain` the numbers that differ from those of statuses, for ever. For who writes statuses:
-    /// what was counted and not written before is forgotten.
+    /// Reports the counts that differ from those in the statuses, for ever. For the process that
+    /// writes statuses: counts that were reported but not written before are discarded.
     pub async fn follow(&self, brain: &Brain) {
         brain.planner().forget_counts();
         let mut rounds =
-            Rounds { counting: self, told: HashMap::new(), before: None, failed: false };
+            Rounds { counting: self, last_reported: HashMap::new(), previous: None, failed: false };
         loop {
             let next = Instant::now() + self.interval;
             rounds.round(brain).await;
@@ -65,14 +65,14 @@ impl Counting {
     }
 }
 
-/// One round after the other: the next begins when everything of the one before was told.
+/// The state between rounds. A round starts when all counts of the previous one were reported.
 struct Rounds<'a> {
     counting: &'a Counting,
-    /// When the numbers of a webhook were last told, where that is less than an interval ago.
-    told: HashMap<Key, Instant>,
-    /// When was counted before.
-    before: Option<Moment>,
-    /// Whether counting failed the last time.
+    /// When the counts of a webhook were last reported, if less than an interval ago.
+    last_reported: HashMap<Key, Instant>,
+    /// When the previous round counted.
+    previous: Option<Moment>,
+    /// Whether the previous round failed.
     failed: bool,
 }
 
@@ -83,20 +83,20 @@ impl Rounds<'_> {
             Ok(counted) => {
                 self.failed = false;
                 let recounts = brain.planner().recounts(&counted);
-                self.tell(brain, recounts).await;
-                self.before = Some(now);
+                self.report(brain, recounts).await;
+                self.previous = Some(now);
             }
-            Err(why) if self.failed => tracing::debug!(why, "deliveries still cannot be counted"),
+            Err(why) if self.failed => tracing::debug!(why, "cannot count deliveries"),
             Err(why) => {
                 self.failed = true;
-                tracing::warn!(why, "deliveries cannot be counted: statuses keep their numbers");
+                tracing::warn!(why, "cannot count deliveries: statuses keep their counts");
             }
         }
     }
 
-    async fn tell(&mut self, brain: &Brain, recounts: Vec<Recount>) {
+    async fn report(&mut self, brain: &Brain, recounts: Vec<Recount>) {
         let mut pace = Instant::now();
-        for (due, recount) in self.in_turn(recounts) {
+        for (due, recount) in self.schedule(recounts) {
             sleep_until(pace.max(due)).await;
             pace = Instant::now() + PACE;
             let Recount { key, counted, has_more_dead } = recount;
@@ -104,19 +104,21 @@ impl Rounds<'_> {
                 true => self.counting.tallies.last_death(&key).await,
                 false => None,
             };
-            brain.count(&key, Count { counted, died: Died { since: self.before, why } });
-            self.told.insert(key, Instant::now());
+            brain.count(&key, Count { counted, died: Died { since: self.previous, why } });
+            self.last_reported.insert(key, Instant::now());
         }
     }
 
-    /// When each is to be told at the earliest, in that order.
-    fn in_turn(&mut self, recounts: Vec<Recount>) -> Vec<(Instant, Recount)> {
+    /// When each count may be reported, in that order.
+    fn schedule(&mut self, recounts: Vec<Recount>) -> Vec<(Instant, Recount)> {
         let (now, interval) = (Instant::now(), self.counting.interval);
-        self.told.retain(|_, told| *told + interval > now);
-        let due = |recount: &Recount| self.told.get(&recount.key).map_or(now, |at| *at + interval);
-        let mut turns: Vec<_> = recounts.into_iter().map(|it| (due(&it), it)).collect();
-        turns.sort_by(|(a, one), (b, other)| (a, &one.key).cmp(&(b, &other.key)));
-        turns
+        self.last_reported.retain(|_, last_reported| *last_reported + interval > now);
+        let due = |recount: &Recount| {
+            self.last_reported.get(&recount.key).map_or(now, |at| *at + interval)
+        };
+        let mut scheduled: Vec<_> = recounts.into_iter().map(|it| (due(&it), it)).collect();
+        scheduled.sort_by(|(a, one), (b, other)| (a, &one.key).cmp(&(b, &other.key)));
+        scheduled
     }
 }
 

@@ -66,7 +66,7 @@ async fn an_api_server_that_is_not_there_is_one_clear_error() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let (_file, options) = at(&format!("http://{free}"));
     let said = refusal(options).await;
-    assert!(said.starts_with(&format!("no use of the API server at http://{free}/: ")), "{said}");
+    assert!(said.starts_with(&format!("cannot use the API server at http://{free}/: ")), "{said}");
     assert!(said.contains("Connection refused"), "{said}");
 }
 
@@ -75,7 +75,7 @@ async fn an_api_server_that_does_not_answer_is_given_up_after_5_seconds() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let (_file, options) = at(&format!("http://{}", silent.local_addr().expect("an address")));
     let start = Instant::now();
-    assert!(refusal(options).await.ends_with("no answer within 5 s"));
+    assert!(refusal(options).await.ends_with("no response within 5 s"));
     assert!(start.elapsed() < Duration::from_secs(8));
 }
 

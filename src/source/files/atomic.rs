@@ -1,4 +1,5 @@
-//! Files that are there as a whole or not at all; and, where it matters, after a power cut too.
+//! Atomic file operations: a file exists completely or not at all, where needed even after a power
+//! failure.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -7,45 +8,45 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What the names of files begin with that are not finished.
+/// Prefix of the names of temporary files.
 const TEMPORARY: &str = ".tmp-";
 
-/// How much a write outlives.
+/// Which failures a write survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// The end of this process: enough for what can be worked out again.
+    /// The end of this process. Enough for files that can be recomputed.
     Process,
-    /// A power cut.
+    /// A power failure.
     Power,
 }
 
-/// Whether a file is a leftover of a write that was cut off.
+/// Whether a file was left behind by an interrupted write.
 pub fn is_temporary(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
 }
 
-/// Writes a file in place of the one that may be there. Makes its directory where it is missing.
+/// Writes or replaces a file. Creates its directory if it is missing.
 ///
 /// # Errors
-/// Those of the system; the file is then as it was before.
+/// I/O errors. The previous file is then unchanged.
 pub fn write(path: &Path, text: &[u8], durability: Durability) -> io::Result<()> {
-    let temporary = write_beside(path, text, 0o666, durability)?;
+    let temporary = write_temporary(path, text, 0o666, durability)?;
     let renamed = fs::rename(&temporary, path);
     if renamed.is_err() {
-        // The error that counts is the first one.
+        // The first error is the relevant one.
         drop(fs::remove_file(&temporary));
     }
     renamed?;
     sync_parent(path, durability)
 }
 
-/// Writes a file that only its owner may read, unless there is one: then that one stays.
+/// Creates a file that only its owner may read. An existing file is kept.
 ///
 /// # Errors
-/// Those of the system.
+/// I/O errors.
 pub fn create_private(path: &Path, text: &[u8]) -> io::Result<()> {
-    let temporary = write_beside(path, text, 0o600, Durability::Power)?;
-    // A link, unlike a rename, never takes the place of a file that another process just made.
+    let temporary = write_temporary(path, text, 0o600, Durability::Power)?;
+    // Unlike a rename, a link never replaces a file that another process has just created.
     let linked = fs::hard_link(&temporary, path);
     fs::remove_file(&temporary)?;
     match linked {
@@ -54,10 +55,10 @@ pub fn create_private(path: &Path, text: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Removes a file, for good. Returns whether it was there.
+/// Removes a file durably. Returns whether it existed.
 ///
 /// # Errors
-/// Those of the system.
+/// I/O errors.
 pub fn remove(path: &Path, durability: Durability) -> io::Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => sync_parent(path, durability).map(|()| true),
@@ -66,10 +67,10 @@ pub fn remove(path: &Path, durability: Durability) -> io::Result<bool> {
     }
 }
 
-/// Makes a directory and those above it.
+/// Creates a directory and its parents.
 ///
 /// # Errors
-/// Those of the system.
+/// I/O errors.
 pub fn make_directory(path: &Path, durability: Durability) -> io::Result<()> {
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
@@ -83,17 +84,17 @@ pub fn make_directory(path: &Path, durability: Durability) -> io::Result<()> {
     }
 }
 
-/// Writes the text to a new file in the directory of `path`.
-fn write_beside(
+/// Writes the text to a new temporary file in the directory of `path`.
+fn write_temporary(
     path: &Path,
     text: &[u8],
     mode: u32,
     durability: Durability,
 ) -> io::Result<PathBuf> {
-    let (temporary, mut file) = match open_beside(path, mode) {
+    let (temporary, mut file) = match open_temporary(path, mode) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make_directory(parent(path), durability)?;
-            open_beside(path, mode)?
+            open_temporary(path, mode)?
         }
         opened => opened?,
     };
@@ -110,12 +111,12 @@ fn write_beside(
     }
 }
 
-fn open_beside(path: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
+fn open_temporary(path: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let temporary = parent(path).join(format!("{TEMPORARY}{}-{count}", std::process::id()));
     let mut options = OpenOptions::new();
-    // Not `create_new`: a leftover of a process that had our id is of no use to anybody.
+    // Not `create_new`: a leftover of an earlier process with the same id is overwritten.
     let file = options.write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
     Ok((temporary, file))
 }

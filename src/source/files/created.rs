@@ -1,5 +1,5 @@
-//! Webhooks that the app API creates: each in a file of the data directory, there before anybody is
-//! told of it.
+//! Webhooks created by the app API. Each has a file in the data directory, which is written before
+//! the response.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,25 +11,25 @@ use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 
 use super::atomic::{self, Durability};
-use super::core::{Core, State};
-use super::documents::Document;
-use super::ledger::{Claim, FileId};
-use super::manifest::{Declared, Id, check_key};
+use super::core::{Core, FilesState};
+use super::documents::YamlDocument;
+use super::index::{Declaration, FileId};
+use super::manifest::{ManifestKind, ObjectId, check_key};
 use super::pass::Pass;
 use super::problems::Problem;
-use super::reader::Content;
+use super::reader::DocumentContent;
 use super::status_files::{entries, file_name, is_object_file, to_yaml};
 use super::{Files, FilesError};
 use crate::plan::{Change, Key, Kind, WebhookInput};
 use crate::resources::Webhook;
 use crate::source::{StoreError, WebhookStore};
 
-/// So many files are read at once.
+/// Number of files that are read in one batch.
 const BATCH: usize = 4096;
 
-/// The webhooks that are being created or deleted: nobody else may do so meanwhile.
+/// The webhooks that are being created or deleted. Concurrent requests for them are rejected.
 #[derive(Debug, Default)]
-pub struct Creating(HashSet<Key>);
+pub struct Reservations(HashSet<Key>);
 
 impl WebhookStore for Files {
     fn create(&self, webhook: Webhook) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -54,7 +54,7 @@ impl Files {
 }
 
 impl Core {
-    /// The file of a webhook that was created.
+    /// The file of a webhook created by the app API.
     pub fn created_path(&self, key: &Key) -> PathBuf {
         self.created_root().join(&*key.namespace).join(file_name(&key.name))
     }
@@ -63,31 +63,33 @@ impl Core {
         let webhook = self.complete(webhook)?;
         let id = {
             let mut state = self.state();
-            let key = state.ledger.share(&Key::of(&webhook));
-            let id = Id { kind: Declared::Ours(Kind::Webhook), key };
-            refuse_known(&state, &id)?;
+            let key = state.index.intern(&Key::of(&webhook));
+            let id = ObjectId { kind: ManifestKind::Custom(Kind::Webhook), key };
+            reject_existing(&state, &id)?;
             reserve(&mut state, &id.key)?;
             id
         };
-        // Many may be written at once: a disk takes its time.
+        // Not locked: a disk may be slow, and several webhooks may be written concurrently.
         let path = self.created_path(&id.key);
         let written = atomic::write(&path, to_yaml(&webhook).as_bytes(), Durability::Power);
         let mut state = self.state();
-        state.creating.0.remove(&id.key);
+        state.reserved.0.remove(&id.key);
         written.map_err(unavailable)?;
-        if let Err(known) = refuse_known(&state, &id) {
-            // A manifest was faster.
+        if let Err(known) = reject_existing(&state, &id) {
+            // A manifest declared it in the meantime.
             atomic::remove(&path, Durability::Power).map_err(unavailable)?;
             return Err(known);
         }
         let mut input = WebhookInput::of(&webhook);
         input.meta.key = id.key.clone();
-        state.ledger.set_claim(id, Claim { file: FileId::CREATED, line: 1, text: 0 });
+        state
+            .index
+            .set_declaration(id, Declaration { file: FileId::CREATED, line: 1, fingerprint: 0 });
         self.brain.apply([Change::Webhook(input)]);
         Ok(())
     }
 
-    /// The webhook with its defaults and the metadata that an API server would set.
+    /// The webhook with defaults, and with the metadata that an API server would set.
     fn complete(&self, mut webhook: Webhook) -> Result<Webhook, StoreError> {
         let invalid = |why: &dyn std::fmt::Display| StoreError::Invalid(why.to_string());
         check_key(&Key::of(&webhook)).map_err(|why| invalid(&why))?;
@@ -101,32 +103,34 @@ impl Core {
     }
 
     fn delete(&self, key: &Key) -> Result<(), StoreError> {
-        let id = Id { kind: Declared::Ours(Kind::Webhook), key: key.clone() };
+        let id = ObjectId { kind: ManifestKind::Custom(Kind::Webhook), key: key.clone() };
         {
             let mut state = self.state();
-            match state.ledger.claim(&id) {
+            match state.index.declaration(&id) {
                 None => return Err(StoreError::NotFound),
-                Some(claim) if claim.file != FileId::CREATED => return Err(StoreError::Declared),
+                Some(declaration) if declaration.file != FileId::CREATED => {
+                    return Err(StoreError::Declared);
+                }
                 Some(_) => reserve(&mut state, key)?,
             }
         }
         let removed = atomic::remove(&self.created_path(key), Durability::Power);
         let mut state = self.state();
-        state.creating.0.remove(key);
+        state.reserved.0.remove(key);
         removed.map_err(unavailable)?;
-        let gone = self.remove(&mut state, &id);
-        // A manifest that declares it as well counts from now on.
-        let heirs: Vec<FileId> = state.ledger.rivals(&id).collect();
-        for file in heirs {
-            if let Some(manifest) = state.ledger.manifest(file) {
+        let deleted = self.remove(&mut state, &id);
+        // Read manifests again that declare it as well: their declaration is in force from now on.
+        let duplicates: Vec<FileId> = state.index.duplicates(&id).collect();
+        for file in duplicates {
+            if let Some(manifest) = state.index.manifest(file) {
                 manifest.read = None;
             }
         }
-        self.brain.apply([gone]);
+        self.brain.apply([deleted]);
         Ok(())
     }
 
-    /// Reads back what was created before.
+    /// Reads the webhooks created before the restart.
     pub fn load_created(&self, now: Timestamp) -> Result<(), FilesError> {
         let root = self.created_root();
         let failed = |error| FilesError::Data { path: root.clone(), error };
@@ -148,61 +152,67 @@ impl Core {
         for path in files {
             match fs::read(path) {
                 Ok(text) => {
-                    documents.push(Document { start: 1, line: 1, text });
+                    documents.push(YamlDocument { start: 1, line: 1, text });
                     paths.push(path);
                 }
-                Err(error) => tell(path, &Problem::of_file(format!("cannot be read: {error}"))),
+                Err(error) => {
+                    log_problem(path, &Problem::of_file(format!("cannot be read: {error}")))
+                }
             }
         }
-        // They are all YAML, whatever they are called.
+        // All files are YAML, regardless of their names.
         let contents = self.reader.read_all(Path::new(""), &documents);
         for ((path, document), content) in paths.into_iter().zip(documents).zip(contents) {
-            match self.only_its_own(path, content) {
-                Ok(content) => pass.take_created(path, vec![(document, content)]),
-                Err(problem) => tell(path, &problem),
+            match self.check_content(path, content) {
+                Ok(content) => pass.add_created(path, vec![(document, content)]),
+                Err(problem) => log_problem(path, &problem),
             }
         }
     }
 
-    /// A file of a created webhook holds that webhook and nothing else.
-    fn only_its_own(&self, path: &Path, content: Content) -> Result<Content, Problem> {
+    /// Checks that a file contains exactly the webhook that belongs there.
+    fn check_content(
+        &self,
+        path: &Path,
+        content: DocumentContent,
+    ) -> Result<DocumentContent, Problem> {
         let found = content?;
-        let is_own = |id: &Id| {
-            id.kind == Declared::Ours(Kind::Webhook) && self.created_path(&id.key) == path
+        let is_own = |id: &ObjectId| {
+            id.kind == ManifestKind::Custom(Kind::Webhook) && self.created_path(&id.key) == path
         };
         match found.as_slice() {
             [Err(problem)] => Err(problem.clone()),
             [Ok(only)] if is_own(&only.id) => Ok(Ok(found)),
-            _ => Err(Problem::of_file("is not the webhook that its path names".into())),
+            _ => Err(Problem::of_file("does not contain exactly the webhook of its path".into())),
         }
     }
 }
 
-fn tell(path: &Path, problem: &Problem) {
-    tracing::warn!("{}", problem.told(path));
+fn log_problem(path: &Path, problem: &Problem) {
+    tracing::warn!("{}", problem.message(path));
 }
 
-/// Removes what writes that were cut off left behind.
+/// Removes temporary files of interrupted writes.
 fn remove_leftovers(files: &[PathBuf]) -> std::io::Result<()> {
     let temporary = |path: &&PathBuf| path.file_name().is_some_and(atomic::is_temporary);
     files.iter().filter(temporary).try_for_each(fs::remove_file)
 }
 
-fn refuse_known(state: &State, id: &Id) -> Result<(), StoreError> {
-    match state.ledger.claim(id) {
+fn reject_existing(state: &FilesState, id: &ObjectId) -> Result<(), StoreError> {
+    match state.index.declaration(id) {
         None => Ok(()),
-        Some(claim) if claim.file == FileId::CREATED => {
+        Some(declaration) if declaration.file == FileId::CREATED => {
             Err(StoreError::Invalid("metadata.name: a webhook of this name exists".into()))
         }
         Some(_) => Err(StoreError::Declared),
     }
 }
 
-fn reserve(state: &mut State, key: &Key) -> Result<(), StoreError> {
-    if state.creating.0.insert(key.clone()) {
+fn reserve(state: &mut FilesState, key: &Key) -> Result<(), StoreError> {
+    if state.reserved.0.insert(key.clone()) {
         return Ok(());
     }
-    Err(StoreError::Invalid("metadata.name: this webhook is just being created or deleted".into()))
+    Err(StoreError::Invalid("metadata.name: this webhook is being created or deleted".into()))
 }
 
 fn unavailable(error: std::io::Error) -> StoreError {

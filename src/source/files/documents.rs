@@ -1,21 +1,21 @@
-//! Cuts a stream into YAML documents, so that each is parsed by itself.
+//! Splits a stream into YAML documents, so that each is parsed separately.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufRead};
 
-/// One document, as it stands in the file.
+/// One document, unmodified.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Document {
-    /// The line of the file at which the text begins, from 1.
+pub struct YamlDocument {
+    /// The first line of the text in the file, from 1.
     pub start: u32,
-    /// The line at which its content begins: what a person is told.
+    /// The first line with content, as shown to users.
     pub line: u32,
-    /// The text, with the `---` line before it.
+    /// The text, including the preceding `---` line.
     pub text: Vec<u8>,
 }
 
-impl Document {
-    /// A number that stands for the text, to see whether it changed. Never 0.
+impl YamlDocument {
+    /// A hash of the text, to detect changes. Never 0.
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.text.hash(&mut hasher);
@@ -23,27 +23,27 @@ impl Document {
     }
 }
 
-/// Iterates over the documents that have any content.
+/// Iterates over the documents with content.
 #[derive(Debug)]
-pub struct Documents<R> {
+pub struct YamlDocuments<R> {
     reader: R,
-    /// The number of the line that is read next.
+    /// The number of the next line to read.
     next_line: u32,
-    /// The `---` line that ended the document before.
+    /// The `---` line that ended the previous document.
     separator: Vec<u8>,
 }
 
-impl<R: BufRead> Documents<R> {
+impl<R: BufRead> YamlDocuments<R> {
     /// The documents of a stream.
     pub fn new(reader: R) -> Self {
         Self { reader, next_line: 1, separator: Vec::new() }
     }
 
     /// Reads up to the next `---` line; `None` at the end.
-    fn read(&mut self) -> io::Result<Option<Document>> {
+    fn read(&mut self) -> io::Result<Option<YamlDocument>> {
         let text = std::mem::take(&mut self.separator);
         let start = if text.is_empty() { self.next_line } else { self.next_line - 1 };
-        let mut document = Document { start, line: start, text };
+        let mut document = YamlDocument { start, line: start, text };
         loop {
             let before = document.text.len();
             if self.reader.read_until(b'\n', &mut document.text)? == 0 {
@@ -51,7 +51,7 @@ impl<R: BufRead> Documents<R> {
             }
             self.next_line += 1;
             let line = &document.text[before..];
-            // At the beginning of a line, these three are a separator even within a scalar.
+            // At the beginning of a line, `---` is a separator even within a scalar.
             if is_separator(line) && before > 0 {
                 self.separator = document.text.split_off(before);
                 break;
@@ -61,8 +61,8 @@ impl<R: BufRead> Documents<R> {
     }
 }
 
-impl<R: BufRead> Iterator for Documents<R> {
-    type Item = io::Result<Document>;
+impl<R: BufRead> Iterator for YamlDocuments<R> {
+    type Item = io::Result<YamlDocument>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -82,7 +82,7 @@ fn is_separator(line: &[u8]) -> bool {
     line.strip_prefix(b"---").is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
 }
 
-/// How many lines there are before the first that says something; `None` when none does.
+/// The number of lines before the first one with content; `None` if there is none.
 fn content_offset(text: &[u8]) -> Option<u32> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let says_something = |line: &[u8]| {
@@ -103,8 +103,8 @@ mod tests {
     type Cut<T> = (u32, u32, T);
 
     fn documents(text: &str) -> Vec<Cut<String>> {
-        let documents = Documents::new(text.as_bytes()).map(Result::unwrap);
-        let shown = |document: Document| String::from_utf8(document.text).unwrap();
+        let documents = YamlDocuments::new(text.as_bytes()).map(Result::unwrap);
+        let shown = |document: YamlDocument| String::from_utf8(document.text).unwrap();
         documents.map(|document| (document.start, document.line, shown(document))).collect()
     }
 
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_fingerprint_follows_the_text_and_not_the_place() {
         let fingerprints = |text: &str| -> Vec<u64> {
-            Documents::new(text.as_bytes())
+            YamlDocuments::new(text.as_bytes())
                 .map(|document| document.unwrap().fingerprint())
                 .collect()
         };

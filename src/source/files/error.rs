@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-/// Each is one line that says which path is at fault.
+/// One line for the user, with the path.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
     /// The manifests cannot be listed.
@@ -11,29 +11,29 @@ pub enum FilesError {
     Manifests {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The I/O error.
         error: io::Error,
     },
-    /// The data directory cannot be made, read or written.
+    /// The data directory cannot be created, read or written.
     #[error("cannot use the data directory: {}: {error}", path.display())]
     Data {
         /// The directory or a path in it.
         path: PathBuf,
-        /// What the system said.
+        /// The I/O error.
         error: io::Error,
     },
-    /// Another process has the data directory.
+    /// Another process uses the data directory.
     #[error("the data directory {} is in use by another webhook-operator", path.display())]
     Locked {
         /// The directory.
         path: PathBuf,
     },
-    /// The identity key cannot be read or made.
+    /// The identity key cannot be read or created.
     #[error("cannot use the identity key {}: {why}", path.display())]
     IdentityKey {
         /// Its file.
         path: PathBuf,
-        /// What is wrong with it; never a part of it.
+        /// The problem. Contains no part of the key.
         why: String,
     },
 }

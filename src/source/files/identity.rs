@@ -1,4 +1,4 @@
-//! The identity key of a data directory: made once, never replaced.
+//! The identity key of a data directory. It is created once and never replaced.
 
 use std::fs;
 use std::io;
@@ -13,22 +13,22 @@ use crate::plan::identity::IdentityKey;
 
 const FILE: &str = "identity.key";
 
-/// The identity key in `<data-dir>/identity.key`; makes it, and the directory, on first use. Two
-/// processes that do so at once get the same key.
+/// Reads the identity key from `<data-dir>/identity.key`. Creates the key and the directory on
+/// first use. Two processes that do this concurrently get the same key.
 ///
 /// # Errors
-/// [`FilesError::IdentityKey`] when the key cannot be read or made, or is too short.
+/// [`FilesError::IdentityKey`] if the key cannot be read or created, or is too short.
 pub fn identity_key(data_dir: &Path) -> Result<IdentityKey, FilesError> {
     let path = data_dir.join(FILE);
-    read_or_make(&path).map_err(|why| FilesError::IdentityKey { path, why })
+    read_or_create(&path).map_err(|why| FilesError::IdentityKey { path, why })
 }
 
-fn read_or_make(path: &Path) -> Result<IdentityKey, String> {
+fn read_or_create(path: &Path) -> Result<IdentityKey, String> {
     let text = match read(path)? {
         Some(text) => text,
         None => {
-            make(path)?;
-            read(path)?.ok_or("it vanished")?
+            create(path)?;
+            read(path)?.ok_or("it was removed while it was being created")?
         }
     };
     let bytes = decode(text.trim()).ok_or("it is neither hexadecimal nor base64 text")?;
@@ -44,17 +44,18 @@ fn read(path: &Path) -> Result<Option<String>, String> {
     }
 }
 
-fn make(path: &Path) -> Result<(), String> {
-    let bytes = IdentityKey::generate().map_err(|_| "the system gives no random bytes")?;
+fn create(path: &Path) -> Result<(), String> {
+    let bytes =
+        IdentityKey::generate().map_err(|_| "the operating system returned no random bytes")?;
     let text = format!("{}\n", STANDARD.encode(bytes));
     let directory =
         path.parent().map_or(Ok(()), |parent| atomic::make_directory(parent, Durability::Power));
-    let made = directory.and_then(|()| atomic::create_private(path, text.as_bytes()));
-    made.map_err(|error| error.to_string())
+    let created = directory.and_then(|()| atomic::create_private(path, text.as_bytes()));
+    created.map_err(|error| error.to_string())
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {
-    // Hexadecimal first: its digits are base64 too, but who wrote 64 of them meant 32 bytes.
+    // Hexadecimal first: hex digits are valid base64 too, but 64 of them are meant as 32 bytes.
     decode_hex(text).or_else(|| STANDARD.decode(text).ok())
 }
 

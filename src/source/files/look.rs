@@ -1,4 +1,4 @@
-//! What a command reads of the folders of a standalone operator, beside the process that serves them.
+//! Reads the folders of a standalone operator from another process, for client commands.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 use k8s_openapi::api::core::v1::Secret;
 use serde::de::DeserializeOwned;
 
-use super::documents::Documents;
-use super::manifest::{self, Declared};
+use super::documents::YamlDocuments;
+use super::manifest::{self, ManifestKind};
 use super::scan::scan;
 use super::status_files::{directory, entries, is_object_file};
 use crate::plan::{Key, Kind, SecretInput};
 
-/// The objects of a kind with their statuses, by their names. A file that is no such object, or is
-/// just being replaced, is left out.
+/// The objects of a kind with their statuses, ordered by name. Skips files that are not such
+/// objects, or that are just being replaced.
 ///
 /// # Errors
-/// When the data directory has no statuses: no operator ever served from it.
+/// If the data directory has no statuses: no operator has used it yet.
 pub fn objects<K: DeserializeOwned>(data_dir: &Path, kind: Kind) -> io::Result<Vec<K>> {
     let root = data_dir.join("status");
     fs::metadata(&root)?;
@@ -31,10 +31,10 @@ pub fn objects<K: DeserializeOwned>(data_dir: &Path, kind: Kind) -> io::Result<V
     Ok(files.iter().filter_map(read).collect())
 }
 
-/// Those of these Secrets that manifests have.
+/// The `wanted` Secrets that manifests declare.
 ///
 /// # Errors
-/// When the folder or a file in it cannot be read.
+/// If the folder or a file in it cannot be read.
 pub fn secrets(manifests: &Path, wanted: &BTreeSet<Key>) -> io::Result<Vec<SecretInput>> {
     let listing = scan(manifests, &[]);
     if let Some((_, error)) = listing.unreadable.into_iter().next() {
@@ -42,12 +42,11 @@ pub fn secrets(manifests: &Path, wanted: &BTreeSet<Key>) -> io::Result<Vec<Secre
     }
     let mut found = Vec::new();
     for (path, _) in &listing.files {
-        for document in Documents::new(BufReader::new(File::open(path)?)) {
+        for document in YamlDocuments::new(BufReader::new(File::open(path)?)) {
             let items = manifest::parse(path, &document?).unwrap_or_default();
-            let secrets = items
-                .into_iter()
-                .flatten()
-                .filter(|item| item.id.kind == Declared::Secret && wanted.contains(&item.id.key));
+            let secrets = items.into_iter().flatten().filter(|item| {
+                item.id.kind == ManifestKind::Secret && wanted.contains(&item.id.key)
+            });
             let read = |item: manifest::Item| serde_json::from_value::<Secret>(item.value).ok();
             found.extend(secrets.filter_map(read).map(SecretInput::of));
         }

@@ -1,69 +1,69 @@
-//! From the text of a document to the objects that it declares.
+//! Parses the text of a document into the objects that it declares.
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::documents::Document;
+use super::documents::YamlDocument;
 use super::problems::Problem;
 use crate::plan::{Key, Kind};
 use crate::resources::validate::{Invalid, is_label, is_subdomain};
 
-/// The namespace of an object that names none.
+/// The namespace of objects without one.
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// The kinds that are read.
+/// The kinds that manifests may declare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Declared {
-    /// A kind with a status.
-    Ours(Kind),
-    /// `Service`, which says where a listener is.
+pub enum ManifestKind {
+    /// A kind of this operator, with a status.
+    Custom(Kind),
+    /// `Service`: where a listener is.
     Service,
-    /// `Secret`, which holds what triggers are verified with.
+    /// `Secret`: how triggers are verified.
     Secret,
 }
 
-impl Declared {
-    /// The kind as YAML names it.
+impl ManifestKind {
+    /// The kind in YAML.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Ours(kind) => kind.as_str(),
+            Self::Custom(kind) => kind.as_str(),
             Self::Service => "Service",
             Self::Secret => "Secret",
         }
     }
 }
 
-/// What an object is known by.
+/// Identifies an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id {
+pub struct ObjectId {
     /// Its kind.
-    pub kind: Declared,
-    /// Its namespace and name, which may be part of a path.
+    pub kind: ManifestKind,
+    /// Its namespace and name, which are safe as parts of a path.
     pub key: Key,
 }
 
-impl Id {
-    /// The object as a person is told of it.
+impl ObjectId {
+    /// The object in log messages.
     pub fn subject(&self) -> String {
         format!("{} {}", self.kind.as_str(), self.key)
     }
 }
 
-/// An object of a document.
+/// An object in a document.
 #[derive(Debug)]
 pub struct Item {
-    /// What it is known by.
-    pub id: Id,
-    /// All of it, its namespace set.
+    /// Its identity.
+    pub id: ObjectId,
+    /// The whole object, including its namespace.
     pub value: Value,
 }
 
-/// Reads one document. A list gives its items; one object that is no good leaves the others be.
+/// Parses one document. A list yields its items. A bad object does not affect the others.
 ///
 /// # Errors
-/// The text is not YAML (or JSON, by the name of the file).
-pub fn parse(path: &Path, document: &Document) -> Result<Vec<Result<Item, Problem>>, Problem> {
+/// If the text is not YAML (or JSON, depending on the file name).
+pub fn parse(path: &Path, document: &YamlDocument) -> Result<Vec<Result<Item, Problem>>, Problem> {
     let value = parse_text(path, &document.text).map_err(|(offset, why)| {
         let line = offset.map_or(document.line, |offset| document.start + offset);
         Problem::broken(line, document.fingerprint(), why)
@@ -73,10 +73,10 @@ pub fn parse(path: &Path, document: &Document) -> Result<Vec<Result<Item, Proble
     Ok(items)
 }
 
-/// What is wrong with a text, and how many lines are before it.
-type Mistake = (Option<u32>, String);
+/// The number of lines before the error, and a description.
+type ParseError = (Option<u32>, String);
 
-fn parse_text(path: &Path, text: &[u8]) -> Result<Value, Mistake> {
+fn parse_text(path: &Path, text: &[u8]) -> Result<Value, ParseError> {
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
         return serde_json::from_slice(text).map_err(|error| {
             let line = u32::try_from(error.line()).unwrap_or(1);
@@ -87,19 +87,19 @@ fn parse_text(path: &Path, text: &[u8]) -> Result<Value, Mistake> {
     from_yaml(text).map_err(|(offset, why)| (offset, format!("this is not YAML: {why}")))
 }
 
-/// Reads YAML of one document.
+/// Parses a single YAML document.
 ///
 /// # Errors
-/// The number of lines before the mistake, and what it is.
-pub fn from_yaml<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, Mistake> {
+/// The number of lines before the error, and a description.
+pub fn from_yaml<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, ParseError> {
     let options = serde_saphyr::options! {
         with_snippet: false,
         emit_comments: false,
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let line = error.location().and_then(|location| u32::try_from(location.line()).ok());
-        // The place in the document is left out, since the place in the file is told instead; so is
-        // advice for programmers.
+        // Removes the position in the document, because messages contain the position in the file,
+        // and advice for programmers.
         let why = error.to_string();
         let why = [" at line ", ", set DuplicateKeyPolicy"]
             .iter()
@@ -116,7 +116,7 @@ fn collect(value: Value, line: u32, items: &mut Vec<Result<Item, Problem>>) {
     }
 }
 
-/// The items of a list; what is no list is given back.
+/// The items of a list. Returns any other value unchanged.
 fn into_list(mut value: Value) -> Result<Vec<Value>, Value> {
     let kind = value["kind"].as_str().unwrap_or_default();
     let Some(item_kind) = kind.strip_suffix("List").map(str::to_owned) else { return Err(value) };
@@ -124,7 +124,7 @@ fn into_list(mut value: Value) -> Result<Vec<Value>, Value> {
     let Some(Value::Array(mut list)) = value.get_mut("items").map(Value::take) else {
         return Err(value);
     };
-    // The items of a list of one kind need not say what they are.
+    // The items of a typed list may omit their kind.
     for item in list.iter_mut().filter_map(Value::as_object_mut).filter(|_| !item_kind.is_empty()) {
         item.entry("apiVersion").or_insert_with(|| version.clone());
         item.entry("kind").or_insert_with(|| item_kind.as_str().into());
@@ -132,36 +132,36 @@ fn into_list(mut value: Value) -> Result<Vec<Value>, Value> {
     Ok(list)
 }
 
-/// Finds out what an object is.
+/// Determines the kind and the key of an object.
 fn identify(mut value: Value, line: u32) -> Result<Item, Problem> {
     let Some(object) = value.as_object_mut() else {
         return Err(Problem::of_text(line, "this is not an object".into()));
     };
-    let kind = declared(object).map_err(|why| Problem::of_text(line, why))?;
+    let kind = kind_of(object).map_err(|why| Problem::of_text(line, why))?;
     match key(object) {
-        Ok(key) => Ok(Item { id: Id { kind, key }, value }),
+        Ok(key) => Ok(Item { id: ObjectId { kind, key }, value }),
         Err(why) => Err(Problem::new(line, kind.as_str().into(), why.to_string())),
     }
 }
 
-fn declared(object: &Map<String, Value>) -> Result<Declared, String> {
+fn kind_of(object: &Map<String, Value>) -> Result<ManifestKind, String> {
     let text = |field: &str| object.get(field).and_then(Value::as_str);
     let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
         return Err("this is not a Kubernetes object: apiVersion or kind is missing".into());
     };
     match (version, kind) {
-        ("lenra.io/v1alpha1", "WebhookApp") => Ok(Declared::Ours(Kind::WebhookApp)),
-        ("lenra.io/v1alpha1", "Webhook") => Ok(Declared::Ours(Kind::Webhook)),
-        ("v1", "Service") => Ok(Declared::Service),
-        ("v1", "Secret") => Ok(Declared::Secret),
+        ("lenra.io/v1alpha1", "WebhookApp") => Ok(ManifestKind::Custom(Kind::WebhookApp)),
+        ("lenra.io/v1alpha1", "Webhook") => Ok(ManifestKind::Custom(Kind::Webhook)),
+        ("v1", "Service") => Ok(ManifestKind::Service),
+        ("v1", "Secret") => Ok(ManifestKind::Secret),
         _ => Err(format!(
-            "kind {kind:?} of apiVersion {version:?} is not read here: only WebhookApp and Webhook \
+            "kind {kind:?} of apiVersion {version:?} is not supported: only WebhookApp and Webhook \
              of lenra.io/v1alpha1, and Service and Secret of v1"
         )),
     }
 }
 
-/// Namespace and name, fit to be part of a path; the namespace is set where it is not given.
+/// Namespace and name, both safe as parts of a path. Sets the default namespace if there is none.
 fn key(object: &mut Map<String, Value>) -> Result<Key, Invalid> {
     let metadata = object.entry("metadata").or_insert_with(|| Map::new().into());
     let Some(metadata) = metadata.as_object_mut() else {
@@ -184,10 +184,10 @@ fn key(object: &mut Map<String, Value>) -> Result<Key, Invalid> {
     Ok(key)
 }
 
-/// Refuses what is not a namespace and a name: they become part of a path.
+/// Checks that namespace and name are valid, because they become parts of a path.
 ///
 /// # Errors
-/// Which of the two it is.
+/// Which of the two is invalid.
 pub fn check_key(key: &Key) -> Result<(), Invalid> {
     if !is_label(&key.namespace) {
         let fault = "must be a DNS label: at most 63 of a-z, 0-9 and -";
@@ -204,15 +204,15 @@ pub fn check_key(key: &Key) -> Result<(), Invalid> {
 mod tests {
     use super::*;
 
-    fn told(path: &str, text: &str) -> Vec<String> {
-        let told = |item: Result<Item, Problem>| match item {
+    fn reported(path: &str, text: &str) -> Vec<String> {
+        let reported = |item: Result<Item, Problem>| match item {
             Ok(item) => item.id.subject(),
-            Err(problem) => problem.told(Path::new(path)),
+            Err(problem) => problem.message(Path::new(path)),
         };
-        let document = Document { start: 1, line: 1, text: text.into() };
+        let document = YamlDocument { start: 1, line: 1, text: text.into() };
         match parse(Path::new(path), &document) {
-            Ok(items) => items.into_iter().map(told).collect(),
-            Err(problem) => vec![problem.told(Path::new(path))],
+            Ok(items) => items.into_iter().map(reported).collect(),
+            Err(problem) => vec![problem.message(Path::new(path))],
         }
     }
 
@@ -230,10 +230,10 @@ mod tests {
             ("{apiVersion: v1, kind: Secret, metadata: {name: a}}".into(), "Secret default/a"),
         ];
         for (text, subject) in cases {
-            assert_eq!(told("a.yaml", &text), [subject], "{text}");
+            assert_eq!(reported("a.yaml", &text), [subject], "{text}");
         }
         let json = r#"{"apiVersion":"v1","kind":"Service","metadata":{"name":"a"}}"#;
-        assert_eq!(told("a.json", json), ["Service default/a"]);
+        assert_eq!(reported("a.json", json), ["Service default/a"]);
     }
 
     #[test]
@@ -241,16 +241,16 @@ mod tests {
         let list = "apiVersion: v1\nkind: List\nitems:\n\
             - {apiVersion: v1, kind: Service, metadata: {name: a}}\n\
             - {apiVersion: v1, kind: ConfigMap, metadata: {name: b}}\n";
-        let found = told("a.yaml", list);
+        let found = reported("a.yaml", list);
         assert_eq!(found[0], "Service default/a");
         assert!(found[1].contains("kind \"ConfigMap\""), "{}", found[1]);
         let typed =
             "apiVersion: lenra.io/v1alpha1\nkind: WebhookList\nitems:\n- metadata: {name: a}\n";
-        assert_eq!(told("a.yaml", typed), ["Webhook default/a"]);
+        assert_eq!(reported("a.yaml", typed), ["Webhook default/a"]);
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_with_its_line() {
+    fn what_cannot_be_read_is_reported_with_its_line() {
         let ours = "apiVersion: lenra.io/v1alpha1\nkind: Webhook\n";
         let cases = [
             ("a: 1\nb: [\n", "a.yaml:"),
@@ -259,11 +259,11 @@ mod tests {
             ("a: 1\n", "a.yaml:1: this is not a Kubernetes object"),
             (
                 "{apiVersion: v1, kind: Pod}",
-                "a.yaml:1: kind \"Pod\" of apiVersion \"v1\" is not read here",
+                "a.yaml:1: kind \"Pod\" of apiVersion \"v1\" is not supported",
             ),
             (
                 "{apiVersion: lenra.io/v1, kind: Webhook}",
-                "apiVersion \"lenra.io/v1\" is not read here",
+                "apiVersion \"lenra.io/v1\" is not supported",
             ),
             (&format!("{ours}metadata: {{}}"), "a.yaml:1: Webhook: metadata.name: Required value"),
             (&format!("{ours}metadata: x"), "Webhook: metadata: Invalid value"),
@@ -278,14 +278,14 @@ mod tests {
             ),
         ];
         for (text, expected) in cases {
-            let found = told("a.yaml", text);
+            let found = reported("a.yaml", text);
             assert!(found.len() == 1 && found[0].contains(expected), "{text}\n  {found:?}");
             assert!(!found[0].contains('\n'), "{found:?}");
         }
-        assert!(told("a.json", "{\n,}")[0].starts_with("a.json:2: this is not JSON: "));
-        let binary = Document { start: 1, line: 1, text: b"a: \xff".into() };
+        assert!(reported("a.json", "{\n,}")[0].starts_with("a.json:2: this is not JSON: "));
+        let binary = YamlDocument { start: 1, line: 1, text: b"a: \xff".into() };
         let binary = parse(Path::new("a.yaml"), &binary).unwrap_err();
-        assert_eq!(binary.told(Path::new("a.yaml")), "a.yaml:1: this is not UTF-8 text");
+        assert_eq!(binary.message(Path::new("a.yaml")), "a.yaml:1: this is not UTF-8 text");
     }
 
     #[test]

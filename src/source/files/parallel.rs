@@ -1,27 +1,27 @@
-//! The same work on many things, on all cores.
+//! Parallel map over a slice, on all cores.
 
 use std::num::NonZero;
 use std::thread;
 
-/// Fewer things than this are not worth a thread.
-const WORTH_A_THREAD: usize = 32;
+/// The minimum number of items for each thread: fewer do not pay for starting one.
+const MIN_ITEMS_PER_THREAD: usize = 32;
 
-/// Does the work on each thing; the results are in the order of the things.
-pub fn each<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+/// Applies `work` to each item. The results have the order of the items.
+pub fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let share = things.len().div_ceil(threads).max(WORTH_A_THREAD);
-    let work = |share: &[T]| share.iter().map(&work).collect::<Vec<R>>();
-    if things.len() <= share {
-        return work(things);
+    let chunk = items.len().div_ceil(threads).max(MIN_ITEMS_PER_THREAD);
+    let work = |chunk: &[T]| chunk.iter().map(&work).collect::<Vec<R>>();
+    if items.len() <= chunk {
+        return work(items);
     }
     thread::scope(|scope| {
-        let shares = things.chunks(share);
-        let workers: Vec<_> = shares.map(|share| scope.spawn(move || work(share))).collect();
-        let shares = workers.into_iter().map(|worker| match worker.join() {
+        let chunks = items.chunks(chunk);
+        let workers: Vec<_> = chunks.map(|chunk| scope.spawn(move || work(chunk))).collect();
+        let chunks = workers.into_iter().map(|worker| match worker.join() {
             Ok(results) => results,
             Err(panic) => std::panic::resume_unwind(panic),
         });
-        shares.flatten().collect()
+        chunks.flatten().collect()
     })
 }
 
@@ -32,8 +32,8 @@ mod tests {
     #[test]
     fn results_are_in_the_order_of_the_things() {
         for count in [0, 1, 31, 32, 33, 1000] {
-            let things: Vec<usize> = (0..count).collect();
-            assert_eq!(each(&things, |thing| *thing), things);
+            let items: Vec<usize> = (0..count).collect();
+            assert_eq!(each(&items, |item| *item), items);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One reading of what changed: from files to the brain, object by object.
+//! One pass over changed files: reads them and applies the changes to the brain.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -8,85 +8,87 @@ use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::core::{Core, State};
-use super::documents::{Document, Documents};
-use super::ledger::{Claim, FileId};
-use super::manifest::{Declared, Id};
+use super::core::{Core, FilesState};
+use super::documents::{YamlDocument, YamlDocuments};
+use super::index::{Declaration, FileId};
+use super::manifest::{ManifestKind, ObjectId};
 use super::problems::Problem;
-use super::reader::{Content, Found, Said};
-use super::settle::{Candidate, Circumstances, Kept, Settled, settle};
+use super::reader::{DocumentContent, FoundObject, Parsed};
+use super::resolve::{CustomResource, DeclaredObject, ObjectContext, Resolution, resolve};
 use crate::plan::{Change, Kind, ObjectRef};
 use crate::resources::validate::Validator;
 
-/// So many documents are parsed at once: their trees are the most that is held in memory.
-const READ: usize = 1024;
+/// Documents parsed in one batch. This bounds the memory, which is mostly parsed trees.
+const PARSE_BATCH: usize = 1024;
 
-/// So many changes are told to the brain at once: it copies a part of the table each time.
-const TELL: usize = 4096;
+/// Changes applied in one batch, because the brain copies a part of the route table each time.
+const APPLY_BATCH: usize = 4096;
 
-/// So many drafts may wait before they are written in between.
-const DRAFTS: usize = 16_384;
+/// Objects that may wait to be written to their status files before they are written within a pass.
+const MAX_UNWRITTEN: usize = 16_384;
 
-/// A reading of some files. What they declared before is open until it is found again; what is
-/// still open at the end is gone.
+/// A pass over some files. The objects that they declared before are unconfirmed until they are
+/// found again. Objects that are still unconfirmed at the end were deleted.
 pub struct Pass<'a> {
     core: &'a Core,
     now: Timestamp,
-    open: HashSet<Id>,
-    /// The objects that a document of a file gave, ordered by file and the document's fingerprint.
-    unchanged: Vec<(FileId, u64, Id)>,
-    done: HashSet<FileId>,
+    unconfirmed: HashSet<ObjectId>,
+    /// The objects of unchanged documents, ordered by file and fingerprint of the document.
+    unchanged: Vec<(FileId, u64, ObjectId)>,
+    finished: HashSet<FileId>,
     changes: Vec<Change>,
 }
 
 impl<'a> Pass<'a> {
-    /// A reading at a moment.
+    /// A pass at the time `now`.
     pub fn new(core: &'a Core, now: Timestamp) -> Self {
         Self {
             core,
-            // What is written down has no fractions of a second.
+            // Timestamps in status files have no fractions of a second.
             now: Timestamp::from_second(now.as_second()).unwrap_or(now),
-            open: HashSet::new(),
+            unconfirmed: HashSet::new(),
             unchanged: Vec::new(),
-            done: HashSet::new(),
+            finished: HashSet::new(),
             changes: Vec::new(),
         }
     }
 
-    /// Reads files that are new or changed, and forgets those that are gone.
-    pub fn run(mut self, changed: Vec<FileId>, gone: &[FileId]) {
-        self.forget(gone);
+    /// Reads new and changed files, and removes deleted ones.
+    pub fn run(mut self, changed: Vec<FileId>, deleted: &[FileId]) {
+        self.remove_files(deleted);
         let mut next = changed;
         while !next.is_empty() {
             self.read_files(next);
-            next = self.heirs();
+            next = self.unread_duplicates();
         }
-        self.close();
+        self.delete_unconfirmed();
     }
 
-    /// Webhooks that were created by the app API, and read back.
-    pub fn take_created(&mut self, place: &Path, found: Vec<(Document, Content)>) {
+    /// Adds webhooks that the app API created before the restart.
+    pub fn add_created(&mut self, place: &Path, found: Vec<(YamlDocument, DocumentContent)>) {
         let mut state = self.core.state();
         for (document, content) in found {
-            let problems = self.take_content(&mut state, FileId::CREATED, &document, content);
-            problems.iter().for_each(|problem| tracing::warn!("{}", problem.told(place)));
+            let problems = self.process_content(&mut state, FileId::CREATED, &document, content);
+            problems.iter().for_each(|problem| tracing::warn!("{}", problem.message(place)));
         }
-        self.tell_brain();
+        self.apply_changes();
     }
 
-    fn forget(&mut self, gone: &[FileId]) {
+    fn remove_files(&mut self, deleted: &[FileId]) {
         let mut state = self.core.state();
-        self.reopen(&state, gone);
-        gone.iter().for_each(|file| state.ledger.forget_manifest(*file));
+        self.mark_unconfirmed(&state, deleted);
+        deleted.iter().for_each(|file| state.index.remove_manifest(*file));
     }
 
-    /// What these files declared is open.
-    fn reopen(&mut self, state: &State, files: &[FileId]) {
+    /// Marks the objects that these files declare as unconfirmed.
+    fn mark_unconfirmed(&mut self, state: &FilesState, files: &[FileId]) {
         let files: HashSet<FileId> = files.iter().copied().collect();
-        for (id, claim) in state.ledger.claims().filter(|(_, claim)| files.contains(&claim.file)) {
-            self.open.insert(id.clone());
-            if claim.text != 0 {
-                self.unchanged.push((claim.file, claim.text, id.clone()));
+        for (id, declaration) in
+            state.index.declarations().filter(|(_, declaration)| files.contains(&declaration.file))
+        {
+            self.unconfirmed.insert(id.clone());
+            if declaration.fingerprint != 0 {
+                self.unchanged.push((declaration.file, declaration.fingerprint, id.clone()));
             }
         }
         self.unchanged.sort_unstable();
@@ -96,243 +98,259 @@ impl<'a> Pass<'a> {
         let mut by_path: BTreeMap<Arc<Path>, FileId> = BTreeMap::new();
         {
             let mut state = self.core.state();
-            self.reopen(&state, &files);
+            self.mark_unconfirmed(&state, &files);
             for file in files {
-                state.ledger.withdraw(file);
-                by_path.insert(state.ledger.path(file), file);
+                state.index.remove_duplicates_in(file);
+                by_path.insert(state.index.path(file), file);
             }
         }
         for (path, file) in by_path {
-            self.done.insert(file);
+            self.finished.insert(file);
             self.read_file(&path, file);
         }
     }
 
     fn read_file(&mut self, path: &Path, file: FileId) {
-        if let Some(manifest) = self.core.state().ledger.manifest(file) {
-            manifest.told.begin();
+        if let Some(manifest) = self.core.state().index.manifest(file) {
+            manifest.reported.begin();
         }
-        let whole = match self.read_documents(path, file) {
-            Ok(whole) => whole,
+        let complete = match self.read_documents(path, file) {
+            Ok(complete) => complete,
             Err(error) => {
                 let mut state = self.core.state();
-                state.ledger.tell(file, &Problem::of_file(format!("cannot be read: {error}")));
-                if let Some(manifest) = state.ledger.manifest(file) {
+                state.index.report(file, &Problem::of_file(format!("cannot be read: {error}")));
+                if let Some(manifest) = state.index.manifest(file) {
                     manifest.read = None;
                 }
                 false
             }
         };
         let mut state = self.core.state();
-        if !whole {
-            // What could not be read may be any of these: they stay as they are.
-            self.hold(&state, file);
+        if !complete {
+            // The unreadable part may declare any of these objects: they stay in force.
+            self.keep_all(&state, file);
         }
-        if let Some(manifest) = state.ledger.manifest(file) {
-            manifest.told.end();
+        if let Some(manifest) = state.index.manifest(file) {
+            manifest.reported.end();
         }
     }
 
-    fn hold(&mut self, state: &State, file: FileId) {
-        self.open.retain(|id| state.ledger.claim(id).is_none_or(|claim| claim.file != file));
+    fn keep_all(&mut self, state: &FilesState, file: FileId) {
+        self.unconfirmed.retain(|id| {
+            state.index.declaration(id).is_none_or(|declaration| declaration.file != file)
+        });
     }
 
-    /// Reads a file in batches. Returns whether all of its documents could be parsed.
+    /// Reads a file in batches. Returns whether all documents could be parsed.
     fn read_documents(&mut self, path: &Path, file: FileId) -> io::Result<bool> {
-        let mut documents = Documents::new(BufReader::with_capacity(64 * 1024, File::open(path)?));
-        let mut whole = true;
+        let mut documents =
+            YamlDocuments::new(BufReader::with_capacity(64 * 1024, File::open(path)?));
+        let mut complete = true;
         loop {
-            let batch = documents.by_ref().take(READ).collect::<io::Result<Vec<_>>>()?;
+            let batch = documents.by_ref().take(PARSE_BATCH).collect::<io::Result<Vec<_>>>()?;
             if batch.is_empty() {
-                return Ok(whole);
+                return Ok(complete);
             }
-            whole &= self.take_batch(path, file, batch);
+            complete &= self.process_batch(path, file, batch);
         }
     }
 
-    fn take_batch(&mut self, path: &Path, file: FileId, batch: Vec<Document>) -> bool {
-        let batch = self.without_unchanged(file, batch);
+    fn process_batch(&mut self, path: &Path, file: FileId, batch: Vec<YamlDocument>) -> bool {
+        let batch = self.confirm_unchanged(file, batch);
         let contents = self.core.reader.read_all(path, &batch);
-        let mut whole = true;
+        let mut complete = true;
         let mut state = self.core.state();
         for (document, content) in batch.iter().zip(contents) {
-            whole &= content.is_ok();
-            for problem in self.take_content(&mut state, file, document, content) {
-                state.ledger.tell(file, &problem);
+            complete &= content.is_ok();
+            for problem in self.process_content(&mut state, file, document, content) {
+                state.index.report(file, &problem);
             }
         }
-        let too_many = state.drafts.len() > DRAFTS;
-        if too_many || self.changes.len() >= TELL {
-            self.tell_brain();
+        let too_many = state.unwritten.len() > MAX_UNWRITTEN;
+        if too_many || self.changes.len() >= APPLY_BATCH {
+            self.apply_changes();
         }
         drop(state);
         if too_many {
             self.core.publish_pending();
         }
-        whole
+        complete
     }
 
-    /// Finds again what a document gave before that is still the same, and leaves it out.
-    fn without_unchanged(&mut self, file: FileId, mut batch: Vec<Document>) -> Vec<Document> {
+    /// Confirms the objects of unchanged documents, and removes these documents from the batch.
+    fn confirm_unchanged(
+        &mut self,
+        file: FileId,
+        mut batch: Vec<YamlDocument>,
+    ) -> Vec<YamlDocument> {
         if self.unchanged.is_empty() {
             return batch;
         }
         let mut state = self.core.state();
         batch.retain(|document| {
-            let text = document.fingerprint();
-            let from = self.unchanged.partition_point(|known| (known.0, known.1) < (file, text));
-            let same = |known: &&(FileId, u64, Id)| (known.0, known.1) == (file, text);
+            let fingerprint = document.fingerprint();
+            let from =
+                self.unchanged.partition_point(|known| (known.0, known.1) < (file, fingerprint));
+            let same = |known: &&(FileId, u64, ObjectId)| (known.0, known.1) == (file, fingerprint);
             let given = self.unchanged[from..].iter().take_while(same).map(|known| &known.2);
-            let found = given.clone().count() > 0 && given.clone().all(|id| self.open.contains(id));
+            let found =
+                given.clone().count() > 0 && given.clone().all(|id| self.unconfirmed.contains(id));
             for id in given.filter(|_| found) {
-                self.open.remove(id);
-                state.ledger.set_claim(id.clone(), Claim { file, line: document.line, text });
+                self.unconfirmed.remove(id);
+                state.index.set_declaration(
+                    id.clone(),
+                    Declaration { file, line: document.line, fingerprint },
+                );
             }
             !found
         });
         batch
     }
 
-    /// Takes in what a document says. Returns what is wrong with it.
-    fn take_content(
+    /// Adds the objects of a document. Returns the problems.
+    fn process_content(
         &mut self,
-        state: &mut State,
+        state: &mut FilesState,
         file: FileId,
-        document: &Document,
-        content: Content,
+        document: &YamlDocument,
+        content: DocumentContent,
     ) -> Vec<Problem> {
         let (mut problems, mut taken) = (Vec::new(), Vec::new());
         for found in content.unwrap_or_else(|problem| vec![Err(problem)]) {
-            let found = found.and_then(|found| self.take_found(state, file, document.line, found));
+            let found =
+                found.and_then(|found| self.process_object(state, file, document.line, found));
             match found {
                 Ok(id) => taken.push(id),
                 Err(problem) => problems.push(problem),
             }
         }
         if problems.is_empty() {
-            let text = document.fingerprint();
+            let fingerprint = document.fingerprint();
             for id in taken {
-                state.ledger.set_claim(id, Claim { file, line: document.line, text });
+                state
+                    .index
+                    .set_declaration(id, Declaration { file, line: document.line, fingerprint });
             }
         }
         problems
     }
 
-    fn take_found(
+    fn process_object(
         &mut self,
-        state: &mut State,
+        state: &mut FilesState,
         file: FileId,
         line: u32,
-        found: Found,
-    ) -> Result<Id, Problem> {
-        let id = Id { key: state.ledger.share(&found.id.key), ..found.id };
-        self.claim(state, &id, file, line)?;
-        let refused = match found.said {
-            Said::App(app) => self.take_candidate(state, &id, &self.core.reader.apps, app),
-            Said::Webhook(webhook) => {
-                self.take_candidate(state, &id, &self.core.reader.webhooks, webhook)
+        found: FoundObject,
+    ) -> Result<ObjectId, Problem> {
+        let id = ObjectId { key: state.index.intern(&found.id.key), ..found.id };
+        self.declare(state, &id, file, line)?;
+        let rejected = match found.parsed {
+            Parsed::App(app) => self.process_candidate(state, &id, &self.core.reader.apps, app),
+            Parsed::Webhook(webhook) => {
+                self.process_candidate(state, &id, &self.core.reader.webhooks, webhook)
             }
-            Said::Service(Err(why)) | Said::Secret(Err(why)) => Some(why),
-            Said::Secret(Ok(secret)) => {
+            Parsed::Service(Err(why)) | Parsed::Secret(Err(why)) => Some(why),
+            Parsed::Secret(Ok(secret)) => {
                 self.changes.push(Change::Secret(secret));
                 None
             }
-            Said::Service(Ok(service)) => {
+            Parsed::Service(Ok(service)) => {
                 self.changes.push(Change::Service(service));
                 None
             }
         };
-        match refused {
+        match rejected {
             None => Ok(id),
             Some(why) => Err(Problem::new(line, id.subject(), why.to_string())),
         }
     }
 
-    /// Claims an object for a place, unless it has a better one.
-    fn claim(
+    /// Sets where an object is declared, unless another declaration takes precedence.
+    fn declare(
         &mut self,
-        state: &mut State,
-        id: &Id,
+        state: &mut FilesState,
+        id: &ObjectId,
         file: FileId,
         line: u32,
     ) -> Result<(), Problem> {
-        let before = state.ledger.claim(id);
-        let standing = before.filter(|_| !self.open.remove(id));
-        if let Some(other) = standing {
-            let (loser, winner) = if state.ledger.comes_before(&other, file, line) {
+        let before = state.index.declaration(id);
+        let conflicting = before.filter(|_| !self.unconfirmed.remove(id));
+        if let Some(other) = conflicting {
+            let (loser, winner) = if state.index.precedes(&other, file, line) {
                 ((file, line), (other.file, other.line))
             } else {
                 ((other.file, other.line), (file, line))
             };
-            state.ledger.add_rival(id, loser.0);
-            let place = state.ledger.path(winner.0);
+            state.index.add_duplicate(id, loser.0);
+            let place = state.index.path(winner.0);
             let problem = Problem::duplicate(loser.1, id.subject(), &place, winner.1);
             if loser == (file, line) {
                 return Err(problem);
             }
-            state.ledger.tell(loser.0, &problem);
+            state.index.report(loser.0, &problem);
         }
-        // Not trusted until all of the document is taken.
-        state.ledger.set_claim(id.clone(), Claim { file, line, text: 0 });
+        // The fingerprint stays 0 until all objects of the document are accepted.
+        state.index.set_declaration(id.clone(), Declaration { file, line, fingerprint: 0 });
         Ok(())
     }
 
-    fn take_candidate<K: Kept>(
+    fn process_candidate<K: CustomResource>(
         &mut self,
-        state: &mut State,
-        id: &Id,
+        state: &mut FilesState,
+        id: &ObjectId,
         validator: &Validator,
-        candidate: Candidate<K>,
+        candidate: DeclaredObject<K>,
     ) -> Option<crate::resources::validate::Invalid> {
         let object = ObjectRef { kind: K::KIND, key: id.key.clone() };
-        let candidate = match state.drafts.get(&object) {
-            // The status file is not up to date.
-            Some(draft) => {
+        let candidate = match state.unwritten.get(&object) {
+            // The status file is outdated.
+            Some(text) => {
                 let file = self.core.reader.statuses.read(K::KIND, &id.key).unwrap_or_default();
-                candidate.with_past(&super::publish::compose(Some(draft), None, &file))
+                candidate.with_previous(&super::publish::compose(Some(text), None, &file))
             }
             None => candidate,
         };
-        let known = self.core.known(&object);
-        let circumstances = Circumstances { key: id.key.clone(), known, now: self.now };
-        let Settled { change, draft, refused } = settle(validator, candidate, circumstances);
-        if let Some(draft) = draft {
-            state.drafts.insert(object, draft.into());
+        let known = self.core.current_meta(&object);
+        let context = ObjectContext { key: id.key.clone(), known, now: self.now };
+        let Resolution { change, text, rejected } = resolve(validator, candidate, context);
+        if let Some(text) = text {
+            state.unwritten.insert(object, text.into());
         }
         self.changes.extend(change);
-        refused
+        rejected
     }
 
-    /// The files that have another declaration of what is open, and were not read.
-    fn heirs(&self) -> Vec<FileId> {
+    /// Unread files that also declare unconfirmed objects.
+    fn unread_duplicates(&self) -> Vec<FileId> {
         let state = self.core.state();
-        let rivals = self.open.iter().flat_map(|id| state.ledger.rivals(id));
-        let heirs: HashSet<FileId> = rivals.filter(|file| !self.done.contains(file)).collect();
-        heirs.into_iter().collect()
+        let duplicates = self.unconfirmed.iter().flat_map(|id| state.index.duplicates(id));
+        let unread: HashSet<FileId> =
+            duplicates.filter(|file| !self.finished.contains(file)).collect();
+        unread.into_iter().collect()
     }
 
-    /// What was not found again is gone.
-    fn close(&mut self) {
+    /// Deletes the objects that were not found again.
+    fn delete_unconfirmed(&mut self) {
         let mut state = self.core.state();
-        for id in std::mem::take(&mut self.open) {
+        for id in std::mem::take(&mut self.unconfirmed) {
             self.changes.push(self.core.remove(&mut state, &id));
         }
-        self.tell_brain();
+        self.apply_changes();
     }
 
-    fn tell_brain(&mut self) {
+    fn apply_changes(&mut self) {
         if !self.changes.is_empty() {
             self.core.brain.apply(std::mem::take(&mut self.changes));
         }
     }
 }
 
-/// What the planner is told when an object is gone.
-pub fn gone(id: &Id) -> Change {
+/// The change for a deleted object.
+pub fn deletion(id: &ObjectId) -> Change {
     match id.kind {
-        Declared::Ours(Kind::WebhookApp) => Change::AppGone(id.key.clone()),
-        Declared::Ours(Kind::Webhook) => Change::WebhookGone(id.key.clone()),
-        Declared::Service => Change::ServiceGone(id.key.clone()),
-        Declared::Secret => Change::SecretGone(id.key.clone()),
+        ManifestKind::Custom(Kind::WebhookApp) => Change::AppGone(id.key.clone()),
+        ManifestKind::Custom(Kind::Webhook) => Change::WebhookGone(id.key.clone()),
+        ManifestKind::Service => Change::ServiceGone(id.key.clone()),
+        ManifestKind::Secret => Change::SecretGone(id.key.clone()),
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a manifest: told once, and again only when it is another problem.
+//! Problems of manifests. Each is logged once, and again only after it was solved.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -7,15 +7,16 @@ use std::path::Path;
 /// One problem of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The line, from 1; 0 where the file as a whole is meant.
+    /// The line, from 1; 0 for the whole file.
     line: u32,
-    /// The object, where one is known.
+    /// The object, if known.
     subject: String,
-    /// What is wrong.
+    /// The problem.
     what: String,
-    /// Where the other side of the problem is. It moves, and is then not a new problem.
+    /// The line of the other declaration. It is not part of the fingerprint, because a moved
+    /// declaration is not a new problem.
     place: String,
-    /// Tells two texts apart that are broken in the same way.
+    /// Distinguishes two documents with the same error.
     text: u64,
 }
 
@@ -25,12 +26,12 @@ impl Problem {
         Self { line, subject, what, place: String::new(), text: 0 }
     }
 
-    /// A text of this fingerprint is broken.
+    /// A syntax error in a document with this fingerprint.
     pub fn broken(line: u32, text: u64, what: String) -> Self {
         Self { text, ..Self::of_text(line, what) }
     }
 
-    /// A problem of a text in which no object was found.
+    /// A problem of a document without an object.
     pub fn of_text(line: u32, what: String) -> Self {
         Self::new(line, String::new(), what)
     }
@@ -40,14 +41,15 @@ impl Problem {
         Self::of_text(0, what)
     }
 
-    /// The object was declared elsewhere before.
+    /// The object is already declared elsewhere.
     pub fn duplicate(line: u32, subject: String, other: &Path, other_line: u32) -> Self {
-        let what = format!("is declared already, and counts as it is there: {}", other.display());
+        let what =
+            format!("is already declared, and that declaration is used: {}", other.display());
         Self { place: format!(":{other_line}"), ..Self::new(line, subject, what) }
     }
 
-    /// The problem in one line.
-    pub fn told(&self, path: &Path) -> String {
+    /// The problem as one line.
+    pub fn message(&self, path: &Path) -> String {
         let Self { line, subject, what, place, text: _ } = self;
         let path = path.display();
         let line = if *line == 0 { String::new() } else { format!(":{line}") };
@@ -62,15 +64,15 @@ impl Problem {
     }
 }
 
-/// The problems of one file that were told.
+/// The logged problems of a file.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct ReportedProblems {
     now: HashSet<u64>,
     before: HashSet<u64>,
 }
 
-impl Told {
-    /// The file is read again: what is not told from here on is over.
+impl ReportedProblems {
+    /// The file is read again: problems that are not reported before `end` are solved.
     pub fn begin(&mut self) {
         self.before = std::mem::take(&mut self.now);
     }
@@ -80,11 +82,11 @@ impl Told {
         self.before = HashSet::new();
     }
 
-    /// Tells of a problem, unless it was told already.
-    pub fn tell(&mut self, path: &Path, problem: &Problem) {
+    /// Logs a problem, unless it was logged before.
+    pub fn report(&mut self, path: &Path, problem: &Problem) {
         let fingerprint = problem.fingerprint();
         if self.now.insert(fingerprint) && !self.before.contains(&fingerprint) {
-            tracing::warn!("{}", problem.told(path));
+            tracing::warn!("{}", problem.message(path));
         }
     }
 }

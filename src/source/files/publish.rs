@@ -1,4 +1,4 @@
-//! Writes each object with its status, where they differ from what its file says.
+//! Writes objects with their statuses to the status files that differ.
 
 use std::fs;
 use std::io;
@@ -6,127 +6,128 @@ use std::io;
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
-use super::core::{Core, State};
-use super::ledger::FileId;
-use super::manifest::{Declared, Id};
+use super::core::{Core, FilesState};
+use super::index::FileId;
+use super::manifest::{ManifestKind, ObjectId};
 use super::parallel;
-use super::status_files::{split, to_yaml};
+use super::status_files::{split_status, to_yaml};
 use crate::plan::{Event, Kind, ObjectRef, Observed, Planner, Severity};
 use crate::resources::{WebhookAppStatus, WebhookStatus};
 
-/// So many files are written before others have their turn.
+/// Files written in one batch, before other tasks can lock the state.
 const BATCH: usize = 512;
 
-/// What the log calls the origin of events: it can be told from the rest by it.
+/// The log target of events, to distinguish them from other lines.
 const EVENTS: &str = "webhook_operator::events";
 
-/// A status that must be written, and what people are told then.
-struct Due {
-    status: Status,
+/// A status to write, and the resulting events.
+struct StatusWrite {
+    status: NewStatus,
     events: Vec<Event>,
 }
 
-enum Status {
+enum NewStatus {
     App(WebhookAppStatus),
     Webhook(WebhookStatus),
 }
 
-/// What became of a file.
-enum Outcome {
-    /// There was nothing to write.
-    Nothing,
-    /// It says what it should.
+/// The result of writing a status file.
+enum WriteResult {
+    /// The file is up to date.
+    UpToDate,
+    /// The file was written.
     Written,
-    /// Somebody removed it; what was in it must be found out again.
-    Lost,
+    /// The file was removed, for example by a user. Its object must be read again.
+    Missing,
 }
 
 impl Core {
     /// Writes the statuses of these objects that differ. Returns the objects whose files could not
-    /// be written: they are to be tried again.
+    /// be written, to be retried.
     pub fn publish(&self, objects: &[ObjectRef]) -> Vec<ObjectRef> {
         objects.chunks(BATCH).flat_map(|batch| self.publish_batch(batch)).collect()
     }
 
     fn publish_batch(&self, objects: &[ObjectRef]) -> Vec<ObjectRef> {
-        // What is asked of the planner must be true when it is written: nothing goes meanwhile.
+        // The state stays locked, so that the planner's result is still current when it is written.
         let mut state = self.state();
-        let dues: Vec<_> = objects.iter().zip(self.dues(objects)).collect();
-        let outcomes =
-            parallel::each(&dues, |(object, due)| self.publish_one(&state, object, due.as_ref()));
+        let status_writes: Vec<_> = objects.iter().zip(self.status_writes(objects)).collect();
+        let results = parallel::each(&status_writes, |(object, write)| {
+            self.publish_one(&state, object, write.as_ref())
+        });
         let (mut failed, mut written) = (Vec::new(), Vec::new());
-        for ((object, due), outcome) in dues.into_iter().zip(outcomes) {
-            match outcome {
-                Ok(Outcome::Nothing) => {}
-                Ok(Outcome::Written) => {
-                    state.drafts.remove(object);
-                    state.unwritten = false;
-                    written.extend(due.map(|due| (object, due)));
+        for ((object, write), result) in status_writes.into_iter().zip(results) {
+            match result {
+                Ok(WriteResult::UpToDate) => {}
+                Ok(WriteResult::Written) => {
+                    state.unwritten.remove(object);
+                    state.write_error_logged = false;
+                    written.extend(write.map(|write| (object, write)));
                 }
-                Ok(Outcome::Lost) => state.ledger.distrust(object),
+                Ok(WriteResult::Missing) => state.index.invalidate(object),
                 Err(error) => {
-                    tell_unwritten(&mut state, object, &error);
+                    log_write_error(&mut state, object, &error);
                     failed.push(object.clone());
                 }
             }
         }
         let mut planner = self.brain.planner();
-        for (object, due) in &written {
-            planner.observe(object, due.status.observed());
+        for (object, write) in &written {
+            planner.observe(object, write.status.observed());
         }
         drop(planner);
-        for (object, due) in written {
-            due.events.iter().for_each(|event| tell(object, event));
+        for (object, write) in written {
+            write.events.iter().for_each(|event| log_event(object, event));
         }
         failed
     }
 
-    fn dues(&self, objects: &[ObjectRef]) -> Vec<Option<Due>> {
+    fn status_writes(&self, objects: &[ObjectRef]) -> Vec<Option<StatusWrite>> {
         let now = Timestamp::now();
         let planner = self.brain.planner();
-        objects.iter().map(|object| Due::of(object, &planner, now)).collect()
+        objects.iter().map(|object| StatusWrite::of(object, &planner, now)).collect()
     }
 
     fn publish_one(
         &self,
-        state: &State,
+        state: &FilesState,
         object: &ObjectRef,
-        due: Option<&Due>,
-    ) -> io::Result<Outcome> {
-        let draft = state.drafts.get(object).map(AsRef::as_ref);
-        let id = Id { kind: Declared::Ours(object.kind), key: object.key.clone() };
-        let claim = match state.ledger.claim(&id) {
-            Some(claim) if draft.is_some() || due.is_some() => claim,
-            _ => return Ok(Outcome::Nothing),
+        write: Option<&StatusWrite>,
+    ) -> io::Result<WriteResult> {
+        let text = state.unwritten.get(object).map(AsRef::as_ref);
+        let id = ObjectId { kind: ManifestKind::Custom(object.kind), key: object.key.clone() };
+        let declaration = match state.index.declaration(&id) {
+            Some(declaration) if text.is_some() || write.is_some() => declaration,
+            _ => return Ok(WriteResult::UpToDate),
         };
         let files = &self.reader.statuses;
-        // Most drafts come with a status: then nothing of the file before is needed.
-        let mut before = match (draft, due) {
+        // With a new object and a new status, the previous file is not needed.
+        let mut before = match (text, write) {
             (Some(_), Some(_)) => String::new(),
             _ => files.read(object.kind, &object.key).unwrap_or_default(),
         };
-        if draft.is_none() && split(&before).0.is_empty() {
-            if claim.file != FileId::CREATED {
-                return Ok(Outcome::Lost);
+        if text.is_none() && split_status(&before).0.is_empty() {
+            if declaration.file != FileId::CREATED {
+                return Ok(WriteResult::Missing);
             }
             before = fs::read_to_string(self.created_path(&object.key))?;
         }
-        let status = due.map(|due| due.status.text());
-        files.write(object, &compose(draft, status.as_deref(), &before))?;
-        Ok(Outcome::Written)
+        let status = write.map(|write| write.status.text());
+        files.write(object, &compose(text, status.as_deref(), &before))?;
+        Ok(WriteResult::Written)
     }
 }
 
-fn tell_unwritten(state: &mut State, object: &ObjectRef, error: &io::Error) {
-    // One line, not one an object, while a disk is full.
-    if !std::mem::replace(&mut state.unwritten, true) {
+fn log_write_error(state: &mut FilesState, object: &ObjectRef, error: &io::Error) {
+    // One line instead of one for each object while a disk is full.
+    if !std::mem::replace(&mut state.write_error_logged, true) {
         let kind = object.kind.as_str();
-        tracing::warn!("cannot write the status of {kind} {}: {error}", object.key);
+        tracing::warn!("cannot write the status file of {kind} {}: {error}", object.key);
     }
 }
 
-/// What a cluster shows as Events stands in the log here.
-fn tell(object: &ObjectRef, event: &Event) {
+/// Logs an event. In a cluster it would be a Kubernetes Event.
+fn log_event(object: &ObjectRef, event: &Event) {
     let (kind, key) = (object.kind.as_str(), &object.key);
     let Event { severity, reason, note } = event;
     match severity {
@@ -135,24 +136,24 @@ fn tell(object: &ObjectRef, event: &Event) {
     }
 }
 
-impl Due {
+impl StatusWrite {
     fn of(object: &ObjectRef, planner: &Planner, now: Timestamp) -> Option<Self> {
         let key = &object.key;
         Some(match object.kind {
             Kind::WebhookApp => {
                 let status = planner.app_status(key, now)?;
-                Self { events: planner.app_events(key, &status), status: Status::App(status) }
+                Self { events: planner.app_events(key, &status), status: NewStatus::App(status) }
             }
             Kind::Webhook => {
                 let status = planner.webhook_status(key, now)?;
                 let events = planner.webhook_events(key, &status);
-                Self { events, status: Status::Webhook(status) }
+                Self { events, status: NewStatus::Webhook(status) }
             }
         })
     }
 }
 
-impl Status {
+impl NewStatus {
     fn observed(&self) -> Observed {
         match self {
             Self::App(status) => Observed::of_app(status),
@@ -168,10 +169,10 @@ impl Status {
     }
 }
 
-/// The text of a status file: what is new, and of what is not, what the file said before.
-pub fn compose(draft: Option<&str>, status: Option<&str>, before: &str) -> String {
-    let (head_before, status_before) = split(before);
-    let (head, status) = (draft.unwrap_or(head_before), status.unwrap_or(status_before));
+/// The text of a status file. Parts that are not new are taken from the previous file.
+pub fn compose(text: Option<&str>, status: Option<&str>, before: &str) -> String {
+    let (head_before, status_before) = split_status(before);
+    let (head, status) = (text.unwrap_or(head_before), status.unwrap_or(status_before));
     let newline = if head.ends_with('\n') { "" } else { "\n" };
     format!("{head}{newline}{status}")
 }

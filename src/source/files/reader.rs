@@ -1,4 +1,4 @@
-//! From documents to candidates: parsing and checking, which is most of the work, on all cores.
+//! Parses and validates documents, which is most of the work, on all cores.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,78 +6,85 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Secret, Service};
 use serde_json::Value;
 
-use super::documents::Document;
-use super::manifest::{self, Declared, Id, Item};
+use super::documents::YamlDocument;
+use super::manifest::{self, Item, ManifestKind, ObjectId};
 use super::parallel;
 use super::problems::Problem;
-use super::settle::{Candidate, Kept};
+use super::resolve::{CustomResource, DeclaredObject};
 use super::status_files::StatusFiles;
 use crate::plan::{Kind, SecretInput, ServiceInput};
 use crate::resources::validate::{Invalid, Validator};
 use crate::resources::{Webhook, WebhookApp};
 
-/// Reads documents. Knows the schemas and the status files, and no state.
+/// Reads documents. Uses the schemas and the status files, and has no mutable state.
 #[derive(Debug)]
-pub struct Reader {
+pub struct DocumentReader {
     /// The validator of `WebhookApp`.
     pub apps: Validator,
     /// The validator of `Webhook`.
     pub webhooks: Validator,
-    /// What is remembered of each object.
+    /// The previous state of each object.
     pub statuses: Arc<StatusFiles>,
 }
 
-/// What a document says.
-pub type Content = Result<Vec<Result<Found, Problem>>, Problem>;
+/// The objects and problems of a document.
+pub type DocumentContent = Result<Vec<Result<FoundObject, Problem>>, Problem>;
 
-/// An object that was found.
+/// An object in a document.
 #[derive(Debug)]
-pub struct Found {
-    /// What it is known by.
-    pub id: Id,
-    /// What is said of it.
-    pub said: Said,
+pub struct FoundObject {
+    /// Its identity.
+    pub id: ObjectId,
+    /// Its parsed content.
+    pub parsed: Parsed,
 }
 
-/// What is said of an object.
+/// The parsed content of an object.
 #[derive(Debug)]
-pub enum Said {
-    /// It is an app.
-    App(Candidate<WebhookApp>),
-    /// It is a webhook.
-    Webhook(Candidate<Webhook>),
-    /// It is a Service.
+pub enum Parsed {
+    /// A WebhookApp.
+    App(DeclaredObject<WebhookApp>),
+    /// A Webhook.
+    Webhook(DeclaredObject<Webhook>),
+    /// A Service.
     Service(Result<ServiceInput, Invalid>),
-    /// It is a Secret.
+    /// A Secret.
     Secret(Result<SecretInput, Invalid>),
 }
 
-impl Reader {
-    /// Reads documents of a file, in their order.
-    pub fn read_all(&self, path: &Path, documents: &[Document]) -> Vec<Content> {
+impl DocumentReader {
+    /// Reads documents of a file. The results have the order of the documents.
+    pub fn read_all(&self, path: &Path, documents: &[YamlDocument]) -> Vec<DocumentContent> {
         parallel::each(documents, |document| self.read(path, document))
     }
 
-    fn read(&self, path: &Path, document: &Document) -> Content {
+    fn read(&self, path: &Path, document: &YamlDocument) -> DocumentContent {
         let items = manifest::parse(path, document)?;
-        Ok(items.into_iter().map(|item| item.map(|item| self.examine(item))).collect())
+        Ok(items.into_iter().map(|item| item.map(|item| self.parse_item(item))).collect())
     }
 
-    fn examine(&self, Item { id, value }: Item) -> Found {
-        let said = match id.kind {
-            Declared::Ours(Kind::WebhookApp) => Said::App(self.candidate(&self.apps, &id, value)),
-            Declared::Ours(Kind::Webhook) => {
-                Said::Webhook(self.candidate(&self.webhooks, &id, value))
+    fn parse_item(&self, Item { id, value }: Item) -> FoundObject {
+        let parsed = match id.kind {
+            ManifestKind::Custom(Kind::WebhookApp) => {
+                Parsed::App(self.candidate(&self.apps, &id, value))
             }
-            Declared::Service => Said::Service(service(value)),
-            Declared::Secret => Said::Secret(secret(value)),
+            ManifestKind::Custom(Kind::Webhook) => {
+                Parsed::Webhook(self.candidate(&self.webhooks, &id, value))
+            }
+            ManifestKind::Service => Parsed::Service(service(value)),
+            ManifestKind::Secret => Parsed::Secret(secret(value)),
         };
-        Found { id, said }
+        FoundObject { id, parsed }
     }
 
-    fn candidate<K: Kept>(&self, validator: &Validator, id: &Id, value: Value) -> Candidate<K> {
-        let past = self.statuses.read(K::KIND, &id.key);
-        Candidate::read(validator, value, past.as_deref())
+    fn candidate<K: CustomResource>(
+        &self,
+        validator: &Validator,
+        id: &ObjectId,
+        value: Value,
+    ) -> DeclaredObject<K> {
+        let previous = self.statuses.read(K::KIND, &id.key);
+        DeclaredObject::read(validator, value, previous.as_deref())
     }
 }
 
@@ -87,7 +94,7 @@ fn service(value: Value) -> Result<ServiceInput, Invalid> {
     Ok(ServiceInput::of(&service))
 }
 
-/// What is wrong is not told in the parser's words: they repeat what they could not read.
+/// The parser's message is not used, because it quotes the value that it could not read.
 fn secret(value: Value) -> Result<SecretInput, Invalid> {
     let secret: Result<Secret, _> = serde_json::from_value(value);
     let secret = secret

@@ -1,4 +1,4 @@
-//! Lists the manifests of a folder, and what shows that one of them changed.
+//! Lists the manifests of a folder, and detects changed files.
 
 use std::collections::HashSet;
 use std::fs::{self, Metadata};
@@ -7,19 +7,19 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// What changes when a file does. A symbolic link counts as what it leads to.
+/// Attributes that change when a file is written. A symbolic link has those of its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Signature {
+pub struct FileSignature {
     inode: (u64, u64),
     size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
 }
 
-/// Two writes this close to each other may look like one.
-const CLOCK_GRAIN: Duration = Duration::from_secs(1);
+/// Two writes within this time may result in the same timestamp.
+const TIMESTAMP_GRANULARITY: Duration = Duration::from_secs(1);
 
-impl Signature {
+impl FileSignature {
     /// The signature of a file.
     pub fn of(metadata: &Metadata) -> Self {
         Self {
@@ -30,47 +30,48 @@ impl Signature {
         }
     }
 
-    /// Whether a file that looks like this at `now` cannot change without looking otherwise.
+    /// Whether any change after `now` results in another signature.
     pub fn is_settled(&self, now: SystemTime) -> bool {
         let seconds = u64::try_from(self.changed.0).unwrap_or(0);
         let nanos = u32::try_from(self.changed.1).unwrap_or(0);
         let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
         match now.duration_since(changed) {
-            Ok(age) => age > CLOCK_GRAIN,
-            // A clock that is behind says nothing; a file must not be read for ever because of it.
-            Err(ahead) => ahead.duration() > CLOCK_GRAIN,
+            Ok(age) => age > TIMESTAMP_GRANULARITY,
+            // If the clock is behind, the age is unknown. A file must not be read again for ever
+            // because of that.
+            Err(ahead) => ahead.duration() > TIMESTAMP_GRANULARITY,
         }
     }
 }
 
-/// What is in a folder.
+/// The contents of a folder.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// The manifests, in the order of their paths.
-    pub files: Vec<(PathBuf, Signature)>,
-    /// What could not be looked at, and why. What was there before may be there still.
+    /// The manifests, ordered by path.
+    pub files: Vec<(PathBuf, FileSignature)>,
+    /// Unreadable paths and their errors. Known manifests below them may still exist.
     pub unreadable: Vec<(PathBuf, io::Error)>,
 }
 
 impl Listing {
-    /// Whether a path could not be looked at.
-    pub fn hides(&self, path: &Path) -> bool {
+    /// Whether a path is unreadable, or below an unreadable folder.
+    pub fn is_unreadable(&self, path: &Path) -> bool {
         self.unreadable.iter().any(|(hidden, _)| path.starts_with(hidden))
     }
 }
 
-/// Lists a folder and those below it. Hidden entries are left out, as are the `excluded`
-/// directories; each directory is entered once, by whatever links it is reached.
+/// Lists a folder and its subfolders. Skips hidden entries and the `excluded` directories. Each
+/// directory is visited once, even if several links lead to it.
 pub fn scan(folder: &Path, excluded: &[PathBuf]) -> Listing {
-    let mut entered: HashSet<(u64, u64)> = HashSet::new();
+    let mut visited: HashSet<(u64, u64)> = HashSet::new();
     for metadata in excluded.iter().filter_map(|path| fs::metadata(path).ok()) {
-        entered.insert((metadata.dev(), metadata.ino()));
+        visited.insert((metadata.dev(), metadata.ino()));
     }
     let mut listing = Listing::default();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
-        match list(&folder, &mut entered, &mut listing) {
-            Ok(below) => folders.extend(below.into_iter().rev()),
+        match list(&folder, &mut visited, &mut listing) {
+            Ok(subfolders) => folders.extend(subfolders.into_iter().rev()),
             Err(error) => listing.unreadable.push((folder, error)),
         }
     }
@@ -78,17 +79,17 @@ pub fn scan(folder: &Path, excluded: &[PathBuf]) -> Listing {
     listing
 }
 
-/// Adds the files of one folder, and returns those below it, in the order of their paths.
+/// Adds the files of one folder. Returns its subfolders, ordered by path.
 fn list(
     folder: &Path,
-    entered: &mut HashSet<(u64, u64)>,
+    visited: &mut HashSet<(u64, u64)>,
     listing: &mut Listing,
 ) -> io::Result<Vec<PathBuf>> {
     let metadata = fs::metadata(folder)?;
-    if !entered.insert((metadata.dev(), metadata.ino())) {
+    if !visited.insert((metadata.dev(), metadata.ino())) {
         return Ok(Vec::new());
     }
-    let mut below = Vec::new();
+    let mut subfolders = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
@@ -99,19 +100,19 @@ fn list(
             continue;
         }
         match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => below.push(path),
+            Ok(metadata) if metadata.is_dir() => subfolders.push(path),
             Ok(metadata) if metadata.is_file() && is_manifest(&path) => {
-                listing.files.push((path, Signature::of(&metadata)));
+                listing.files.push((path, FileSignature::of(&metadata)));
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 listing.unreadable.push((path, error));
             }
-            // It is no file, it went while we looked, or it is a link that leads nowhere.
+            // A special file, a file removed meanwhile, or a broken link.
             Ok(_) | Err(_) => {}
         }
     }
-    below.sort();
-    Ok(below)
+    subfolders.sort();
+    Ok(subfolders)
 }
 
 fn is_manifest(path: &Path) -> bool {
@@ -191,8 +192,8 @@ mod tests {
         let missing = directory.path().join("missing");
         let listing = scan(&missing, &[]);
         assert_eq!(listing.unreadable.len(), 1);
-        assert!(listing.hides(&missing.join("a.yaml")));
-        assert!(!listing.hides(directory.path()));
+        assert!(listing.is_unreadable(&missing.join("a.yaml")));
+        assert!(!listing.is_unreadable(directory.path()));
     }
 
     #[test]

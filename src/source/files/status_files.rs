@@ -1,4 +1,5 @@
-//! The files that show each object with its status. They are also what is remembered of an object.
+//! The status files, which contain each object with its status. They also store the previous state
+//! of an object.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,8 +9,8 @@ use std::path::{Path, PathBuf};
 use super::atomic::{self, Durability};
 use crate::plan::{Key, Kind, ObjectRef};
 
-/// What follows the object in a file: only here does a line begin with these letters, since all
-/// below the top level is indented.
+/// Start of the status in a file. No other line begins with this text, because everything below the
+/// top level is indented.
 const STATUS: &str = "status:";
 
 /// The directory of the status files: `<kind>/<namespace>/<name>.yaml`.
@@ -24,7 +25,7 @@ impl StatusFiles {
         Self { root }
     }
 
-    /// The text of an object's file; `None` when there is none that can be read.
+    /// The text of an object's file; `None` if it cannot be read.
     pub fn read(&self, kind: Kind, key: &Key) -> Option<String> {
         fs::read_to_string(self.path(kind, key)).ok()
     }
@@ -32,25 +33,25 @@ impl StatusFiles {
     /// Writes an object's file.
     ///
     /// # Errors
-    /// Those of the system.
+    /// I/O errors.
     pub fn write(&self, object: &ObjectRef, text: &str) -> io::Result<()> {
         atomic::write(&self.path(object.kind, &object.key), text.as_bytes(), Durability::Process)
     }
 
-    /// Removes an object's file, if there is one.
+    /// Removes an object's file, if it exists.
     ///
     /// # Errors
-    /// Those of the system.
+    /// I/O errors.
     pub fn remove(&self, kind: Kind, key: &Key) -> io::Result<bool> {
         atomic::remove(&self.path(kind, key), Durability::Process)
     }
 
-    /// Removes the files of all objects but those that are kept, and what writes left behind.
-    /// `kept` is asked with a kind, a namespace and the name of a file.
+    /// Removes temporary files and the files of all objects that `kept` rejects. Its arguments are
+    /// a kind, a namespace and a file name.
     ///
     /// # Errors
-    /// Those of the system.
-    pub fn sweep(&self, kept: impl Fn(Kind, &str, &str) -> bool) -> io::Result<()> {
+    /// I/O errors.
+    pub fn retain(&self, kept: impl Fn(Kind, &str, &str) -> bool) -> io::Result<()> {
         for kind in [Kind::WebhookApp, Kind::Webhook] {
             for folder in entries(&self.root.join(directory(kind)))? {
                 let namespace = folder.file_name().and_then(OsStr::to_str).unwrap_or_default();
@@ -71,10 +72,10 @@ impl StatusFiles {
     }
 }
 
-/// What is in a directory, if it is there.
+/// The entries of a directory; empty if it does not exist.
 ///
 /// # Errors
-/// Those of the system.
+/// I/O errors.
 pub fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
     match fs::read_dir(directory) {
         Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect(),
@@ -83,32 +84,32 @@ pub fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
-/// The name of an object's file. A name may be as long as a file's name may be without its
-/// extension: a very long one is cut, and told from others by its digest.
+/// The file name of an object. An object name may be as long as a file name without an extension.
+/// Very long names are shortened, and made unique by a digest.
 pub fn file_name(name: &str) -> String {
-    const LONGEST: usize = 240;
-    const KEPT: usize = 190;
-    if name.len() <= LONGEST {
+    const MAX_NAME: usize = 240;
+    const KEPT_PREFIX: usize = 190;
+    if name.len() <= MAX_NAME {
         return format!("{name}.yaml");
     }
     let digest = ring::digest::digest(&ring::digest::SHA256, name.as_bytes());
     let digest: String = digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    // No name has a `_`, so that none is taken for this one.
-    format!("{}_{digest}.yaml", &name[..KEPT])
+    // Object names contain no `_`, so this cannot collide with another name.
+    format!("{}_{digest}.yaml", &name[..KEPT_PREFIX])
 }
 
-/// The name of the object that a file belongs to; `None` when it was cut, or is no such file.
-pub fn name_of(file: &str) -> Option<&str> {
+/// The object name of a file; `None` if it was shortened, or is not the file of an object.
+pub fn object_name(file: &str) -> Option<&str> {
     file.strip_suffix(".yaml").filter(|name| !name.contains('_'))
 }
 
-/// Whether a file's name is that of an object's file.
+/// Whether a file name is that of an object.
 pub fn is_object_file(path: &Path) -> bool {
     path.extension() == Some(OsStr::new("yaml"))
         && !path.file_name().is_some_and(atomic::is_temporary)
 }
 
-/// What the directory of a kind is called.
+/// The directory name of a kind.
 pub fn directory(kind: Kind) -> &'static str {
     match kind {
         Kind::WebhookApp => "webhookapp",
@@ -116,20 +117,20 @@ pub fn directory(kind: Kind) -> &'static str {
     }
 }
 
-/// Cuts the text of a file before its status.
-pub fn split(text: &str) -> (&str, &str) {
+/// Splits the text of a file before its status.
+pub fn split_status(text: &str) -> (&str, &str) {
     let marker = |at: &usize| text[*at..].starts_with(STATUS);
     let lines = text.match_indices('\n').map(|(at, _)| at + 1);
     let at = std::iter::once(0).chain(lines).find(marker).unwrap_or(text.len());
     text.split_at(at)
 }
 
-/// Something of ours as YAML, so written that each line of it is one value.
+/// Serializes a value as YAML in which each line is one value.
 ///
 /// # Panics
-/// Never: what is written here came from YAML or JSON, or is a status.
+/// Never: the values come from YAML or JSON, or are statuses.
 pub fn to_yaml(value: &impl serde::Serialize) -> String {
-    // A URL in a folded block could not be searched for, nor copied.
+    // A URL in a folded block could be neither searched nor copied.
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
     let mut text = String::new();
     serde_saphyr::to_fmt_writer_with_options(&mut text, value, options)
@@ -171,7 +172,7 @@ mod tests {
         fn what_is_written_is_read_back_the_same(props in any_json()) {
             let object = json!({"kind": "Webhook", "spec": {"props": props}});
             let text = format!("{}status:\n  uuid: x\n", to_yaml(&object));
-            let (head, status) = split(&text);
+            let (head, status) = split_status(&text);
             prop_assert_eq!(from_yaml::<Value>(head).map_err(|why| why.1), Ok(object));
             prop_assert_eq!(status, "status:\n  uuid: x\n");
         }
@@ -192,16 +193,16 @@ mod tests {
         assert_eq!(files.len(), names.len());
         assert!(files.iter().all(|file| file.len() <= 245));
         assert_eq!(file_name("a.b"), "a.b.yaml");
-        assert_eq!(name_of("a.b.yaml"), Some("a.b"));
-        assert_eq!(name_of(&file_name(&names[1])), None);
-        assert_eq!(name_of(".tmp-1-2"), None);
+        assert_eq!(object_name("a.b.yaml"), Some("a.b"));
+        assert_eq!(object_name(&file_name(&names[1])), None);
+        assert_eq!(object_name(".tmp-1-2"), None);
     }
 
     #[test]
     fn what_is_not_kept_is_swept_away() {
         let directory = tempfile::tempdir().unwrap();
         let files = StatusFiles::new(directory.path().to_path_buf());
-        files.sweep(|_, _, _| false).unwrap();
+        files.retain(|_, _, _| false).unwrap();
         let object = |kind, name: &str| ObjectRef { kind, key: Key::new("ns", name) };
         let kept = object(Kind::Webhook, "a");
         for object in [&kept, &object(Kind::Webhook, "b"), &object(Kind::WebhookApp, "a")] {
@@ -210,7 +211,7 @@ mod tests {
         let leftover = directory.path().join("webhook/ns/.tmp-1-2");
         fs::write(&leftover, "").unwrap();
         files
-            .sweep(|kind, namespace, file| {
+            .retain(|kind, namespace, file| {
                 kind == Kind::Webhook && namespace == "ns" && file == "a.yaml"
             })
             .unwrap();

@@ -115,7 +115,7 @@ impl Place {
         running
     }
 
-    /// What was warned of since the last call, line by line, without the folder's path.
+    /// The warnings since the last call, line by line, without the folder's path.
     fn warnings(&self) -> Vec<String> {
         let text = String::from_utf8(std::mem::take(&mut *self.log.0.lock().unwrap())).unwrap();
         let text = text.replace(&format!("{}/", self.directory.path().display()), "");
@@ -142,7 +142,7 @@ struct Running {
 }
 
 impl Running {
-    /// What `run` does, until nothing is left to do.
+    /// Does the work of `run` until nothing is pending.
     fn turn(&self) {
         for _ in 0..2 {
             self.files.core.poll();
@@ -208,7 +208,7 @@ fn a_folder_is_loaded_and_each_object_is_shown_with_its_status() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_and_disturbs_nothing_else() {
+fn what_cannot_be_read_is_reported_and_disturbs_nothing_else() {
     let place = Place::new();
     place.put("a.yaml", &format!("{APP}---\na: [\n{}", webhook("a", "action: x")));
     let running = place.start();
@@ -217,7 +217,7 @@ fn what_cannot_be_read_is_told_and_disturbs_nothing_else() {
     place.put("b.yaml", "\n\napiVersion: v1\nkind: Pod\nmetadata: {name: x}\n");
     running.turn();
     place.expect_warning(&[
-        "manifests/b.yaml:3: kind \"Pod\" of apiVersion \"v1\" is not read here",
+        "manifests/b.yaml:3: kind \"Pod\" of apiVersion \"v1\" is not supported",
     ]);
     running.turn();
     place.expect_silence();
@@ -246,7 +246,7 @@ fn a_service_is_what_a_listener_is_found_by() {
 }
 
 #[test]
-fn a_secret_is_accepted_and_never_told() {
+fn a_secret_is_accepted_and_never_reported() {
     let place = Place::new();
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {key: sesame}\n";
     place.put("a.yaml", secret);
@@ -259,7 +259,7 @@ fn a_secret_is_accepted_and_never_told() {
 }
 
 #[test]
-fn no_trigger_url_is_told() {
+fn no_trigger_url_is_reported() {
     let place = Place::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", &format!("action: x, uuid: {UUID}"))));
     let running = place.start();
@@ -462,13 +462,13 @@ fn a_folder_that_vanishes_leaves_everything_in_force() {
 // ---- duplicates ----
 
 #[test]
-fn of_two_declarations_the_first_counts_and_the_second_is_told_with_both_places() {
+fn of_two_declarations_the_first_counts_and_the_second_is_reported_with_both_places() {
     let place = Place::new();
     place.put("app.yaml", APP);
     place.put("b.yaml", &format!("{}{}", webhook("a", "action: x"), webhook("a", "action: v")));
     let running = place.start();
     place.expect_warning(&[
-        "manifests/b.yaml:7: Webhook default/a: is declared already",
+        "manifests/b.yaml:7: Webhook default/a: is already declared",
         "manifests/b.yaml:2",
     ]);
     assert!(running.serves("a", "x"));
@@ -538,7 +538,7 @@ const FILES: [FileText; 6] = [
 // ---- problems ----
 
 #[test]
-fn a_problem_is_told_again_only_when_it_is_another() {
+fn a_problem_is_reported_again_only_when_it_is_another() {
     let place = Place::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", "action: ''")));
     let running = place.start();
@@ -556,7 +556,7 @@ fn a_problem_is_told_again_only_when_it_is_another() {
     place.expect_warning(&["spec.action: "]);
 }
 
-// ---- statuses and what is remembered ----
+// ---- statuses and previous states ----
 
 #[test]
 fn an_unchanged_status_is_not_written_again() {
@@ -606,7 +606,7 @@ fn birth_generation_and_uuid_outlive_a_restart() {
     let running = place.start();
     let file = running.status_path("webhook", "a");
     drop(running);
-    // As if it had been made long ago, with another identity key.
+    // As if it had been created long ago, with another identity key.
     let text = fs::read_to_string(&file).unwrap();
     let before: Value = from_yaml(&text).unwrap();
     let text = text
@@ -747,7 +747,7 @@ fn what_cannot_be_created_or_deleted_is_refused_with_its_reason() {
 }
 
 #[test]
-fn a_disk_that_fails_is_told_and_nothing_is_in_force_by_it() {
+fn a_disk_that_fails_is_reported_and_nothing_is_in_force_by_it() {
     let place = Place::new();
     place.put("a.yaml", APP);
     let running = place.start();
@@ -760,7 +760,7 @@ fn a_disk_that_fails_is_told_and_nothing_is_in_force_by_it() {
 }
 
 #[test]
-fn a_manifest_of_a_created_name_is_told_and_counts_once_that_is_deleted() {
+fn a_manifest_of_a_created_name_is_reported_and_counts_once_that_is_deleted() {
     let place = Place::new();
     place.put("a.yaml", APP);
     let running = place.start();
@@ -769,7 +769,7 @@ fn a_manifest_of_a_created_name_is_told_and_counts_once_that_is_deleted() {
     place.put("b.yaml", &webhook("b", "action: v"));
     running.turn();
     place.expect_warning(&[
-        "manifests/b.yaml:2: Webhook default/b: is declared already",
+        "manifests/b.yaml:2: Webhook default/b: is already declared",
         "data/webhooks",
     ]);
     assert!(running.serves("b", "x"));
@@ -779,7 +779,7 @@ fn a_manifest_of_a_created_name_is_told_and_counts_once_that_is_deleted() {
 }
 
 #[test]
-fn a_created_file_that_was_cut_off_is_told_and_not_fatal() {
+fn a_created_file_that_was_cut_off_is_reported_and_not_fatal() {
     let place = Place::new();
     place.put("a.yaml", APP);
     let running = place.start();
@@ -790,7 +790,7 @@ fn a_created_file_that_was_cut_off_is_told_and_not_fatal() {
     for (text, why) in [
         ("apiVersion: 'lenra", "this is not YAML"),
         ("", "this is not an object"),
-        (APP, "is not the webhook"),
+        (APP, "does not contain exactly the webhook"),
     ] {
         fs::write(&path, text).unwrap();
         let running = place.start();

@@ -1,4 +1,5 @@
-//! Asks the cluster who calls the delivery API and what the caller may do, and remembers it briefly.
+//! Authenticates and authorizes callers of the delivery API by API server reviews, with a short
+//! cache.
 
 use std::time::Duration;
 
@@ -8,50 +9,56 @@ use k8s_openapi::api::authentication::v1::TokenReviewStatus;
 use kube::Client;
 
 use super::presented::{claims_audience, is_bearer_token};
-use super::remembered::Remembered;
 use super::reviews::Reviews;
-use super::token_answers::TokenAnswers;
+use super::token_cache::TokenCache;
 use super::tokens::AUDIENCE;
+use super::ttl_cache::TtlCache;
 use crate::http::Peer;
 use crate::source::{AccessReviewer, Right, StoreError, User};
 
-/// How long an answer is believed; what was revoked works no longer than twice this.
-const REMEMBERED: Duration = Duration::from_secs(10);
+/// How long a result is cached. A revoked token or permission is accepted for at most twice this.
+const CACHE_TTL: Duration = Duration::from_secs(10);
 
-/// Reviews callers by asking the API server.
+/// Reviews callers with the API server.
 pub struct Access {
     reviews: Reviews,
-    users: TokenAnswers<User>,
-    decisions: Remembered<(User, Right), bool>,
+    users: TokenCache<User>,
+    decisions: TtlCache<(User, Right), bool>,
 }
 
 impl Access {
     pub(super) fn new(client: Client) -> Self {
         Self {
             reviews: Reviews::new(client),
-            users: TokenAnswers::new(REMEMBERED),
-            decisions: Remembered::new(REMEMBERED),
+            users: TokenCache::new(CACHE_TTL),
+            decisions: TtlCache::new(CACHE_TTL),
         }
     }
 
-    async fn known_user(&self, token: &str, client: Peer) -> Result<Option<User>, StoreError> {
+    async fn authenticate(&self, token: &str, client: Peer) -> Result<Option<User>, StoreError> {
         if !is_bearer_token(token) {
             return Ok(None);
         }
-        // A token for this audience is good for nothing else; one for the API server is what people have.
+        // A token for this audience is useless elsewhere; users usually have one for the API
+        // server.
         let audience = claims_audience(token, AUDIENCE).then_some(AUDIENCE);
         let review =
             async { Ok(user(self.reviews.token(token, audience, client).await?, audience)) };
         self.users.get_or_review(token, review).await
     }
 
-    async fn decide(&self, user: &User, right: &Right, client: Peer) -> Result<bool, StoreError> {
-        let question = (user.clone(), right.clone());
-        if let Some(allowed) = self.decisions.get(&question) {
+    async fn authorize(
+        &self,
+        user: &User,
+        right: &Right,
+        client: Peer,
+    ) -> Result<bool, StoreError> {
+        let key = (user.clone(), right.clone());
+        if let Some(allowed) = self.decisions.get(&key) {
             return Ok(allowed);
         }
         let allowed = self.reviews.access(user, right, client).await?;
-        self.decisions.insert(question, allowed);
+        self.decisions.insert(key, allowed);
         Ok(allowed)
     }
 }
@@ -62,7 +69,7 @@ impl AccessReviewer for Access {
         token: &'a str,
         client: Peer,
     ) -> BoxFuture<'a, Result<Option<User>, StoreError>> {
-        self.known_user(token, client).boxed()
+        self.authenticate(token, client).boxed()
     }
 
     fn allows<'a>(
@@ -71,16 +78,17 @@ impl AccessReviewer for Access {
         right: &'a Right,
         client: Peer,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.decide(user, right, client).boxed()
+        self.authorize(user, right, client).boxed()
     }
 }
 
-/// The user of a review, where the token is valid for the audience that was asked for.
+/// The user of a review, if the token is valid for the requested audience.
 fn user(status: TokenReviewStatus, audience: Option<&str>) -> Option<User> {
     let audiences = status.audiences.unwrap_or_default();
-    let fits = audience.is_none_or(|audience| audiences.iter().any(|found| found == audience));
-    let info = status.user.filter(|_| fits && status.authenticated == Some(true))?;
-    // Whoever has no name has no rights to look up.
+    let has_audience =
+        audience.is_none_or(|audience| audiences.iter().any(|found| found == audience));
+    let info = status.user.filter(|_| has_audience && status.authenticated == Some(true))?;
+    // A user without a name cannot be authorized.
     let name = info.username.filter(|name| !name.is_empty())?;
     Some(User {
         name,
@@ -105,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_authenticated_token_of_the_audience_that_was_asked_for_is_somebodys() {
+    fn only_an_authenticated_token_of_the_requested_audience_has_a_user() {
         let name = |status, audience| user(status, audience).map(|user| user.name);
         let jane = Some("jane".to_owned());
         assert_eq!(name(status(true, &[AUDIENCE], "jane"), Some(AUDIENCE)), jane);

@@ -1,4 +1,4 @@
-//! How long to wait after failures in a row, and which of them is worth a line in the log.
+//! Delays after consecutive failures, and which of these failures to log.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::backoff;
 
 const FIRST: Duration = Duration::from_millis(500);
 
-/// The wait after a number of failures in a row (1 or more): doubling, up to `cap`.
+/// The delay after a number of consecutive failures (1 or more): doubles up to `cap`.
 pub fn delay(failures: u32, cap: Duration) -> Duration {
     backoff::delay(FIRST, failures, cap)
 }
 
-/// Failures that belong together: an outage ends when there was none for a while.
+/// Groups failures into outages. An outage ends after some time without a failure.
 #[derive(Debug, Default)]
 pub struct Outage {
     failures: u32,
@@ -22,10 +22,11 @@ pub struct Outage {
 }
 
 impl Outage {
-    /// After this long without a failure, the next is a new outage. Longer than the waits between.
+    /// A failure after this long without one starts a new outage. Longer than the delays between
+    /// retries.
     const QUIET: Duration = Duration::from_secs(30);
 
-    /// Counts a failure; says which of its outage it is, from 1.
+    /// Counts a failure. Returns its number within the outage, from 1.
     pub fn failed(&mut self, now: Instant) -> u32 {
         if self.last.is_none_or(|last| now - last > Self::QUIET) {
             self.failures = 0;
@@ -35,14 +36,14 @@ impl Outage {
         self.failures
     }
 
-    /// Something succeeded; says whether that ends an outage.
-    pub fn over(&mut self) -> bool {
+    /// Records a success. Returns whether it ends an outage.
+    pub fn succeeded(&mut self) -> bool {
         self.failures = 0;
         self.last.take().is_some()
     }
 }
 
-/// The waits of a watch: short enough that it resumes soon after the API server is back.
+/// The delays of a watch, short enough that it resumes soon after the API server is back.
 #[derive(Debug, Default)]
 pub struct WatchBackoff(Outage);
 
@@ -59,7 +60,7 @@ impl Iterator for WatchBackoff {
 }
 
 impl Backoff for WatchBackoff {
-    /// Nothing: the watcher says `Init` before each list that fails, and that is no success.
+    /// Does nothing: the watcher emits `Init` before each failing list, and this is not a success.
     fn reset(&mut self) {}
 }
 
@@ -81,9 +82,9 @@ mod tests {
     fn an_outage_is_counted_until_it_was_quiet_or_something_succeeded() {
         let mut outage = Outage::default();
         let now = Instant::now();
-        assert!(!outage.over());
+        assert!(!outage.succeeded());
         assert_eq!([outage.failed(now), outage.failed(now)], [1, 2]);
-        assert!(outage.over());
+        assert!(outage.succeeded());
         assert_eq!([outage.failed(now), outage.failed(now)], [1, 2]);
         assert_eq!(outage.failed(now + Outage::QUIET + Duration::from_secs(1)), 1);
     }

@@ -1,26 +1,26 @@
-//! One request to the API server: with a deadline, and an error that reads as a sentence.
+//! One request to the API server, with a deadline and a readable error.
 
 use std::error::Error;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-/// How long an ordinary request may take.
+/// The deadline of an ordinary request.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// No answer within the deadline.
-    #[error("no answer within {} s", .0.as_secs())]
+    /// No response within the deadline.
+    #[error("no response within {} s", .0.as_secs())]
     Timeout(Duration),
-    /// The API server said no, or could not be reached.
+    /// The API server rejected the request or is unreachable.
     #[error("{}", describe(.0))]
     Kube(#[from] kube::Error),
 }
 
 impl CallError {
-    /// The HTTP status of the API server's answer, if there was one.
+    /// The HTTP status of the API server's response, if there was one.
     pub fn code(&self) -> Option<u16> {
         match self {
             Self::Timeout(_) => None,
@@ -29,7 +29,7 @@ impl CallError {
     }
 }
 
-/// The HTTP status of the API server's answer, if there was one.
+/// The HTTP status of the API server's response, if there was one.
 pub fn code(error: &kube::Error) -> Option<u16> {
     match error {
         kube::Error::Api(status) => Some(status.code),
@@ -37,33 +37,33 @@ pub fn code(error: &kube::Error) -> Option<u16> {
     }
 }
 
-/// Waits for a request, at most [`DEADLINE`].
+/// Waits for a response, at most [`DEADLINE`].
 pub async fn call<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, CallError> {
     within(DEADLINE, request).await
 }
 
-/// Waits for a request, at most `deadline`.
+/// Waits for a response, at most `deadline`.
 pub async fn within<T>(
     deadline: Duration,
     request: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, CallError> {
     match timeout(deadline, request).await {
-        Ok(answer) => Ok(answer?),
+        Ok(response) => Ok(response?),
         Err(_) => Err(CallError::Timeout(deadline)),
     }
 }
 
-/// The API server's own message, or the causes in a row: kube's texts have debug output in them.
+/// The API server's message, or the chain of causes. kube's own texts contain debug output.
 pub fn describe(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if status.message.is_empty() => status.reason.clone(),
         kube::Error::Api(status) => status.message.clone(),
-        kube::Error::Service(error) => chain(error.as_ref()),
-        error => chain(error),
+        kube::Error::Service(error) => error_chain(error.as_ref()),
+        error => error_chain(error),
     }
 }
 
-fn chain(error: &(dyn Error + 'static)) -> String {
+fn error_chain(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(error.source(), |&error| error.source());
     causes.fold(error.to_string(), |text, cause| {
         let cause = cause.to_string();

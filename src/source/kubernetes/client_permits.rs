@@ -1,4 +1,4 @@
-//! Places for what clients cause: in all, and for one client.
+//! Permits for concurrent work caused by clients, limited in total and for each client.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use tokio::time::timeout;
 use crate::http::{Peer, client_network};
 use crate::shares::Shares;
 
-/// See the module.
+/// A semaphore with a share for each client.
 #[derive(Debug)]
 pub struct ClientPermits {
     all: Semaphore,
     clients: Shares<Peer>,
 }
 
-/// A place, until it is dropped.
+/// A permit, held until it is dropped.
 #[derive(Debug)]
 pub struct ClientPermit<'a> {
     _all: SemaphorePermit<'a>,
@@ -23,13 +23,13 @@ pub struct ClientPermit<'a> {
 }
 
 impl ClientPermits {
-    /// So many places, of which one client holds `share` at most.
+    /// `all` permits. One client holds at most `share` of them.
     pub fn new(all: usize, share: usize) -> Self {
         Self { all: Semaphore::new(all), clients: Shares::new(share) }
     }
 
-    /// A place for a client, by its network; `None` when there is none in time. A client that holds its share waits for
-    /// itself, and for nobody else.
+    /// Acquires a permit for a client, identified by its network; `None` if there is none in time.
+    /// A client that has used up its share does not delay others.
     pub async fn acquire(&self, client: Peer, wait: Duration) -> Option<ClientPermit<'_>> {
         let client = self.clients.of(client.map(|client| client_network(client.to_canonical())));
         let acquired = timeout(wait, async {

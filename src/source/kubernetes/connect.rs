@@ -1,4 +1,4 @@
-//! The way to a cluster: the client, and whether what answers is a cluster for this operator.
+//! Connects to a cluster, and checks that it has the operator's CRDs.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,28 +16,29 @@ use super::error::KubernetesError;
 use super::watch;
 use crate::resources::{Webhook, WebhookApp};
 
-/// How long the API server has to be connected to and to answer the first questions.
+/// The deadline to connect to the API server, and that of the first requests.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// How much longer a connection may be silent than a watch without events is.
+/// How much longer than the lifetime of a watch a connection may be idle.
 const READ_MARGIN: Duration = Duration::from_secs(15);
 
-/// Connects and asks for the version and for the operator's resources. The way there is told too.
+/// Connects, and queries the version and the operator's resources. Returns the configuration as
+/// well.
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<(Client, Config), KubernetesError> {
     let config = config(kubeconfig).await?;
     let server = config.cluster_url.to_string();
     let client = Client::try_from(config.clone())
         .map_err(|error| KubernetesError::Configuration(describe(&error)))?;
     let failed = |why| KubernetesError::Server { server: server.clone(), why };
-    let known = within(DEADLINE, ask(&client)).await.map_err(failed)?;
+    let known = within(DEADLINE, has_resources(&client)).await.map_err(failed)?;
     if known { Ok((client, config)) } else { Err(KubernetesError::NoDefinitions(server)) }
 }
 
-/// The header by which a request to the API server says who asks, as it is now: a token of a file changes;
-/// `None` for a client certificate.
+/// The current `Authorization` header for the API server; `None` for a client certificate. Not
+/// cached, because a token read from a file changes.
 ///
 /// # Errors
-/// When the login fails.
+/// If the login fails.
 pub async fn authorization(config: &Config) -> Result<Option<HeaderValue>, String> {
     let layer = config.auth_layer().map_err(|error| describe(&error))?;
     let Some(layer) = layer else { return Ok(None) };
@@ -45,7 +46,7 @@ pub async fn authorization(config: &Config) -> Result<Option<HeaderValue>, Strin
         let found = request.headers().get(AUTHORIZATION).cloned();
         Ok::<_, BoxError>(Response::new(found))
     });
-    // Boxed: without its end the compiler does not see that the error may be sent.
+    // Boxed, because the compiler cannot prove that the error is `Send` otherwise.
     let found = layer.layer(header).oneshot(Request::new(Body::empty())).boxed().await;
     found.map(Response::into_body).map_err(|error: BoxError| error.to_string())
 }
@@ -57,7 +58,8 @@ async fn config(kubeconfig: Option<&Path>) -> Result<Config, KubernetesError> {
     };
     let mut config = config.map_err(KubernetesError::Configuration)?;
     config.connect_timeout = Some(DEADLINE);
-    // A peer that vanished without a word: a list would wait for it for ever.
+    // Without it, a list would wait for ever for a peer that vanished without closing its
+    // connection.
     config.read_timeout = Some(watch::LIFETIME + READ_MARGIN);
     config.reset_reader_on_write = true;
     Ok(config)
@@ -68,8 +70,8 @@ async fn from_file(path: &Path) -> Result<Config, kube::config::KubeconfigError>
     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await
 }
 
-/// Whether the cluster knows both kinds. Discovery, because every account may read it.
-async fn ask(client: &Client) -> kube::Result<bool> {
+/// Whether the cluster knows both kinds. Uses discovery, which every account may read.
+async fn has_resources(client: &Client) -> kube::Result<bool> {
     let version = client.apiserver_version().await?;
     tracing::info!(version = version.git_version, "connected to the API server");
     match client.list_api_group_resources(&WebhookApp::api_version(&())).await {

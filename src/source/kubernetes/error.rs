@@ -1,22 +1,22 @@
-//! Why a cluster cannot be used, in one line for people.
+//! Why a cluster cannot be used, in one line for the user.
 
 use super::call::CallError;
 
 /// Why the operator cannot work with a cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum KubernetesError {
-    /// It is not known where the cluster is, or how to log in.
+    /// No cluster is configured, or the login is unknown.
     #[error("no cluster to connect to: {0}")]
     Configuration(String),
-    /// There is no answer in time, or a refusal.
-    #[error("no use of the API server at {server}: {why}")]
+    /// The API server did not respond in time, or rejected the request.
+    #[error("cannot use the API server at {server}: {why}")]
     Server {
         /// Its URL.
         server: String,
-        /// What happened.
+        /// The cause.
         why: CallError,
     },
-    /// The custom resources are unknown.
+    /// The CRDs are not installed.
     #[error(
         "the cluster at {0} does not know the resources of lenra.io/v1alpha1: run `webhook-operator crds | kubectl apply --server-side -f -`"
     )]
@@ -24,15 +24,16 @@ pub enum KubernetesError {
         /// URL of the API server.
         String,
     ),
-    /// The identity Secret could not be read or made.
+    /// The identity Secret could not be read or created.
     #[error("Secret {secret}: {why}")]
     Secret {
         /// Its namespace and name.
         secret: String,
-        /// What happened.
+        /// The cause.
         why: CallError,
     },
-    /// The identity Secret is there, but it is no key. It is never replaced: every URL hangs on it.
+    /// The identity Secret exists but holds no key. It is never replaced, because every URL is
+    /// derived from it.
     #[error(
         "Secret {0} does not hold an identity key (32 bytes or more under `key`): restore it, or delete it to get new URLs"
     )]
@@ -40,7 +41,7 @@ pub enum KubernetesError {
         /// Its namespace and name.
         String,
     ),
-    /// The system gives no randomness for a new key.
-    #[error("the system gives no randomness for a new identity key")]
+    /// The operating system returned no random bytes for a new key.
+    #[error("the operating system returned no random bytes for a new identity key")]
     NoRandomness,
 }

@@ -1,4 +1,4 @@
-//! Writes Events. They are a help, not a record: what cannot be written is let go.
+//! Writes Kubernetes Events. They are a best-effort aid: events that cannot be written are dropped.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,30 +15,31 @@ use super::call::call;
 use crate::plan::events::DEAD_LETTERS;
 use crate::plan::{Event, Key, Severity};
 
-/// How many events may wait to be written.
+/// The capacity of the queue, in events.
 const CAPACITY: usize = 1024;
 
-/// The longest note that an API server takes, in bytes.
-const LONGEST_NOTE: usize = 1024;
+/// The maximum length of a note that an API server accepts, in bytes.
+const MAX_NOTE_BYTES: usize = 1024;
 
-/// What all events of the operator say that it did.
+/// The `action` of all events of the operator.
 const ACTION: &str = "Reconcile";
 
-/// The object that an event is about, and the event.
-type Told = (ObjectReference, Event);
+/// An event and the object that it regards.
+type QueuedEvent = (ObjectReference, Event);
 
-/// Events on their way to the API server.
+/// The queue of events to write.
 pub struct Events {
     client: Client,
     reporter: Reporter,
     recorder: Recorder,
-    queue: mpsc::Sender<Told>,
-    /// For one publisher at a time.
-    waiting: Mutex<mpsc::Receiver<Told>>,
+    queue: mpsc::Sender<QueuedEvent>,
+    /// Locked by the single publisher.
+    receiver: Mutex<mpsc::Receiver<QueuedEvent>>,
     is_full: AtomicBool,
 }
 
-/// The object that an event is about. Those of its name that come after it have another `uid`.
+/// The object that an event regards. The `uid` distinguishes it from later objects with the same
+/// name.
 pub fn regarding<K>(key: &Key, uid: Option<String>) -> ObjectReference
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -54,49 +55,50 @@ where
 }
 
 impl Events {
-    /// Events from a pod.
+    /// Events reported by a pod.
     pub fn new(client: Client, pod: &str) -> Self {
         let reporter = Reporter { controller: NAME.into(), instance: Some(pod.to_owned()) };
-        let (queue, waiting) = mpsc::channel(CAPACITY);
+        let (queue, receiver) = mpsc::channel(CAPACITY);
         Self {
             recorder: Recorder::new(client.clone(), reporter.clone()),
             client,
             reporter,
             queue,
-            waiting: Mutex::new(waiting),
+            receiver: Mutex::new(receiver),
             is_full: AtomicBool::new(false),
         }
     }
 
-    /// Lets an event be written; never waits.
-    pub fn tell(&self, regarding: &ObjectReference, event: Event) {
+    /// Queues an event. Never waits: the event is dropped if the queue is full.
+    pub fn enqueue(&self, regarding: &ObjectReference, event: Event) {
         let is_full = self.queue.try_send((regarding.clone(), event)).is_err();
         if is_full && !self.is_full.swap(is_full, Ordering::Relaxed) {
-            tracing::warn!("events are let go: they come faster than they can be written");
+            tracing::warn!("dropping Kubernetes Events: the queue is full");
         }
     }
 
-    /// Writes events, one after the other, for ever.
+    /// Writes the queued events one by one, for ever.
     pub async fn publish(&self) {
-        let mut waiting = self.waiting.lock().await;
+        let mut receiver = self.receiver.lock().await;
         let mut outage = Outage::default();
-        while let Some((regarding, event)) = waiting.recv().await {
-            if waiting.is_empty() {
+        while let Some((regarding, event)) = receiver.recv().await {
+            if receiver.is_empty() {
                 self.is_full.store(false, Ordering::Relaxed);
             }
-            let written = call(self.recorder(&event).publish(&published(event), &regarding)).await;
+            let written =
+                call(self.recorder(&event).publish(&to_published(event), &regarding)).await;
             match written {
-                Ok(()) => drop(outage.over()),
+                Ok(()) => drop(outage.succeeded()),
                 Err(error) => match outage.failed(Instant::now()) {
-                    1 => tracing::warn!(%error, "events cannot be written"),
-                    _ => tracing::debug!(%error, "an event could not be written"),
+                    1 => tracing::warn!(%error, "cannot write Kubernetes Events"),
+                    _ => tracing::debug!(%error, "cannot write a Kubernetes Event"),
                 },
             }
         }
     }
 
-    /// Who writes an event. A recorder makes one of an event and those like it that follow, with the
-    /// note of the first: no good where the note is what has happened in between.
+    /// The recorder of an event. A shared recorder merges an event with later similar ones and
+    /// keeps the note of the first. This is wrong if the note reports what happened in between.
     fn recorder(&self, event: &Event) -> Recorder {
         match &*event.reason {
             DEAD_LETTERS => Recorder::new(self.client.clone(), self.reporter.clone()),
@@ -105,10 +107,10 @@ impl Events {
     }
 }
 
-fn published(event: Event) -> Published {
+fn to_published(event: Event) -> Published {
     let Event { severity, reason, mut note } = event;
     let ends = note.char_indices().map(|(at, char)| at + char.len_utf8());
-    let end = ends.take_while(|end| *end <= LONGEST_NOTE).last();
+    let end = ends.take_while(|end| *end <= MAX_NOTE_BYTES).last();
     note.truncate(end.unwrap_or(0));
     Published {
         type_: match severity {
@@ -131,9 +133,9 @@ mod tests {
         let event = Event {
             severity: Severity::Warning,
             reason: "InvalidFilter".into(),
-            note: "é".repeat(LONGEST_NOTE),
+            note: "é".repeat(MAX_NOTE_BYTES),
         };
-        let note = published(event).note.unwrap_or_default();
-        assert_eq!(note, "é".repeat(LONGEST_NOTE / 2));
+        let note = to_published(event).note.unwrap_or_default();
+        assert_eq!(note, "é".repeat(MAX_NOTE_BYTES / 2));
     }
 }

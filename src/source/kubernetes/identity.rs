@@ -1,4 +1,5 @@
-//! The Secret that every derived UUID hangs on: made once, never replaced, never logged.
+//! The Secret with the key from which UUIDs are derived. It is created once, never replaced, and
+//! never logged.
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -11,10 +12,11 @@ use super::{IDENTITY_SECRET, NAME};
 use crate::plan::identity::IdentityKey;
 use crate::resources::FIELD_MANAGER;
 
-/// The entry of the Secret.
+/// The key in the Secret's data.
 const ENTRY: &str = "key";
 
-/// Reads the key, or makes one where there is none. Replicas that start at once end with the same.
+/// Reads the key, or creates it if it is missing. Replicas that start concurrently get the same
+/// key.
 pub async fn read_or_create(
     client: &Client,
     namespace: &str,
@@ -25,8 +27,8 @@ pub async fn read_or_create(
     let secret = match call(api.get_opt(IDENTITY_SECRET)).await.map_err(failed)? {
         Some(secret) => secret,
         None => {
-            let fresh = fresh()?;
-            create(&api, &fresh).await.map_err(failed)?
+            let new_secret = new_secret()?;
+            create(&api, &new_secret).await.map_err(failed)?
         }
     };
     let bytes = secret.data.as_ref().and_then(|data| data.get(ENTRY));
@@ -34,16 +36,16 @@ pub async fn read_or_create(
     key.ok_or_else(|| KubernetesError::MalformedSecret(name()))
 }
 
-/// Who comes second takes what the first made.
-async fn create(api: &Api<Secret>, fresh: &Secret) -> Result<Secret, CallError> {
+/// If another replica created the Secret first, reads that one.
+async fn create(api: &Api<Secret>, new_secret: &Secret) -> Result<Secret, CallError> {
     let params = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
-    match call(api.create(&params, fresh)).await {
+    match call(api.create(&params, new_secret)).await {
         Err(error) if error.code() == Some(409) => call(api.get(IDENTITY_SECRET)).await,
         made => made,
     }
 }
 
-fn fresh() -> Result<Secret, KubernetesError> {
+fn new_secret() -> Result<Secret, KubernetesError> {
     let bytes = IdentityKey::generate().map_err(|_| KubernetesError::NoRandomness)?;
     let mut secret = Secret {
         type_: Some("Opaque".into()),
@@ -55,7 +57,7 @@ fn fresh() -> Result<Secret, KubernetesError> {
     Ok(secret)
 }
 
-/// The labels of what the operator makes for itself.
+/// The labels of the objects that the operator creates.
 pub fn labels() -> std::collections::BTreeMap<String, String> {
     let label = |name: &str| (format!("app.kubernetes.io/{name}"), NAME.to_owned());
     [label("name"), label("managed-by")].into()

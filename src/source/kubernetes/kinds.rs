@@ -1,4 +1,4 @@
-//! The kinds that are watched, and what the planner is told of each.
+//! The watched kinds, and how their objects become changes for the planner.
 
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -16,8 +16,8 @@ use crate::plan::{
 };
 use crate::resources::{Webhook, WebhookApp};
 
-/// A kind that is watched.
-pub trait Watched:
+/// A watched kind.
+pub trait WatchedKind:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + Clone
     + Debug
@@ -25,29 +25,29 @@ pub trait Watched:
     + Send
     + 'static
 {
-    /// What is told when the object is there.
-    fn change(self) -> Change;
+    /// The change for an object that exists.
+    fn upsert(self) -> Change;
 
-    /// What is told of an object. One that is being deleted counts as gone: it serves no more,
-    /// whoever holds it up.
-    fn told(self) -> Change {
-        if is_going(&self) { Self::gone(Key::of(&self)) } else { self.change() }
+    /// The change for an observed object. One that is being deleted counts as deleted, even while a
+    /// finalizer keeps it: it must not serve any more.
+    fn into_change(self) -> Change {
+        if is_terminating(&self) { Self::deletion(Key::of(&self)) } else { self.upsert() }
     }
 
-    /// What is told when the object is not there any more.
-    fn gone(key: Key) -> Change;
+    /// The change for a deleted object.
+    fn deletion(key: Key) -> Change;
 
-    /// What is told about the known objects that a list did not have.
+    /// The changes for known objects that are missing in a list.
     fn missing(planner: &Planner, listed: &HashSet<Key>) -> Vec<Change>;
 }
 
 /// Whether an object is being deleted.
-pub fn is_going(object: &impl Resource) -> bool {
+pub fn is_terminating(object: &impl Resource) -> bool {
     object.meta().deletion_timestamp.is_some()
 }
 
-impl Watched for Raw<WebhookApp> {
-    fn change(mut self) -> Change {
+impl WatchedKind for Raw<WebhookApp> {
+    fn upsert(mut self) -> Change {
         let status = self.take_status();
         Change::App(match self.take_spec() {
             Ok(spec) => AppInput::of(&WebhookApp { metadata: self.take_metadata(), spec, status }),
@@ -59,7 +59,7 @@ impl Watched for Raw<WebhookApp> {
         })
     }
 
-    fn gone(key: Key) -> Change {
+    fn deletion(key: Key) -> Change {
         Change::AppGone(key)
     }
 
@@ -68,8 +68,8 @@ impl Watched for Raw<WebhookApp> {
     }
 }
 
-impl Watched for Raw<Webhook> {
-    fn change(mut self) -> Change {
+impl WatchedKind for Raw<Webhook> {
+    fn upsert(mut self) -> Change {
         let status = self.take_status();
         Change::Webhook(match self.take_spec() {
             Ok(spec) => WebhookInput::of(&Webhook { metadata: self.take_metadata(), spec, status }),
@@ -81,7 +81,7 @@ impl Watched for Raw<Webhook> {
         })
     }
 
-    fn gone(key: Key) -> Change {
+    fn deletion(key: Key) -> Change {
         Change::WebhookGone(key)
     }
 
@@ -90,12 +90,12 @@ impl Watched for Raw<Webhook> {
     }
 }
 
-impl Watched for Service {
-    fn change(self) -> Change {
+impl WatchedKind for Service {
+    fn upsert(self) -> Change {
         Change::Service(ServiceInput::of(&self))
     }
 
-    fn gone(key: Key) -> Change {
+    fn deletion(key: Key) -> Change {
         Change::ServiceGone(key)
     }
 
@@ -104,12 +104,12 @@ impl Watched for Service {
     }
 }
 
-impl Watched for Secret {
-    fn change(self) -> Change {
+impl WatchedKind for Secret {
+    fn upsert(self) -> Change {
         Change::Secret(SecretInput::of(self))
     }
 
-    fn gone(key: Key) -> Change {
+    fn deletion(key: Key) -> Change {
         Change::SecretGone(key)
     }
 
@@ -118,12 +118,12 @@ impl Watched for Secret {
     }
 }
 
-impl Watched for EndpointSlice {
-    fn change(self) -> Change {
+impl WatchedKind for EndpointSlice {
+    fn upsert(self) -> Change {
         SliceInput::of(&self).map_or_else(|| Change::SliceGone(Key::of(&self)), Change::Slice)
     }
 
-    fn gone(key: Key) -> Change {
+    fn deletion(key: Key) -> Change {
         Change::SliceGone(key)
     }
 
@@ -147,7 +147,7 @@ mod tests {
             },
         });
         let raw: Raw<WebhookApp> = serde_json::from_value(object).unwrap();
-        match raw.change() {
+        match raw.upsert() {
             Change::App(input) => input,
             other => panic!("{other:?}"),
         }

@@ -1,45 +1,46 @@
-//! Only the holder of the lease writes statuses, and not for a moment longer.
+//! Leader election: only the holder of the lease writes statuses, and it stops before the lease
+//! expires.
 
 use tokio::select;
 use tokio::sync::watch::{Receiver, Sender};
 
-use super::lease::Lease;
-use super::running::turns;
+use super::lease::LeaderLease;
+use super::running::until_true;
 use super::statuses::Statuses;
 
-/// Competes for the lease until `stop` turns true, and writes statuses while it is held.
+/// Competes for the lease until `stop` turns true, and writes statuses while holding it.
 ///
-/// It begins when everything was listed once: before that a webhook would be told that an app
-/// does not exist which only was not listed yet.
+/// It waits for the first complete lists. Otherwise the status of a webhook could report that its
+/// app does not exist, only because the app was not listed yet.
 pub async fn lead(
-    mut lease: Lease,
+    mut lease: LeaderLease,
     statuses: Statuses,
     leading: Sender<bool>,
     mut synced: Receiver<bool>,
     mut stop: Receiver<bool>,
 ) {
     select! {
-        () = turns(&mut stop) => return,
-        () = turns(&mut synced) => {}
+        () = until_true(&mut stop) => return,
+        () = until_true(&mut synced) => {}
     }
     while !*stop.borrow() {
         select! {
-            () = turns(&mut stop) => {}
-            () = term(&mut lease, &statuses, &leading) => {}
+            () = until_true(&mut stop) => {}
+            () = hold(&mut lease, &statuses, &leading) => {}
         }
     }
     leading.send_replace(false);
     lease.release().await;
 }
 
-/// From getting the lease to losing it.
-async fn term(lease: &mut Lease, statuses: &Statuses, leading: &Sender<bool>) {
+/// From acquiring the lease to losing it.
+async fn hold(lease: &mut LeaderLease, statuses: &Statuses, leading: &Sender<bool>) {
     lease.acquire().await;
     tracing::info!("this replica has the lease and writes statuses");
     leading.send_replace(true);
     select! {
         biased;
-        () = lease.keep() => {}
+        () = lease.renew() => {}
         () = statuses.write() => {}
     }
     leading.send_replace(false);

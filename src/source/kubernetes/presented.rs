@@ -1,21 +1,22 @@
-//! What can be seen of a bearer token before the API server is asked about it. Nothing of it is believed.
+//! Checks of a bearer token before the API server reviews it. The contents are unverified, and
+//! never trusted.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-/// The longest token that is reviewed, in bytes: tokens of ServiceAccounts have 1 to 2 KiB, those of identity providers with
-/// many groups some more.
+/// The longest token that is reviewed, in bytes. Tokens of ServiceAccounts have 1 to 2 KiB; those
+/// of identity providers are longer if the user has many groups.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// Whether an authenticator could know the token: a bearer token (RFC 6750, section 2.1) of a sensible length.
+/// Whether the token can be valid: a bearer token (RFC 6750, section 2.1) of a sensible length.
 pub fn is_bearer_token(token: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
     !token.is_empty() && token.len() <= MAX_BYTES && token.bytes().all(is_allowed)
 }
 
-/// Whether the token says that it was made for an audience: a JWT with it in `aud` (RFC 7519, section 4.1.3). The API
-/// server finds out whether that is true.
+/// Whether the token claims an audience: a JWT with it in `aud` (RFC 7519, section 4.1.3). The API
+/// server verifies the claim.
 pub fn claims_audience(token: &str, audience: &str) -> bool {
     #[derive(Deserialize)]
     struct Claims {

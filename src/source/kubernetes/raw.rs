@@ -1,8 +1,8 @@
-//! An object as it came, before it is known whether its spec can be read.
+//! An object as received, before its spec is deserialized.
 //!
-//! kube's `DeserializeGuard` keeps nothing but the metadata of a malformed object. The status is
-//! needed too: a UUID once given stays, and a status that already says `Invalid` is not written
-//! again.
+//! kube's `DeserializeGuard` keeps only the metadata of a malformed object. The operator needs the
+//! status as well: an assigned UUID is kept, and a status that already reports `Invalid` is not
+//! written again.
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::resources::conditions;
 
-/// An object of kind `K`; reading it never fails, so that it cannot stop a watch.
+/// An object of kind `K`. Deserialization never fails, so a malformed object cannot stop a watch.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(bound = "")]
 pub struct Raw<K> {
@@ -32,25 +32,25 @@ pub struct Raw<K> {
 }
 
 impl<K> Raw<K> {
-    /// Takes the spec out, or says what is wrong with it.
+    /// Takes the spec, or the error in it.
     pub fn take_spec<Spec: DeserializeOwned>(&mut self) -> Result<Spec, String> {
         serde_json::from_value(self.spec.take())
             .map_err(|error| format!("spec cannot be read: {error}"))
     }
 
-    /// Takes the status out, where there is one that can be read.
+    /// Takes the status, if it exists and is readable.
     pub fn take_status<Status: DeserializeOwned>(&mut self) -> Option<Status> {
-        serde_json::from_value(ours(self.status.take())).ok()
+        serde_json::from_value(keep_own_conditions(self.status.take())).ok()
     }
 
-    /// Takes the metadata out.
+    /// Takes the metadata.
     pub fn take_metadata(&mut self) -> ObjectMeta {
         std::mem::take(&mut self.metadata)
     }
 }
 
-/// A status without the conditions of others, which may look as they like.
-fn ours(mut status: Value) -> Value {
+/// Removes the conditions of other controllers, which may have any form.
+fn keep_own_conditions(mut status: Value) -> Value {
     if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
         conditions.retain(|condition| {
             condition["type"].as_str().is_some_and(|type_| {

@@ -1,4 +1,4 @@
-//! Reviews that the API server makes: whose a token is, and what somebody may do.
+//! TokenReview and SubjectAccessReview requests to the API server.
 
 use std::fmt::Debug;
 
@@ -16,23 +16,25 @@ use super::client_permits::ClientPermits;
 use crate::http::Peer;
 use crate::source::{Right, StoreError, User};
 
-/// How many reviews are under way at once, in all and for one client: tokens come from everybody who reaches a port.
+/// Limits of concurrent reviews, in total and for one client. Any client that reaches a port can
+/// send tokens.
 const CONCURRENCY: usize = 16;
 const CLIENT_CONCURRENCY: usize = 2;
 
-/// Asks the API server for reviews.
+/// Requests reviews from the API server.
 pub struct Reviews {
     client: Client,
     permits: ClientPermits,
 }
 
 impl Reviews {
-    /// By way of this client.
+    /// Uses this client.
     pub fn new(client: Client) -> Self {
         Self { client, permits: ClientPermits::new(CONCURRENCY, CLIENT_CONCURRENCY) }
     }
 
-    /// Whose a token is that was made for an audience; without one, for the API server itself. `client` presented it.
+    /// Authenticates a token that `client` presented, for an audience; without one, for the API
+    /// server.
     pub async fn token(
         &self,
         token: &str,
@@ -45,7 +47,7 @@ impl Reviews {
         Ok(self.create(&review, client).await?.status.unwrap_or_default())
     }
 
-    /// Whether a user has a right; `client` asks as that user.
+    /// Whether a user has a permission. `client` sent the request as that user.
     pub async fn access(
         &self,
         user: &User,
@@ -61,11 +63,11 @@ impl Reviews {
     where
         K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
     {
-        let busy = || StoreError::Unavailable("too many reviews are under way".into());
+        let busy = || StoreError::Unavailable("too many concurrent reviews".into());
         let _permit = self.permits.acquire(client, DEADLINE).await.ok_or_else(busy)?;
         let api: Api<K> = Api::all(self.client.clone());
-        let answer = call(api.create(&PostParams::default(), review)).await;
-        answer.map_err(|error| StoreError::Unavailable(error.to_string()))
+        let response = call(api.create(&PostParams::default(), review)).await;
+        response.map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 }
 
@@ -77,7 +79,7 @@ fn access_spec(user: User, right: Right) -> SubjectAccessReviewSpec {
         resource: Some("webhooks".into()),
         subresource: Some("deliveries".into()),
         verb: Some(verb.name().into()),
-        // No namespace is all of them, no name is any.
+        // Without a namespace it applies to all namespaces, without a name to all webhooks.
         namespace,
         name: webhook,
         ..ResourceAttributes::default()

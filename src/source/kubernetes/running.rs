@@ -1,4 +1,4 @@
-//! The tasks of a source that runs, and how they end.
+//! The tasks of a running source, and how they end.
 
 use std::sync::Arc;
 
@@ -9,28 +9,28 @@ use tokio::select;
 use tokio::sync::watch::{self, Receiver, Sender};
 use tokio::task::{JoinError, JoinSet};
 
-use super::kinds::Watched;
-use super::lease::Lease;
+use super::kinds::WatchedKind;
+use super::lease::LeaderLease;
 use super::raw::Raw;
-use super::secrets::Secrets;
+use super::secrets::SecretWatches;
 use super::statuses::Statuses;
-use super::watch::{Scope, watch};
+use super::watch::{WatchScope, watch};
 use super::{Kubernetes, NAME, leader, services};
 use crate::plan::Change;
 use crate::resources::{Webhook, WebhookApp};
 use crate::source::{Brain, Counting};
 
-/// A source at work. Dropping it ends it at once, without giving the lease back.
+/// A running source. Dropping it ends its tasks at once, without releasing the lease.
 pub struct Running {
     synced: Receiver<bool>,
     leading: Receiver<bool>,
-    /// One task each, which ends with this.
-    watching: JoinSet<()>,
-    competing: JoinSet<()>,
+    /// Each holds one task, which is aborted when this is dropped.
+    watch_tasks: JoinSet<()>,
+    lease_tasks: JoinSet<()>,
 }
 
 impl Running {
-    /// Turns true when everything was listed once: from then on this replica can serve.
+    /// Turns true after the first complete list of all kinds: this replica can serve from then on.
     pub fn synced(&self) -> Receiver<bool> {
         self.synced.clone()
     }
@@ -40,21 +40,21 @@ impl Running {
         self.leading.clone()
     }
 
-    /// Waits until the lease was given back after `stop` turned true: at most some seconds. What is
-    /// served then is watched on until this is dropped.
+    /// Waits until the lease is released after `stop` turned true: a few seconds at most. The
+    /// watches continue until this is dropped.
     ///
     /// # Errors
-    /// When a task panicked: a source in part is none.
+    /// If a task panicked: a partial source must not keep running.
     pub async fn join(&mut self) -> Result<(), JoinError> {
         select! {
-            Some(ended) = self.watching.join_next() => ended,
-            Some(ended) = self.competing.join_next() => ended,
+            Some(result) = self.watch_tasks.join_next() => result,
+            Some(result) = self.lease_tasks.join_next() => result,
             else => Ok(()),
         }
     }
 }
 
-/// Starts the watches and the competition for the lease.
+/// Starts the watches and the leader election.
 pub fn start(
     kubernetes: &Kubernetes,
     brain: &Arc<Brain>,
@@ -62,35 +62,35 @@ pub fn start(
     stop: Receiver<bool>,
 ) -> Running {
     let client = &kubernetes.client;
-    let (mut watching, mut competing) = (JoinSet::new(), JoinSet::new());
+    let (mut watch_tasks, mut lease_tasks) = (JoinSet::new(), JoinSet::new());
     let (synced_sender, synced) = watch::channel(false);
-    let watches = Watching {
+    let watches = Watches {
         client: client.clone(),
         brain: Arc::clone(brain),
         scopes: scopes(&kubernetes.watch_namespaces),
     };
-    watching.spawn(watches.run(synced_sender));
+    watch_tasks.spawn(watches.run(synced_sender));
     let (leading_sender, leading) = watch::channel(false);
     let identity = kubernetes.identity.clone();
-    let lease = Lease::new(client.clone(), &kubernetes.namespace, NAME, identity);
+    let lease = LeaderLease::new(client.clone(), &kubernetes.namespace, NAME, identity);
     let statuses = Statuses::new(client.clone(), Arc::clone(brain), counting, &kubernetes.pod);
-    competing.spawn(leader::lead(lease, statuses, leading_sender, synced.clone(), stop));
-    Running { synced, leading, watching, competing }
+    lease_tasks.spawn(leader::lead(lease, statuses, leading_sender, synced.clone(), stop));
+    Running { synced, leading, watch_tasks, lease_tasks }
 }
 
-/// What every watch needs.
-struct Watching {
+/// The parameters of all watches.
+struct Watches {
     client: Client,
     brain: Arc<Brain>,
-    scopes: Vec<Scope>,
+    scopes: Vec<WatchScope>,
 }
 
-impl Watching {
-    /// Watches for ever; `synced` turns true when everything was listed once.
+impl Watches {
+    /// Watches for ever. `synced` turns true after the first complete list of all kinds.
     ///
-    /// Services come after apps: of those only what an app names is kept.
+    /// Services are watched after apps are listed, because only referenced Services are kept.
     async fn run(self, synced: Sender<bool>) {
-        let (mut resources, mut services) = (Group::default(), Group::default());
+        let (mut resources, mut services) = (WatchGroup::default(), WatchGroup::default());
         self.add::<Raw<WebhookApp>>(&mut resources);
         self.add::<Raw<Webhook>>(&mut resources);
         let listed = resources.listed();
@@ -98,19 +98,20 @@ impl Watching {
             () = resources.run() => return,
             () = listed => {}
         }
-        // These are in the lists that follow; what is named from now on may not be.
-        let named = self.brain.look_ups().take_all();
+        // The lists that follow contain these Services. Those referenced later may have to be
+        // fetched.
+        let referenced = self.brain.service_lookups().take_all();
         self.add::<Service>(&mut services);
         self.add::<EndpointSlice>(&mut services);
-        let mut secrets = Secrets::new(self.client.clone(), Arc::clone(&self.brain));
-        let (listed, answered) = (services.listed(), none_left(&secrets.unanswered));
+        let mut secrets = SecretWatches::new(self.client.clone(), Arc::clone(&self.brain));
+        let (listed, secrets_synced) = (services.listed(), until_zero(&secrets.unsynced));
         let then = async {
             listed.await;
-            answered.await;
-            self.brain.apply(named.into_iter().map(Change::ServiceSettled));
+            secrets_synced.await;
+            self.brain.apply(referenced.into_iter().map(Change::ServiceSettled));
             tracing::info!("all resources are known");
             synced.send_replace(true);
-            services::look_up(&self.client, &self.brain).await;
+            services::fetch_queued(&self.client, &self.brain).await;
         };
         select! {
             () = resources.run() => {}
@@ -120,7 +121,7 @@ impl Watching {
         }
     }
 
-    fn add<K: Watched>(&self, group: &mut Group) {
+    fn add<K: WatchedKind>(&self, group: &mut WatchGroup) {
         for scope in &self.scopes {
             group.unlisted.send_modify(|left| *left += 1);
             let (client, brain) = (self.client.clone(), Arc::clone(&self.brain));
@@ -130,49 +131,49 @@ impl Watching {
     }
 }
 
-/// Watches of some kinds. Dropping it ends them.
+/// A group of watches. Dropping it ends them.
 #[derive(Default)]
-struct Group {
+struct WatchGroup {
     watches: JoinSet<()>,
-    /// How many of them have not listed yet.
+    /// The number of watches whose first list is incomplete.
     unlisted: Sender<usize>,
 }
 
-impl Group {
-    /// Resolves when each has listed once.
+impl WatchGroup {
+    /// Resolves when the first list of each watch is complete.
     fn listed(&self) -> impl Future<Output = ()> + use<> {
-        none_left(&self.unlisted)
+        until_zero(&self.unlisted)
     }
 
-    /// Never resolves, because no watch ends; a panic of one goes on here.
+    /// Never returns, because no watch ends. Propagates a panic of a watch.
     async fn run(&mut self) {
-        while let Some(ended) = self.watches.join_next().await {
-            end_of(ended);
+        while let Some(result) = self.watches.join_next().await {
+            propagate_panic(result);
         }
     }
 }
 
-/// Resolves when a count has come down to nothing.
-fn none_left(count: &Sender<usize>) -> impl Future<Output = ()> + use<> {
+/// Resolves when a count is zero.
+fn until_zero(count: &Sender<usize>) -> impl Future<Output = ()> + use<> {
     let mut count = count.subscribe();
     async move { drop(count.wait_for(|left| *left == 0).await) }
 }
 
-/// The end of a task; a panic of it goes on here.
-pub fn end_of(ended: Result<(), JoinError>) {
-    if let Err(Ok(panic)) = ended.map_err(JoinError::try_into_panic) {
+/// Propagates the panic of a task.
+pub fn propagate_panic(result: Result<(), JoinError>) {
+    if let Err(Ok(panic)) = result.map_err(JoinError::try_into_panic) {
         std::panic::resume_unwind(panic);
     }
 }
 
-fn scopes(namespaces: &[String]) -> Vec<Scope> {
+fn scopes(namespaces: &[String]) -> Vec<WatchScope> {
     if namespaces.is_empty() {
-        return vec![Scope::All];
+        return vec![WatchScope::All];
     }
-    namespaces.iter().cloned().map(Scope::Namespace).collect()
+    namespaces.iter().cloned().map(WatchScope::Namespace).collect()
 }
 
-/// Waits until a flag is true, or until nobody can turn it any more.
-pub async fn turns(flag: &mut Receiver<bool>) {
+/// Waits until a flag is true, or its sender is dropped.
+pub async fn until_true(flag: &mut Receiver<bool>) {
     drop(flag.wait_for(|on| *on).await);
 }

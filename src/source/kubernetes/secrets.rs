@@ -1,4 +1,4 @@
-//! Watches each Secret that a webhook names, by its name: no right to any other is needed.
+//! Watches each referenced Secret by name, so that the operator needs no permission for others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,48 +9,48 @@ use tokio::select;
 use tokio::sync::watch::Sender;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::running::end_of;
-use super::watch::{Scope, watch};
+use super::running::propagate_panic;
+use super::watch::{WatchScope, watch};
 use crate::plan::Key;
 use crate::source::Brain;
 
-/// The watches of the Secrets that are named. Dropping it ends them.
-pub struct Secrets {
+/// The watches of referenced Secrets. Dropping it ends them.
+pub struct SecretWatches {
     client: Client,
     brain: Arc<Brain>,
     watches: JoinSet<()>,
     watched: HashMap<Key, AbortHandle>,
-    /// How many watches have not been answered yet.
-    pub unanswered: Sender<usize>,
+    /// The number of watches without a first result.
+    pub unsynced: Sender<usize>,
 }
 
-impl Secrets {
-    /// Begins to watch those that are named already.
+impl SecretWatches {
+    /// Starts watching the Secrets that are referenced already.
     pub fn new(client: Client, brain: Arc<Brain>) -> Self {
         let watches = JoinSet::new();
         let mut secrets =
-            Self { client, brain, watches, watched: HashMap::new(), unanswered: Sender::default() };
-        for secret in secrets.brain.secrets().take_all() {
-            secrets.follow(secret);
+            Self { client, brain, watches, watched: HashMap::new(), unsynced: Sender::default() };
+        for secret in secrets.brain.secret_changes().take_all() {
+            secrets.update_watch(secret);
         }
         secrets
     }
 
-    /// Begins and ends watches as Secrets are named, for ever.
+    /// Starts and ends watches as references change, for ever.
     pub async fn run(&mut self) {
         let brain = self.brain.clone();
         loop {
             select! {
-                secret = brain.secrets().take() => self.follow(secret),
-                // One that was ended is no loss; a panic goes on here.
-                Some(ended) = self.watches.join_next() => end_of(ended),
+                secret = brain.secret_changes().take() => self.update_watch(secret),
+                // An aborted watch is ignored; a panic is propagated.
+                Some(result) = self.watches.join_next() => propagate_panic(result),
             }
         }
     }
 
-    fn follow(&mut self, secret: Key) {
-        let is_named = self.brain.planner().secrets().is_named(&secret);
-        if !is_named {
+    fn update_watch(&mut self, secret: Key) {
+        let is_referenced = self.brain.planner().secrets().is_named(&secret);
+        if !is_referenced {
             if let Some(watch) = self.watched.remove(&secret) {
                 watch.abort();
             }
@@ -59,10 +59,10 @@ impl Secrets {
         if self.watched.contains_key(&secret) {
             return;
         }
-        self.unanswered.send_modify(|count| *count += 1);
-        let scope = Scope::Object(secret.clone());
+        self.unsynced.send_modify(|count| *count += 1);
+        let scope = WatchScope::Object(secret.clone());
         let (client, brain) = (self.client.clone(), self.brain.clone());
-        let work = watch::<Secret>(client, scope, brain, self.unanswered.clone());
+        let work = watch::<Secret>(client, scope, brain, self.unsynced.clone());
         let watch = self.watches.spawn(work);
         self.watched.insert(secret, watch);
     }

@@ -1,4 +1,5 @@
-//! Looks up the Services that apps begin to name: their watch may have told of them long before.
+//! Fetches Services when an app starts referencing them: their watch may have reported them long
+//! before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,59 +17,59 @@ use tokio::time::sleep;
 
 use super::backoff::delay;
 use super::call::{CallError, call};
-use super::kinds::Watched;
+use super::kinds::WatchedKind;
 use crate::plan::input::SERVICE_NAME_LABEL;
 use crate::plan::{Change, Key};
 use crate::source::Brain;
 
-/// How many Services are looked up at once.
+/// How many Services are fetched concurrently.
 const CONCURRENCY: usize = 8;
 
-/// The longest wait before a Service that could not be looked up is tried again.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The longest delay before a failed fetch is retried.
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
-/// Looks up what becomes due, for ever.
-pub async fn look_up(client: &Client, brain: &Arc<Brain>) {
-    let mut under_way = FuturesUnordered::new();
+/// Fetches queued Services, for ever.
+pub async fn fetch_queued(client: &Client, brain: &Arc<Brain>) {
+    let mut fetches = FuturesUnordered::new();
     loop {
         select! {
-            service = brain.look_ups().take(), if under_way.len() < CONCURRENCY => {
-                under_way.push(settle(client, brain, service));
+            service = brain.service_lookups().take(), if fetches.len() < CONCURRENCY => {
+                fetches.push(fetch_until_current(client, brain, service));
             }
-            Some(()) = under_way.next() => {}
+            Some(()) = fetches.next() => {}
         }
     }
 }
 
-/// Tries until the Service is settled, or named no more.
-async fn settle(client: &Client, brain: &Brain, service: Key) {
+/// Retries until the Service is up to date, or no longer referenced.
+async fn fetch_until_current(client: &Client, brain: &Brain, service: Key) {
     let mut failures = 0;
     loop {
         let version = brain.planner().services().version(&service);
         let Some(version) = version else { return };
-        match find(client, &service).await {
+        match fetch(client, &service).await {
             Ok(found) => {
                 if brain.apply_if(&service, version, found) {
                     return;
                 }
-                // What the watches told meanwhile may be newer than what was found: once more.
+                // The watches may have reported a newer state meanwhile: fetch again.
             }
             Err(error) => {
                 failures += 1;
-                tracing::warn!(%service, %error, "a Service could not be looked up");
-                sleep(delay(failures, LONGEST_WAIT)).await;
+                tracing::warn!(%service, %error, "cannot fetch a Service");
+                sleep(delay(failures, MAX_BACKOFF)).await;
             }
         }
     }
 }
 
-/// What there is of a Service: it and its slices. A list of one needs no right besides those of
-/// the watch.
-async fn find(client: &Client, service: &Key) -> Result<Vec<Change>, CallError> {
-    let itself = ListParams::default().fields(&format!("metadata.name={}", service.name));
-    let of_it = ListParams::default().labels(&format!("{SERVICE_NAME_LABEL}={}", service.name));
-    let mut changes = list::<Service>(client, service, itself).await?;
-    changes.extend(list::<EndpointSlice>(client, service, of_it).await?);
+/// The Service and its EndpointSlices. Uses lists, which need no permission beyond those of the
+/// watches.
+async fn fetch(client: &Client, service: &Key) -> Result<Vec<Change>, CallError> {
+    let by_name = ListParams::default().fields(&format!("metadata.name={}", service.name));
+    let by_label = ListParams::default().labels(&format!("{SERVICE_NAME_LABEL}={}", service.name));
+    let mut changes = list::<Service>(client, service, by_name).await?;
+    changes.extend(list::<EndpointSlice>(client, service, by_label).await?);
     changes.push(Change::ServiceSettled(service.clone()));
     Ok(changes)
 }
@@ -79,8 +80,8 @@ async fn list<K>(
     params: ListParams,
 ) -> Result<Vec<Change>, CallError>
 where
-    K: Watched + Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
+    K: WatchedKind + Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
 {
     let api = Api::<K>::namespaced(client.clone(), &service.namespace);
-    Ok(call(api.list(&params)).await?.into_iter().map(K::told).collect())
+    Ok(call(api.list(&params)).await?.into_iter().map(K::into_change).collect())
 }

@@ -1,4 +1,4 @@
-//! Writes the statuses that differ: some at a time, each again until it is written.
+//! Writes the statuses that differ: a few concurrently, each retried until it succeeds.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Debug;
@@ -25,13 +25,13 @@ use crate::plan::{Event, Key, Kind, ObjectRef, Observed, Planner};
 use crate::resources::{FIELD_MANAGER, Webhook, WebhookApp};
 use crate::source::{Brain, Counting};
 
-/// How many statuses are written at once.
+/// The maximum number of concurrent writes.
 const CONCURRENCY: usize = 8;
 
-/// The longest wait before a status that could not be written is tried again.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The longest delay before a failed write is retried.
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
-/// Writes statuses, and the events that follow from them.
+/// Writes statuses and the resulting Events.
 pub struct Statuses {
     client: Client,
     brain: Arc<Brain>,
@@ -40,22 +40,27 @@ pub struct Statuses {
 }
 
 impl Statuses {
-    /// Writes what `brain` decides, and what is counted; `pod` is who events are from.
+    /// Writes the statuses that `brain` computes, including delivery counts. `pod` reports the
+    /// Events.
     pub fn new(client: Client, brain: Arc<Brain>, counting: Counting, pod: &str) -> Self {
         let events = Events::new(client.clone(), pod);
         Self { client, brain, counting, events }
     }
 
-    /// Looks through all objects, then writes what becomes pending, for ever.
+    /// Checks all objects, then writes pending statuses, for ever.
     ///
-    /// When this is dropped, nothing more is written.
+    /// Dropping the future stops all writes.
     pub async fn write(&self) {
         let objects: Vec<_> = self.brain.planner().objects().collect();
         self.brain.pending().add(objects, []);
-        join!(Board::new(self).run(), self.counting.follow(&self.brain), self.events.publish());
+        join!(
+            WriteQueue::new(self).run(),
+            self.counting.follow(&self.brain),
+            self.events.publish()
+        );
     }
 
-    /// Writes one status, if it differs; says whether it did. An object that is gone has none.
+    /// Writes one status if it differs. Returns whether it did. A deleted object has no status.
     async fn write_one(&self, object: &ObjectRef) -> Result<bool, CallError> {
         let written = match object.kind {
             Kind::WebhookApp => self.write_due::<WebhookApp>(object).await,
@@ -67,19 +72,19 @@ impl Statuses {
         }
     }
 
-    async fn write_due<K: Written>(&self, object: &ObjectRef) -> Result<bool, CallError> {
+    async fn write_due<K: StatusKind>(&self, object: &ObjectRef) -> Result<bool, CallError> {
         let now = Timestamp::now();
         let due = K::due(&self.brain.planner(), &object.key, now);
-        let Some(Due { status, observed, events }) = due else { return Ok(false) };
+        let Some(PendingWrite { status, observed, events }) = due else { return Ok(false) };
         let uid = self.patch::<K>(&object.key, &status).await?;
         self.brain.planner().was_told(object, &observed);
         let regarding = events::regarding::<K>(&object.key, uid);
-        events.into_iter().for_each(|event| self.events.tell(&regarding, event));
+        events.into_iter().for_each(|event| self.events.enqueue(&regarding, event));
         Ok(true)
     }
 
-    /// Writes a status; says the UID of its object.
-    async fn patch<K: Written>(
+    /// Writes a status. Returns the UID of its object.
+    async fn patch<K: StatusKind>(
         &self,
         key: &Key,
         status: &K::Status,
@@ -90,14 +95,15 @@ impl Statuses {
             "metadata": {"namespace": key.namespace, "name": key.name},
             "status": status,
         });
-        // The answer is the whole object, whose spec may be what the status complains about.
+        // The response contains the whole object, whose spec may be the malformed one that the
+        // status reports.
         let api = Api::<Raw<K>>::namespaced(self.client.clone(), &key.namespace);
-        // Forced: a status is the operator's alone.
+        // Forced, because only the operator owns the status.
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let written = call(api.patch_status(&key.name, &params, &Patch::Apply(&body))).await;
         let written = match written {
-            // Where the API server cannot type the object (one older than the schema that its spec
-            // contradicts) it cannot apply, but it can merge.
+            // The API server cannot apply to an object that it cannot convert: one older than the
+            // schema, with a spec that contradicts it. A merge patch works.
             Err(error) if error.code() == Some(500) => {
                 let params = PatchParams { force: false, ..params };
                 call(api.patch_status(&key.name, &params, &Patch::Merge(&body))).await
@@ -108,65 +114,66 @@ impl Statuses {
     }
 }
 
-/// A kind whose status is written.
-trait Written:
+/// A kind whose status the operator writes.
+trait StatusKind:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + HasStatus<Status: Serialize>
     + Clone
     + Debug
 {
-    /// The status that is to be written.
-    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<Due<Self::Status>>;
+    /// The status to write, if it differs.
+    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<PendingWrite<Self::Status>>;
 }
 
-/// A status that is to be written, and what follows from that.
-struct Due<S> {
+/// A status to write, and its consequences.
+struct PendingWrite<S> {
     status: S,
     observed: Observed,
     events: Vec<Event>,
 }
 
-impl Written for WebhookApp {
-    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<Due<Self::Status>> {
+impl StatusKind for WebhookApp {
+    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<PendingWrite<Self::Status>> {
         let status = planner.app_status(key, now)?;
         let (observed, events) = (Observed::of_app(&status), planner.app_events(key, &status));
-        Some(Due { status, observed, events })
+        Some(PendingWrite { status, observed, events })
     }
 }
 
-impl Written for Webhook {
-    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<Due<Self::Status>> {
+impl StatusKind for Webhook {
+    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<PendingWrite<Self::Status>> {
         let status = planner.webhook_status(key, now)?;
         let (observed, events) =
             (Observed::of_webhook(&status), planner.webhook_events(key, &status));
-        Some(Due { status, observed, events })
+        Some(PendingWrite { status, observed, events })
     }
 }
 
-/// What is being written, and what waits to be written again.
-struct Board<'a> {
+/// The running writes, and the objects to write later.
+struct WriteQueue<'a> {
     statuses: &'a Statuses,
     ready: VecDeque<ObjectRef>,
     writes: FuturesUnordered<BoxFuture<'a, (ObjectRef, Result<bool, CallError>)>>,
-    /// What is in `writes`, and whether it became pending meanwhile: never two writes of one object.
-    busy: HashMap<ObjectRef, bool>,
-    waits: FuturesUnordered<BoxFuture<'static, ObjectRef>>,
-    /// What is in `waits`.
-    waiting: HashSet<ObjectRef>,
-    /// How often each failed in a row.
+    /// The objects in `writes`, and whether they changed meanwhile: an object never has two
+    /// concurrent writes.
+    in_flight: HashMap<ObjectRef, bool>,
+    delays: FuturesUnordered<BoxFuture<'static, ObjectRef>>,
+    /// The objects in `delays`.
+    delayed: HashSet<ObjectRef>,
+    /// Consecutive failures of each object.
     failures: HashMap<ObjectRef, u32>,
     outage: Outage,
 }
 
-impl<'a> Board<'a> {
+impl<'a> WriteQueue<'a> {
     fn new(statuses: &'a Statuses) -> Self {
         Self {
             statuses,
             ready: VecDeque::new(),
             writes: FuturesUnordered::new(),
-            busy: HashMap::new(),
-            waits: FuturesUnordered::new(),
-            waiting: HashSet::new(),
+            in_flight: HashMap::new(),
+            delays: FuturesUnordered::new(),
+            delayed: HashSet::new(),
             failures: HashMap::new(),
             outage: Outage::default(),
         }
@@ -175,23 +182,23 @@ impl<'a> Board<'a> {
     async fn run(mut self) {
         let pending = self.statuses.brain.pending();
         loop {
-            self.begin();
+            self.start_writes();
             select! {
                 objects = pending.take(), if self.ready.is_empty() => self.admit(objects),
-                Some((object, written)) = self.writes.next() => self.settle(object, written),
-                Some(object) = self.waits.next() => {
-                    self.waiting.remove(&object);
+                Some((object, written)) = self.writes.next() => self.finish(object, written),
+                Some(object) = self.delays.next() => {
+                    self.delayed.remove(&object);
                     pending.add([object], []);
                 }
             }
         }
     }
 
-    /// Begins as many writes as may be under way.
-    fn begin(&mut self) {
+    /// Starts writes up to the limit.
+    fn start_writes(&mut self) {
         while self.writes.len() < CONCURRENCY {
             let Some(object) = self.ready.pop_front() else { return };
-            self.busy.insert(object.clone(), false);
+            self.in_flight.insert(object.clone(), false);
             let statuses = self.statuses;
             self.writes.push(
                 async move {
@@ -205,52 +212,52 @@ impl<'a> Board<'a> {
 
     fn admit(&mut self, objects: Vec<ObjectRef>) {
         for object in objects {
-            match self.busy.get_mut(&object) {
-                Some(again) => *again = true,
+            match self.in_flight.get_mut(&object) {
+                Some(is_dirty) => *is_dirty = true,
                 None => self.ready.push_back(object),
             }
         }
     }
 
-    fn settle(&mut self, object: ObjectRef, written: Result<bool, CallError>) {
-        let again = self.busy.remove(&object).unwrap_or(false);
+    fn finish(&mut self, object: ObjectRef, written: Result<bool, CallError>) {
+        let is_dirty = self.in_flight.remove(&object).unwrap_or(false);
         if !matches!(written, Ok(false)) {
-            self.statuses.brain.signals().status(object.kind.as_str(), written.is_ok());
+            self.statuses.brain.signals().count_status_write(object.kind.as_str(), written.is_ok());
         }
         match written {
             Ok(written) => self.succeeded(&object, written),
             Err(error) => self.failed(&object, &error),
         }
-        if again {
+        if is_dirty {
             self.ready.push_back(object);
         }
     }
 
     fn succeeded(&mut self, object: &ObjectRef, written: bool) {
         self.failures.remove(object);
-        if written && self.outage.over() {
-            tracing::info!("statuses are written again");
+        if written && self.outage.succeeded() {
+            tracing::info!("statuses can be written again");
         }
     }
 
     fn failed(&mut self, object: &ObjectRef, error: &CallError) {
         let failures = self.failures.entry(object.clone()).or_default();
         *failures += 1;
-        let wait = delay(*failures, LONGEST_WAIT);
-        // One line for each object that is refused, and one for an API server that is away.
+        let wait = delay(*failures, MAX_BACKOFF);
+        // Logs once for each rejected object, and once for an unreachable API server.
         let is_new = match error.code() {
             Some(_) => *failures == 1,
             None => self.outage.failed(Instant::now()) == 1,
         };
         let (kind, key) = (object.kind.as_str(), &object.key);
         if is_new {
-            tracing::warn!(kind, %key, %error, "a status could not be written");
+            tracing::warn!(kind, %key, %error, "cannot write a status");
         } else {
-            tracing::debug!(kind, %key, %error, "a status could not be written");
+            tracing::debug!(kind, %key, %error, "cannot write a status");
         }
-        if self.waiting.insert(object.clone()) {
+        if self.delayed.insert(object.clone()) {
             let object = object.clone();
-            self.waits.push(sleep(wait).map(|()| object).boxed());
+            self.delays.push(sleep(wait).map(|()| object).boxed());
         }
     }
 }

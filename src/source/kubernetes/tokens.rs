@@ -1,4 +1,4 @@
-//! Asks the cluster whom a ServiceAccount token belongs to, and remembers a good answer briefly.
+//! Authenticates ServiceAccount tokens with TokenReview, and caches valid ones briefly.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use kube::Client;
 
 use super::presented::{claims_audience, is_bearer_token};
 use super::reviews::Reviews;
-use super::token_answers::TokenAnswers;
+use super::token_cache::TokenCache;
 use crate::http::Peer;
 use crate::source::{Account, StoreError, TokenReviewer};
 
-/// Whom a token must be made for.
+/// The audience that a token must have.
 pub const AUDIENCE: &str = "webhook-operator";
 
-/// How long a good answer is believed; a revoked token works no longer than this.
-const REMEMBERED: Duration = Duration::from_secs(30);
+/// How long a valid token is cached. A revoked token is accepted for at most this long.
+const CACHE_TTL: Duration = Duration::from_secs(30);
 
-/// Reviews tokens by asking the API server.
-pub struct Tokens {
+/// Reviews tokens with the API server.
+pub struct ServiceAccountTokens {
     reviews: Reviews,
-    known: TokenAnswers<Account>,
+    known: TokenCache<Account>,
 }
 
-impl Tokens {
+impl ServiceAccountTokens {
     pub(super) fn new(client: Client) -> Self {
-        Self { reviews: Reviews::new(client), known: TokenAnswers::new(REMEMBERED) }
+        Self { reviews: Reviews::new(client), known: TokenCache::new(CACHE_TTL) }
     }
 
     async fn account(&self, token: &str, client: Peer) -> Result<Option<Account>, StoreError> {
-        // Tokens of ServiceAccounts are JWTs, and name their audience.
+        // Tokens of ServiceAccounts are JWTs and contain their audience.
         if !is_bearer_token(token) || !claims_audience(token, AUDIENCE) {
             return Ok(None);
         }
@@ -43,7 +43,7 @@ impl Tokens {
     }
 }
 
-impl TokenReviewer for Tokens {
+impl TokenReviewer for ServiceAccountTokens {
     fn review<'a>(
         &'a self,
         token: &'a str,
@@ -53,12 +53,13 @@ impl TokenReviewer for Tokens {
     }
 }
 
-/// The ServiceAccount of a review, where the token is valid and was made for this audience.
+/// The ServiceAccount of a review, if the token is valid for this audience.
 fn account(status: &TokenReviewStatus) -> Option<Account> {
-    // An API server that knows no audiences answers without them: such a token may be anybody's.
+    // An API server that does not support audiences returns none: such a token may be for any
+    // audience.
     let audiences = status.audiences.as_deref().unwrap_or_default();
-    let is_ours = status.authenticated == Some(true) && audiences.iter().any(|a| a == AUDIENCE);
-    let username = status.user.as_ref().filter(|_| is_ours)?.username.as_deref()?;
+    let is_valid = status.authenticated == Some(true) && audiences.iter().any(|a| a == AUDIENCE);
+    let username = status.user.as_ref().filter(|_| is_valid)?.username.as_deref()?;
     let (namespace, name) = username.strip_prefix("system:serviceaccount:")?.split_once(':')?;
     Some(Account { namespace: namespace.into(), name: name.into() })
 }

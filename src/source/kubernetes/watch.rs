@@ -1,4 +1,4 @@
-//! One watch: from the API server's events to the brain.
+//! One watch: converts the API server's events into changes for the brain.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -15,30 +15,30 @@ use tokio::time::Instant;
 
 use super::backoff::{Outage, WatchBackoff};
 use super::call::{code, describe};
-use super::kinds::{Watched, is_going};
+use super::kinds::{WatchedKind, is_terminating};
 use crate::plan::{Change, Key};
 use crate::source::Brain;
-use crate::source::signals::Watch;
+use crate::source::metrics::WatchTracker;
 
-/// After this long the API server ends a watch, which goes on where it was. A connection that is
-/// dead without a word is noticed soon after it.
+/// The API server ends a watch after this long; it is then resumed from the same version. A
+/// connection that died silently is detected soon after.
 pub const LIFETIME: Duration = Duration::from_secs(60);
 
-/// How many events that are there already are taken in at once.
+/// How many events of the initial list are applied at once.
 const BATCH: usize = 256;
 
-/// What a watch is about.
+/// The objects of a watch.
 #[derive(Clone, Debug)]
-pub enum Scope {
+pub enum WatchScope {
     /// All objects of the kind.
     All,
-    /// Those of a namespace.
+    /// All objects of a namespace.
     Namespace(String),
-    /// One object, which need not be there.
+    /// One object, which may be missing.
     Object(Key),
 }
 
-impl Scope {
+impl WatchScope {
     fn covers(&self, key: &Key) -> bool {
         match self {
             Self::All => true,
@@ -48,31 +48,31 @@ impl Scope {
     }
 }
 
-/// Watches a kind for ever. Takes one off `unsynced` when the first list is complete; of one object
-/// alone, also when it is refused.
+/// Watches a kind for ever. Decrements `unsynced` when the first list is complete, and for a single
+/// object also when the request is rejected.
 ///
-/// What was told stays told while the API server is away.
-pub async fn watch<K: Watched>(
+/// While the API server is unreachable, the known objects stay in force.
+pub async fn watch<K: WatchedKind>(
     client: Client,
-    scope: Scope,
+    scope: WatchScope,
     brain: Arc<Brain>,
     unsynced: Sender<usize>,
 ) {
     let mut config = watcher::Config::default().timeout(LIFETIME.as_secs() as u32);
     let api = match &scope {
-        Scope::All => Api::<K>::all(client),
-        Scope::Namespace(namespace) => Api::namespaced(client, namespace),
-        Scope::Object(Key { namespace, name }) => {
+        WatchScope::All => Api::<K>::all(client),
+        WatchScope::Namespace(namespace) => Api::namespaced(client, namespace),
+        WatchScope::Object(Key { namespace, name }) => {
             config = config.fields(&format!("metadata.name={name}"));
             Api::namespaced(client, namespace)
         }
     };
     let events = start(api, config).backoff(WatchBackoff::default()).ready_chunks(BATCH);
     let mut events = pin!(events);
-    let signals = brain.clone();
+    let metrics_source = brain.clone();
     let mut feed = Feed {
         scope,
-        signal: signals.signals().watch(&K::kind(&())),
+        tracker: metrics_source.signals().watch(&K::kind(&())),
         brain,
         unsynced: Some(unsynced),
         listed: HashSet::new(),
@@ -83,20 +83,20 @@ pub async fn watch<K: Watched>(
     }
 }
 
-/// What is remembered between the events of one watch.
+/// The state of one watch.
 struct Feed<'a> {
-    scope: Scope,
-    signal: Watch<'a>,
+    scope: WatchScope,
+    tracker: WatchTracker<'a>,
     brain: Arc<Brain>,
-    /// Until the first list is complete.
+    /// `None` once the first list is complete.
     unsynced: Option<Sender<usize>>,
-    /// What the list under way has had so far.
+    /// The objects of the running list so far.
     listed: HashSet<Key>,
     outage: Outage,
 }
 
 impl Feed<'_> {
-    fn take<K: Watched>(&mut self, batch: Vec<watcher::Result<Event<K>>>) {
+    fn take<K: WatchedKind>(&mut self, batch: Vec<watcher::Result<Event<K>>>) {
         let mut changes = Vec::new();
         for event in batch {
             match event {
@@ -112,45 +112,45 @@ impl Feed<'_> {
         }
     }
 
-    fn take_event<K: Watched>(&mut self, event: Event<K>, changes: &mut Vec<Change>) {
-        // `Init` comes before each try to list, also before one that fails.
-        if !matches!(event, Event::Init) && self.outage.over() {
-            self.signal.resumed();
-            tracing::info!(kind = %K::kind(&()), "the watch goes on");
+    fn take_event<K: WatchedKind>(&mut self, event: Event<K>, changes: &mut Vec<Change>) {
+        // `Init` precedes every attempt to list, including those that fail.
+        if !matches!(event, Event::Init) && self.outage.succeeded() {
+            self.tracker.resumed();
+            tracing::info!(kind = %K::kind(&()), "the watch resumed");
         }
         match event {
             Event::Init => self.listed.clear(),
             Event::InitApply(object) => {
-                if !is_going(&object) {
+                if !is_terminating(&object) {
                     self.listed.insert(Key::of(&object));
                 }
-                changes.push(object.told());
+                changes.push(object.into_change());
             }
             Event::InitDone => {
                 self.brain.apply(std::mem::take(changes));
                 self.forget_missing::<K>();
                 self.count_synced();
             }
-            Event::Apply(object) => changes.push(object.told()),
-            Event::Delete(object) => changes.push(K::gone(Key::of(&object))),
+            Event::Apply(object) => changes.push(object.into_change()),
+            Event::Delete(object) => changes.push(K::deletion(Key::of(&object))),
         }
     }
 
-    /// Forgets what the list did not have: within this watch's own scope, because others are not
-    /// in it. Nobody else tells of this kind there.
-    fn forget_missing<K: Watched>(&mut self) {
+    /// Removes the objects that are missing in the list, within the scope of this watch. No other
+    /// watch of the kind covers that scope.
+    fn forget_missing<K: WatchedKind>(&mut self) {
         let listed = std::mem::take(&mut self.listed);
         let mut missing = K::missing(&self.brain.planner(), &listed);
         missing.retain(|change| self.scope.covers(change.key()));
         self.brain.apply(missing);
     }
 
-    /// One object that a tenant names must not hold up all others: what must not be read counts as
-    /// not there, and what cannot be read now is waited for by nobody.
-    fn give_up_waiting<K: Watched>(&mut self, error: &watcher::Error) {
-        let Scope::Object(key) = &self.scope else { return };
+    /// A single object that a tenant references must not delay all others. If reading it is
+    /// forbidden, it counts as missing. If reading it fails, nothing waits for it any longer.
+    fn give_up_waiting<K: WatchedKind>(&mut self, error: &watcher::Error) {
+        let WatchScope::Object(key) = &self.scope else { return };
         if is_refusal(error) {
-            self.brain.apply([K::gone(key.clone())]);
+            self.brain.apply([K::deletion(key.clone())]);
         }
         self.count_synced();
     }
@@ -161,20 +161,22 @@ impl Feed<'_> {
         }
     }
 
-    /// One line for an outage, however often it is tried again.
-    fn report<K: Watched>(&mut self, error: &watcher::Error) {
+    /// Logs one warning for each outage, however many retries fail.
+    fn report<K: WatchedKind>(&mut self, error: &watcher::Error) {
         let kind = K::kind(&());
         let why = explain(error);
         let now = Instant::now();
-        self.signal.interrupted(now);
+        self.tracker.interrupted(now);
         match self.outage.failed(now) {
-            1 => tracing::warn!(%kind, why, "the watch is interrupted, what is known stays served"),
+            1 => {
+                tracing::warn!(%kind, why, "watch interrupted, serving from the last known state")
+            }
             _ => tracing::debug!(%kind, why, "the watch is still interrupted"),
         }
     }
 }
 
-/// One that is ended is waited for no more.
+/// Nothing waits for a watch that was aborted.
 impl Drop for Feed<'_> {
     fn drop(&mut self) {
         self.count_synced();

@@ -1,4 +1,4 @@
-//! Makes and deletes webhooks in the cluster, and waits until they are served, or not any more.
+//! Creates and deletes webhooks in the cluster, and waits until the brain has applied the change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use crate::plan::Key;
 use crate::resources::{FIELD_MANAGER, Webhook, WebhookApp};
 use crate::source::{Brain, StoreError, WebhookStore};
 
-/// How long the watch may take to show what was done.
+/// How long to wait until the watch reports a change.
 const WATCH_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The webhooks of a cluster.
-pub struct Webhooks {
+pub struct ClusterWebhooks {
     client: Client,
     brain: Arc<Brain>,
 }
 
-impl Webhooks {
+impl ClusterWebhooks {
     pub(super) fn new(client: Client, brain: Arc<Brain>) -> Self {
         Self { client, brain }
     }
@@ -33,29 +33,30 @@ impl Webhooks {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    async fn make(&self, mut webhook: Webhook) -> Result<(), StoreError> {
+    async fn create_webhook(&self, mut webhook: Webhook) -> Result<(), StoreError> {
         let namespace = webhook.namespace().unwrap_or_default();
         let app = Key::new(&*namespace, &*webhook.spec.app);
         webhook.owner_references_mut().push(self.owner(&app)?);
         let params =
             PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
-        let made = call(self.api(&namespace).create(&params, &webhook)).await;
-        self.wait_until(&Key::of(&made.map_err(refused)?), true).await;
+        let created = call(self.api(&namespace).create(&params, &webhook)).await;
+        self.wait_until(&Key::of(&created.map_err(store_error)?), true).await;
         Ok(())
     }
 
-    async fn unmake(&self, key: &Key) -> Result<(), StoreError> {
+    async fn delete_webhook(&self, key: &Key) -> Result<(), StoreError> {
         let params = DeleteParams::background();
         let deleted = call(self.api(&key.namespace).delete(&key.name, &params)).await;
         deleted.map_err(|error| match error.code() {
             Some(404) => StoreError::NotFound,
-            _ => refused(error),
+            _ => store_error(error),
         })?;
         self.wait_until(key, false).await;
         Ok(())
     }
 
-    /// The app as owner: the cluster deletes its webhooks after it, without holding it up.
+    /// The app as owner: the garbage collector deletes its webhooks after it, and they do not block
+    /// its deletion.
     fn owner(&self, app: &Key) -> Result<OwnerReference, StoreError> {
         let planner = self.brain.planner();
         let uid = planner.app(app).and_then(|app| app.uid.as_deref());
@@ -70,7 +71,7 @@ impl Webhooks {
         })
     }
 
-    /// Waits until the brain knows a webhook, or does not know it any more.
+    /// Waits until the brain knows a webhook, or no longer knows it.
     async fn wait_until(&self, key: &Key, known: bool) {
         let mut version = self.brain.version();
         let seen = async {
@@ -81,23 +82,23 @@ impl Webhooks {
             }
         };
         if timeout(WATCH_DEADLINE, seen).await.is_err() {
-            // It is done in the cluster: an error would make the app do it again.
-            tracing::warn!(webhook = %key, known, "the watch does not show a change in time");
+            // The cluster has the change: an error would make the app repeat it.
+            tracing::warn!(webhook = %key, known, "the watch did not report a change in time");
         }
     }
 }
 
-impl WebhookStore for Webhooks {
+impl WebhookStore for ClusterWebhooks {
     fn create(&self, webhook: Webhook) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.make(webhook).boxed()
+        self.create_webhook(webhook).boxed()
     }
 
     fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.unmake(key).boxed()
+        self.delete_webhook(key).boxed()
     }
 }
 
-fn refused(error: CallError) -> StoreError {
+fn store_error(error: CallError) -> StoreError {
     match error.code() {
         Some(400 | 422) => StoreError::Invalid(error.to_string()),
         _ => StoreError::Unavailable(error.to_string()),

@@ -1,4 +1,4 @@
-//! What this process alone has counted.
+//! The delivery counts of this process.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,21 +13,22 @@ use crate::resources::{DeliveryCounts, DeliveryMode};
 use crate::routes::{Id, Table};
 use crate::store::{Detail, Filter, Reason, State, Store, StoreError, StoredWebhook, Tally};
 
-/// The queue of this process, and what its listeners took while the sender waited.
+/// Counts deliveries of this process's queue, and synchronous calls to listeners.
 pub struct LocalTallies {
     store: Arc<dyn Store>,
     routes: Arc<Table>,
 }
 
 impl LocalTallies {
-    /// Counts what is in a store, and what is remembered beside the routes.
+    /// Reads counts from the store and from the metrics of the routes.
     pub fn new(store: Arc<dyn Store>, routes: Arc<Table>) -> Self {
         Self { store, routes }
     }
 
-    async fn queued(&self) -> Result<HashMap<Id, Counted>, StoreError> {
+    async fn queue_counts(&self) -> Result<HashMap<Id, Counted>, StoreError> {
         let tallies = self.store.tallies().await?;
-        // The id has no namespace: what another namespace stored under the same UUID is not counted here.
+        // The id has no namespace: deliveries that another namespace stored under the same UUID are
+        // not counted.
         let own = |(webhook, _): &(Arc<StoredWebhook>, Tally)| {
             self.routes.owned_app(webhook.app).is_some()
         };
@@ -35,8 +36,8 @@ impl LocalTallies {
         Ok(tallies.into_iter().filter(own).map(of).collect())
     }
 
-    /// Of a webhook without a queue it is remembered when its listener last took an event, and no more.
-    fn add_unqueued(&self, counted: &mut HashMap<Id, Counted>) {
+    /// For webhooks without a queue, only the time of the last success is known.
+    fn add_sync(&self, counted: &mut HashMap<Id, Counted>) {
         let Some(meters) = self.routes.meters() else { return };
         let find = |id| self.routes.get(id).map(|route| (id, route.binding.delivery.mode));
         for ((id, mode), counts) in meters.webhooks.known(find) {
@@ -46,7 +47,7 @@ impl LocalTallies {
         }
     }
 
-    async fn why_dead(&self, webhook: &Key) -> Result<Option<Box<str>>, StoreError> {
+    async fn last_death_reason(&self, webhook: &Key) -> Result<Option<Box<str>>, StoreError> {
         let filter = Filter {
             namespace: Some(webhook.namespace.to_string()),
             webhook: Some(webhook.name.to_string()),
@@ -55,7 +56,7 @@ impl LocalTallies {
         };
         let latest = self.store.list(filter, None, 1).await?;
         let Some(summary) = latest.into_iter().next() else { return Ok(None) };
-        Ok(self.store.show(summary.id).await?.map(|detail| why(&detail).into()))
+        Ok(self.store.show(summary.id).await?.map(|detail| death_reason(&detail).into()))
     }
 }
 
@@ -68,8 +69,8 @@ impl fmt::Debug for LocalTallies {
 impl Tallies for LocalTallies {
     fn count(&self) -> BoxFuture<'_, Result<HashMap<Id, Counted>, String>> {
         async {
-            let mut counted = self.queued().await.map_err(|error| error.to_string())?;
-            self.add_unqueued(&mut counted);
+            let mut counted = self.queue_counts().await.map_err(|error| error.to_string())?;
+            self.add_sync(&mut counted);
             Ok(counted)
         }
         .boxed()
@@ -77,8 +78,8 @@ impl Tallies for LocalTallies {
 
     fn last_death<'a>(&'a self, webhook: &'a Key) -> BoxFuture<'a, Option<Box<str>>> {
         async move {
-            self.why_dead(webhook).await.unwrap_or_else(|error| {
-                tracing::debug!(%webhook, %error, "it is not known why a delivery died");
+            self.last_death_reason(webhook).await.unwrap_or_else(|error| {
+                tracing::debug!(%webhook, %error, "cannot read why a delivery died");
                 None
             })
         }
@@ -97,8 +98,8 @@ fn counted(tally: Tally) -> Counted {
     Counted::new(Some(DeliveryCounts { succeeded, dead, pending }), last)
 }
 
-/// Why a delivery died, in words that follow on "because".
-fn why(detail: &Detail) -> String {
+/// Why a delivery died, as a clause that follows "because".
+fn death_reason(detail: &Detail) -> String {
     let last = detail.attempts.last().and_then(|attempt| attempt.error.as_deref());
     let last = last.unwrap_or("it was never attempted");
     match detail.summary.reason {

@@ -13,22 +13,22 @@ use crate::routes::Table;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// What is counted, as the test says; `None`: it cannot be.
+/// Counts that the test sets; `None`: counting fails.
 #[derive(Default)]
-struct Said(Mutex<Option<HashMap<Id, Counted>>>);
+struct FakeTallies(Mutex<Option<HashMap<Id, Counted>>>);
 
-impl Said {
-    fn say(&self, ids: &[Id], pending: i64) {
+impl FakeTallies {
+    fn set(&self, ids: &[Id], pending: i64) {
         let deliveries = DeliveryCounts { pending, ..DeliveryCounts::default() };
         let counted = Counted::new(Some(deliveries), None);
         *self.0.lock().unwrap() = Some(ids.iter().map(|id| (*id, counted)).collect());
     }
 }
 
-impl Tallies for Said {
+impl Tallies for FakeTallies {
     fn count(&self) -> BoxFuture<'_, Result<HashMap<Id, Counted>, String>> {
-        let said = self.0.lock().unwrap().clone();
-        async { said.ok_or_else(|| "a replica does not answer".into()) }.boxed()
+        let tallies = self.0.lock().unwrap().clone();
+        async { tallies.ok_or_else(|| "a replica does not answer".into()) }.boxed()
     }
 
     fn last_death<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Option<Box<str>>> {
@@ -67,16 +67,16 @@ fn ids(brain: &Brain) -> Vec<Id> {
     brain.planner().routes().map(|(id, _)| id).collect()
 }
 
-/// Who counts, at work.
-fn follow(brain: &Arc<Brain>) -> Arc<Said> {
-    let said = Arc::new(Said::default());
-    let counting = Counting { tallies: said.clone(), interval: INTERVAL };
+/// Starts a task that counts.
+fn start(brain: &Arc<Brain>) -> Arc<FakeTallies> {
+    let tallies = Arc::new(FakeTallies::default());
+    let counting = Counting { tallies: tallies.clone(), interval: INTERVAL };
     let brain = brain.clone();
     tokio::spawn(async move { counting.follow(&brain).await });
-    said
+    tallies
 }
 
-/// Lets this much time pass; says how many statuses became due.
+/// Advances the clock. Returns how many statuses became due.
 async fn due_within(brain: &Brain, time: Duration) -> usize {
     tokio::time::sleep(time).await;
     let due = brain.pending().take_all();
@@ -90,79 +90,79 @@ async fn due_within(brain: &Brain, time: Duration) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn numbers_are_told_once_an_interval_and_only_where_they_changed() {
+async fn numbers_are_reported_once_an_interval_and_only_where_they_changed() {
     let brain = brain(3);
     let ids = ids(&brain);
-    let said = follow(&brain);
-    said.say(&ids[..2], 1);
+    let tallies = start(&brain);
+    tallies.set(&ids[..2], 1);
     assert_eq!(due_within(&brain, Duration::from_secs(1)).await, 2);
     assert_eq!(due_within(&brain, 2 * INTERVAL).await, 0, "nothing changed");
-    said.say(&ids, 2);
+    tallies.set(&ids, 2);
     assert_eq!(due_within(&brain, INTERVAL).await, 3);
     for pending in 3..6 {
-        said.say(&ids, pending);
+        tallies.set(&ids, pending);
         assert_eq!(due_within(&brain, INTERVAL / 2).await, 0);
         assert_eq!(due_within(&brain, INTERVAL / 2).await, 3);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn numbers_stay_for_an_interval_though_there_is_less_to_tell_before_them() {
+async fn numbers_stay_for_an_interval_though_fewer_are_reported_before_them() {
     let brain = brain(3);
     let ids = ids(&brain);
-    let said = follow(&brain);
-    said.say(&ids, 1);
+    let tallies = start(&brain);
+    tallies.set(&ids, 1);
     assert_eq!(due_within(&brain, 2 * PACE - PACE / 2).await, 2);
     assert_eq!(due_within(&brain, PACE).await, 1);
     let last = Key::new("team-a", "webhook-2");
     let id = brain.planner().routes().find(|(_, route)| route.name == last.name).unwrap().0;
-    let counted = said.0.lock().unwrap().as_mut().unwrap().insert(id, Counted::default());
+    let counted = tallies.0.lock().unwrap().as_mut().unwrap().insert(id, Counted::default());
     assert!(counted.is_some());
-    // The next round has begun, and the webhook is the first of it.
+    // The next round has started, with this webhook as its first.
     assert_eq!(due_within(&brain, INTERVAL - 2 * PACE).await, 0);
     assert_eq!(due_within(&brain, 2 * PACE).await, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_numbers_are_told_slowly_and_each_is() {
+async fn many_numbers_are_reported_slowly_and_completely() {
     let brain = brain(10_000);
     let ids = ids(&brain);
-    let said = follow(&brain);
-    said.say(&ids, 1);
-    let mut told = 0;
+    let tallies = start(&brain);
+    tallies.set(&ids, 1);
+    let mut reported = 0;
     for _ in 0..200 {
         let due = due_within(&brain, Duration::from_secs(1)).await;
         assert!(due <= 51, "{due} in a second");
-        told += due;
+        reported += due;
     }
-    assert!(told > 9_900, "{told}");
-    assert_eq!(told + due_within(&brain, INTERVAL).await, ids.len());
+    assert!(reported > 9_900, "{reported}");
+    assert_eq!(reported + due_within(&brain, INTERVAL).await, ids.len());
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_counted_stays_and_what_is_not_there_any_more_is_not_counted() {
+async fn numbers_stay_while_counting_fails_and_deleted_webhooks_are_not_counted() {
     let brain = brain(1);
     let ids = ids(&brain);
-    let said = follow(&brain);
+    let tallies = start(&brain);
     let key = Key::new("team-a", "webhook-0");
-    said.say(&ids, 4);
+    tallies.set(&ids, 4);
     assert_eq!(due_within(&brain, INTERVAL).await, 1);
-    *said.0.lock().unwrap() = None;
+    *tallies.0.lock().unwrap() = None;
     assert_eq!(due_within(&brain, 3 * INTERVAL).await, 0);
     let counted = || brain.planner().webhook(&key).unwrap().input.meta.observed.counted();
     assert_eq!(counted().deliveries.unwrap().pending, 4);
-    said.say(&[], 0);
+    tallies.set(&[], 0);
     assert_eq!(due_within(&brain, INTERVAL).await, 1);
     assert_eq!(counted().deliveries, Some(DeliveryCounts::default()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_begins_to_write_keeps_the_numbers_that_are_there_until_it_has_counted() {
+async fn a_new_writer_keeps_the_numbers_until_it_has_counted() {
     let brain = brain(1);
     let key = Key::new("team-a", "webhook-0");
     let deliveries = DeliveryCounts { succeeded: 7, dead: 1, pending: 0 };
     let counted = Counted::new(Some(deliveries), Some(Moment(5_000)));
-    // Of an earlier time of writing, and never written.
+    // From an earlier term as the writer, and never written.
     let died = Died::default();
     brain.count(&key, Count { counted: Counted::default(), died: died.clone() });
     brain.planner().forget_counts();

@@ -1,4 +1,4 @@
-//! How the exchange with an API server goes: what `/metrics` tells of watches and of statuses.
+//! Metrics of the exchange with the API server: watches and status writes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,102 +6,104 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Counted since this process began. Small, and asked rarely: one lock is enough.
+/// Counters since the start of this process. They are read rarely, so one lock is enough.
 #[derive(Debug, Default)]
-pub struct Signals(Mutex<Inner>);
+pub struct SourceMetrics(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    watches: BTreeMap<String, Watches>,
-    statuses: BTreeMap<&'static str, Written>,
-    last_watch: u64,
+    watches: BTreeMap<String, KindMetrics>,
+    statuses: BTreeMap<&'static str, StatusWrites>,
+    last_id: u64,
 }
 
 #[derive(Debug, Default)]
-struct Watches {
+struct KindMetrics {
     restarts: u64,
-    /// Those that are interrupted.
+    /// The interrupted watches, by id.
     interrupted: HashMap<u64, Interruption>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Interruption {
     since: Instant,
-    /// When it was last tried in vain to go on.
-    last: Instant,
+    /// The last failed attempt to resume.
+    last_failure: Instant,
 }
 
-/// A watch that goes on says so with its next event alone, which may be long in coming: when it was
-/// not tried in vain for so long, it goes on. Longer than the longest try and the wait after it.
-const QUIET: Duration = Duration::from_secs(60);
+/// A watch counts as resumed after this long without a failed attempt. A resumed watch reports
+/// success only with its next event, which may take long. Longer than the longest attempt and the
+/// backoff after it.
+const RESUMED_AFTER: Duration = Duration::from_secs(60);
 
-impl Watches {
-    /// Counts those that went on without a word.
-    fn notice_resumed(&mut self, now: Instant) {
+impl KindMetrics {
+    /// Counts the interrupted watches that resumed without an event.
+    fn detect_resumed(&mut self, now: Instant) {
         let before = self.interrupted.len();
-        self.interrupted.retain(|_, watch| now.saturating_duration_since(watch.last) <= QUIET);
+        self.interrupted
+            .retain(|_, watch| now.saturating_duration_since(watch.last_failure) <= RESUMED_AFTER);
         self.restarts += (before - self.interrupted.len()) as u64;
     }
 }
 
-/// Writes of the statuses of a kind.
+/// Status writes of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Written {
-    /// Those that were written.
+pub struct StatusWrites {
+    /// Successful writes.
     pub written: u64,
-    /// Those that were refused, or not answered.
+    /// Writes that were rejected or got no response.
     pub failed: u64,
 }
 
-/// The watches of a kind.
+/// The watches of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watching {
+pub struct WatchMetrics {
     /// The kind.
     pub kind: String,
-    /// Watches that went on after they had been interrupted.
+    /// How often an interrupted watch resumed.
     pub restarts: u64,
-    /// For how long changes may have gone unseen.
+    /// How long changes may have been missed: the age of the oldest interruption.
     pub lag: Duration,
 }
 
-/// One watch; when it is dropped, it is interrupted no more.
+/// Tracks one watch. An interruption ends when this is dropped.
 #[derive(Debug)]
-pub struct Watch<'a> {
-    signals: &'a Signals,
+pub struct WatchTracker<'a> {
+    metrics: &'a SourceMetrics,
     kind: String,
-    number: u64,
+    id: u64,
 }
 
-impl Signals {
-    /// Tells of a watch of a kind from now on.
-    pub fn watch(&self, kind: &str) -> Watch<'_> {
+impl SourceMetrics {
+    /// Starts tracking a watch of a kind.
+    pub fn watch(&self, kind: &str) -> WatchTracker<'_> {
         let mut inner = self.inner();
         inner.watches.entry(kind.to_owned()).or_default();
-        inner.last_watch += 1;
-        Watch { signals: self, kind: kind.to_owned(), number: inner.last_watch }
+        inner.last_id += 1;
+        WatchTracker { metrics: self, kind: kind.to_owned(), id: inner.last_id }
     }
 
-    /// A status was written, or could not be.
-    pub fn status(&self, kind: &'static str, is_written: bool) {
+    /// Counts a status write.
+    pub fn count_status_write(&self, kind: &'static str, is_written: bool) {
         let mut inner = self.inner();
-        let Written { written, failed } = inner.statuses.entry(kind).or_default();
+        let StatusWrites { written, failed } = inner.statuses.entry(kind).or_default();
         *if is_written { written } else { failed } += 1;
     }
 
-    /// The watches of each kind.
-    pub fn watches(&self, now: Instant) -> Vec<Watching> {
+    /// The metrics of all watches, by kind.
+    pub fn watches(&self, now: Instant) -> Vec<WatchMetrics> {
         let mut inner = self.inner();
         let watching = inner.watches.iter_mut().map(|(kind, watches)| {
-            watches.notice_resumed(now);
+            watches.detect_resumed(now);
             let first = watches.interrupted.values().map(|watch| watch.since).min();
             let lag = first.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-            Watching { kind: kind.clone(), restarts: watches.restarts, lag }
+            WatchMetrics { kind: kind.clone(), restarts: watches.restarts, lag }
         });
         watching.collect()
     }
 
-    /// The writes of each kind's statuses.
-    pub fn statuses(&self) -> Vec<(&'static str, Written)> {
+    /// The status writes, by kind.
+    pub fn statuses(&self) -> Vec<(&'static str, StatusWrites)> {
         self.inner().statuses.iter().map(|(kind, written)| (*kind, *written)).collect()
     }
 
@@ -110,36 +112,36 @@ impl Signals {
     }
 }
 
-impl Watch<'_> {
-    /// It is interrupted, or could not go on.
+impl WatchTracker<'_> {
+    /// Records an interruption, or a failed attempt to resume.
     pub fn interrupted(&self, now: Instant) {
         self.change(|watches| {
-            watches.notice_resumed(now);
-            let fresh = Interruption { since: now, last: now };
-            watches.interrupted.entry(self.number).or_insert(fresh).last = now;
+            watches.detect_resumed(now);
+            let new = Interruption { since: now, last_failure: now };
+            watches.interrupted.entry(self.id).or_insert(new).last_failure = now;
         });
     }
 
-    /// It goes on.
+    /// Records that the watch resumed.
     pub fn resumed(&self) {
         self.change(|watches| {
-            if watches.interrupted.remove(&self.number).is_some() {
+            if watches.interrupted.remove(&self.id).is_some() {
                 watches.restarts += 1;
             }
         });
     }
 
-    fn change(&self, change: impl FnOnce(&mut Watches)) {
-        if let Some(watches) = self.signals.inner().watches.get_mut(&self.kind) {
+    fn change(&self, change: impl FnOnce(&mut KindMetrics)) {
+        if let Some(watches) = self.metrics.inner().watches.get_mut(&self.kind) {
             change(watches);
         }
     }
 }
 
-impl Drop for Watch<'_> {
+impl Drop for WatchTracker<'_> {
     fn drop(&mut self) {
         self.change(|watches| {
-            watches.interrupted.remove(&self.number);
+            watches.interrupted.remove(&self.id);
         });
     }
 }
@@ -150,7 +152,7 @@ mod tests {
 
     #[test]
     fn the_lag_of_a_kind_is_that_of_the_watch_which_is_interrupted_longest() {
-        let (signals, now) = (Signals::default(), Instant::now());
+        let (signals, now) = (SourceMetrics::default(), Instant::now());
         let (one, other) = (signals.watch("Secret"), signals.watch("Secret"));
         let lag = |seconds| signals.watches(now + Duration::from_secs(seconds))[0].lag.as_secs();
         assert_eq!(lag(10), 0);
@@ -168,13 +170,13 @@ mod tests {
 
     #[test]
     fn a_watch_that_was_not_interrupted_again_for_a_minute_goes_on() {
-        let (signals, now) = (Signals::default(), Instant::now());
+        let (signals, now) = (SourceMetrics::default(), Instant::now());
         let watch = signals.watch("Webhook");
         let later = |seconds| now + Duration::from_secs(seconds);
         watch.interrupted(now);
         watch.interrupted(later(50));
         assert_eq!(signals.watches(later(110))[0].lag.as_secs(), 110);
-        let Watching { lag, restarts, .. } = signals.watches(later(111)).remove(0);
+        let WatchMetrics { lag, restarts, .. } = signals.watches(later(111)).remove(0);
         assert_eq!((lag.as_secs(), restarts), (0, 1));
         watch.interrupted(later(120));
         assert_eq!(signals.watches(later(130))[0].lag.as_secs(), 10);

@@ -1,4 +1,4 @@
-//! What all replicas have counted together, for the one that writes statuses.
+//! Aggregates the delivery counts of all replicas, for the replica that writes statuses.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,55 +16,56 @@ use crate::resources::DeliveryCounts;
 use crate::routes::Id;
 use crate::source::{Brain, Tallies};
 
-/// The largest answer of a replica, in bytes: some 300,000 webhooks.
-const MAX_ANSWER: usize = 64 << 20;
+/// The largest response of a replica, in bytes: some 300,000 webhooks.
+const MAX_RESPONSE: usize = 64 << 20;
 
-/// The numbers of this replica and those of the others. Of one that does not answer, its last ones.
-pub struct SummedTallies {
+/// The counts of this replica and of the others. For a replica that does not respond, its last
+/// counts are used.
+pub struct AggregatedTallies {
     own: Arc<dyn Tallies>,
     brain: Arc<Brain>,
     peers: Arc<Peers>,
     config: Config,
-    /// Empty: all.
+    /// The served namespaces; empty: all.
     namespaces: Vec<String>,
-    known: Mutex<Known>,
+    peer_tallies: Mutex<PeerTallies>,
 }
 
-/// What the others said.
+/// The counts of the other replicas.
 #[derive(Default)]
-struct Known {
-    /// Of each, the last time.
-    of: HashMap<String, Vec<Tally>>,
-    /// How many deliveries were dead there, the last time.
+struct PeerTallies {
+    /// The latest counts of each replica.
+    latest: HashMap<String, Vec<PeerTally>>,
+    /// The number of dead deliveries at other replicas in the previous round.
     dead: HashMap<Id, i64>,
-    /// Where more are dead than the time before.
+    /// The webhooks with more dead deliveries than in the previous round.
     more_dead: HashSet<Id>,
 }
 
 #[derive(Deserialize)]
-struct Answer {
-    items: Vec<Tally>,
+struct TalliesResponse {
+    items: Vec<PeerTally>,
 }
 
-/// What a replica says of a webhook.
+/// A replica's counts of a webhook.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Tally {
+struct PeerTally {
     namespace: Arc<str>,
     webhook: Arc<str>,
     deliveries: Option<DeliveryCounts>,
     last_delivery: Option<Moment>,
 }
 
-/// What the others say now.
+/// The responses of one round.
 #[derive(Default)]
-struct Round {
-    of: HashMap<String, Vec<Tally>>,
-    /// Who did not answer everything.
+struct Responses {
+    latest: HashMap<String, Vec<PeerTally>>,
+    /// The replicas whose responses are incomplete.
     missing: BTreeSet<String>,
 }
 
-impl SummedTallies {
+impl AggregatedTallies {
     pub(super) fn new(
         own: Arc<dyn Tallies>,
         brain: Arc<Brain>,
@@ -72,7 +73,7 @@ impl SummedTallies {
         config: Config,
         namespaces: Vec<String>,
     ) -> Self {
-        Self { own, brain, peers, config, namespaces, known: Mutex::default() }
+        Self { own, brain, peers, config, namespaces, peer_tallies: Mutex::default() }
     }
 
     async fn sum(&self) -> Result<HashMap<Id, Counted>, String> {
@@ -80,43 +81,43 @@ impl SummedTallies {
         if self.peers.is_alone() {
             return Ok(sum);
         }
-        let round = self.ask().await?;
-        let others = self.identified(self.known().after(round)?);
-        self.known().compare(&others);
+        let round = self.fetch().await?;
+        let others = self.by_id(self.peer_tallies().update(round)?);
+        self.peer_tallies().track_deaths(&others);
         for (id, counted) in others {
             add(sum.entry(id).or_default(), &counted);
         }
         Ok(sum)
     }
 
-    /// Asks in the operator's own name, for the namespaces that it may read.
-    async fn ask(&self) -> Result<Round, String> {
+    /// Requests the counts with the operator's own token, for the namespaces that it may read.
+    async fn fetch(&self) -> Result<Responses, String> {
         let login = authorization(&self.config).await;
         let login =
-            login.map_err(|error| format!("no token to ask other replicas with: {error}"))?;
-        let mut round = Round::default();
+            login.map_err(|error| format!("no token for requests to other replicas: {error}"))?;
+        let mut round = Responses::default();
         let every = [String::new()];
         let namespaces = if self.namespaces.is_empty() { &every[..] } else { &self.namespaces };
         for namespace in namespaces {
-            let answers = self
+            let responses = self
                 .peers
-                .ask(&Question::tallies(namespace, false, login.clone(), MAX_ANSWER))
+                .ask(&Question::tallies(namespace, false, login.clone(), MAX_RESPONSE))
                 .await;
-            let (given, missing) = answers.read::<Answer>();
-            for (replica, answer) in given {
-                round.of.entry(replica).or_default().extend(answer.items);
+            let (complete, missing) = responses.read::<TalliesResponse>();
+            for (replica, response) in complete {
+                round.latest.entry(replica).or_default().extend(response.items);
             }
             round.missing.extend(missing);
         }
-        round.of.retain(|replica, _| !round.missing.contains(replica));
+        round.latest.retain(|replica, _| !round.missing.contains(replica));
         Ok(round)
     }
 
-    /// What was said of webhooks that are there.
-    fn identified(&self, tallies: Vec<Tally>) -> HashMap<Id, Counted> {
+    /// The counts of existing webhooks, by id.
+    fn by_id(&self, tallies: Vec<PeerTally>) -> HashMap<Id, Counted> {
         let planner = self.brain.planner();
         let mut counted: HashMap<Id, Counted> = HashMap::new();
-        for Tally { namespace, webhook, deliveries, last_delivery } in tallies {
+        for PeerTally { namespace, webhook, deliveries, last_delivery } in tallies {
             if let Some(id) = planner.webhook_id(&Key { namespace, name: webhook }) {
                 add(counted.entry(id).or_default(), &Counted::new(deliveries, last_delivery));
             }
@@ -124,27 +125,27 @@ impl SummedTallies {
         counted
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn peer_tallies(&self) -> MutexGuard<'_, PeerTallies> {
+        self.peer_tallies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
-    /// Takes in what was said now; says what is known of all.
-    fn after(&mut self, round: Round) -> Result<Vec<Tally>, String> {
-        let Round { of, missing } = round;
-        // Who neither answers nor is missed has gone for good.
-        self.of.retain(|replica, _| missing.contains(replica));
-        self.of.extend(of);
+impl PeerTallies {
+    /// Stores the responses of a round. Returns the latest counts of all replicas.
+    fn update(&mut self, round: Responses) -> Result<Vec<PeerTally>, String> {
+        let Responses { latest: of, missing } = round;
+        // A replica that neither responds nor is reported as missing no longer exists.
+        self.latest.retain(|replica, _| missing.contains(replica));
+        self.latest.extend(of);
         let unknown: Vec<_> =
-            missing.into_iter().filter(|replica| !self.of.contains_key(replica)).collect();
+            missing.into_iter().filter(|replica| !self.latest.contains_key(replica)).collect();
         if !unknown.is_empty() {
-            return Err(format!("nothing is known of {}", unknown.join(", ")));
+            return Err(format!("no counts of {} yet", unknown.join(", ")));
         }
-        Ok(self.of.values().flatten().cloned().collect())
+        Ok(self.latest.values().flatten().cloned().collect())
     }
 
-    fn compare(&mut self, counted: &HashMap<Id, Counted>) {
+    fn track_deaths(&mut self, counted: &HashMap<Id, Counted>) {
         let dead: HashMap<Id, i64> =
             counted.iter().map(|(id, counted)| (*id, counted.dead())).collect();
         let before = |id: &Id| self.dead.get(id).copied().unwrap_or_default();
@@ -154,15 +155,15 @@ impl Known {
     }
 }
 
-impl Tallies for SummedTallies {
+impl Tallies for AggregatedTallies {
     fn count(&self) -> BoxFuture<'_, Result<HashMap<Id, Counted>, String>> {
         self.sum().boxed()
     }
 
-    /// Of what has died at another replica, it is not known why.
+    /// The reason of deliveries that died at other replicas is unknown.
     fn last_death<'a>(&'a self, webhook: &'a Key) -> BoxFuture<'a, Option<Box<str>>> {
         let id = self.brain.planner().webhook_id(webhook);
-        let is_elsewhere = id.is_some_and(|id| self.known().more_dead.contains(&id));
+        let is_elsewhere = id.is_some_and(|id| self.peer_tallies().more_dead.contains(&id));
         if is_elsewhere { async { None }.boxed() } else { self.own.last_death(webhook) }
     }
 }
@@ -185,37 +186,37 @@ fn add(sum: &mut Counted, more: &Counted) {
 mod tests {
     use super::*;
 
-    fn tallies(dead: i64) -> Vec<Tally> {
+    fn tallies(dead: i64) -> Vec<PeerTally> {
         let deliveries = Some(DeliveryCounts { dead, ..DeliveryCounts::default() });
         let (namespace, webhook) = ("team-a".into(), "pay".into());
-        vec![Tally { namespace, webhook, deliveries, last_delivery: None }]
+        vec![PeerTally { namespace, webhook, deliveries, last_delivery: None }]
     }
 
-    fn round(of: &[(&str, i64)], missing: &[&str]) -> Round {
+    fn round(of: &[(&str, i64)], missing: &[&str]) -> Responses {
         let of = of.iter().map(|(name, dead)| ((*name).to_owned(), tallies(*dead))).collect();
-        Round { of, missing: missing.iter().map(ToString::to_string).collect() }
+        Responses { latest: of, missing: missing.iter().map(ToString::to_string).collect() }
     }
 
-    fn dead(tallies: Vec<Tally>) -> i64 {
+    fn dead(tallies: Vec<PeerTally>) -> i64 {
         tallies.iter().filter_map(|tally| Some(tally.deliveries?.dead)).sum()
     }
 
     #[test]
     fn of_a_replica_that_does_not_answer_the_last_numbers_count() {
-        let mut known = Known::default();
-        assert_eq!(known.after(round(&[("a", 1), ("b", 10)], &[])).map(dead), Ok(11));
-        assert_eq!(known.after(round(&[("a", 2)], &["b"])).map(dead), Ok(12));
-        assert_eq!(known.after(round(&[("a", 2), ("b", 20)], &[])).map(dead), Ok(22));
-        // It has been taken away.
-        assert_eq!(known.after(round(&[("a", 2)], &[])).map(dead), Ok(2));
+        let mut peer_tallies = PeerTallies::default();
+        assert_eq!(peer_tallies.update(round(&[("a", 1), ("b", 10)], &[])).map(dead), Ok(11));
+        assert_eq!(peer_tallies.update(round(&[("a", 2)], &["b"])).map(dead), Ok(12));
+        assert_eq!(peer_tallies.update(round(&[("a", 2), ("b", 20)], &[])).map(dead), Ok(22));
+        // It was scaled down.
+        assert_eq!(peer_tallies.update(round(&[("a", 2)], &[])).map(dead), Ok(2));
     }
 
     #[test]
     fn while_nothing_is_known_of_a_replica_there_is_no_sum() {
-        let mut known = Known::default();
-        let why = known.after(round(&[("a", 1)], &["b", "c"])).map(dead);
-        assert_eq!(why, Err("nothing is known of b, c".into()));
-        assert_eq!(known.after(round(&[("a", 1), ("b", 2)], &[])).map(dead), Ok(3));
+        let mut peer_tallies = PeerTallies::default();
+        let why = peer_tallies.update(round(&[("a", 1)], &["b", "c"])).map(dead);
+        assert_eq!(why, Err("no counts of b, c yet".into()));
+        assert_eq!(peer_tallies.update(round(&[("a", 1), ("b", 2)], &[])).map(dead), Ok(3));
     }
 
     #[test]
@@ -231,12 +232,12 @@ mod tests {
 
     #[test]
     fn it_is_known_where_more_has_died() {
-        let (mut known, id) =
-            (Known::default(), Id { app: uuid::Uuid::nil(), webhook: uuid::Uuid::nil() });
+        let (mut peer_tallies, id) =
+            (PeerTallies::default(), Id { app: uuid::Uuid::nil(), webhook: uuid::Uuid::nil() });
         for (dead, is_more) in [(1, true), (1, false), (3, true), (2, false)] {
             let deliveries = Some(DeliveryCounts { dead, ..DeliveryCounts::default() });
-            known.compare(&HashMap::from([(id, Counted::new(deliveries, None))]));
-            assert_eq!(known.more_dead.contains(&id), is_more, "{dead}");
+            peer_tallies.track_deaths(&HashMap::from([(id, Counted::new(deliveries, None))]));
+            assert_eq!(peer_tallies.more_dead.contains(&id), is_more, "{dead}");
         }
     }
 }

@@ -1,53 +1,54 @@
-//! What the API server said of tokens, believed for a while. Refusals have room of their own: a flood of bad tokens must
-//! not take the place of good ones.
+//! A cache of token reviews. Rejected tokens have a cache of their own, so that a flood of bad
+//! tokens cannot displace good ones.
 
 use std::time::Duration;
 
 use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 
-use super::remembered::Remembered;
+use super::ttl_cache::TtlCache;
 use crate::source::StoreError;
 
-/// How long a refusal is believed: a token that has just become valid is refused no longer than this.
-const REFUSED: Duration = Duration::from_secs(10);
+/// How long a rejection is cached: a token that just became valid is rejected for at most this
+/// long.
+const REJECTED_TTL: Duration = Duration::from_secs(10);
 
-/// A token's SHA-256: tokens themselves are not kept.
+/// The SHA-256 of a token. Tokens themselves are not stored.
 type Digest = [u8; SHA256_OUTPUT_LEN];
 
-/// Answers by token; an answer says whose it is.
-pub struct TokenAnswers<A> {
-    accepted: Remembered<Digest, A>,
-    refused: Remembered<Digest, ()>,
+/// Review results by token.
+pub struct TokenCache<A> {
+    accepted: TtlCache<Digest, A>,
+    rejected: TtlCache<Digest, ()>,
 }
 
-impl<A: Clone> TokenAnswers<A> {
-    /// Nothing yet; an accepted token is believed for `lifetime`.
-    pub fn new(lifetime: Duration) -> Self {
-        Self { accepted: Remembered::new(lifetime), refused: Remembered::new(REFUSED) }
+impl<A: Clone> TokenCache<A> {
+    /// An empty cache. Accepted tokens are cached for `ttl`.
+    pub fn new(ttl: Duration) -> Self {
+        Self { accepted: TtlCache::new(ttl), rejected: TtlCache::new(REJECTED_TTL) }
     }
 
-    /// The answer about a token: a remembered one, or that of `review`, which is then remembered.
+    /// The cached result for a token, or that of `review`, which is then cached.
     ///
     /// # Errors
-    /// Those of `review`. They are not remembered.
+    /// The errors of `review`. They are not cached.
     pub async fn get_or_review(
         &self,
         token: &str,
         review: impl Future<Output = Result<Option<A>, StoreError>>,
     ) -> Result<Option<A>, StoreError> {
         let digest = digest_of(token);
-        if let Some(answer) = self.accepted.get(&digest) {
-            return Ok(Some(answer));
+        if let Some(result) = self.accepted.get(&digest) {
+            return Ok(Some(result));
         }
-        if self.refused.get(&digest).is_some() {
+        if self.rejected.get(&digest).is_some() {
             return Ok(None);
         }
-        let answer = review.await?;
-        match &answer {
-            Some(answer) => self.accepted.insert(digest, answer.clone()),
-            None => self.refused.insert(digest, ()),
+        let result = review.await?;
+        match &result {
+            Some(result) => self.accepted.insert(digest, result.clone()),
+            None => self.rejected.insert(digest, ()),
         }
-        Ok(answer)
+        Ok(result)
     }
 }
 
@@ -64,12 +65,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn both_answers_are_remembered_for_their_time_and_failures_are_not() {
-        let answers = TokenAnswers::new(Duration::from_secs(30));
+        let answers = TokenCache::new(Duration::from_secs(30));
         let reviews = Cell::new(0);
-        let ask = async |token: &str, answer: Result<Option<u32>, ()>| {
+        let ask = async |token: &str, result: Result<Option<u32>, ()>| {
             let review = async {
                 reviews.set(reviews.get() + 1);
-                answer.map_err(|()| StoreError::Unavailable("down".into()))
+                result.map_err(|()| StoreError::Unavailable("down".into()))
             };
             answers.get_or_review(token, review).await.ok()
         };

@@ -1,4 +1,4 @@
-//! What is to be dealt with soon: a set, so that many reasons are one piece of work.
+//! A work queue of object keys. A set, so that a key added several times is processed once.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,15 +7,15 @@ use tokio::sync::Notify;
 
 use crate::plan::Key;
 
-/// Objects that are to be dealt with. Bounded by the number of those that name them.
+/// Keys to process. Bounded by the number of referenced objects.
 #[derive(Debug, Default)]
-pub struct Due {
+pub struct WorkQueue {
     keys: Mutex<BTreeSet<Key>>,
     added: Notify,
 }
 
-impl Due {
-    /// Adds objects.
+impl WorkQueue {
+    /// Adds keys.
     pub fn add(&self, keys: impl IntoIterator<Item = Key>) {
         let mut set = self.keys();
         set.extend(keys);
@@ -24,7 +24,7 @@ impl Due {
         }
     }
 
-    /// Takes one; waits until there is one. For one caller at a time.
+    /// Takes one key; waits if there are none. For one caller at a time.
     pub async fn take(&self) -> Key {
         loop {
             let added = self.added.notified();
@@ -35,7 +35,7 @@ impl Due {
         }
     }
 
-    /// Takes everything there is, without waiting.
+    /// Takes all keys without waiting.
     pub fn take_all(&self) -> BTreeSet<Key> {
         std::mem::take(&mut self.keys())
     }

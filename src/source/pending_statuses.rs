@@ -1,4 +1,5 @@
-//! Which statuses may have to be written: a set, so that many changes of one object are one write.
+//! The objects whose status may have to be written: a set, so that many changes of one object cause
+//! one write.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,13 +10,13 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::plan::{Key, Kind, ObjectRef};
 
-/// How long the number of an app's webhooks may lag behind, so that creating many of them
+/// How long the webhook count of an app's status may be outdated, so that creating many webhooks
 /// does not write the app's status as many times.
 const COUNT_DELAY: Duration = Duration::from_secs(1);
 
-/// Objects whose status may differ. Bounded by the number of objects.
+/// Objects whose status may be outdated. Bounded by the number of objects.
 #[derive(Debug, Default)]
-pub struct Pending {
+pub struct PendingStatuses {
     sets: Mutex<Sets>,
     added: Notify,
 }
@@ -24,12 +25,12 @@ pub struct Pending {
 struct Sets {
     urgent: BTreeSet<ObjectRef>,
     counts: BTreeSet<Key>,
-    /// When the first of `counts` has waited long enough.
+    /// When `counts` must be written.
     counts_due: Option<Instant>,
 }
 
-impl Pending {
-    /// Adds objects to look at, and apps of which only the count changed.
+impl PendingStatuses {
+    /// Adds objects to check, and apps with a changed webhook count.
     pub fn add(
         &self,
         urgent: impl IntoIterator<Item = ObjectRef>,
@@ -45,8 +46,8 @@ impl Pending {
         self.added.notify_one();
     }
 
-    /// Takes what is urgent, and the counts that waited long enough; waits until there is
-    /// something. For one caller at a time.
+    /// Takes the urgent objects, and the counts if they are due. Waits until the result is not
+    /// empty. For one caller at a time.
     pub async fn take(&self) -> Vec<ObjectRef> {
         loop {
             let added = self.added.notified();
@@ -58,13 +59,13 @@ impl Pending {
             }
             match due {
                 None => added.await,
-                // Whichever comes first, the next turn looks at both.
+                // The next iteration checks both.
                 Some(due) => drop(timeout_at(due, added).await),
             }
         }
     }
 
-    /// Takes everything there is, without waiting.
+    /// Takes all objects without waiting.
     pub fn take_all(&self) -> Vec<ObjectRef> {
         let mut sets = self.sets();
         sets.counts_due = None;
