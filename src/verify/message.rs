@@ -1,9 +1,9 @@
-//! What is signed, of one request: pieces that are nowhere joined.
+//! The signed text of one request, as pieces: joining them would copy the body.
 
 use super::form::Parameters;
 use super::template::Part;
 
-/// The parts of a template, and what stands for them in one request.
+/// The parts of a template, and their values in one request.
 pub(super) struct Message<'a> {
     pub(super) parts: &'a [Part],
     pub(super) id: &'a str,
@@ -16,7 +16,7 @@ pub(super) struct Message<'a> {
 }
 
 impl Message<'_> {
-    /// Hands out the pieces in their order.
+    /// Passes the pieces to `take`, in order.
     pub(super) fn pieces(&self, take: &mut dyn FnMut(&[u8])) {
         for part in self.parts {
             match part {

@@ -1,37 +1,37 @@
-//! What is signed, written as a template: `{timestamp}.{body}`.
+//! The signed text as a template: `{timestamp}.{body}`.
 
-/// A piece of what is signed.
+/// A part of the signed text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// The same bytes for every request.
+    /// Fixed text.
     Literal(Box<str>),
-    /// The text of the id header.
+    /// The value of the id header.
     Id,
-    /// The text of the timestamp, as it was sent.
+    /// The timestamp, as received.
     Timestamp,
     /// The external URL of the request, query included.
     Url,
     /// The raw body.
     Body,
-    /// The parameters of a form, sorted; nothing for another body, which is signed by its digest.
+    /// The sorted parameters of a form; empty for another body, which is signed by its digest.
     Form,
 }
 
-/// What is wrong with a template.
+/// A mistake in a template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// A name that is not known.
+    /// An unknown placeholder.
     #[error("{{{0}}} is not one of {{id}}, {{timestamp}}, {{url}} and {{body}}")]
     UnknownPlaceholder(String),
-    /// A brace without its other half.
+    /// A brace without its counterpart.
     #[error("a brace is not closed")]
     UnbalancedBrace,
-    /// A signature over something else proves nothing about the body.
+    /// A signature that does not cover the body does not authenticate it.
     #[error("{{body}} must be a part of what is signed")]
     WithoutBody,
 }
 
-/// Reads a template. There is no escape: no provider signs a brace.
+/// Parses a template. It has no escape: no provider signs a brace.
 pub(super) fn parse(template: &str) -> Result<Box<[Part]>, TemplateError> {
     let mut parts = Vec::new();
     let mut rest = template;
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_told() {
+    fn a_mistake_is_reported() {
         for (template, error) in [
             ("", TemplateError::WithoutBody),
             ("{timestamp}", TemplateError::WithoutBody),

@@ -1,9 +1,9 @@
-//! The algorithms of tokens, and which keys each goes with.
+//! The signature algorithms of tokens, and the keys that each requires.
 
 use ring::signature::{self, RsaParameters, UnparsedPublicKey, VerificationAlgorithm};
 
-/// An algorithm with a public key (RFC 7518, section 3.1; RFC 8037; RFC 9864). There are no others:
-/// `none` is not one, and an HMAC would take what everyone can read for its secret.
+/// An algorithm with a public key (RFC 7518, section 3.1; RFC 8037; RFC 9864). `none` and HMAC are
+/// excluded on purpose: `none` is unsigned, and HMAC would use the public key as its secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Rs256,
@@ -17,7 +17,7 @@ pub(super) enum Algorithm {
     EdDsa,
 }
 
-/// A public key. Its type decides which algorithms it goes with, whatever a token says.
+/// A public key. Its type determines the allowed algorithms, whatever the token's header claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PublicKey {
     /// Modulus and exponent, big-endian.
@@ -48,7 +48,7 @@ impl Algorithm {
         })
     }
 
-    /// How RSA is done by this algorithm, with at least 2048 bits (RFC 7518, section 3.3).
+    /// The RSA parameters of this algorithm, for at least 2048 bits (RFC 7518, section 3.3).
     fn rsa(self) -> Option<&'static RsaParameters> {
         Some(match self {
             Self::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
@@ -63,7 +63,7 @@ impl Algorithm {
 }
 
 impl PublicKey {
-    /// Whether the key is of the algorithm's type.
+    /// Whether the key has the type that the algorithm requires.
     pub(super) fn fits(&self, algorithm: Algorithm) -> bool {
         match self {
             Self::Rsa { .. } => algorithm.rsa().is_some(),
@@ -73,7 +73,7 @@ impl PublicKey {
         }
     }
 
-    /// Whether the signature is of this key, by an algorithm that it fits.
+    /// Whether this key made the signature, with an algorithm that it fits.
     pub(super) fn verify(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
         let by = |how: &'static dyn VerificationAlgorithm, key: &[u8]| {
             UnparsedPublicKey::new(how, key).verify(signed, signature).is_ok()
