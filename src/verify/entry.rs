@@ -76,7 +76,7 @@ pub enum EntryError {
 
 /// A compiled scheme.
 #[derive(Debug)]
-pub(super) enum Check {
+pub(super) enum SchemeCheck {
     Signature(SignatureCheck),
     Token(TokenCheck),
     Jwt(jwt::Rules),
@@ -102,7 +102,7 @@ pub(super) fn checks(
     provider: &'static str,
     schemes: &[Scheme<'_>],
     secrets: &[Secret],
-) -> Result<Vec<Check>, EntryError> {
+) -> Result<Vec<SchemeCheck>, EntryError> {
     if secrets.is_empty() {
         return Err(EntryError::NoSecret);
     }
@@ -116,12 +116,12 @@ pub(super) fn checks(
     checks_of(schemes, secrets)
 }
 
-fn checks_of(schemes: &[Scheme<'_>], secrets: &[Secret]) -> Result<Vec<Check>, EntryError> {
+fn checks_of(schemes: &[Scheme<'_>], secrets: &[Secret]) -> Result<Vec<SchemeCheck>, EntryError> {
     let checks = schemes.iter().map(|scheme| match scheme {
         Scheme::Signature(scheme) => {
-            Ok(SignatureCheck::new(scheme, secrets)?.map(Check::Signature))
+            Ok(SignatureCheck::new(scheme, secrets)?.map(SchemeCheck::Signature))
         }
-        Scheme::Token(token) => Ok(TokenCheck::new(token, secrets)?.map(Check::Token)),
+        Scheme::Token(token) => Ok(TokenCheck::new(token, secrets)?.map(SchemeCheck::Token)),
     });
     checks.filter_map(Result::transpose).collect()
 }

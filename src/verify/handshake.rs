@@ -8,12 +8,12 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::json;
 
 use super::encoding::to_hex;
-use super::key::Key;
+use super::key::VerifyingKey;
 use super::{Denied, Input, Secret};
 
 /// The response to a verified body if it is a handshake request. The key is the one that signed the
 /// body.
-pub type Handshake = fn(&[u8], &Key) -> Option<Response<Bytes>>;
+pub type Handshake = fn(&[u8], &VerifyingKey) -> Option<Response<Bytes>>;
 
 /// The largest body that is parsed as a handshake, in bytes; larger ones are events.
 const MAX_BODY: usize = 16 * 1024;
@@ -26,7 +26,7 @@ const ALLOWED_ORIGIN: HeaderName = HeaderName::from_static("webhook-allowed-orig
 const ALLOWED_RATE: HeaderName = HeaderName::from_static("webhook-allowed-rate");
 
 /// Slack's `url_verification`: returns the challenge as text.
-pub(super) fn slack(body: &[u8], _: &Key) -> Option<Response<Bytes>> {
+pub(super) fn slack(body: &[u8], _: &VerifyingKey) -> Option<Response<Bytes>> {
     #[derive(Deserialize)]
     struct Request {
         r#type: String,
@@ -42,7 +42,7 @@ pub(super) fn slack(body: &[u8], _: &Key) -> Option<Response<Bytes>> {
 /// An unauthenticated client that could request this for a token of the form that Zoom signs
 /// (`v0:...`) would get valid signatures for arbitrary events. It is therefore answered only after
 /// verification, and a token with a colon is never signed.
-pub(super) fn zoom(body: &[u8], key: &Key) -> Option<Response<Bytes>> {
+pub(super) fn zoom(body: &[u8], key: &VerifyingKey) -> Option<Response<Bytes>> {
     #[derive(Deserialize)]
     struct Request {
         event: String,
@@ -67,7 +67,7 @@ pub(super) fn zoom(body: &[u8], key: &Key) -> Option<Response<Bytes>> {
 
 /// Discord's PINGs: of the interactions endpoint (type 1, answered with type 1), and of webhook
 /// events (type 0, answered with 204; for these, type 1 is an event).
-pub(super) fn discord(body: &[u8], _: &Key) -> Option<Response<Bytes>> {
+pub(super) fn discord(body: &[u8], _: &VerifyingKey) -> Option<Response<Bytes>> {
     #[derive(Deserialize)]
     struct Request {
         r#type: u64,

@@ -76,7 +76,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
             type Value = Scalar<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("text or a whole number")
+                f.write_str("a string or an unsigned integer")
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'de>, E> {

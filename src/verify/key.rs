@@ -30,7 +30,7 @@ impl Algorithm {
 }
 
 /// A key that verifies signatures.
-pub enum Key {
+pub enum VerifyingKey {
     /// A MAC key.
     Mac(MacKey),
     /// A public key.
@@ -43,7 +43,7 @@ pub(super) enum Expected<'k> {
     Ed25519 { key: &'k [u8; 32], message: Vec<u8> },
 }
 
-impl Key {
+impl VerifyingKey {
     /// Creates a key from bytes; `None` if they are not a valid key of the algorithm.
     pub(super) fn new(algorithm: Algorithm, bytes: &[u8]) -> Option<Self> {
         let mac = |algorithm| Some(Self::Mac(MacKey(hmac::Key::new(algorithm, bytes))));
@@ -116,7 +116,7 @@ impl Drop for MacKey {
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key(..)")
     }
@@ -148,15 +148,15 @@ mod tests {
     #[test]
     fn the_length_of_a_signature_is_that_of_the_algorithm() {
         for algorithm in [Algorithm::HmacSha1, Algorithm::HmacSha256, Algorithm::HmacSha512] {
-            let Some(Key::Mac(key)) = Key::new(algorithm, b"k") else { panic!() };
+            let Some(VerifyingKey::Mac(key)) = VerifyingKey::new(algorithm, b"k") else { panic!() };
             assert_eq!(key.sign(|_| ()).as_ref().len(), algorithm.signature_len());
         }
     }
 
     #[test]
     fn a_public_key_has_32_bytes() {
-        assert!(Key::new(Algorithm::Ed25519, &[1; 31]).is_none());
-        assert!(Key::new(Algorithm::Ed25519, &[1; 32]).is_some());
-        assert!(Key::new(Algorithm::Ed25519, &[1; 33]).is_none());
+        assert!(VerifyingKey::new(Algorithm::Ed25519, &[1; 31]).is_none());
+        assert!(VerifyingKey::new(Algorithm::Ed25519, &[1; 32]).is_some());
+        assert!(VerifyingKey::new(Algorithm::Ed25519, &[1; 33]).is_none());
     }
 }

@@ -9,11 +9,11 @@ use http::HeaderName;
 use super::encoding::{BUFFER_LEN, Encoding};
 use super::form::{self, Parameters};
 use super::json::{self, Scalar};
-use super::key::Key;
+use super::key::VerifyingKey;
 use super::layout::{Layout, Signatures};
-use super::message::Message;
+use super::message::SignedMessage;
 use super::scheme::{Signature, Source};
-use super::template::{self, Part, TemplateError};
+use super::template::{self, TemplateError, TemplatePart};
 use super::url::UrlForm;
 use super::{Denied, EntryError, Input, Secret, entry, header, timestamp};
 
@@ -24,12 +24,12 @@ pub(super) struct SignatureCheck {
     layout: OwnedLayout,
     encoding: Encoding,
     signature_len: usize,
-    parts: Box<[Part]>,
+    parts: Box<[TemplatePart]>,
     signing_time: Option<SigningTime>,
     id: Option<SignedId>,
     url: UrlForm,
     body_digest: Option<&'static str>,
-    keys: Box<[Key]>,
+    keys: Box<[VerifyingKey]>,
 }
 
 #[derive(Debug)]
@@ -84,10 +84,11 @@ impl SignatureCheck {
             body_digest,
         } = *scheme;
         let parts = template::parse(signed)?;
-        if parts.contains(&Part::Form) && body_digest.is_none() {
+        if parts.contains(&TemplatePart::Form) && body_digest.is_none() {
             return Err(TemplateError::UnknownPlaceholder("form".into()).into());
         }
-        let keys = secrets.iter().filter_map(|given| Key::new(algorithm, &secret.key(given)?));
+        let keys =
+            secrets.iter().filter_map(|given| VerifyingKey::new(algorithm, &secret.key(given)?));
         let keys: Box<[_]> = keys.collect();
         let check = Self {
             header: entry::header_name(header)?,
@@ -108,7 +109,7 @@ impl SignatureCheck {
     ///
     /// Cheap checks that reject most invalid requests come first. A timestamp inside the body is
     /// checked last, as the body is not trusted before the signature matches.
-    pub(super) fn check(&self, input: &Input<'_>) -> Result<&Key, Denied> {
+    pub(super) fn check(&self, input: &Input<'_>) -> Result<&VerifyingKey, Denied> {
         let value = header::text(input.headers, &self.header)?;
         let layout = self.layout.borrow();
         let signatures = layout.read(value)?;
@@ -118,7 +119,7 @@ impl SignatureCheck {
         let timestamp = self.timestamp(input, signatures)?;
         let id = self.id(input)?.unwrap_or_default();
         let form = self.form(input)?;
-        let message = |url| Message {
+        let message = |url| SignedMessage {
             parts: &self.parts,
             id,
             timestamp,
@@ -172,8 +173,8 @@ impl SignatureCheck {
         &self,
         signatures: Signatures<'_>,
         external_url: &'m str,
-        message: impl Fn([&'m str; 3]) -> Message<'m>,
-    ) -> Option<&Key> {
+        message: impl Fn([&'m str; 3]) -> SignedMessage<'m>,
+    ) -> Option<&VerifyingKey> {
         self.keys.iter().find(|key| {
             self.url.spellings(external_url).any(|url| {
                 let expected = key.expect(|take| message(url).pieces(take));
@@ -216,9 +217,9 @@ impl OwnedLayout {
 /// A timestamp must be signed: otherwise an attacker can replace it.
 fn signing_time(
     timestamp: Option<&super::Timestamp<'_>>,
-    parts: &[Part],
+    parts: &[TemplatePart],
 ) -> Result<Option<SigningTime>, EntryError> {
-    let is_signed = parts.contains(&Part::Timestamp);
+    let is_signed = parts.contains(&TemplatePart::Timestamp);
     let Some(super::Timestamp { source, tolerance }) = timestamp else {
         return if is_signed { Err(EntryError::TimestampHeaderMissing) } else { Ok(None) };
     };
@@ -231,8 +232,8 @@ fn signing_time(
     Ok(Some(SigningTime { source, tolerance: *tolerance }))
 }
 
-fn id_header(header: Option<&str>, parts: &[Part]) -> Result<Option<SignedId>, EntryError> {
-    let place = parts.iter().position(|part| *part == Part::Id);
+fn id_header(header: Option<&str>, parts: &[TemplatePart]) -> Result<Option<SignedId>, EntryError> {
+    let place = parts.iter().position(|part| *part == TemplatePart::Id);
     let (header, place) = match (header, place) {
         (None, None) => return Ok(None),
         (Some(_), None) => return Err(EntryError::IdNotSigned),
@@ -240,7 +241,7 @@ fn id_header(header: Option<&str>, parts: &[Part]) -> Result<Option<SignedId>, E
         (Some(header), Some(place)) => (entry::header_name(header)?, place),
     };
     let end = match parts.get(place + 1) {
-        Some(Part::Literal(text)) => text.chars().next(),
+        Some(TemplatePart::Literal(text)) => text.chars().next(),
         _ => None,
     };
     Ok(Some(SignedId { header, end }))

@@ -2,7 +2,7 @@
 
 /// A part of the signed text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum TemplatePart {
     /// Fixed text.
     Literal(Box<str>),
     /// The value of the id header.
@@ -27,12 +27,12 @@ pub enum TemplateError {
     #[error("a brace is not closed")]
     UnbalancedBrace,
     /// A signature that does not cover the body does not authenticate it.
-    #[error("{{body}} must be a part of what is signed")]
+    #[error("the signed text must include {{body}}")]
     WithoutBody,
 }
 
 /// Parses a template. It has no escape: no provider signs a brace.
-pub(super) fn parse(template: &str) -> Result<Box<[Part]>, TemplateError> {
+pub(super) fn parse(template: &str) -> Result<Box<[TemplatePart]>, TemplateError> {
     let mut parts = Vec::new();
     let mut rest = template;
     while !rest.is_empty() {
@@ -41,26 +41,26 @@ pub(super) fn parse(template: &str) -> Result<Box<[Part]>, TemplateError> {
             return Err(TemplateError::UnbalancedBrace);
         }
         if !literal.is_empty() {
-            parts.push(Part::Literal(literal.into()));
+            parts.push(TemplatePart::Literal(literal.into()));
         }
         let Some(placeholder) = placeholder.strip_prefix('{') else { break };
         let (name, after) = placeholder.split_once('}').ok_or(TemplateError::UnbalancedBrace)?;
         parts.push(placeholder_named(name)?);
         rest = after;
     }
-    if !parts.iter().any(|part| matches!(part, Part::Body | Part::Form)) {
+    if !parts.iter().any(|part| matches!(part, TemplatePart::Body | TemplatePart::Form)) {
         return Err(TemplateError::WithoutBody);
     }
     Ok(parts.into())
 }
 
-fn placeholder_named(name: &str) -> Result<Part, TemplateError> {
+fn placeholder_named(name: &str) -> Result<TemplatePart, TemplateError> {
     match name {
-        "id" => Ok(Part::Id),
-        "timestamp" => Ok(Part::Timestamp),
-        "url" => Ok(Part::Url),
-        "body" => Ok(Part::Body),
-        "form" => Ok(Part::Form),
+        "id" => Ok(TemplatePart::Id),
+        "timestamp" => Ok(TemplatePart::Timestamp),
+        "url" => Ok(TemplatePart::Url),
+        "body" => Ok(TemplatePart::Body),
+        "form" => Ok(TemplatePart::Form),
         _ => Err(TemplateError::UnknownPlaceholder(name.into())),
     }
 }
@@ -71,14 +71,17 @@ mod tests {
 
     #[test]
     fn a_template_is_its_pieces_in_order() {
-        let literal = |text: &str| Part::Literal(text.into());
+        let literal = |text: &str| TemplatePart::Literal(text.into());
         for (template, parts) in [
-            ("{body}", vec![Part::Body]),
+            ("{body}", vec![TemplatePart::Body]),
             (
                 "v0:{timestamp}:{body}",
-                vec![literal("v0:"), Part::Timestamp, literal(":"), Part::Body],
+                vec![literal("v0:"), TemplatePart::Timestamp, literal(":"), TemplatePart::Body],
             ),
-            ("{id}{url}{body}é", vec![Part::Id, Part::Url, Part::Body, literal("é")]),
+            (
+                "{id}{url}{body}é",
+                vec![TemplatePart::Id, TemplatePart::Url, TemplatePart::Body, literal("é")],
+            ),
         ] {
             assert_eq!(&*parse(template).unwrap(), parts);
         }

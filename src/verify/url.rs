@@ -10,11 +10,11 @@ pub enum UrlForm {
 }
 
 /// The text before the port of an external URL, the port with its colon, and the text after it.
-type Pieces<'a> = [&'a str; 3];
+type UrlPieces<'a> = [&'a str; 3];
 
 impl UrlForm {
     /// The accepted spellings of the URL up to the path, each in three pieces.
-    pub(super) fn spellings(self, external: &str) -> impl Iterator<Item = Pieces<'_>> {
+    pub(super) fn spellings(self, external: &str) -> impl Iterator<Item = UrlPieces<'_>> {
         let spellings = match self {
             Self::AsConfigured => [Some([external, "", ""]), None],
             Self::EitherPort => {
@@ -27,7 +27,7 @@ impl UrlForm {
 }
 
 /// Splits a URL around its port. A URL without a port gets the default port of its scheme.
-fn split(url: &str) -> Pieces<'_> {
+fn split(url: &str) -> UrlPieces<'_> {
     let authority = url.find("://").map_or(0, |at| at + 3);
     let end = url[authority..].find('/').map_or(url.len(), |at| authority + at);
     let digits = url[..end].trim_end_matches(|c: char| c.is_ascii_digit()).len();

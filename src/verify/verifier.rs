@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Response};
 
-use super::entry::{self, Check, Entry, EntryError};
+use super::entry::{self, Entry, EntryError, SchemeCheck};
 use super::handshake::{self, Handshake};
 use super::json::{self, Scalar};
-use super::key::Key;
+use super::key::VerifyingKey;
 use super::proof::{CannotSign, Proof};
 use super::provider::Delivery;
 use super::{Denied, Secret, header};
@@ -47,7 +47,7 @@ impl<'a> Input<'a> {
 #[derive(Debug)]
 pub struct Verifier {
     provider: &'static str,
-    checks: Box<[Check]>,
+    checks: Box<[SchemeCheck]>,
     event_headers: Box<[HeaderName]>,
     delivery: Option<Delivery>,
     handshake: Option<Handshake>,
@@ -58,9 +58,9 @@ pub struct Verifier {
 #[derive(Clone, Copy, Debug)]
 pub struct Verified<'v> {
     verifier: &'v Verifier,
-    check: &'v Check,
+    check: &'v SchemeCheck,
     /// The key of the signature; `None` for a token.
-    key: Option<&'v Key>,
+    key: Option<&'v VerifyingKey>,
 }
 
 impl Verifier {
@@ -79,7 +79,7 @@ impl Verifier {
             verify_token: None,
         };
         if let Entry::Jwt(rules) = entry {
-            verifier.checks = Box::new([Check::Jwt(rules.bound()?)]);
+            verifier.checks = Box::new([SchemeCheck::Jwt(rules.bound()?)]);
             return Ok(verifier);
         }
         verifier.checks = entry::checks(provider, &schemes, secrets)?.into();
@@ -120,9 +120,9 @@ impl Verifier {
     pub fn sign(&self, input: &Input<'_>, id: &str) -> Result<Proof, CannotSign> {
         for check in &self.checks {
             let proof = match check {
-                Check::Signature(signature) => signature.sign(input, id)?,
-                Check::Token(token) => Some(token.sign()?),
-                Check::Jwt(_) => return Err(CannotSign::Issuer),
+                SchemeCheck::Signature(signature) => signature.sign(input, id)?,
+                SchemeCheck::Token(token) => Some(token.sign()?),
+                SchemeCheck::Jwt(_) => return Err(CannotSign::Issuer),
             };
             if let Some(proof) = proof {
                 return Ok(proof);
@@ -146,8 +146,8 @@ impl Verifier {
     }
 }
 
-impl Check {
-    fn check(&self, input: &Input<'_>) -> Result<Option<&Key>, Denied> {
+impl SchemeCheck {
+    fn check(&self, input: &Input<'_>) -> Result<Option<&VerifyingKey>, Denied> {
         match self {
             Self::Signature(signature) => signature.check(input).map(Some),
             Self::Token(token) => token.check(input).map(|()| None),
@@ -171,8 +171,8 @@ impl<'v> Verified<'v> {
     /// precedence. At most 256 bytes. `input` is that of the accepted request.
     pub fn delivery_id<'a>(&self, input: &Input<'a>) -> Option<Cow<'a, str>> {
         let signed = match self.check {
-            Check::Signature(signature) => signature.id(input).ok().flatten(),
-            Check::Token(_) | Check::Jwt(_) => None,
+            SchemeCheck::Signature(signature) => signature.id(input).ok().flatten(),
+            SchemeCheck::Token(_) | SchemeCheck::Jwt(_) => None,
         };
         let id = match (signed, self.verifier.delivery) {
             (Some(id), _) => id.into(),

@@ -5,7 +5,7 @@ use ring::signature::{self, RsaParameters, UnparsedPublicKey, VerificationAlgori
 /// An algorithm with a public key (RFC 7518, section 3.1; RFC 8037; RFC 9864). `none` and HMAC are
 /// excluded on purpose: `none` is unsigned, and HMAC would use the public key as its secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Algorithm {
+pub(super) enum JwtAlgorithm {
     Rs256,
     Rs384,
     Rs512,
@@ -32,7 +32,7 @@ pub(super) enum PublicKey {
     Ed25519(Vec<u8>),
 }
 
-impl Algorithm {
+impl JwtAlgorithm {
     pub(super) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "RS256" => Self::Rs256,
@@ -64,17 +64,17 @@ impl Algorithm {
 
 impl PublicKey {
     /// Whether the key has the type that the algorithm requires.
-    pub(super) fn fits(&self, algorithm: Algorithm) -> bool {
+    pub(super) fn fits(&self, algorithm: JwtAlgorithm) -> bool {
         match self {
             Self::Rsa { .. } => algorithm.rsa().is_some(),
-            Self::P256(_) => algorithm == Algorithm::Es256,
-            Self::P384(_) => algorithm == Algorithm::Es384,
-            Self::Ed25519(_) => algorithm == Algorithm::EdDsa,
+            Self::P256(_) => algorithm == JwtAlgorithm::Es256,
+            Self::P384(_) => algorithm == JwtAlgorithm::Es384,
+            Self::Ed25519(_) => algorithm == JwtAlgorithm::EdDsa,
         }
     }
 
     /// Whether this key made the signature, with an algorithm that it fits.
-    pub(super) fn verify(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
+    pub(super) fn verify(&self, algorithm: JwtAlgorithm, signed: &[u8], signature: &[u8]) -> bool {
         let by = |how: &'static dyn VerificationAlgorithm, key: &[u8]| {
             UnparsedPublicKey::new(how, key).verify(signed, signature).is_ok()
         };

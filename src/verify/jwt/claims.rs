@@ -9,7 +9,7 @@ const LEEWAY: f64 = 60.0;
 
 /// The claims that are checked. A repeated claim is an error.
 #[derive(Deserialize)]
-pub(super) struct Claims {
+pub(super) struct JwtClaims {
     iss: String,
     aud: Audience,
     /// Seconds since 1970, possibly fractional. Required: without it a token would never expire.
@@ -24,7 +24,7 @@ enum Audience {
     Several(Vec<String>),
 }
 
-impl Claims {
+impl JwtClaims {
     /// Checks issuer, audience and lifetime. `now` is in seconds since 1970.
     pub(super) fn check(
         &self,

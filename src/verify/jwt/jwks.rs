@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::Denied;
-use super::algorithm::{Algorithm, PublicKey};
+use super::algorithm::{JwtAlgorithm, PublicKey};
 
 /// The number of keys that a set may have. Large issuers publish about ten.
 pub const MAX_KEYS: usize = 64;
@@ -22,7 +22,7 @@ pub struct Jwks(Vec<Jwk>);
 struct Jwk {
     id: Option<String>,
     /// The only algorithm that the issuer allows for the key, if it names one.
-    algorithm: Option<Algorithm>,
+    algorithm: Option<JwtAlgorithm>,
     key: PublicKey,
 }
 
@@ -41,7 +41,7 @@ pub enum JwksError {
 }
 
 #[derive(Deserialize)]
-struct Document {
+struct KeySetDocument {
     keys: Vec<Value>,
 }
 
@@ -75,7 +75,7 @@ impl Jwks {
     /// # Errors
     /// See [`JwksError`].
     pub fn parse(document: &[u8]) -> Result<Self, JwksError> {
-        let document: Document =
+        let document: KeySetDocument =
             serde_json::from_slice(document).map_err(|_| JwksError::Malformed)?;
         if document.keys.len() > MAX_KEYS {
             return Err(JwksError::TooManyKeys);
@@ -88,7 +88,7 @@ impl Jwks {
     /// tried.
     pub(super) fn verify(
         &self,
-        algorithm: Algorithm,
+        algorithm: JwtAlgorithm,
         id: Option<&str>,
         signed: &[u8],
         signature: &[u8],
@@ -112,12 +112,12 @@ impl Jwk {
         let key = key.read().filter(|_| is_for_signatures)?;
         let algorithm = match alg {
             None => None,
-            Some(name) => Some(Algorithm::named(&name).filter(|it| key.fits(*it))?),
+            Some(name) => Some(JwtAlgorithm::named(&name).filter(|it| key.fits(*it))?),
         };
         Some(Self { id: kid, algorithm, key })
     }
 
-    fn fits(&self, algorithm: Algorithm) -> bool {
+    fn fits(&self, algorithm: JwtAlgorithm) -> bool {
         self.algorithm.is_none_or(|only| only == algorithm) && self.key.fits(algorithm)
     }
 }

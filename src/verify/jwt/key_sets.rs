@@ -67,12 +67,12 @@ pub enum KeySetError {
     TooMany,
     /// The namespace reached its limit.
     #[error(
-        "its namespace uses {NAMESPACE_SETS} other key sets, which is as many as one may; \
+        "its namespace uses {NAMESPACE_SETS} other key sets, which is the limit; \
          edit this webhook once the namespace uses fewer"
     )]
     NamespaceShare,
     /// The host reached its limit.
-    #[error("{HOST_SETS} other key sets of its host are in use, which is as many as there can be")]
+    #[error("{HOST_SETS} other key sets of its host are in use, which is the limit")]
     HostShare,
 }
 

@@ -11,7 +11,7 @@ use super::Jwks;
 
 /// The last fetched keys of an issuer; none before the first fetch. Clones share the same keys.
 #[derive(Clone, Debug, Default)]
-pub struct Keys(Arc<Usage>);
+pub struct Keys(Arc<KeyUsage>);
 
 /// A handle that does not keep the keys in use; the fetcher holds it.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct WeakKeys {
 
 /// The use of keys by one namespace. It ends when the namespace drops its last clone of the keys.
 #[derive(Debug, Default)]
-struct Usage {
+struct KeyUsage {
     namespace: Arc<str>,
     cell: Arc<Cell>,
 }
@@ -34,11 +34,11 @@ struct Cell {
     /// Wakes the fetcher.
     news: Arc<Notify>,
     /// Keyed by namespace. An entry is removed when its usage ends.
-    usages: Mutex<HashMap<Arc<str>, Weak<Usage>>>,
+    usages: Mutex<HashMap<Arc<str>, Weak<KeyUsage>>>,
 }
 
 impl Cell {
-    fn usages(&self) -> MutexGuard<'_, HashMap<Arc<str>, Weak<Usage>>> {
+    fn usages(&self) -> MutexGuard<'_, HashMap<Arc<str>, Weak<KeyUsage>>> {
         self.usages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -50,7 +50,7 @@ impl Keys {
     }
 
     fn join(cell: Arc<Cell>, namespace: &Arc<str>) -> Self {
-        let usage = Arc::new(Usage { namespace: namespace.clone(), cell: cell.clone() });
+        let usage = Arc::new(KeyUsage { namespace: namespace.clone(), cell: cell.clone() });
         cell.usages().insert(namespace.clone(), Arc::downgrade(&usage));
         Self(usage)
     }
@@ -94,7 +94,7 @@ impl WeakKeys {
     /// The keys, if another handle still exists. This one counts for no namespace.
     pub fn upgrade(&self) -> Option<Keys> {
         let cell = self.cell.upgrade()?;
-        Some(Keys(Arc::new(Usage { namespace: Arc::default(), cell })))
+        Some(Keys(Arc::new(KeyUsage { namespace: Arc::default(), cell })))
     }
 
     /// The handle of a namespace that already uses these keys.
@@ -131,7 +131,7 @@ impl WeakKeys {
     }
 }
 
-impl Drop for Usage {
+impl Drop for KeyUsage {
     fn drop(&mut self) {
         let mut usages = self.cell.usages();
         // The namespace may have started to use the keys again since the last clone was dropped.

@@ -17,8 +17,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::{Denied, EntryError, Input, header};
-use algorithm::Algorithm;
-use claims::Claims;
+use algorithm::JwtAlgorithm;
+use claims::JwtClaims;
 pub use jwks::{Jwks, JwksError, MAX_KEYS};
 pub use key_sets::{HOST_SETS, KeySet, KeySetError, KeySets, MAX_SETS, MAX_URL, NAMESPACE_SETS};
 pub use keys::{Keys, WeakKeys};
@@ -69,7 +69,7 @@ impl Rules {
         claims.check(&self.issuer, &self.audiences, input.now)
     }
 
-    fn signed_claims(&self, token: &[u8]) -> Result<Claims, Denied> {
+    fn signed_claims(&self, token: &[u8]) -> Result<JwtClaims, Denied> {
         if token.len() > MAX_TOKEN {
             return Err(Denied::Malformed);
         }
@@ -80,7 +80,7 @@ impl Rules {
         if head.crit.is_some() {
             return Err(Denied::Malformed);
         }
-        let algorithm = Algorithm::named(&head.alg).ok_or(Denied::OtherScheme)?;
+        let algorithm = JwtAlgorithm::named(&head.alg).ok_or(Denied::OtherScheme)?;
         let signature = decode(signature)?;
         self.verify(algorithm, head.kid.as_deref(), signed, &signature).inspect_err(|why| {
             // A token without a key id may be signed with a new key as well.
@@ -95,7 +95,7 @@ impl Rules {
 
     fn verify(
         &self,
-        algorithm: Algorithm,
+        algorithm: JwtAlgorithm,
         id: Option<&str>,
         signed: &str,
         signature: &[u8],

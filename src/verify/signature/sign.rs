@@ -8,8 +8,8 @@ use super::{SignatureCheck, SigningTimeSource};
 use crate::event::MediaType;
 use crate::verify::encoding::to_hex;
 use crate::verify::json::{self, Scalar};
-use crate::verify::key::Key;
-use crate::verify::message::Message;
+use crate::verify::key::VerifyingKey;
+use crate::verify::message::SignedMessage;
 use crate::verify::proof::{CannotSign, Proof};
 use crate::verify::{Input, header};
 
@@ -21,7 +21,7 @@ impl SignatureCheck {
         input: &Input<'_>,
         id: &str,
     ) -> Result<Option<Proof>, CannotSign> {
-        let Some(key) = self.keys.iter().find_map(Key::mac) else { return Ok(None) };
+        let Some(key) = self.keys.iter().find_map(VerifyingKey::mac) else { return Ok(None) };
         let mut proof = Proof { query: self.missing_digest(input), ..Proof::default() };
         let path_and_query = with_parameter(input.path_and_query, proof.query.as_deref());
         let input = Input { path_and_query: &path_and_query, ..*input };
@@ -31,7 +31,7 @@ impl SignatureCheck {
         };
         let (timestamp, item) = self.sign_timestamp(&mut proof, &input)?;
         let form = self.form(&input).map_err(|_| CannotSign::Form)?;
-        let message = Message {
+        let message = SignedMessage {
             parts: &self.parts,
             id: &id,
             timestamp: &timestamp,
@@ -47,7 +47,7 @@ impl SignatureCheck {
         Ok(Some(proof))
     }
 
-    /// The text of the timestamp, and the name of its item in the signature header if it is there.
+    /// The text of the timestamp, and the name of its item in the signature header if it has one.
     fn sign_timestamp(
         &self,
         proof: &mut Proof,
