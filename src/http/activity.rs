@@ -231,13 +231,13 @@ enum ByteObserver {
 
 /// A stream that reports its reads to an [`Activity`].
 #[derive(Debug)]
-pub struct Observed<S> {
+pub struct ObservedStream<S> {
     stream: S,
     activity: Arc<Activity>,
     observer: ByteObserver,
 }
 
-impl<S> Observed<S> {
+impl<S> ObservedStream<S> {
     /// Wraps a stream.
     pub fn new(stream: S, activity: Arc<Activity>, protocol: Protocol) -> Self {
         let observer = match protocol {
@@ -261,7 +261,7 @@ impl<S> Observed<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ObservedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -287,7 +287,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ObservedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -350,7 +350,7 @@ mod tests {
     async fn in_http_2_bytes_between_requests_begin_no_headers() {
         let activity = Activity::begin(Protocol::Http2);
         let ping: &[u8] = b"\0\0\x08\x06\0\0\0\0\0\x01\x02\x03\x04\x05\x06\x07\x08";
-        let mut stream = Observed::new(ping, activity.clone(), Protocol::Http2);
+        let mut stream = ObservedStream::new(ping, activity.clone(), Protocol::Http2);
         tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 64]).await.unwrap();
         assert!(matches!(activity.deadline(PATIENCE), Deadline::Idle(_)));
         let request = activity.request();
@@ -363,7 +363,7 @@ mod tests {
     async fn an_answer_that_the_client_does_not_take_has_a_deadline_while_it_is_not_taken() {
         let (ours, mut theirs) = tokio::io::duplex(8);
         let activity = Activity::begin(Protocol::Http1);
-        let mut stream = Observed::new(ours, activity.clone(), Protocol::Http1);
+        let mut stream = ObservedStream::new(ours, activity.clone(), Protocol::Http1);
         let request = activity.request();
         let mut write = |bytes: &[u8]| {
             let mut cx = Context::from_waker(std::task::Waker::noop());
@@ -402,7 +402,8 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_floods_waits_for_its_next_turn() {
         let activity = Activity::begin(Protocol::Http2);
-        let mut stream = Observed::new(tokio::io::repeat(0), activity.clone(), Protocol::Http2);
+        let mut stream =
+            ObservedStream::new(tokio::io::repeat(0), activity.clone(), Protocol::Http2);
         let mut read = || {
             let mut space = [0; 1024];
             let mut cx = Context::from_waker(std::task::Waker::noop());

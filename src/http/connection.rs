@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
-use super::activity::{Abuse, Activity, Deadline, Observed, Timeouts};
+use super::activity::{Abuse, Activity, Deadline, ObservedStream, Timeouts};
 use super::connections::Admitted;
 use super::drain::{Drain, Phase};
 use super::framing;
@@ -41,7 +41,7 @@ pub async fn serve<B: ResponseBody>(
     drain: &Drain,
 ) {
     let activity = Activity::begin(protocol);
-    let io = TokioIo::new(Observed::new(stream, activity.clone(), protocol));
+    let io = TokioIo::new(ObservedStream::new(stream, activity.clone(), protocol));
     let counted = |request| {
         let in_flight = activity.request();
         if in_flight.is_first {

@@ -157,7 +157,7 @@ struct ConnectionTable {
     open: usize,
     owners: HashMap<ConnectionOwner, OwnedConnections>,
     /// Owners of waiting connections, in eviction order; the last one is evicted from first.
-    order: BTreeSet<Rank>,
+    order: BTreeSet<EvictionRank>,
 }
 
 #[derive(Debug, Default)]
@@ -169,10 +169,10 @@ struct OwnedConnections {
 
 /// Sorts proxies before clients, then by the number of waiting connections, then by the age of the
 /// oldest one. The greatest is evicted from first.
-type Rank = (bool, usize, Reverse<u64>, ConnectionOwner);
+type EvictionRank = (bool, usize, Reverse<u64>, ConnectionOwner);
 
 impl OwnedConnections {
-    fn rank(&self, owner: ConnectionOwner) -> Option<Rank> {
+    fn rank(&self, owner: ConnectionOwner) -> Option<EvictionRank> {
         let (oldest, _) = self.waiting.first_key_value()?;
         Some((
             matches!(owner, ConnectionOwner::Client(_)),

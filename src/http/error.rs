@@ -28,7 +28,7 @@ pub struct HttpError {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct ErrorBody<'a> {
     message: &'a str,
     reason: &'a str,
     metadata: Empty,
@@ -88,7 +88,7 @@ impl HttpError {
 
     /// The response, with another body type.
     pub fn into_response_of<B: From<Bytes>>(self) -> Response<B> {
-        let body = Body { message: &self.message, reason: self.reason, metadata: Empty {} };
+        let body = ErrorBody { message: &self.message, reason: self.reason, metadata: Empty {} };
         // Serializing two strings and an empty object cannot fail.
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = Response::new(B::from(body.into()));
