@@ -56,7 +56,7 @@ impl Policy {
     /// for the shortest wait to 1 for the longest.
     pub fn wait(&self, number: u32, chance: f64) -> Duration {
         let chance = if chance.is_nan() { 0.0 } else { chance.clamp(-1.0, 1.0) };
-        times(self.backoff.wait(number), 1.0 + self.jitter.clamp(0.0, 1.0) * chance)
+        multiply(self.backoff.wait(number), 1.0 + self.jitter.clamp(0.0, 1.0) * chance)
     }
 }
 
@@ -71,14 +71,14 @@ impl Backoff {
             }
             Self::Exponential { initial, multiplier, max } => {
                 let steps = i32::try_from(before).unwrap_or(i32::MAX);
-                times(*initial, multiplier.max(1.0).powi(steps)).min(*max)
+                multiply(*initial, multiplier.max(1.0).powi(steps)).min(*max)
             }
         }
     }
 }
 
 /// Multiplies a duration; saturates at [`Duration::MAX`].
-fn times(time: Duration, factor: f64) -> Duration {
+fn multiply(time: Duration, factor: f64) -> Duration {
     // Zero times infinity is NaN.
     if time.is_zero() {
         return time;

@@ -32,12 +32,12 @@ impl FromRequestParts<Arc<AppApi>> for ApiCaller {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<AppApi>) -> Result<Self, AppApiError> {
         let token = crate::http::bearer(&parts.headers)?;
         match api.tokens.verify(token, (api.clock)()) {
-            Ok(subject) => of_token(&api.brain.planner(), subject),
+            Ok(subject) => caller_from_token(&api.brain.planner(), subject),
             // A token in the operator's own form is never sent to the API server for review.
             Err(TokenError::Forged | TokenError::Expired) => Err(AppApiError::InvalidToken),
             Err(TokenError::Malformed) => {
                 let account = review(api, token, peer_of(parts)).await?;
-                of_account(&api.brain.planner(), &account, named_app(&parts.headers))
+                caller_from_account(&api.brain.planner(), &account, selected_app(&parts.headers))
             }
         }
     }
@@ -45,10 +45,10 @@ impl FromRequestParts<Arc<AppApi>> for ApiCaller {
 
 /// The app of a token, if it is still the instance that the token was issued for: not a later app
 /// of the same name, and not after its tokens were revoked.
-fn of_token(planner: &Planner, subject: Subject) -> Result<ApiCaller, AppApiError> {
+fn caller_from_token(planner: &Planner, subject: Subject) -> Result<ApiCaller, AppApiError> {
     let app = planner.app(&subject.app).filter(|app| app.instance == subject.instance);
     app.ok_or(AppApiError::InvalidToken)?;
-    existing(planner, subject.app)
+    caller_of(planner, subject.app)
 }
 
 async fn review(api: &AppApi, token: &str, client: Peer) -> Result<Account, AppApiError> {
@@ -57,12 +57,12 @@ async fn review(api: &AppApi, token: &str, client: Peer) -> Result<Account, AppA
 }
 
 /// The UUID in the request's header; `Some(None)` if the header is not a UUID.
-fn named_app(headers: &HeaderMap) -> Option<Option<Uuid>> {
+fn selected_app(headers: &HeaderMap) -> Option<Option<Uuid>> {
     let value = headers.get(WEBHOOK_APP_UUID)?;
     Some(value.to_str().ok().and_then(|text| Uuid::try_parse(text).ok()))
 }
 
-fn of_account(
+fn caller_from_account(
     planner: &Planner,
     account: &Account,
     named: Option<Option<Uuid>>,
@@ -76,12 +76,12 @@ fn of_account(
         Some(uuid) => uuid.is_some() && planner.app_uuid(app) == uuid,
     });
     match (candidates.next(), candidates.next()) {
-        (Some(app), None) => existing(planner, app),
+        (Some(app), None) => caller_of(planner, app),
         _ => Err(refusal),
     }
 }
 
-fn existing(planner: &Planner, app: Key) -> Result<ApiCaller, AppApiError> {
+fn caller_of(planner: &Planner, app: Key) -> Result<ApiCaller, AppApiError> {
     let spec = &planner.app(&app).ok_or(AppApiError::InvalidToken)?.spec;
     match spec {
         Ok(spec) => Ok(ApiCaller { app, environment_id: spec.environment_id }),

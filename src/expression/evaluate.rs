@@ -45,8 +45,8 @@ impl<'a> Evaluation<'a> {
             Node::Map(entries) => self.map(entries),
             Node::Not(of) => self.bool(of).map(|holds| Value::Bool(!holds)),
             Node::Negate(of) => negated(&self.value(of)?),
-            Node::And(parts) => self.decided_by(false, parts),
-            Node::Or(parts) => self.decided_by(true, parts),
+            Node::And(parts) => self.short_circuit(false, parts),
+            Node::Or(parts) => self.short_circuit(true, parts),
             Node::Conditional(parts) => {
                 let [condition, then, otherwise] = &**parts;
                 if self.bool(condition)? { self.value(then) } else { self.value(otherwise) }
@@ -123,7 +123,7 @@ impl<'a> Evaluation<'a> {
 
     /// `&&` and `||`: an operand that determines the result does so in any position, even if other
     /// operands fail (cel-spec, "Logical Operators").
-    fn decided_by(&mut self, decides: bool, parts: &'a [Node]) -> Result<Value<'a>> {
+    fn short_circuit(&mut self, decides: bool, parts: &'a [Node]) -> Result<Value<'a>> {
         let mut undecided = Ok(Value::Bool(!decides));
         for part in parts {
             match self.bool(part) {

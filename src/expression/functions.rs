@@ -70,7 +70,7 @@ impl Function {
             (Self::String, [of]) => string(of, budget),
             (_, [Value::Text(text), Value::Text(part)]) => {
                 budget.spend(text.len() + part.len())?;
-                Ok(Value::Bool(self.of_two_texts(text, part)))
+                Ok(Value::Bool(self.compare_strings(text, part)))
             }
             (_, [Value::Text(text)]) => {
                 budget.keep(text.len())?;
@@ -83,7 +83,7 @@ impl Function {
         }
     }
 
-    fn of_two_texts(self, text: &str, part: &str) -> bool {
+    fn compare_strings(self, text: &str, part: &str) -> bool {
         match self {
             Self::StartsWith => text.starts_with(part),
             Self::EndsWith => text.ends_with(part),

@@ -101,13 +101,13 @@ impl<'a> JsonItems<'a> {
         budget: &mut CostBudget,
     ) -> Result<Option<&'a [u8]>, EvaluationError> {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        let before = rest.iter().take_while(|byte| is_between(**byte)).count();
+        let before = rest.iter().take_while(|byte| is_separator(**byte)).count();
         let rest = &rest[before..];
         let len = match rest.first() {
             None | Some(b'}' | b']') => 0,
             Some(b'"') => string_len(rest),
             Some(b'{' | b'[') => nested_len(rest),
-            Some(_) => rest.iter().take_while(|byte| !is_after(**byte)).count(),
+            Some(_) => rest.iter().take_while(|byte| !ends_scalar(**byte)).count(),
         };
         // Charged after reading: each call reads at most the length of the text.
         budget.spend(STEP + before + len)?;
@@ -120,12 +120,12 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-fn is_between(byte: u8) -> bool {
+fn is_separator(byte: u8) -> bool {
     is_space(byte) || matches!(byte, b',' | b':')
 }
 
-fn is_after(byte: u8) -> bool {
-    is_between(byte) || matches!(byte, b'}' | b']')
+fn ends_scalar(byte: u8) -> bool {
+    is_separator(byte) || matches!(byte, b'}' | b']')
 }
 
 /// The length of the string at the start of a text, including its quotation marks.

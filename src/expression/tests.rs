@@ -334,9 +334,9 @@ fn debug_output_and_equality_are_those_of_the_source() {
     assert_eq!(format!("{:?}", compile("1 == 1")), "Expression(\"1 == 1\")");
 }
 
-/// Expressions that the `cel` crate evaluates correctly, so that results can be compared. Its errors:
-/// it parses `!!` as `!`, never treats an integer and a double as equal, measures sizes in bytes,
-/// returns `false` for membership in other types, and treats a list and a map as two lists.
+/// Expressions that the `cel` crate evaluates correctly, so that results can be compared. Its
+/// errors: it parses `!!` as `!`, never treats an integer and a double as equal, measures sizes in
+/// bytes, returns `false` for membership in other types, and treats a list and a map as two lists.
 fn expression() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         (-3..4_i64).prop_map(|number| format!("({number})")),
@@ -433,9 +433,13 @@ proptest! {
             // Compared as values of this module, as the crate has other number types.
             Ok(expected) => {
                 let shown = expected.to_string();
-                let expected = json::value(shown.as_bytes(), &mut budget::CostBudget::new()).unwrap();
-                let actual = actual.map_err(|error| TestCaseError::fail(format!("{source}: {error}")))?;
-                prop_assert!(value::equal(&actual, &expected, &mut budget::CostBudget::new()).unwrap(), "{}: {:?}, not {}", source, actual, shown);
+                let budget = &mut budget::CostBudget::new();
+                let expected = json::value(shown.as_bytes(), budget).unwrap();
+                let actual =
+                    actual.map_err(|error| TestCaseError::fail(format!("{source}: {error}")))?;
+                let budget = &mut budget::CostBudget::new();
+                let is_equal = value::equal(&actual, &expected, budget).unwrap();
+                prop_assert!(is_equal, "{}: {:?}, not {}", source, actual, shown);
             }
             // For all() and exists() the crate returns the first error.
             Err(()) if source.contains(".all(") || source.contains(".exists(") => {}

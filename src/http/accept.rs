@@ -111,7 +111,7 @@ impl Acceptor {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => return (stream, peer.ip(), permit),
-                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if is_connection_error(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept connections");
                     self.connections.evict(EVICTED_FOR_FILES);
@@ -194,7 +194,7 @@ async fn client(stream: &mut TcpStream, peer: IpAddr, balancers: &Networks) -> i
 }
 
 /// Whether an error of accept(2) concerns only the connection that was being accepted.
-fn is_of_one_connection(error: &io::Error) -> bool {
+fn is_connection_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }

@@ -42,7 +42,7 @@ pub async fn read(
     let mut opening = Opening { bytes: Vec::new(), searched: 0 };
     loop {
         let before = opening.bytes.len();
-        read_some(stream, &mut opening.bytes).await?;
+        read_once(stream, &mut opening.bytes).await?;
         if opening.bytes.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -58,7 +58,7 @@ pub async fn read(
 
 /// Appends the result of one read; nothing at the end of the stream. The read buffer is on the
 /// stack, so that a waiting task does not hold it.
-async fn read_some(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> io::Result<()> {
+async fn read_once(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> io::Result<()> {
     poll_fn(|cx| {
         let mut space = [0; READ_BYTES];
         let mut read = ReadBuf::new(&mut space);

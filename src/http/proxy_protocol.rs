@@ -1,8 +1,8 @@
 //! The PROXY protocol, versions 1 and 2: a load balancer that forwards TCP connections names the
 //! client of each in a header.
 //!
-//! After HAProxy's "The PROXY protocol, Versions 1 & 2" (doc/proxy-protocol.txt). Exactly the header is
-//! read: the bytes after it belong to TLS or HTTP.
+//! After HAProxy's "The PROXY protocol, Versions 1 & 2" (doc/proxy-protocol.txt). Exactly the header
+//! is read: the bytes after it belong to TLS or HTTP.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

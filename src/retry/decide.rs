@@ -33,7 +33,7 @@ pub fn decide(
 ) -> Next {
     let retry_after = match outcome {
         Outcome::Answered { status: 200..=299, .. } => return Next::Succeeded,
-        Outcome::Answered { status, .. } if !is_worth_another(status) => {
+        Outcome::Answered { status, .. } if !is_retryable(status) => {
             return Next::Dead(Reason::Rejected);
         }
         Outcome::Answered { retry_after, .. } => retry_after.unwrap_or_default(),
@@ -62,6 +62,6 @@ pub fn is_listener_failing(outcome: Outcome) -> bool {
 /// Whether a retry may get another response: timeout (408), conflict (409), too early (425), too
 /// many requests (429), and server errors. Redirects are not followed, and a retry would get the
 /// same redirect.
-fn is_worth_another(status: u16) -> bool {
+fn is_retryable(status: u16) -> bool {
     matches!(status, 408 | 409 | 425 | 429 | 500..=599)
 }

@@ -267,7 +267,7 @@ proptest! {
         if let Backoff::Exponential { max, .. } = policy.backoff {
             let next = policy.wait(number.saturating_add(1), 0.0);
             prop_assert!(policy.wait(number, 0.0) <= next);
-            prop_assert!(next <= times(max, 1.0));
+            prop_assert!(next <= multiply(max, 1.0));
         }
     }
 

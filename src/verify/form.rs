@@ -35,7 +35,7 @@ pub(super) fn parameters<'a>(
     sorted(input.body)
 }
 
-/// Sorts by name, then by value; duplicates are removed, as Twilio does.
+/// Sorts by name, then by value; duplicates are removed.
 fn sorted(body: &[u8]) -> Result<Parameters<'_>, Denied> {
     let mut parameters: Vec<_> = form_urlencoded::parse(body).take(MAX_PAIRS + 1).collect();
     if parameters.len() > MAX_PAIRS {

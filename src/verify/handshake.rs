@@ -101,7 +101,7 @@ pub(super) fn subscription(
         return None;
     }
     let challenge = parameter("hub.challenge")?;
-    let is_valid = verify_token.is(parameter("hub.verify_token")?.as_bytes());
+    let is_valid = verify_token.matches(parameter("hub.verify_token")?.as_bytes());
     Some(if is_valid { echo(&challenge).ok_or(Denied::Malformed) } else { Err(Denied::Mismatch) })
 }
 

@@ -118,7 +118,7 @@ impl Drop for MacKey {
 
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(..)")
+        f.write_str("VerifyingKey(..)")
     }
 }
 

@@ -28,7 +28,7 @@ impl Secret {
     }
 
     /// Compares in constant time; only the lengths affect the duration.
-    pub(super) fn is(&self, presented: &[u8]) -> bool {
+    pub(super) fn matches(&self, presented: &[u8]) -> bool {
         self.0.ct_eq(presented).into()
     }
 }
@@ -53,9 +53,9 @@ mod tests {
     #[test]
     fn a_secret_is_kept_to_the_byte_and_never_shown() {
         let secret = Secret::new(b"s3cret\n".into()).unwrap();
-        assert!(secret.is(b"s3cret\n"));
-        assert!(!secret.is(b"s3cret"));
-        assert!(!secret.is(b"s3creT\n"));
+        assert!(secret.matches(b"s3cret\n"));
+        assert!(!secret.matches(b"s3cret"));
+        assert!(!secret.matches(b"s3creT\n"));
         assert_eq!(format!("{secret:?}"), "Secret(..)");
     }
 }

@@ -40,7 +40,7 @@ impl TokenCheck {
             None => value,
             Some(scheme) => header::credentials(value, scheme)?,
         };
-        let is_accepted = self.accepted.iter().any(|secret| secret.is(presented));
+        let is_accepted = self.accepted.iter().any(|secret| secret.matches(presented));
         if is_accepted { Ok(()) } else { Err(Denied::Mismatch) }
     }
 
