@@ -1,8 +1,8 @@
-//! The tokens that the operator gives to apps: JWTs of one fixed form, signed with HMAC-SHA256.
+//! The tokens that the operator issues to apps: JWTs of one fixed form, signed with HMAC-SHA256.
 //!
-//! Compact JWS (RFC 7515) over ring rather than a library: one algorithm and one header, compared
-//! as text, leave nothing to negotiate; and the libraries bring a second crypto provider or ask
-//! for one that is installed for the whole process.
+//! Compact JWS (RFC 7515), implemented on ring rather than with a library: a single algorithm and a
+//! fixed header leave nothing to negotiate, and the libraries bring a second cryptography provider
+//! or require one that is installed process-wide.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,36 +16,37 @@ use serde::{Deserialize, Serialize};
 use crate::plan::Key;
 use crate::plan::identity::IdentityKey;
 
-/// `{"alg":"HS256","typ":"JWT"}`: the one header that is issued and accepted.
+/// `{"alg":"HS256","typ":"JWT"}`: the only header that is issued and accepted.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
 const ISSUER: &str = "webhook-operator";
 
 const AUDIENCE: &str = "webhook-operator-app-api";
 
-/// Longer than any token of ours, in bytes: a namespace has at most 63 characters, a name 253.
+/// The longest accepted token, in bytes. Issued tokens are shorter: a namespace has at most 63
+/// characters, a name 253.
 const MAX_LEN: usize = 1024;
 
-/// Issues and verifies tokens that are bound to one app.
+/// Issues and verifies tokens. Each token is bound to one app.
 pub struct Tokens {
     key: hmac::Key,
 }
 
-/// Why a token is not accepted.
+/// The reason for rejecting a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// It does not have the form of our tokens: it may be somebody else's.
+    /// The token is not in this operator's form; it may be of another issuer.
     #[error("not a token of this operator")]
     Malformed,
-    /// It has the form of our tokens, but this operator did not issue it, or for something else.
+    /// The token is in this operator's form, but the signature, issuer or audience is wrong.
     #[error("the signature of the token is not valid")]
     Forged,
-    /// Its time is over.
+    /// The token has expired.
     #[error("the token has expired")]
     Expired,
 }
 
-/// What a token stands for.
+/// The subject of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
     /// Namespace and name of the app.
@@ -54,10 +55,10 @@ pub struct Subject {
     pub instance: Box<str>,
 }
 
-/// The claims of RFC 7519, section 4.1; `sub` is `namespace/name` of the app. `instance` tells the app from
-/// a later one of the same name.
+/// The claims (RFC 7519, section 4.1). `sub` is `namespace/name` of the app; `instance`
+/// distinguishes the app from a later one of the same name.
 #[derive(Serialize, Deserialize)]
-struct Claims<'a> {
+struct AppTokenClaims<'a> {
     #[serde(borrow)]
     iss: Cow<'a, str>,
     #[serde(borrow)]
@@ -71,17 +72,18 @@ struct Claims<'a> {
 }
 
 impl Tokens {
-    /// Tokens that every replica with the same identity key accepts.
+    /// Derives the signing key from the identity key, so that replicas with the same identity key
+    /// accept each other's tokens.
     pub fn new(identity: &IdentityKey) -> Self {
         let key = identity.derive("app-api-token");
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()) }
     }
 
-    /// A token of an app, and of this instance of it alone. `now` is in seconds since 1970; the token lives for `ttl`, rounded up to
-    /// whole seconds.
+    /// Issues a token for one instance of an app. `now` is in seconds since 1970; the lifetime
+    /// `ttl` is rounded up to whole seconds.
     pub fn issue(&self, app: &Key, instance: &str, now: u64, ttl: Duration) -> String {
         let seconds = ttl.as_secs().saturating_add(u64::from(ttl.subsec_nanos() > 0));
-        let claims = Claims {
+        let claims = AppTokenClaims {
             iss: ISSUER.into(),
             aud: AUDIENCE.into(),
             sub: app.to_string().into(),
@@ -92,15 +94,15 @@ impl Tokens {
         self.sign(&claims)
     }
 
-    /// What a token stands for; the caller checks that the app still is this instance. `now` is in seconds since 1970.
+    /// Verifies a token and returns its subject; the caller must check that the app still is this
+    /// instance. `now` is in seconds since 1970.
     ///
     /// # Errors
-    /// [`TokenError`] says why the token is not accepted; nothing of a token is decoded before its
-    /// length and its signature are found good.
+    /// [`TokenError`]. Length and signature are checked before anything of the token is decoded.
     pub fn verify(&self, token: &str, now: u64) -> Result<Subject, TokenError> {
         let payload = self.verified_payload(token)?;
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenError::Forged)?;
-        let claims: Claims<'_> =
+        let claims: AppTokenClaims<'_> =
             serde_json::from_slice(&payload).map_err(|_| TokenError::Forged)?;
         if claims.iss != ISSUER || claims.aud != AUDIENCE {
             return Err(TokenError::Forged);
@@ -112,7 +114,7 @@ impl Tokens {
         Ok(Subject { app: Key::new(namespace, name), instance: claims.instance.into() })
     }
 
-    /// The middle part of a token, still encoded, whose signature is ours.
+    /// The payload of a token, still encoded, once its signature is verified.
     fn verified_payload<'a>(&self, token: &'a str) -> Result<&'a str, TokenError> {
         if token.len() > MAX_LEN {
             return Err(TokenError::Malformed);
@@ -126,8 +128,8 @@ impl Tokens {
         Ok(payload)
     }
 
-    fn sign(&self, claims: &Claims<'_>) -> String {
-        // Claims of our own serialize: texts and numbers.
+    fn sign(&self, claims: &AppTokenClaims<'_>) -> String {
+        // Serializing strings and numbers cannot fail.
         let payload = serde_json::to_vec(claims).unwrap_or_default();
         let mut token = String::with_capacity(512);
         token.push_str(HEADER);
@@ -158,7 +160,7 @@ mod tests {
         Tokens::new(&IdentityKey::new(&[byte; 32]).unwrap())
     }
 
-    /// As [`crate::plan::instance`] makes them.
+    /// In the form of [`crate::plan::instance`].
     const INSTANCE: &str = "q8pzh0Ke4vTQx1mB7n3d5w";
 
     fn subject(app: Key) -> Subject {
@@ -285,7 +287,7 @@ mod tests {
     #[test]
     fn what_was_signed_for_something_else_is_forged() {
         let tokens = tokens(7);
-        let claims = |iss: &'static str, aud: &'static str, sub: &'static str| Claims {
+        let claims = |iss: &'static str, aud: &'static str, sub: &'static str| AppTokenClaims {
             iss: iss.into(),
             aud: aud.into(),
             sub: sub.into(),

@@ -1,9 +1,10 @@
-//! How often something took how long, or was how much: counted without a lock.
+//! Lock-free histograms of durations and sizes.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Upper bounds of buckets of times, in nanoseconds: from 100 us to the longest timeout of a listener.
+/// Upper bounds of the buckets of durations, in nanoseconds: from 100 us to the longest timeout of
+/// a listener.
 const TIMES: [u64; 19] = [
     100_000,
     250_000,
@@ -26,34 +27,35 @@ const TIMES: [u64; 19] = [
     300_000_000_000,
 ];
 
-/// Upper bounds of buckets of numbers.
+/// Upper bounds of the buckets of numbers.
 const NUMBERS: [u64; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 
-/// A histogram as Prometheus knows it. Counting is wait-free; a reader may see a value's bucket
-/// before its sum.
+/// A Prometheus histogram. Recording is wait-free; a reader may see a value in its bucket before it
+/// is in the sum.
 #[derive(Debug)]
 pub struct Histogram {
     bounds: &'static [u64],
-    /// How many of what is counted are one of what is shown.
+    /// The number of recorded units per exported unit, such as nanoseconds per second.
     scale: f64,
-    /// One more than there are bounds: the last one has none.
+    /// One per bound, and a last one without a bound.
     buckets: Box<[AtomicU64]>,
     sum: AtomicU64,
 }
 
-/// What a histogram has counted.
+/// The values of a histogram at one point in time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     /// The sum of all values.
     pub sum: f64,
-    /// How many there were.
+    /// The number of values.
     pub count: u64,
-    /// The upper bound of each bucket and how many values are in it and in no lower one.
+    /// The upper bound of each bucket, and the number of values that are in it but in no lower
+    /// bucket.
     pub buckets: Vec<(f64, u64)>,
 }
 
 impl Snapshot {
-    /// Adds what another histogram of the same buckets has counted.
+    /// Adds the values of another histogram with the same buckets.
     pub fn add(&mut self, other: &Self) {
         self.sum += other.sum;
         self.count += other.count;
@@ -64,12 +66,12 @@ impl Snapshot {
 }
 
 impl Histogram {
-    /// Of times; shown in seconds.
+    /// A histogram of durations, exported in seconds.
     pub fn of_times() -> Self {
         Self::new(&TIMES, 1e9)
     }
 
-    /// Of numbers.
+    /// A histogram of numbers.
     pub fn of_numbers() -> Self {
         Self::new(&NUMBERS, 1.0)
     }
@@ -79,19 +81,19 @@ impl Histogram {
         Self { bounds, scale, buckets, sum: AtomicU64::new(0) }
     }
 
-    /// Counts a time.
+    /// Records a duration.
     pub fn time(&self, took: Duration) {
         self.number(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Counts a number.
+    /// Records a number.
     pub fn number(&self, value: u64) {
         let bucket = self.bounds.partition_point(|bound| *bound < value);
         self.buckets[bucket].fetch_add(1, Relaxed);
         self.sum.fetch_add(value, Relaxed);
     }
 
-    /// What was counted so far.
+    /// The values recorded so far.
     pub fn snapshot(&self) -> Snapshot {
         let bounds = self.bounds.iter().map(|bound| *bound as f64 / self.scale);
         let bounds = bounds.chain([f64::INFINITY]);

@@ -1,4 +1,4 @@
-//! A point in time as it is stored and compared: milliseconds since 1970.
+//! A point in time, as it is stored and compared: milliseconds since 1970.
 
 pub mod steady;
 
@@ -15,32 +15,33 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Moment(pub u64);
 
 impl Moment {
-    /// After everything.
+    /// Later than every other moment.
     pub const NEVER: Self = Self(i64::MAX as u64);
 
-    /// The present, for what is compared with other moments of this program: see [`steady`].
+    /// The current time for comparisons with other times of this program, see [`steady`].
     pub fn now() -> Self {
         steady::now()
     }
 
-    /// The present by the system's clock, for what others check: the times in signatures and tokens.
+    /// The current time of the system clock, for times that other systems check: those in
+    /// signatures and tokens.
     pub fn wall() -> Self {
         SystemTime::now().into()
     }
 
-    /// Reads what RFC 3339 writes; `None` when it is not that, or before 1970.
+    /// Parses RFC 3339; `None` if the text is invalid, or before 1970.
     pub fn parse(text: &str) -> Option<Self> {
         let timestamp: Timestamp = text.parse().ok()?;
         u64::try_from(timestamp.as_millisecond()).ok().map(Self)
     }
 
-    /// How long before this an earlier moment was; zero when it was not before.
+    /// The time elapsed since an earlier moment; zero if it is not earlier.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// What was before 1970 was in 1970.
+/// Times before 1970 become 1970.
 impl From<SystemTime> for Moment {
     fn from(time: SystemTime) -> Self {
         Self(time.duration_since(UNIX_EPOCH).map_or(0, millis))
@@ -56,7 +57,7 @@ impl fmt::Display for Moment {
     }
 }
 
-/// As RFC 3339.
+/// Serializes as RFC 3339.
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -66,7 +67,7 @@ impl Serialize for Moment {
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| D::Error::custom("it is no time of RFC 3339"))
+        Self::parse(&text).ok_or_else(|| D::Error::custom("not an RFC 3339 time"))
     }
 }
 

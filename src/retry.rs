@@ -1,5 +1,5 @@
-//! When a delivery that failed is tried again, and when it is given up. Pure: the time and the chance
-//! of the jitter are parameters.
+//! Retries of failed deliveries: when to try again and when to give up. Pure: the time and the
+//! random value for the jitter are parameters.
 
 mod decide;
 mod next;
@@ -12,25 +12,25 @@ pub use next::{Next, Reason};
 pub use retry_after::{LONGEST_RETRY_AFTER, retry_after};
 use serde::{Deserialize, Serialize};
 
-/// How the attempts of a delivery follow each other.
+/// The retry policy of a delivery.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// The waits between attempts.
     pub backoff: Backoff,
-    /// How far a wait may differ from what the backoff says: 0.2 is 20 % more or less.
+    /// The relative jitter of a wait: 0.2 is 20 % more or less.
     pub jitter: f64,
-    /// How many attempts there are at most; 1 or more.
+    /// The maximum number of attempts; 1 or more.
     pub max_attempts: u32,
-    /// For how long after it was accepted (or replayed) a delivery is attempted.
+    /// The maximum age of a delivery since it was accepted or replayed.
     pub max_age: Option<Duration>,
 }
 
 /// The waits between attempts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Backoff {
-    /// One after the other; the last one is used again. Never empty.
+    /// A list of waits; the last one repeats. Never empty.
     Schedule(Box<[Duration]>),
-    /// Each as long as the one before times a factor, up to a longest one.
+    /// Each wait is the previous one times a factor, up to a maximum.
     Exponential {
         /// The first wait.
         initial: Duration,
@@ -52,16 +52,16 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The wait after an attempt that failed, whose number is given (from 1). `chance` is where in its
-    /// jitter the wait is to be: from -1, the shortest, to 1, the longest.
+    /// The wait after the failed attempt `number` (from 1). `chance` selects the jitter, from -1
+    /// for the shortest wait to 1 for the longest.
     pub fn wait(&self, number: u32, chance: f64) -> Duration {
         let chance = if chance.is_nan() { 0.0 } else { chance.clamp(-1.0, 1.0) };
-        times(self.backoff.wait(number), 1.0 + self.jitter.clamp(0.0, 1.0) * chance)
+        multiply(self.backoff.wait(number), 1.0 + self.jitter.clamp(0.0, 1.0) * chance)
     }
 }
 
 impl Backoff {
-    /// The wait after the attempt of a number, from 1.
+    /// The wait after attempt `number`, from 1, without jitter.
     fn wait(&self, number: u32) -> Duration {
         let before = number.saturating_sub(1);
         match self {
@@ -71,15 +71,15 @@ impl Backoff {
             }
             Self::Exponential { initial, multiplier, max } => {
                 let steps = i32::try_from(before).unwrap_or(i32::MAX);
-                times(*initial, multiplier.max(1.0).powi(steps)).min(*max)
+                multiply(*initial, multiplier.max(1.0).powi(steps)).min(*max)
             }
         }
     }
 }
 
-/// A time taken so many times; the longest there is when that is too long to be written.
-fn times(time: Duration, factor: f64) -> Duration {
-    // Zero times infinity is no number, and still no time.
+/// Multiplies a duration; saturates at [`Duration::MAX`].
+fn multiply(time: Duration, factor: f64) -> Duration {
+    // Zero times infinity is NaN.
     if time.is_zero() {
         return time;
     }

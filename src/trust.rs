@@ -1,4 +1,4 @@
-//! Whom a client trusts.
+//! Trusted certificate authorities of TLS clients.
 
 use std::io;
 use std::path::Path;
@@ -8,10 +8,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-/// The certificates of a PEM file.
+/// Reads the certificates of a PEM file.
 ///
 /// # Errors
-/// When it cannot be read, or is no such file.
+/// If the file cannot be read or is not valid PEM.
 pub fn read_roots(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let invalid = |error: rustls::pki_types::pem::Error| {
         io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()))
@@ -20,7 +20,8 @@ pub fn read_roots(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     roots.collect::<Result<Vec<_>, _>>().map_err(invalid)
 }
 
-/// Trusts the system's certificate authorities, and these. Reading them takes a while.
+/// Creates a client configuration that trusts the system's certificate authorities and `extra`.
+/// Slow: it reads the system's certificate store.
 pub fn client_config(extra: &[CertificateDer<'static>]) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -1,4 +1,4 @@
-//! Why a call of the app API fails, and the response that says so.
+//! Errors of the app API and their responses.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use super::generation::Generation;
 use crate::http::{BodyError, HttpError, NoBearer, api_response};
 use crate::source::StoreError;
 
-/// When a caller may try again after the store failed.
+/// The `Retry-After` if the store fails.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Why a call fails. `Display` is what the caller gets to read.
+/// An error of the app API. `Display` is the public message.
 #[derive(Debug, thiserror::Error)]
-pub enum ApiError {
-    /// There is no bearer token.
+pub enum AppApiError {
+    /// The request has no bearer token.
     #[error("You are not authenticated")]
     Unauthenticated,
-    /// The bearer token gives no access.
+    /// The bearer token is not valid for any app.
     #[error("Your token is invalid.")]
     InvalidToken,
-    /// The ServiceAccount may act for several apps, and the request names none of them.
+    /// The ServiceAccount may act for several apps, and the request selects none.
     #[error(
-        "the ServiceAccount may act for several apps: name one with the header Webhook-App-Uuid"
+        "the ServiceAccount may act for several apps: select one with the header Webhook-App-Uuid"
     )]
     AmbiguousApp,
-    /// The action is missing or cannot be taken.
+    /// The action is missing or invalid.
     #[error("{} {problem}", .generation.field())]
     InvalidAction {
-        /// What the caller calls the field.
+        /// The generation, which determines the field's name.
         generation: Generation,
-        /// The rest of a sentence about it.
+        /// The rest of the message, after the field's name.
         problem: &'static str,
     },
     /// `props` is neither an object nor null.
@@ -40,13 +40,13 @@ pub enum ApiError {
     /// `user_id` is neither an integer nor null.
     #[error("user_id must be an integer or null")]
     InvalidUserId,
-    /// The body is not a JSON object; the text says why.
+    /// The body is not a JSON object; the text is the cause.
     #[error("the body is not a JSON object: {0}")]
     InvalidJson(String),
     /// The path does not end in a UUID.
     #[error("the path does not end in a UUID")]
     InvalidUuid,
-    /// The body ended too early or is broken in another way.
+    /// The body is incomplete or its framing is invalid.
     #[error("the body cannot be read")]
     UnreadableBody,
     /// The body took too long to arrive.
@@ -55,24 +55,24 @@ pub enum ApiError {
     /// The body is too large.
     #[error("the body is larger than 1 MiB")]
     PayloadTooLarge,
-    /// There is no such webhook of this app, or no such path.
+    /// The app has no such webhook, or the API no such path.
     #[error("Not Found.")]
     NotFound,
-    /// The path does not take this method.
-    #[error("the header Allow names the methods of this path")]
+    /// The path does not support this method; the `Allow` header lists the supported ones.
+    #[error("method not allowed")]
     MethodNotAllowed,
-    /// The webhook stands in a manifest.
-    #[error("the webhook is declared in a manifest and is deleted there")]
+    /// The webhook is declared in a manifest.
+    #[error("the webhook is declared in a manifest; delete it there")]
     Declared,
-    /// A rule of the resource refuses the webhook; the text says why.
+    /// Validation rejected the webhook; the text is the cause.
     #[error("{0}")]
     InvalidWebhook(String),
-    /// Something that is needed failed; the text is for the log, not for the caller.
-    #[error("this cannot be done right now, try again later")]
+    /// A dependency failed; the text is logged and not sent to the caller.
+    #[error("temporarily unavailable; try again later")]
     Unavailable(String),
 }
 
-impl ApiError {
+impl AppApiError {
     fn status_and_reason(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
@@ -97,10 +97,10 @@ impl ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
+impl IntoResponse for AppApiError {
     fn into_response(self) -> Response {
         if let Self::Unavailable(why) = &self {
-            tracing::error!(error = why, "a call of the app API failed");
+            tracing::error!(error = why, "app API request failed");
         }
         let (status, reason) = self.status_and_reason();
         let mut error = HttpError::new(status, reason, self.to_string());
@@ -111,7 +111,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-impl From<StoreError> for ApiError {
+impl From<StoreError> for AppApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound => Self::NotFound,
@@ -122,7 +122,7 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<NoBearer> for ApiError {
+impl From<NoBearer> for AppApiError {
     fn from(error: NoBearer) -> Self {
         match error {
             NoBearer::Missing => Self::Unauthenticated,
@@ -131,7 +131,7 @@ impl From<NoBearer> for ApiError {
     }
 }
 
-impl From<BodyError> for ApiError {
+impl From<BodyError> for AppApiError {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::TooLarge => Self::PayloadTooLarge,

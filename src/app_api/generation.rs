@@ -1,19 +1,19 @@
-//! The two generations of the protocol: the same calls under two paths and two words.
+//! The two generations of the protocol, which differ in their path and one field name.
 
-/// Which form of the protocol a request speaks.
+/// A generation of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generation {
-    /// The first one, which is this product's own: `action`.
+    /// The first one, this product's own: `action`.
     First,
-    /// The later one, an alias: `listener`.
+    /// The later one, kept as an alias: `listener`.
     Later,
 }
 
 impl Generation {
-    /// Both.
+    /// Both generations.
     pub const ALL: [Self; 2] = [Self::First, Self::Later];
 
-    /// The path of the webhooks.
+    /// The path of the webhooks collection.
     pub fn path(self) -> &'static str {
         match self {
             Self::First => "/app/webhooks",
@@ -21,7 +21,7 @@ impl Generation {
         }
     }
 
-    /// The field that names what the listener is asked to do.
+    /// The field with the action of the listener.
     pub fn field(self) -> &'static str {
         match self {
             Self::First => "action",
@@ -29,7 +29,7 @@ impl Generation {
         }
     }
 
-    /// The reason of an error about that field.
+    /// The error reason for that field.
     pub fn invalid_field(self) -> &'static str {
         match self {
             Self::First => "invalid_action",

@@ -1,4 +1,4 @@
-//! The app API: how an app makes, sees and deletes webhooks of its own.
+//! The app API, with which an app creates, reads and deletes its own webhooks.
 
 mod caller;
 mod error;
@@ -14,30 +14,30 @@ use std::sync::Arc;
 use axum::routing::get;
 use axum::{Extension, Router};
 
-use self::error::ApiError;
+use self::error::AppApiError;
 use self::generation::Generation;
 use self::names::Names;
 use crate::app_token::Tokens;
 use crate::source::{Brain, TokenReviewer, WebhookStore};
 
-/// What the app API works with.
+/// The state of the app API.
 pub struct AppApi {
-    /// What is known of apps and webhooks.
+    /// The known apps and webhooks.
     brain: Arc<Brain>,
-    /// Where webhooks are made and deleted.
+    /// Creates and deletes webhooks.
     store: Arc<dyn WebhookStore>,
     /// The operator's own tokens.
     tokens: Arc<Tokens>,
-    /// Who knows the tokens of ServiceAccounts; `None` outside a cluster.
+    /// Reviews ServiceAccount tokens; `None` outside a cluster.
     reviewer: Option<Arc<dyn TokenReviewer>>,
-    /// Seconds since 1970.
+    /// Returns seconds since 1970.
     clock: fn() -> u64,
     names: Names,
 }
 
 impl AppApi {
-    /// An app API. `clock` gives seconds since 1970; without a `reviewer` only the operator's own
-    /// tokens are accepted.
+    /// Creates the state. `clock` returns seconds since 1970. Without a `reviewer` only the
+    /// operator's own tokens are accepted.
     pub fn new(
         brain: Arc<Brain>,
         store: Arc<dyn WebhookStore>,
@@ -55,12 +55,12 @@ impl fmt::Debug for AppApi {
     }
 }
 
-/// The service of the app API: both generations; any other path is its 404.
+/// The router of the app API: both generations, and a 404 for any other path.
 pub fn router(api: AppApi) -> Router {
     let routes = Generation::ALL.map(routes).into_iter().fold(Router::new(), Router::merge);
     routes
-        .fallback(async || ApiError::NotFound)
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .fallback(async || AppApiError::NotFound)
+        .method_not_allowed_fallback(async || AppApiError::MethodNotAllowed)
         .with_state(Arc::new(api))
 }
 

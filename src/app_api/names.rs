@@ -1,30 +1,31 @@
-//! Names for webhooks that an app makes: they tell whose they are, and sort by when they were made.
+//! Names of webhooks that apps create: they start with the app's name and sort by creation time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The longest name of an object (RFC 1123), in characters.
 const MAX_NAME: usize = 253;
 
-/// Characters of the suffix that count, so that names sort by age.
+/// Suffix characters that encode the creation time, so that names sort by age.
 const ORDER: usize = 4;
 
-/// Characters of the suffix that are random, so that no two replicas choose the same name.
+/// Random suffix characters, so that replicas do not choose the same name.
 const RANDOM: usize = 6;
 
 const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
-/// Chooses names. A creation timestamp has no fractions of a second: among the webhooks that an app
-/// makes in one second, the name decides which is listed first.
+/// Generates names. Creation timestamps have whole seconds only: among webhooks of the same second,
+/// the name determines the listing order.
 #[derive(Debug, Default)]
 pub struct Names {
     last: AtomicU64,
 }
 
 impl Names {
-    /// `<app>-<10 characters of a-z and 0-9>`, the app's name cut to fit. `now` is in seconds
-    /// since 1970.
+    /// `<app>-<10 characters of a-z and 0-9>`, with the app's name truncated to fit. `now` is in
+    /// seconds since 1970.
     pub fn next(&self, app: &str, now: u64) -> String {
-        // Cut to its last digits this wraps every 28 minutes; that matters within one second only.
+        // Only the last digits are used, which wrap every 28 minutes. The order matters within one
+        // second only.
         let second = now.wrapping_mul(1000);
         let after = |last: u64| last.wrapping_add(1).max(second);
         let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |l| Some(after(l)));
@@ -36,7 +37,7 @@ impl Names {
     }
 }
 
-/// As much of an app's name as fits, ending in a letter or a digit.
+/// The app's name, truncated to fit and to end in a letter or a digit.
 fn prefix(app: &str) -> String {
     let cut: String = app.chars().take(MAX_NAME - 1 - ORDER - RANDOM).collect();
     cut.trim_end_matches(['-', '.']).into()

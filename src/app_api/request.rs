@@ -1,32 +1,32 @@
-//! What an app asks for when it creates a webhook. All pure.
+//! Parses the request to create a webhook. Pure.
 
 use serde_json::{Map, Value};
 
-use super::error::ApiError;
+use super::error::AppApiError;
 use super::generation::Generation;
 
-/// The largest body of a request, in bytes.
+/// The largest request body, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;
 
-/// The longest action, in characters, as the resource's schema has it.
+/// The longest action, in characters; the same as in the resource's schema.
 const MAX_ACTION: usize = 255;
 
-/// A webhook that an app asks for.
+/// A request for a new webhook.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewWebhook {
-    /// What the listener is asked to do.
+    /// The action name passed to the listener.
     pub action: String,
-    /// Fixed data of the webhook.
+    /// Static data of the webhook, passed to the listener.
     pub props: Option<Map<String, Value>>,
-    /// A number that is echoed.
+    /// A number that responses echo.
     pub user_id: Option<i64>,
 }
 
-/// Reads the request of a new webhook. Unknown fields are ignored; no body is an empty object.
+/// Parses a request. Unknown fields are ignored; an empty body counts as an empty object.
 ///
 /// # Errors
-/// The [`ApiError`] of the first field that cannot be taken.
-pub fn parse(body: &[u8], generation: Generation) -> Result<NewWebhook, ApiError> {
+/// The [`AppApiError`] of the first invalid field.
+pub fn parse(body: &[u8], generation: Generation) -> Result<NewWebhook, AppApiError> {
     let mut fields = object(body)?;
     Ok(NewWebhook {
         action: action(fields.remove(generation.field()), generation)?,
@@ -35,19 +35,19 @@ pub fn parse(body: &[u8], generation: Generation) -> Result<NewWebhook, ApiError
     })
 }
 
-fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+fn object(body: &[u8]) -> Result<Map<String, Value>, AppApiError> {
     if body.trim_ascii().is_empty() {
         return Ok(Map::new());
     }
     match serde_json::from_slice(body) {
         Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(ApiError::InvalidJson("it is another JSON value".into())),
-        Err(error) => Err(ApiError::InvalidJson(error.to_string())),
+        Ok(_) => Err(AppApiError::InvalidJson("it is a value of another type".into())),
+        Err(error) => Err(AppApiError::InvalidJson(error.to_string())),
     }
 }
 
-fn action(value: Option<Value>, generation: Generation) -> Result<String, ApiError> {
-    let invalid = |problem| Err(ApiError::InvalidAction { generation, problem });
+fn action(value: Option<Value>, generation: Generation) -> Result<String, AppApiError> {
+    let invalid = |problem| Err(AppApiError::InvalidAction { generation, problem });
     match value {
         None | Some(Value::Null) => invalid("can't be blank"),
         Some(Value::String(text)) if text.trim().is_empty() => invalid("can't be blank"),
@@ -59,18 +59,18 @@ fn action(value: Option<Value>, generation: Generation) -> Result<String, ApiErr
     }
 }
 
-fn props(value: Option<Value>) -> Result<Option<Map<String, Value>>, ApiError> {
+fn props(value: Option<Value>) -> Result<Option<Map<String, Value>>, AppApiError> {
     match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(props)) => Ok(Some(props)),
-        Some(_) => Err(ApiError::InvalidProps),
+        Some(_) => Err(AppApiError::InvalidProps),
     }
 }
 
-fn user_id(value: Option<Value>) -> Result<Option<i64>, ApiError> {
+fn user_id(value: Option<Value>) -> Result<Option<i64>, AppApiError> {
     match value {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => value.as_i64().map(Some).ok_or(ApiError::InvalidUserId),
+        Some(value) => value.as_i64().map(Some).ok_or(AppApiError::InvalidUserId),
     }
 }
 
@@ -101,7 +101,7 @@ mod tests {
                 r#"{"action":"a","user_id":9223372036854775808}"#,
                 "user_id must be an integer or null",
             ),
-            ("[1]", "the body is not a JSON object: it is another JSON value"),
+            ("[1]", "the body is not a JSON object: it is a value of another type"),
         ];
         for (body, message) in cases {
             assert_eq!(error(body), message, "{body}");

@@ -1,4 +1,4 @@
-//! The fields of a form: strings under names, in the order in which each name was first seen.
+//! The fields of a form: strings by name, in the order of each name's first occurrence.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,14 +7,15 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use super::Event;
 
-/// Grouping is one hash look-up a field; the hash is keyed, so a stranger cannot choose names that collide.
+/// Grouping takes one hash lookup per field. The hash is keyed, so that a client cannot choose
+/// names that collide.
 #[derive(Default)]
-pub(super) struct Fields<'a> {
+pub(super) struct FormFields<'a> {
     entries: Vec<(Cow<'a, str>, Vec<Cow<'a, str>>)>,
     positions: HashMap<Cow<'a, str>, usize>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> FormFields<'a> {
     pub(super) fn push(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
         let position = *self.positions.entry(name).or_insert_with_key(|name| {
             self.entries.push((name.clone(), Vec::new()));
@@ -23,13 +24,14 @@ impl<'a> Fields<'a> {
         self.entries[position].1.push(value);
     }
 
-    /// A name seen once has a string, a name seen again an array of strings in their order.
+    /// Converts the fields to an event: a unique name gets a string, a repeated name an array of
+    /// strings in their order.
     pub(super) fn into_event(self) -> Event {
         Event::whole(json_text(&self))
     }
 }
 
-impl Serialize for Fields<'_> {
+impl Serialize for FormFields<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.entries.len()))?;
         for (name, values) in &self.entries {
@@ -42,7 +44,7 @@ impl Serialize for Fields<'_> {
     }
 }
 
-/// The JSON text of strings and maps of strings, which is all that is built here.
+/// Serializes strings and maps of strings, the only values that this module builds.
 pub(super) fn json_text(value: &(impl Serialize + ?Sized)) -> Vec<u8> {
     serde_json::to_vec(value).expect("strings under string keys always have a JSON text")
 }
@@ -52,7 +54,7 @@ mod tests {
     use super::*;
 
     fn event(pairs: &[(&'static str, &'static str)]) -> String {
-        let mut fields = Fields::default();
+        let mut fields = FormFields::default();
         for &(name, value) in pairs {
             fields.push(name.into(), value.into());
         }

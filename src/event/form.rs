@@ -1,15 +1,15 @@
-//! A body of `application/x-www-form-urlencoded`.
+//! Bodies of type `application/x-www-form-urlencoded`.
 
-use super::fields::Fields;
+use super::fields::FormFields;
 use super::{Event, EventError};
 
-/// Pairs that one body may have.
+/// The number of pairs that a body may have.
 pub const MAX_PAIRS: usize = 10_000;
 
-/// A map of strings, read as the form parser of the WHATWG URL standard does: any bytes are a form, `+` is a space,
-/// a name without `=` has an empty value, and percent-decoded bytes that are not UTF-8 become U+FFFD.
+/// Parses a form as the WHATWG URL standard does: any bytes are valid, `+` is a space, a name
+/// without `=` has an empty value, and percent-decoded bytes that are not UTF-8 become U+FFFD.
 pub(super) fn event(body: &[u8]) -> Result<Event, EventError> {
-    let mut fields = Fields::default();
+    let mut fields = FormFields::default();
     for (seen, (name, value)) in form_urlencoded::parse(body).enumerate() {
         if seen == MAX_PAIRS {
             return Err(EventError::TooManyFields { limit: MAX_PAIRS });

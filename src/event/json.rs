@@ -1,55 +1,56 @@
-//! A JSON body: checked without building a tree, then spliced through.
+//! JSON bodies: validated without building a tree, then passed through unchanged.
 
 use bytes::Bytes;
 
-use super::validate::{self, Fault, MAX_DEPTH};
+use super::validate::{self, JsonFault, MAX_DEPTH};
 use super::{Event, EventError};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What stands before a value that is no object.
-pub(super) const VALUE: &[u8] = br#"{"_json":"#;
+/// The text before a value that is not an object.
+pub(super) const VALUE_PREFIX: &[u8] = br#"{"_json":"#;
 
-/// The event of a body that must be one JSON text (RFC 8259) in UTF-8.
+/// The event of a body that must be a JSON text (RFC 8259) in UTF-8.
 ///
-/// What the grammar allows passes unchanged, surrounding whitespace included: numbers of any size, duplicate keys, and
-/// escapes of lone surrogates (RFC 8259, 8.2 leaves those to the receiver). A byte order mark in front, which
-/// RFC 8259, 8.1 lets a parser ignore, is left out: within the listener's call it would be an error.
+/// Everything that the grammar allows passes unchanged, including surrounding white space, numbers
+/// of any size, duplicate keys, and escapes of lone surrogates (RFC 8259, 8.2 leaves those to the
+/// receiver). A leading byte order mark, which RFC 8259, 8.1 lets a parser ignore, is removed:
+/// inside the listener's request body it would be an error.
 pub(super) fn event(body: &Bytes) -> Result<Event, EventError> {
-    let text = without_mark(body);
+    let text = without_byte_order_mark(body);
     check(&text)?;
     Ok(splice(text))
 }
 
-/// The event of a body that [`event`] has accepted before.
+/// The event of a body that [`event`] has already accepted.
 pub(super) fn checked(body: &Bytes) -> Event {
-    splice(without_mark(body))
+    splice(without_byte_order_mark(body))
 }
 
-fn without_mark(body: &Bytes) -> Bytes {
+fn without_byte_order_mark(body: &Bytes) -> Bytes {
     match body.strip_prefix(BYTE_ORDER_MARK) {
         Some(text) => body.slice_ref(text),
         None => body.clone(),
     }
 }
 
-/// An object stands for itself; any other value needs a name, since `event` is always an object.
+/// Wraps values other than objects in an object, as `event` is always an object.
 fn splice(text: Bytes) -> Event {
     if text.trim_ascii_start().starts_with(b"{") {
         return Event::whole(text);
     }
-    Event { before: VALUE, body: text, after: b"}" }
+    Event { before: VALUE_PREFIX, body: text, after: b"}" }
 }
 
 fn check(text: &[u8]) -> Result<(), EventError> {
     std::str::from_utf8(text).map_err(|error| invalid_at(text, error.valid_up_to()))?;
     validate::check(text).map_err(|fault| match fault {
-        Fault::Unexpected(at) => invalid_at(text, at),
-        Fault::TooDeep => EventError::JsonTooDeep { limit: MAX_DEPTH },
+        JsonFault::Unexpected(at) => invalid_at(text, at),
+        JsonFault::TooDeep => EventError::JsonTooDeep { limit: MAX_DEPTH },
     })
 }
 
-/// The place of the byte at an offset; of the last byte if the text ends there.
+/// The position of the byte at an offset; of the last byte if the text ends there.
 fn invalid_at(text: &[u8], at: usize) -> EventError {
     let before = &text[..at];
     let last_line = before.rsplit(|&byte| byte == b'\n').next();
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_json_is_told_by_its_place_only() {
+    fn malformed_json_is_reported_by_its_position_only() {
         for (body, line, column) in [
             (&b" "[..], 1, 1),
             (b"{\"a\":1", 1, 6),

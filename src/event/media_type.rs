@@ -1,18 +1,18 @@
-//! Which of the four ways of reading a body its `Content-Type` asks for.
+//! Selects the parser for a body by its `Content-Type`.
 
-/// How a body with a content type is read.
+/// The parser for a content type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MediaType {
     Json,
     UrlEncoded,
     Multipart,
-    /// Everything else, a malformed header value included.
+    /// Any other type, including malformed header values.
     Other,
 }
 
 impl MediaType {
-    /// Type and subtype are case-insensitive (RFC 9110, 8.3.1); parameters do not change how a body is read:
-    /// JSON is UTF-8 by RFC 8259, 8.1, and the WHATWG URL form parser takes no other encoding either.
+    /// Type and subtype are case-insensitive (RFC 9110, 8.3.1). Parameters are ignored: JSON is
+    /// UTF-8 (RFC 8259, 8.1), and so is a form for the parser of the WHATWG URL standard.
     pub(crate) fn of(content_type: &[u8]) -> Self {
         let essence = content_type
             .split(|&byte| byte == b';')
@@ -30,7 +30,7 @@ impl MediaType {
     }
 }
 
-/// The structured syntax suffix of RFC 6839, 3.1: `application/cloudevents+json`.
+/// Whether the subtype has the suffix of RFC 6839, 3.1, as in `application/cloudevents+json`.
 fn has_json_suffix(essence: &[u8]) -> bool {
     let mut halves = essence.split(|&byte| byte == b'/');
     let (Some(kind), Some(subtype), None) = (halves.next(), halves.next(), halves.next()) else {
@@ -39,7 +39,8 @@ fn has_json_suffix(essence: &[u8]) -> bool {
     is_token(kind) && is_token(subtype) && subtype.len() > 5 && subtype.ends_with(b"+json")
 }
 
-/// RFC 9110, 5.6.2, as far as needed to tell `a/b+json` from a list of types or from noise.
+/// Whether the text is a token (RFC 9110, 5.6.2). This distinguishes `a/b+json` from a list of
+/// types and from invalid values.
 fn is_token(part: &[u8]) -> bool {
     !part.is_empty()
         && part.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))

@@ -1,21 +1,22 @@
-//! The body of a trigger as the JSON text of `event`.
+//! Converts the body of a trigger to the JSON text of `event`.
 //!
-//! Pure: no client, no socket, no clock. What a stranger sends becomes either well-formed JSON or an
-//! [`EventError`] that repeats none of it. JSON itself is checked and then spliced through, so numbers,
-//! key order, duplicate keys and non-ASCII survive exactly (RFC 8259 leaves all of these to the receiver).
+//! Pure: no client, no socket, no clock. An untrusted body becomes either well-formed JSON or an
+//! [`EventError`] that repeats none of it. JSON is validated and then passed through, so numbers,
+//! key order, duplicate keys and non-ASCII characters are preserved exactly (RFC 8259 leaves all of
+//! these to the receiver).
 //!
 //! | body | `event` |
 //! |---|---|
-//! | empty, whatever the content type | `{}` |
+//! | empty, with any content type | `{}` |
 //! | a JSON object | the same bytes |
 //! | another JSON value | `{"_json": value}` |
-//! | urlencoded or multipart form | a map of strings; repeated names: an array of strings |
+//! | urlencoded or multipart form | an object of strings; repeated names: an array of strings |
 //! | any other text | `{"_text": "..."}` |
 //! | anything that is not UTF-8 | `{"_base64": "..."}` |
 //!
-//! Memory: an object or value of JSON, and text that needs no escape, cost nothing beyond the body.
-//! Base64 grows by a third; escaped text and form fields grow by six at most (a control character becomes
-//! `\u0001`), plus a few bytes for each of a bounded number of fields.
+//! Memory: JSON, and text that needs no escape, take no memory beyond the body. Base64 grows by a
+//! third; escaped text and form fields grow at most sixfold (a control character becomes `\u0001`),
+//! plus a few bytes for each of a bounded number of fields.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -38,9 +39,9 @@ pub use validate::MAX_DEPTH;
 
 pub(crate) use media_type::MediaType;
 
-/// The JSON text of `event`: always one JSON object in UTF-8 once the three pieces are joined.
+/// The JSON text of `event`: the three pieces joined are always one JSON object in UTF-8.
 ///
-/// It comes in pieces so that the sender's bytes are spliced through without a copy.
+/// It is kept in pieces so that the sender's bytes are not copied.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Event {
     pub before: &'static [u8],
@@ -49,18 +50,18 @@ pub struct Event {
 }
 
 impl Event {
-    /// Length of the whole JSON text, in bytes; never zero.
+    /// The length of the whole JSON text, in bytes; never zero.
     #[expect(clippy::len_without_is_empty, reason = "an event is a JSON object, so at least `{}`")]
     pub fn len(&self) -> usize {
         self.before.len() + self.body.len() + self.after.len()
     }
 
-    /// The whole JSON text in one piece; a copy, for those who cannot take pieces.
+    /// Copies the whole JSON text into one vector.
     pub fn to_vec(&self) -> Vec<u8> {
         [self.before, &self.body, self.after].concat()
     }
 
-    /// The whole JSON text; a copy only where it comes in pieces.
+    /// The whole JSON text; copied only if it has several pieces.
     pub fn text(&self) -> Cow<'_, [u8]> {
         if self.before.is_empty() && self.after.is_empty() {
             Cow::Borrowed(&self.body)
@@ -69,33 +70,35 @@ impl Event {
         }
     }
 
-    /// Whether this is the JSON of a body, spliced from it: [`from_checked_json`] makes it again.
+    /// Whether the event is the JSON of this body, passed through; [`from_checked_json`] can then
+    /// recreate it.
     pub fn is_json_of(&self, body: &Bytes) -> bool {
         let (ours, all) = (self.body.as_ptr_range(), body.as_ptr_range());
         let is_part = all.start <= ours.start && ours.end <= all.end && !ours.is_empty();
-        is_part && (self.before.is_empty() || self.before == json::VALUE)
+        is_part && (self.before.is_empty() || self.before == json::VALUE_PREFIX)
     }
 
-    /// An event whose text is the body alone.
+    /// An event whose text is exactly the body.
     fn whole(body: impl Into<Bytes>) -> Self {
         Self { before: b"", body: body.into(), after: b"" }
     }
 }
 
-/// Tells the length only: an event is a stranger's data and does not belong in logs.
+/// Shows the length only: events are untrusted data and must not be logged.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
-/// Why a body has no `event`. None of the messages repeats any of the body.
+/// The reason for rejecting a body. No message repeats anything of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
-    /// Not one JSON text in UTF-8. Where the parser stopped: the line from 1, the column in bytes.
+    /// The body is not JSON in UTF-8. The position of the error: the line from 1, the column in
+    /// bytes.
     #[error("the body is not valid JSON (line {line}, column {column})")]
     InvalidJson { line: usize, column: usize },
-    /// Valid or not, no listener should have to parse this.
+    /// Rejected even if valid, because many parsers of listeners recurse.
     #[error("the JSON of the body is nested deeper than {limit} levels")]
     JsonTooDeep { limit: usize },
     #[error("the form has more than {limit} fields")]
@@ -106,11 +109,12 @@ pub enum EventError {
 
 /// Converts a body, given the value of its `Content-Type` header, to the JSON text of `event`.
 ///
-/// Without a content type the body is JSON if it is valid JSON, and text or base64 otherwise: never an error,
-/// never lost. So is a blank content type, which names no type either.
+/// Without a content type, or with a blank one, the body is JSON if it is valid JSON, and text or
+/// base64 otherwise. This never fails and loses nothing.
 ///
 /// # Errors
-/// Only for a body that breaks the content type it claims: JSON, or a form beyond its bounds.
+/// Only if the body violates its content type: invalid JSON, or a form that is malformed or too
+/// large.
 pub fn from_body(content_type: Option<&[u8]>, body: Bytes) -> Result<Event, EventError> {
     if body.is_empty() {
         return Ok(Event::whole("{}"));
@@ -126,7 +130,7 @@ pub fn from_body(content_type: Option<&[u8]>, body: Bytes) -> Result<Event, Even
     }
 }
 
-/// Converts a body that [`from_body`] has found to be JSON, without looking at all of it again.
+/// Converts a body that [`from_body`] has accepted as JSON, without validating it again.
 pub fn from_checked_json(body: Bytes) -> Event {
     if body.is_empty() { Event::whole("{}") } else { json::checked(&body) }
 }
@@ -201,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_tells_nothing_of_the_body() {
+    fn debug_output_hides_the_body() {
         let event = from_body(None, Bytes::from_static(b"secret")).unwrap();
         assert_eq!(format!("{event:?}"), "Event { len: 18, .. }");
     }

@@ -1,4 +1,4 @@
-//! A body of `multipart/form-data` (RFC 7578).
+//! Bodies of type `multipart/form-data` (RFC 7578).
 
 use std::convert::Infallible;
 
@@ -6,25 +6,25 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
 use multer::{Field, Multipart};
 
-use super::fields::Fields;
+use super::fields::FormFields;
 use super::text::base64;
 use super::{Event, EventError};
 
-/// Parts that one body may have.
+/// The number of parts that a body may have.
 pub const MAX_PARTS: usize = 1_000;
 
-/// A map of strings, one string a part, files included: nothing that was sent is lost.
+/// Parses a form to an object of strings, one per part, including files.
 ///
-/// A part that is valid UTF-8 gives its text, any other its bytes in base64, and whether it came with a file name or
-/// a content type of its own makes no difference. Whoever must tell the two apart by more than the look of the
-/// string, or needs the file names, takes the body as it came: the envelope `Raw`.
+/// Valid UTF-8 becomes text, any other content base64, independent of file names and content types
+/// of the parts. A listener that must distinguish the two, or needs the file names, uses the
+/// envelope `Raw`, which passes the body unchanged.
 pub(super) fn event(content_type: &[u8], body: Bytes) -> Result<Event, EventError> {
     let boundary = boundary(content_type)?;
-    // The whole body is at hand, so the parser has nothing to wait for and one poll is enough.
+    // The whole body is in memory, so the parser never waits and one poll is enough.
     read(body, boundary).now_or_never().unwrap_or(Err(EventError::MalformedMultipart("incomplete")))
 }
 
-/// The parameter that RFC 7578, 4.1 requires. An empty one would be found in any text.
+/// The boundary parameter, which RFC 7578, 4.1 requires. An empty one would match anywhere.
 fn boundary(content_type: &[u8]) -> Result<String, EventError> {
     std::str::from_utf8(content_type)
         .ok()
@@ -36,7 +36,7 @@ fn boundary(content_type: &[u8]) -> Result<String, EventError> {
 async fn read(body: Bytes, boundary: String) -> Result<Event, EventError> {
     let stream = stream::iter([Ok::<_, Infallible>(body)]);
     let mut multipart = Multipart::new(stream, boundary);
-    let mut fields = Fields::default();
+    let mut fields = FormFields::default();
     let mut seen = 0;
     while let Some(part) = multipart.next_field().await.map_err(malformed)? {
         if seen == MAX_PARTS {
@@ -49,7 +49,7 @@ async fn read(body: Bytes, boundary: String) -> Result<Event, EventError> {
     Ok(fields.into_event())
 }
 
-/// RFC 7578, 4.2: every part has a name.
+/// Reads a part. RFC 7578, 4.2 requires a name.
 async fn name_and_value(part: Field<'_>) -> Result<(String, String), EventError> {
     let name =
         part.name().ok_or(EventError::MalformedMultipart("a part without a name"))?.to_owned();
@@ -61,7 +61,7 @@ fn text_or_base64(content: Bytes) -> String {
     String::from_utf8(content.into()).unwrap_or_else(|error| base64(error.as_bytes()))
 }
 
-/// Names the kind of mistake in words of our own: those of the parser quote the sender's names and headers.
+/// Maps the parser's errors to fixed texts: its own messages quote the sender's names and headers.
 fn malformed(error: multer::Error) -> EventError {
     EventError::MalformedMultipart(match error {
         multer::Error::IncompleteFieldData { .. } => "a part without an end",
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_bodies_are_told_by_the_kind_of_mistake_only() {
+    fn malformed_bodies_are_reported_by_the_kind_of_error_only() {
         for (body, kind) in [
             ("secret", "incomplete"),
             ("--x", "incomplete"),

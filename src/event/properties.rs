@@ -1,4 +1,4 @@
-//! What holds for every body and content type, tried with random ones.
+//! Properties of all bodies and content types, tested with random ones.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +15,7 @@ fn any_bytes() -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..200).prop_map(Bytes::from)
 }
 
-/// Pieces of the formats.
+/// Fragments of the formats.
 const PIECES: &[&[u8]] = &[
     b"--x",
     b"--x--",
@@ -39,7 +39,7 @@ const PIECES: &[&[u8]] = &[
     "é".as_bytes(),
 ];
 
-/// The pieces in any order: nearly valid, which random bytes never are.
+/// Fragments in random order: nearly valid bodies, which random bytes rarely are.
 fn near_misses() -> impl Strategy<Value = Bytes> {
     vec(select(PIECES), 0..20).prop_map(|pieces| Bytes::from(pieces.concat()))
 }
@@ -147,7 +147,7 @@ proptest! {
     }
 }
 
-/// By name, with the values of each name in their order, as an event has them.
+/// Sorts by name; the values of one name keep their order, as in an event.
 fn sorted(mut pairs: Vec<(String, String)>) -> Vec<(String, String)> {
     pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
     pairs

@@ -1,4 +1,4 @@
-//! A body that is no form and no JSON: its text, or its bytes in base64.
+//! Bodies that are neither form nor JSON, as text or base64.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::Event;
 use super::fields::json_text;
 
-/// `{"_text": "..."}` for valid UTF-8, else `{"_base64": "..."}` (RFC 4648, 4, with padding). Nothing is lost: what
-/// claims another charset and is not UTF-8 arrives as its exact bytes.
+/// `{"_text": "..."}` for valid UTF-8, else `{"_base64": "..."}` (RFC 4648, 4, with padding).
+/// Nothing is lost: a text in another charset becomes base64 of its exact bytes.
 pub(super) fn event(body: Bytes) -> Event {
     match std::str::from_utf8(&body) {
         Ok(text) if needs_escape(text) => escaped(text),
@@ -25,7 +25,7 @@ fn escaped(text: &str) -> Event {
     Event { before: br#"{"_text":"#, body: json_text(text).into(), after: b"}" }
 }
 
-/// The characters that RFC 8259, 7 wants escaped; text without any is JSON as it stands.
+/// Whether the text has characters that RFC 8259, 7 requires to be escaped.
 fn needs_escape(text: &str) -> bool {
     text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
 }

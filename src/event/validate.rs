@@ -1,37 +1,39 @@
-//! Whether a text is JSON, told in one pass over its bytes.
+//! Validates JSON in one pass over the bytes.
 //!
-//! Exactly the grammar of RFC 8259: numbers of any size, duplicate names and escapes of lone surrogates pass. Whether
-//! the text is UTF-8 is not looked at here. Nothing of what is read is kept, so this neither allocates nor recurses.
+//! The grammar is exactly that of RFC 8259: numbers of any size, duplicate names and escapes of
+//! lone surrogates are valid. UTF-8 is checked elsewhere. Nothing is stored, so validation neither
+//! allocates nor recurses.
 //!
-//! The functions that read a part take where it begins and return where it ends, or where it goes wrong. State that is
-//! passed like this, rather than held in a struct, stays in registers.
+//! The functions take the start of an element and return its end, or the position of the error.
+//! Passing positions this way, rather than in a struct, keeps them in registers.
 
-/// Levels of arrays and objects that a JSON body may have.
+/// The maximum nesting of arrays and objects in a JSON body.
 ///
-/// For the listener's sake: most parsers recurse, this one does not. RFC 8259, 9 allows a limit.
+/// The limit protects listeners: most parsers recurse, this one does not. RFC 8259, 9 allows a
+/// limit.
 pub const MAX_DEPTH: usize = 1024;
 
-/// Why a text is refused.
+/// The reason for rejecting a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// The byte at this offset cannot stand there; or the text ends here too early.
+pub(super) enum JsonFault {
+    /// The byte at this offset is invalid, or the text is incomplete and ends here.
     Unexpected(usize),
     /// More than [`MAX_DEPTH`] levels.
     TooDeep,
 }
 
-/// The offset of the byte that cannot stand there, or the length of the text if it ends too early.
+/// The offset of an invalid byte, or the length of the text if it is incomplete.
 #[derive(Debug, Clone, Copy)]
 struct Unexpected(usize);
 
-impl From<Unexpected> for Fault {
+impl From<Unexpected> for JsonFault {
     fn from(Unexpected(at): Unexpected) -> Self {
         Self::Unexpected(at)
     }
 }
 
-/// Whether `text` is one JSON value, with nothing but white space around it.
-pub(super) fn check(text: &[u8]) -> Result<(), Fault> {
+/// Checks that `text` is one JSON value, optionally surrounded by white space.
+pub(super) fn check(text: &[u8]) -> Result<(), JsonFault> {
     let mut open = Levels { depth: 0, inner: 0, outer: [0; MAX_DEPTH / BITS] };
     let mut at = after_spaces(text, 0);
     loop {
@@ -62,7 +64,7 @@ pub(super) fn check(text: &[u8]) -> Result<(), Fault> {
     }
 }
 
-/// Where the value after the one that has just ended begins; nowhere if that was the last.
+/// The start of the next value; `None` after the last one.
 #[inline(always)]
 fn next_value(text: &[u8], end: usize, open: &mut Levels) -> Result<Option<usize>, Unexpected> {
     let mut at = end;
@@ -83,7 +85,7 @@ fn next_value(text: &[u8], end: usize, open: &mut Levels) -> Result<Option<usize
     }
 }
 
-/// The name of a member, with its colon and the white space in front of the value.
+/// Skips the name of a member, its colon and white space. Returns the start of the value.
 #[inline(always)]
 fn after_name(text: &[u8], at: usize) -> Result<usize, Unexpected> {
     if text.get(at) != Some(&b'"') {
@@ -105,7 +107,7 @@ fn after_spaces(text: &[u8], start: usize) -> usize {
     at
 }
 
-/// From behind the opening quotation mark to behind the closing one.
+/// Skips a string from after its opening quotation mark.
 #[inline(always)]
 fn after_string(text: &[u8], start: usize) -> Result<usize, Unexpected> {
     let mut at = start;
@@ -119,10 +121,10 @@ fn after_string(text: &[u8], start: usize) -> Result<usize, Unexpected> {
     }
 }
 
-/// Moves past what stands for itself in a string, eight bytes at a time as long as there are eight.
+/// Skips the unescaped characters of a string, eight bytes at a time while that many are left.
 ///
-/// Looking the bytes up one by one is a little faster where the processor can guess the lengths of the strings, as when
-/// the same body comes again and again, and a lot slower where it cannot.
+/// A loop over single bytes is slightly faster if the branch predictor learns the lengths of the
+/// strings, as with identical bodies, and much slower otherwise.
 #[inline(always)]
 fn after_plain(text: &[u8], start: usize) -> usize {
     let mut at = start;
@@ -139,19 +141,21 @@ fn after_plain(text: &[u8], start: usize) -> usize {
     at
 }
 
-/// Sets the high bit of the first byte that is a quotation mark, a backslash or a control character, and of no byte
-/// below it. Bytes above may be marked wrongly, by what a subtraction borrows from them.
+/// Sets the high bit of the first byte that is a quotation mark, a backslash or a control
+/// character, and of no byte below it. Higher bytes may be marked wrongly because of borrows in the
+/// subtraction.
 #[inline(always)]
 fn mark_special(bytes: u64) -> u64 {
     const EACH: u64 = u64::from_le_bytes([1; 8]);
-    // Flipping the bit of 2 swaps the quotation mark, 0x22, with the space, 0x20: so it comes next to the controls.
+    // Flipping the bit 0x02 swaps the quotation mark, 0x22, with the space, 0x20, and so places it
+    // next to the control characters.
     let control_or_quote = (bytes ^ (EACH * 0x02)).wrapping_sub(EACH * 0x21);
     let backslash = (bytes ^ (EACH * 0x5c)).wrapping_sub(EACH);
-    // A byte that has its high bit from the start, one of a longer UTF-8 sequence, is none of these.
+    // Bytes with the high bit set belong to multi-byte UTF-8 sequences and are never special.
     (control_or_quote | backslash) & !bytes & (EACH * 0x80)
 }
 
-/// From behind the backslash.
+/// Skips an escape sequence from after its backslash.
 fn after_escape(text: &[u8], at: usize) -> Result<usize, Unexpected> {
     match text.get(at) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
@@ -181,7 +185,7 @@ fn after_number(text: &[u8], start: usize) -> Result<usize, Unexpected> {
     }
 }
 
-/// From the decimal point, or from the exponent of a number that has none.
+/// Skips the fraction and the exponent of a number.
 fn after_fraction(text: &[u8], start: usize) -> Result<usize, Unexpected> {
     let mut at = start;
     if text[at] == b'.' {
@@ -195,7 +199,7 @@ fn after_fraction(text: &[u8], start: usize) -> Result<usize, Unexpected> {
     Ok(at)
 }
 
-/// One digit or more.
+/// Skips one or more digits.
 #[inline(always)]
 fn after_digits(text: &[u8], start: usize) -> Result<usize, Unexpected> {
     let mut at = start;
@@ -225,12 +229,12 @@ enum Level {
     Object = 1,
 }
 
-/// The arrays and objects that are still open.
+/// The open arrays and objects.
 struct Levels {
     depth: usize,
-    /// The innermost levels, the very innermost in the lowest bit.
+    /// The innermost levels; the innermost one is the lowest bit.
     inner: u64,
-    /// What `inner` was each time it was full, so that only one level in 64 touches memory.
+    /// The full words of outer levels, so that only one level in 64 touches memory.
     outer: [u64; MAX_DEPTH / BITS],
 }
 
@@ -238,16 +242,16 @@ const BITS: usize = u64::BITS as usize;
 
 impl Levels {
     #[inline(always)]
-    fn push(&mut self, level: Level) -> Result<(), Fault> {
+    fn push(&mut self, level: Level) -> Result<(), JsonFault> {
         if self.depth.is_multiple_of(BITS) {
-            *self.outer.get_mut(self.depth / BITS).ok_or(Fault::TooDeep)? = self.inner;
+            *self.outer.get_mut(self.depth / BITS).ok_or(JsonFault::TooDeep)? = self.inner;
         }
         self.inner = self.inner << 1 | level as u64;
         self.depth += 1;
         Ok(())
     }
 
-    /// Leaves the innermost level; the caller knows that there is one.
+    /// Leaves the innermost level; the caller checks that one is open.
     #[inline(always)]
     fn pop(&mut self) {
         self.depth -= 1;
@@ -278,7 +282,7 @@ mod tests {
     use super::*;
 
     fn agrees_with_serde_json(text: &[u8]) {
-        // Without a check for UTF-8 only what is UTF-8 can be compared.
+        // serde_json also checks UTF-8, so only valid UTF-8 can be compared.
         let Ok(text) = std::str::from_utf8(text) else { return };
         let expected = serde_json::from_str::<IgnoredAny>(text).is_ok();
         assert_eq!(check(text.as_bytes()).is_ok(), expected, "{text:?}");
@@ -309,7 +313,7 @@ mod tests {
     }
 
     fn is_refused_at(at: usize, text: &str) {
-        assert_eq!(check(text.as_bytes()), Err(Fault::Unexpected(at)), "{text:?}");
+        assert_eq!(check(text.as_bytes()), Err(JsonFault::Unexpected(at)), "{text:?}");
         agrees_with_serde_json(text.as_bytes());
     }
 
@@ -413,7 +417,7 @@ mod tests {
         open.into_iter().chain(["0"]).chain(close.into_iter().rev()).collect::<String>().into()
     }
 
-    /// In no regular order, so that a level which is mistaken for another one shows.
+    /// Irregular, so that confusing one level with another shows.
     fn opening_and_closing(level: usize) -> (&'static str, &'static str) {
         if (level * level / 7).is_multiple_of(2) { ("[", "]") } else { ("{\"\":", "}") }
     }
@@ -423,7 +427,7 @@ mod tests {
         for levels in [1, 63, 64, 65, 128, 129, MAX_DEPTH - 1, MAX_DEPTH] {
             assert_eq!(check(&nested(levels)), Ok(()), "{levels}");
         }
-        assert_eq!(check(&nested(MAX_DEPTH + 1)), Err(Fault::TooDeep));
+        assert_eq!(check(&nested(MAX_DEPTH + 1)), Err(JsonFault::TooDeep));
     }
 
     #[test]
@@ -432,7 +436,7 @@ mod tests {
         for at in text.len() - MAX_DEPTH..text.len() {
             let mut wrong = text.clone();
             wrong[at] = if text[at] == b']' { b'}' } else { b']' };
-            assert_eq!(check(&wrong), Err(Fault::Unexpected(at)));
+            assert_eq!(check(&wrong), Err(JsonFault::Unexpected(at)));
         }
     }
 
@@ -475,14 +479,14 @@ mod tests {
         with_spaces(value)
     }
 
-    /// Bytes that mean something in JSON, and some that do not.
-    fn telling_byte() -> impl Strategy<Value = u8> {
+    /// Bytes with a meaning in JSON, and some without.
+    fn significant_byte() -> impl Strategy<Value = u8> {
         select(&b"{}[]:,\"\\/ \t\n\r\x0b\0\x1f\x7f+-.019eEutrfalsn'x"[..])
     }
 
     proptest! {
         #[test]
-        fn random_bytes_are_judged_as_serde_json_judges_them(text in vec(telling_byte(), 0..24)) {
+        fn random_bytes_are_judged_as_serde_json_judges_them(text in vec(significant_byte(), 0..24)) {
             agrees_with_serde_json(&text);
         }
 
@@ -494,7 +498,7 @@ mod tests {
 
         #[test]
         fn a_document_with_a_byte_changed_is_judged_as_serde_json_judges_it(
-            text in document(), at in any::<Index>(), byte in telling_byte(),
+            text in document(), at in any::<Index>(), byte in significant_byte(),
         ) {
             let at = at.index(text.len());
             let (before, after) = text.as_bytes().split_at(at);

@@ -1,39 +1,39 @@
-//! What an evaluation may cost.
+//! The cost budget of an evaluation.
 
 use super::EvaluationError;
 
-/// Units of one evaluation. One is about a nanosecond: a byte that is looked at.
+/// The budget of one evaluation. A unit is about a nanosecond, the cost of reading one byte.
 pub const TOTAL: usize = 100_000_000;
 
-/// A step of the evaluation, whatever it does.
+/// The base cost of an evaluation step.
 pub const STEP: usize = 32;
 
-/// A byte that is kept, so that an evaluation keeps 12 MiB at most.
+/// The cost of a byte of memory. It limits an evaluation to 12 MiB.
 pub const KEPT_BYTE: usize = 8;
 
-/// What is left of it.
+/// The remaining budget.
 #[derive(Debug)]
-pub struct Budget(usize);
+pub struct CostBudget(usize);
 
-impl Budget {
-    /// All of it.
+impl CostBudget {
+    /// A full budget.
     pub fn new() -> Self {
         Self(TOTAL)
     }
 
-    /// Spends units, before they are used.
+    /// Spends units. Call it before doing the work.
     ///
     /// # Errors
-    /// When not so many are left.
+    /// If the budget is exceeded.
     pub fn spend(&mut self, units: usize) -> Result<(), EvaluationError> {
         self.0 = self.0.checked_sub(units).ok_or(EvaluationError::TooCostly)?;
         Ok(())
     }
 
-    /// Spends what keeping so many bytes costs.
+    /// Spends the cost of allocating memory.
     ///
     /// # Errors
-    /// When not so much is left.
+    /// If the budget is exceeded.
     pub fn keep(&mut self, bytes: usize) -> Result<(), EvaluationError> {
         self.spend(bytes.saturating_mul(KEPT_BYTE))
     }

@@ -1,8 +1,8 @@
-//! What is wrong with an expression, or with evaluating it.
+//! Errors of compiling and evaluating an expression.
 
 use super::MAX_DEPTH;
 
-/// Why an expression does not compile.
+/// A compile error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{line}:{column}: {message}")]
 pub struct CompileError {
@@ -10,51 +10,50 @@ pub struct CompileError {
     pub line: usize,
     /// The column, in characters, from 1.
     pub column: usize,
-    /// What is wrong there.
+    /// A description of the mistake.
     pub message: String,
 }
 
-/// Why an expression has no value. Of what was evaluated, only names that the expression itself
-/// writes out are told.
+/// An evaluation error. It contains no input data, only names that occur in the expression itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvaluationError {
-    /// It would take too long.
+    /// The cost budget is exceeded.
     #[error("the evaluation exceeds its cost budget")]
     TooCostly,
-    /// A field is not there.
+    /// A map does not have the field.
     #[error("no such field {0:?}")]
     NoSuchField(Box<str>),
-    /// An index is not there.
+    /// A map or list does not have the key or index.
     #[error("no such key or index")]
     NoSuchIndex,
-    /// Something is not what is done with it.
+    /// An operation does not support the type of a value.
     #[error("{0}")]
     WrongType(&'static str),
-    /// A text is not what it is converted to.
+    /// A string cannot be converted to a number.
     #[error("a string is not a number")]
     NotANumber,
-    /// A number has no room.
+    /// A number exceeds the range of integers, or is infinite or NaN.
     #[error("a number is out of range")]
     OutOfRange,
     /// A division by zero.
     #[error("division by zero")]
     DivisionByZero,
-    /// A JSON string is no text: it has half a surrogate pair.
+    /// A JSON string is not valid Unicode: it contains half a surrogate pair.
     #[error("a string is not valid Unicode")]
     InvalidText,
-    /// Values are nested too deep to be compared.
+    /// Values are nested too deeply to be compared.
     #[error("values are nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
-    /// The whole is neither true nor false.
+    /// The result of a filter is not a boolean.
     #[error("the result is not a boolean")]
     NotBool,
-    /// The whole is no text.
+    /// The result of a key expression is not a string.
     #[error("the result is not a string; string() converts a number")]
     NotText,
 }
 
 impl EvaluationError {
-    /// Whether the evaluation is over, whatever else would decide it.
+    /// Whether the error ends the evaluation, even if another operand would determine the result.
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::TooCostly)
     }

@@ -1,24 +1,24 @@
-//! The evaluation of an expression.
+//! Evaluates an expression.
 
 use std::rc::Rc;
 
-use super::budget::{Budget, STEP};
-use super::node::{Constant, Macro, MacroKind, Node, Operator, Variable};
+use super::budget::{CostBudget, STEP};
+use super::node::{BinaryOperator, Constant, Macro, MacroKind, Node, Variable};
 use super::pattern::Pattern;
 use super::value::{Elements, Text, Value, equal, in_range, order};
 use super::{EvaluationError, Inputs, json};
 
 type Result<T> = std::result::Result<T, EvaluationError>;
 
-/// The value of an expression.
+/// Evaluates an expression to a value.
 pub fn evaluate<'a>(node: &'a Node, inputs: Inputs<'a>) -> Result<Value<'a>> {
-    Evaluation { inputs, budget: Budget::new(), bound: Vec::new() }.value(node)
+    Evaluation { inputs, budget: CostBudget::new(), bound: Vec::new() }.value(node)
 }
 
 struct Evaluation<'a> {
     inputs: Inputs<'a>,
-    budget: Budget,
-    /// The variables of the macros that are at work.
+    budget: CostBudget,
+    /// The variables of the macros being evaluated.
     bound: Vec<Value<'a>>,
 }
 
@@ -28,7 +28,7 @@ impl<'a> Evaluation<'a> {
         match node {
             Node::Constant(constant) => Ok(constant_value(constant)),
             Node::Variable(variable) => self.variable(*variable),
-            // The parser counts what is bound as it is done here.
+            // The parser assigns indexes in the same order as they are pushed here.
             Node::Bound(index) => Ok(self.bound.get(*index).cloned().unwrap_or(Value::Null)),
             Node::Select(of, name) => {
                 let found = self.map_value(of)?.get(&text(name), &mut self.budget)?;
@@ -45,8 +45,8 @@ impl<'a> Evaluation<'a> {
             Node::Map(entries) => self.map(entries),
             Node::Not(of) => self.bool(of).map(|holds| Value::Bool(!holds)),
             Node::Negate(of) => negated(&self.value(of)?),
-            Node::And(parts) => self.decided_by(false, parts),
-            Node::Or(parts) => self.decided_by(true, parts),
+            Node::And(parts) => self.short_circuit(false, parts),
+            Node::Or(parts) => self.short_circuit(true, parts),
             Node::Conditional(parts) => {
                 let [condition, then, otherwise] = &**parts;
                 if self.bool(condition)? { self.value(then) } else { self.value(otherwise) }
@@ -60,7 +60,7 @@ impl<'a> Evaluation<'a> {
                 function.call(&arguments, &mut self.budget)
             }
             Node::Matches(of, pattern) => self.matches(of, pattern),
-            Node::Macro(of) => self.run(of),
+            Node::Macro(of) => self.evaluate_macro(of),
         }
     }
 
@@ -121,9 +121,9 @@ impl<'a> Evaluation<'a> {
         Ok(Value::Map(map.into()))
     }
 
-    /// `&&` and `||`: what decides decides, whatever is wrong with the other parts, and wherever it
-    /// stands (cel-spec, "Logical Operators").
-    fn decided_by(&mut self, decides: bool, parts: &'a [Node]) -> Result<Value<'a>> {
+    /// `&&` and `||`: an operand that determines the result does so in any position, even if other
+    /// operands fail (cel-spec, "Logical Operators").
+    fn short_circuit(&mut self, decides: bool, parts: &'a [Node]) -> Result<Value<'a>> {
         let mut undecided = Ok(Value::Bool(!decides));
         for part in parts {
             match self.bool(part) {
@@ -136,21 +136,28 @@ impl<'a> Evaluation<'a> {
         undecided
     }
 
-    fn binary(&mut self, operator: Operator, a: &Value<'a>, b: &Value<'a>) -> Result<Value<'a>> {
+    fn binary(
+        &mut self,
+        operator: BinaryOperator,
+        a: &Value<'a>,
+        b: &Value<'a>,
+    ) -> Result<Value<'a>> {
         let budget = &mut self.budget;
         let bool = match operator {
-            Operator::Equal => equal(a, b, budget)?,
-            Operator::NotEqual => !equal(a, b, budget)?,
-            Operator::Less => order(a, b, budget)?.is_some_and(|order| order.is_lt()),
-            Operator::LessOrEqual => order(a, b, budget)?.is_some_and(|order| order.is_le()),
-            Operator::Greater => order(a, b, budget)?.is_some_and(|order| order.is_gt()),
-            Operator::GreaterOrEqual => order(a, b, budget)?.is_some_and(|order| order.is_ge()),
-            Operator::In => is_in(a, b, budget)?,
-            Operator::Add
-            | Operator::Subtract
-            | Operator::Multiply
-            | Operator::Divide
-            | Operator::Remainder => return arithmetic(operator, a, b, budget),
+            BinaryOperator::Equal => equal(a, b, budget)?,
+            BinaryOperator::NotEqual => !equal(a, b, budget)?,
+            BinaryOperator::Less => order(a, b, budget)?.is_some_and(|order| order.is_lt()),
+            BinaryOperator::LessOrEqual => order(a, b, budget)?.is_some_and(|order| order.is_le()),
+            BinaryOperator::Greater => order(a, b, budget)?.is_some_and(|order| order.is_gt()),
+            BinaryOperator::GreaterOrEqual => {
+                order(a, b, budget)?.is_some_and(|order| order.is_ge())
+            }
+            BinaryOperator::In => is_in(a, b, budget)?,
+            BinaryOperator::Add
+            | BinaryOperator::Subtract
+            | BinaryOperator::Multiply
+            | BinaryOperator::Divide
+            | BinaryOperator::Remainder => return arithmetic(operator, a, b, budget),
         };
         Ok(Value::Bool(bool))
     }
@@ -162,9 +169,9 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn run(&mut self, of: &'a Macro) -> Result<Value<'a>> {
+    fn evaluate_macro(&mut self, of: &'a Macro) -> Result<Value<'a>> {
         let mut elements = Elements::of(&self.value(&of.over)?)?;
-        let mut state = State { holding: 0, kept: Vec::new(), undecided: None };
+        let mut state = MacroState { holding: 0, kept: Vec::new(), undecided: None };
         while let Some(element) = elements.next(&mut self.budget)? {
             self.bound.push(element.clone());
             let decided = self.step(of, element, &mut state);
@@ -184,19 +191,19 @@ impl<'a> Evaluation<'a> {
         })
     }
 
-    /// One element of a macro; its value, if that decides all.
+    /// Evaluates a macro for one element; returns the result of the macro once it is determined.
     fn step(
         &mut self,
         of: &'a Macro,
         element: Value<'a>,
-        state: &mut State<'a>,
+        state: &mut MacroState<'a>,
     ) -> Result<Option<Value<'a>>> {
         let holds = of.condition.as_ref().map_or(Ok(true), |condition| self.bool(condition));
         match (of.kind, holds) {
             (MacroKind::All, Ok(false)) => return Ok(Some(Value::Bool(false))),
             (MacroKind::Exists, Ok(true)) => return Ok(Some(Value::Bool(true))),
             (MacroKind::All | MacroKind::Exists, Ok(_)) => {}
-            // As with && and ||, a later element may decide.
+            // As with && and ||, a later element may determine the result.
             (MacroKind::All | MacroKind::Exists, Err(error)) if !error.is_final() => {
                 state.undecided.get_or_insert(error);
             }
@@ -204,7 +211,7 @@ impl<'a> Evaluation<'a> {
             (_, Ok(false)) => {}
             (MacroKind::ExistsOne, Ok(true)) => state.holding += 1,
             (MacroKind::Filter | MacroKind::Map, Ok(true)) => {
-                // As much again for the growth of the list.
+                // Twice the size, for the growth of the vector.
                 self.budget.keep(2 * size_of::<Value<'_>>())?;
                 let kept = of.result.as_ref().map_or(Ok(element), |result| self.value(result))?;
                 state.kept.push(kept);
@@ -214,8 +221,8 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-/// How far a macro has come.
-struct State<'a> {
+/// The intermediate state of a macro.
+struct MacroState<'a> {
     holding: usize,
     kept: Vec<Value<'a>>,
     undecided: Option<EvaluationError>,
@@ -243,7 +250,7 @@ fn negated<'a>(of: &Value<'a>) -> Result<Value<'a>> {
     }
 }
 
-fn is_in<'a>(element: &Value<'a>, of: &Value<'a>, budget: &mut Budget) -> Result<bool> {
+fn is_in<'a>(element: &Value<'a>, of: &Value<'a>, budget: &mut CostBudget) -> Result<bool> {
     if let Value::Map(_) | Value::JsonMap(_) = of {
         return of.has(element, budget);
     }
@@ -257,22 +264,22 @@ fn is_in<'a>(element: &Value<'a>, of: &Value<'a>, budget: &mut Budget) -> Result
 }
 
 fn arithmetic<'a>(
-    operator: Operator,
+    operator: BinaryOperator,
     a: &Value<'a>,
     b: &Value<'a>,
-    budget: &mut Budget,
+    budget: &mut CostBudget,
 ) -> Result<Value<'a>> {
     match (a, b) {
         (Value::Int(a), Value::Int(b)) => integers(operator, *a, *b).map(Value::Int),
         (Value::Int(a), Value::Double(b)) => doubles(operator, *a as f64, *b),
         (Value::Double(a), Value::Int(b)) => doubles(operator, *a, *b as f64),
         (Value::Double(a), Value::Double(b)) => doubles(operator, *a, *b),
-        (Value::Text(a), Value::Text(b)) if operator == Operator::Add => {
+        (Value::Text(a), Value::Text(b)) if operator == BinaryOperator::Add => {
             budget.keep(2 * (a.len() + b.len()))?;
             Ok(Value::Text(Text::Shared([&**a, &**b].concat().into())))
         }
         (Value::List(_) | Value::JsonList(_), Value::List(_) | Value::JsonList(_))
-            if operator == Operator::Add =>
+            if operator == BinaryOperator::Add =>
         {
             joined(a, b, budget)
         }
@@ -282,29 +289,29 @@ fn arithmetic<'a>(
     }
 }
 
-fn integers(operator: Operator, a: i128, b: i128) -> Result<i128> {
+fn integers(operator: BinaryOperator, a: i128, b: i128) -> Result<i128> {
     let number = match operator {
-        Operator::Add => a.checked_add(b),
-        Operator::Subtract => a.checked_sub(b),
-        Operator::Multiply => a.checked_mul(b),
+        BinaryOperator::Add => a.checked_add(b),
+        BinaryOperator::Subtract => a.checked_sub(b),
+        BinaryOperator::Multiply => a.checked_mul(b),
         _ if b == 0 => return Err(EvaluationError::DivisionByZero),
-        Operator::Divide => a.checked_div(b),
+        BinaryOperator::Divide => a.checked_div(b),
         _ => a.checked_rem(b),
     };
     in_range(number.ok_or(EvaluationError::OutOfRange)?)
 }
 
-fn doubles<'a>(operator: Operator, a: f64, b: f64) -> Result<Value<'a>> {
+fn doubles<'a>(operator: BinaryOperator, a: f64, b: f64) -> Result<Value<'a>> {
     Ok(Value::Double(match operator {
-        Operator::Add => a + b,
-        Operator::Subtract => a - b,
-        Operator::Multiply => a * b,
-        Operator::Divide => a / b,
+        BinaryOperator::Add => a + b,
+        BinaryOperator::Subtract => a - b,
+        BinaryOperator::Multiply => a * b,
+        BinaryOperator::Divide => a / b,
         _ => return Err(EvaluationError::WrongType("the remainder requires integers")),
     }))
 }
 
-fn joined<'a>(a: &Value<'a>, b: &Value<'a>, budget: &mut Budget) -> Result<Value<'a>> {
+fn joined<'a>(a: &Value<'a>, b: &Value<'a>, budget: &mut CostBudget) -> Result<Value<'a>> {
     let mut all = Vec::new();
     for list in [a, b] {
         let mut elements = Elements::of(list)?;

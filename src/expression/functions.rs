@@ -1,10 +1,10 @@
-//! The functions that an expression may call.
+//! The functions of the expression language.
 
 use super::EvaluationError;
-use super::budget::Budget;
+use super::budget::CostBudget;
 use super::value::{self, Text, Value};
 
-/// A function. Its receiver counts as its first argument.
+/// A function. The receiver of a method counts as its first argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
     Size,
@@ -19,7 +19,7 @@ pub enum Function {
     String,
 }
 
-/// How a function is called.
+/// The call syntax of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// `f(x)`.
@@ -45,7 +45,7 @@ const FUNCTIONS: [(&str, Function, usize, Style); 10] = [
 ];
 
 impl Function {
-    /// The function of a name that is called so, and how many arguments it takes.
+    /// The function with this name and call syntax, and its number of arguments.
     pub fn named(name: &str, style: Style) -> Option<(Self, usize)> {
         let found = FUNCTIONS
             .iter()
@@ -53,11 +53,11 @@ impl Function {
         found.map(|(_, function, arguments, _)| (*function, *arguments))
     }
 
-    /// Calls it.
+    /// Calls the function.
     pub fn call<'a>(
         self,
         arguments: &[Value<'a>],
-        budget: &mut Budget,
+        budget: &mut CostBudget,
     ) -> Result<Value<'a>, EvaluationError> {
         match (self, arguments) {
             (Self::Size, [of]) => size(of, budget),
@@ -70,7 +70,7 @@ impl Function {
             (Self::String, [of]) => string(of, budget),
             (_, [Value::Text(text), Value::Text(part)]) => {
                 budget.spend(text.len() + part.len())?;
-                Ok(Value::Bool(self.of_two_texts(text, part)))
+                Ok(Value::Bool(self.compare_strings(text, part)))
             }
             (_, [Value::Text(text)]) => {
                 budget.keep(text.len())?;
@@ -83,7 +83,7 @@ impl Function {
         }
     }
 
-    fn of_two_texts(self, text: &str, part: &str) -> bool {
+    fn compare_strings(self, text: &str, part: &str) -> bool {
         match self {
             Self::StartsWith => text.starts_with(part),
             Self::EndsWith => text.ends_with(part),
@@ -92,8 +92,8 @@ impl Function {
     }
 }
 
-/// Characters of a text, elements of a list, members of a map.
-fn size<'a>(of: &Value<'a>, budget: &mut Budget) -> Result<Value<'a>, EvaluationError> {
+/// The number of characters of a string, elements of a list, or entries of a map.
+fn size<'a>(of: &Value<'a>, budget: &mut CostBudget) -> Result<Value<'a>, EvaluationError> {
     let size = match of {
         Value::Text(text) => {
             budget.spend(text.len())?;
@@ -117,7 +117,7 @@ fn size<'a>(of: &Value<'a>, budget: &mut Budget) -> Result<Value<'a>, Evaluation
 fn int(of: &Value<'_>) -> Result<i128, EvaluationError> {
     let number = match of {
         Value::Int(number) => *number,
-        // Beyond what an i128 holds this is its largest, which is out of range.
+        // The cast saturates at the limits of i128, which are out of range as well.
         Value::Double(number) if number.is_finite() => *number as i128,
         Value::Double(_) => return Err(EvaluationError::OutOfRange),
         Value::Text(text) => text.parse().map_err(|_| EvaluationError::NotANumber)?,
@@ -135,7 +135,7 @@ fn double(of: &Value<'_>) -> Result<f64, EvaluationError> {
     }
 }
 
-fn string<'a>(of: &Value<'a>, budget: &mut Budget) -> Result<Value<'a>, EvaluationError> {
+fn string<'a>(of: &Value<'a>, budget: &mut CostBudget) -> Result<Value<'a>, EvaluationError> {
     let text = match of {
         Value::Text(_) => return Ok(of.clone()),
         Value::Bool(bool) => bool.to_string(),

@@ -1,14 +1,14 @@
-//! Looks things up in a JSON text without making it a tree.
+//! Finds values in JSON text without building a tree.
 //!
-//! The text is known to be well-formed. Of one that is not, nothing is promised but that it is read to
-//! its end at most.
+//! The text must be well-formed. For malformed text the results are unspecified, but no function
+//! reads beyond its end.
 
 use super::EvaluationError;
-use super::budget::{Budget, STEP};
+use super::budget::{CostBudget, STEP};
 use super::value::{Text, Value};
 
-/// The value of a text. Lists and objects are not looked into.
-pub fn value<'a>(text: &'a [u8], budget: &mut Budget) -> Result<Value<'a>, EvaluationError> {
+/// Parses a value. Lists and objects stay text.
+pub fn value<'a>(text: &'a [u8], budget: &mut CostBudget) -> Result<Value<'a>, EvaluationError> {
     let text = text.trim_ascii();
     Ok(match text.first() {
         Some(b'{') => Value::JsonMap(text),
@@ -21,14 +21,14 @@ pub fn value<'a>(text: &'a [u8], budget: &mut Budget) -> Result<Value<'a>, Evalu
     })
 }
 
-/// The text of the last member of an object that has this name.
+/// The text of an object's member. If the name is repeated, the last one.
 pub fn member<'a>(
     object: &'a [u8],
     name: &str,
-    budget: &mut Budget,
+    budget: &mut CostBudget,
 ) -> Result<Option<&'a [u8]>, EvaluationError> {
     let mut found = None;
-    let mut members = Parts::of(object);
+    let mut members = JsonItems::of(object);
     while let Some((known, text)) = members.next_member(budget)? {
         if is_named(known, name) {
             found = Some(text);
@@ -37,8 +37,8 @@ pub fn member<'a>(
     Ok(found)
 }
 
-/// A string with its quotation marks.
-pub fn string<'a>(text: &'a [u8], budget: &mut Budget) -> Result<Text<'a>, EvaluationError> {
+/// Decodes a string, given with its quotation marks.
+pub fn string<'a>(text: &'a [u8], budget: &mut CostBudget) -> Result<Text<'a>, EvaluationError> {
     budget.spend(text.len())?;
     let inside = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
     if !inside.contains(&b'\\') {
@@ -55,11 +55,11 @@ fn is_named(quoted: &[u8], name: &str) -> bool {
     if !inside.contains(&b'\\') {
         return inside == name.as_bytes();
     }
-    // What is no text is not named by one.
+    // An invalid string has no name.
     serde_json::from_slice::<String>(quoted).is_ok_and(|known| known == name)
 }
 
-fn number<'a>(text: &'a [u8], budget: &mut Budget) -> Result<Value<'a>, EvaluationError> {
+fn number<'a>(text: &'a [u8], budget: &mut CostBudget) -> Result<Value<'a>, EvaluationError> {
     budget.spend(text.len())?;
     let text = std::str::from_utf8(text).map_err(|_| EvaluationError::InvalidText)?;
     let int = text.parse().ok().filter(|number| super::value::in_range(*number).is_ok());
@@ -70,18 +70,18 @@ fn number<'a>(text: &'a [u8], budget: &mut Budget) -> Result<Value<'a>, Evaluati
     double.map(Value::Double).ok_or(EvaluationError::OutOfRange)
 }
 
-/// A name with its quotation marks, and a value.
-type Member<'a> = (&'a [u8], &'a [u8]);
+/// A name, with its quotation marks, and a value.
+type JsonMember<'a> = (&'a [u8], &'a [u8]);
 
-/// The members of an object, or the items of a list, one after the other.
+/// Iterates over the members of an object, or the items of a list.
 #[derive(Clone, Debug)]
-pub struct Parts<'a> {
+pub struct JsonItems<'a> {
     text: &'a [u8],
     at: usize,
 }
 
-impl<'a> Parts<'a> {
-    /// Those of an object or a list, which begins with its bracket.
+impl<'a> JsonItems<'a> {
+    /// Iterates over an object or a list; the text begins with its bracket.
     pub fn of(text: &'a [u8]) -> Self {
         Self { text, at: 1 }
     }
@@ -89,24 +89,27 @@ impl<'a> Parts<'a> {
     /// The next member.
     pub fn next_member(
         &mut self,
-        budget: &mut Budget,
-    ) -> Result<Option<Member<'a>>, EvaluationError> {
+        budget: &mut CostBudget,
+    ) -> Result<Option<JsonMember<'a>>, EvaluationError> {
         let Some(name) = self.next_item(budget)? else { return Ok(None) };
         Ok(self.next_item(budget)?.map(|value| (name, value)))
     }
 
-    /// The next item. Of an object, names and values in turn.
-    pub fn next_item(&mut self, budget: &mut Budget) -> Result<Option<&'a [u8]>, EvaluationError> {
+    /// The next item. For an object these are names and values alternately.
+    pub fn next_item(
+        &mut self,
+        budget: &mut CostBudget,
+    ) -> Result<Option<&'a [u8]>, EvaluationError> {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        let before = rest.iter().take_while(|byte| is_between(**byte)).count();
+        let before = rest.iter().take_while(|byte| is_separator(**byte)).count();
         let rest = &rest[before..];
         let len = match rest.first() {
             None | Some(b'}' | b']') => 0,
             Some(b'"') => string_len(rest),
             Some(b'{' | b'[') => nested_len(rest),
-            Some(_) => rest.iter().take_while(|byte| !is_after(**byte)).count(),
+            Some(_) => rest.iter().take_while(|byte| !ends_scalar(**byte)).count(),
         };
-        // Paid for when it was looked at: no more than the text's length at a time.
+        // Charged after reading: each call reads at most the length of the text.
         budget.spend(STEP + before + len)?;
         self.at += before + len;
         Ok((len > 0).then(|| &rest[..len]))
@@ -117,29 +120,29 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-fn is_between(byte: u8) -> bool {
+fn is_separator(byte: u8) -> bool {
     is_space(byte) || matches!(byte, b',' | b':')
 }
 
-fn is_after(byte: u8) -> bool {
-    is_between(byte) || matches!(byte, b'}' | b']')
+fn ends_scalar(byte: u8) -> bool {
+    is_separator(byte) || matches!(byte, b'}' | b']')
 }
 
-/// The length of the string that a text begins with, with its quotation marks.
+/// The length of the string at the start of a text, including its quotation marks.
 fn string_len(text: &[u8]) -> usize {
     let mut at = 1;
     loop {
         at += text[at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\')).count();
         match text.get(at) {
             Some(b'"') => return at + 1,
-            // Whatever is escaped is no end.
+            // An escaped character does not end the string.
             Some(_) if at + 2 <= text.len() => at += 2,
             _ => return text.len(),
         }
     }
 }
 
-/// The length of the object or list that a text begins with.
+/// The length of the object or list at the start of a text.
 fn nested_len(text: &[u8]) -> usize {
     let (mut at, mut open) = (0, 0_usize);
     while let Some(byte) = text.get(at) {

@@ -1,6 +1,6 @@
-//! The words of an expression (cel-spec, "Lexis").
+//! The tokens of an expression (cel-spec, "Lexis").
 
-/// A word.
+/// A token.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Token<'s> {
     Name(&'s str),
@@ -11,26 +11,26 @@ pub enum Token<'s> {
     End,
 }
 
-/// What is wrong, and where: an offset in bytes.
+/// A syntax error and its position, an offset in bytes.
 #[derive(Debug)]
-pub struct Mistake {
+pub struct SyntaxError {
     pub at: usize,
-    pub what: String,
+    pub message: String,
 }
 
-impl Mistake {
-    pub fn new(at: usize, what: impl Into<String>) -> Self {
-        Self { at, what: what.into() }
+impl SyntaxError {
+    pub fn new(at: usize, message: impl Into<String>) -> Self {
+        Self { at, message: message.into() }
     }
 }
 
-/// Those of two characters first.
+/// The symbols, longest first.
 const SYMBOLS: [&str; 24] = [
     "||", "&&", "==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "/", "%", "!", "?", ":", ".", ",",
     "(", ")", "[", "]", "{", "}",
 ];
 
-/// Reads an expression word by word.
+/// Reads an expression token by token.
 #[derive(Debug)]
 pub struct Lexer<'s> {
     source: &'s str,
@@ -42,8 +42,8 @@ impl<'s> Lexer<'s> {
         Self { source, at: 0 }
     }
 
-    /// The next word, and where it begins.
-    pub fn next(&mut self) -> Result<(usize, Token<'s>), Mistake> {
+    /// The next token and its position.
+    pub fn next(&mut self) -> Result<(usize, Token<'s>), SyntaxError> {
         self.skip_space();
         let start = self.at;
         let rest = self.rest();
@@ -63,10 +63,10 @@ impl<'s> Lexer<'s> {
         &self.source[self.at..]
     }
 
-    /// Takes the ASCII bytes that are such.
-    fn take(&mut self, is_such: impl Fn(u8) -> bool) -> &'s str {
+    /// Takes the ASCII bytes that satisfy the predicate.
+    fn take(&mut self, is_wanted: impl Fn(u8) -> bool) -> &'s str {
         let rest = self.rest();
-        let len = rest.bytes().take_while(|byte| byte.is_ascii() && is_such(*byte)).count();
+        let len = rest.bytes().take_while(|byte| byte.is_ascii() && is_wanted(*byte)).count();
         self.at += len;
         &rest[..len]
     }
@@ -81,17 +81,17 @@ impl<'s> Lexer<'s> {
         }
     }
 
-    fn symbol(&mut self) -> Result<Token<'s>, Mistake> {
+    fn symbol(&mut self) -> Result<Token<'s>, SyntaxError> {
         let symbol = SYMBOLS.iter().find(|symbol| self.rest().starts_with(**symbol));
         let symbol = symbol.ok_or_else(|| {
             let character = self.rest().chars().next().unwrap_or_default();
-            Mistake::new(self.at, format!("unexpected character {character:?}"))
+            SyntaxError::new(self.at, format!("unexpected character {character:?}"))
         })?;
         self.at += symbol.len();
         Ok(Token::Symbol(symbol))
     }
 
-    fn number(&mut self) -> Result<Token<'s>, Mistake> {
+    fn number(&mut self) -> Result<Token<'s>, SyntaxError> {
         let start = self.at;
         let hexadecimal = self.rest().strip_prefix("0x").is_some();
         if hexadecimal {
@@ -104,7 +104,7 @@ impl<'s> Lexer<'s> {
         let token = if text.contains(['.', 'e', 'E']) && !hexadecimal {
             text.parse().ok().filter(|number: &f64| number.is_finite()).map(Token::Double)
         } else {
-            // The suffix of unsigned integers, which are integers like others here.
+            // The suffix of unsigned integers, which are not distinguished from signed ones here.
             self.at += usize::from(self.rest().starts_with(['u', 'U']));
             let (digits, radix) = text.strip_prefix("0x").map_or((text, 10), |hex| (hex, 16));
             u64::from_str_radix(digits, radix).ok().map(|number| Token::Int(number.into()))
@@ -112,7 +112,7 @@ impl<'s> Lexer<'s> {
         let ends = !self.rest().starts_with(|c: char| c == '_' || c.is_alphanumeric());
         token
             .filter(|_| ends)
-            .ok_or_else(|| Mistake::new(start, "invalid number, or number out of range"))
+            .ok_or_else(|| SyntaxError::new(start, "invalid number, or number out of range"))
     }
 
     fn decimal(&mut self) {
@@ -130,10 +130,10 @@ impl<'s> Lexer<'s> {
         }
     }
 
-    fn text(&mut self, prefix: &str, quote: &str) -> Result<Token<'s>, Mistake> {
+    fn text(&mut self, prefix: &str, quote: &str) -> Result<Token<'s>, SyntaxError> {
         let start = self.at;
         if prefix.contains(['b', 'B']) {
-            return Err(Mistake::new(start, "bytes literals are not supported"));
+            return Err(SyntaxError::new(start, "bytes literals are not supported"));
         }
         self.at += prefix.len() + quote.len();
         let mut text = String::new();
@@ -148,16 +148,16 @@ impl<'s> Lexer<'s> {
                     self.at += c.len_utf8();
                     text.push(c);
                 }
-                _ => return Err(Mistake::new(start, "unterminated string")),
+                _ => return Err(SyntaxError::new(start, "unterminated string")),
             }
         }
     }
 
-    fn escape(&mut self) -> Result<char, Mistake> {
+    fn escape(&mut self) -> Result<char, SyntaxError> {
         let start = self.at;
-        let mistake = || Mistake::new(start, "invalid escape sequence");
+        let error = || SyntaxError::new(start, "invalid escape sequence");
         let mut characters = self.rest().chars().skip(1);
-        let kind = characters.next().ok_or_else(mistake)?;
+        let kind = characters.next().ok_or_else(error)?;
         let (digits, radix) = match kind {
             'x' | 'X' => (2, 16),
             'u' => (4, 16),
@@ -165,15 +165,15 @@ impl<'s> Lexer<'s> {
             '0'..='3' => (3, 8),
             _ => {
                 self.at += 1 + kind.len_utf8();
-                return simple_escape(kind).ok_or_else(mistake);
+                return simple_escape(kind).ok_or_else(error);
             }
         };
         self.at += if radix == 8 { 1 } else { 2 };
-        let number = self.rest().get(..digits).ok_or_else(mistake)?;
+        let number = self.rest().get(..digits).ok_or_else(error)?;
         self.at += digits;
         let is_number = number.chars().all(|c| c.is_digit(radix));
         let code = u32::from_str_radix(number, radix).ok().filter(|_| is_number);
-        code.and_then(char::from_u32).ok_or_else(mistake)
+        code.and_then(char::from_u32).ok_or_else(error)
     }
 }
 
@@ -191,12 +191,12 @@ fn simple_escape(kind: char) -> Option<char> {
     })
 }
 
-/// Whether a decimal point and a digit follow.
+/// Whether the text starts with a decimal point and a digit.
 fn is_fraction(rest: &str) -> bool {
     rest.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// The prefix and the quotation marks with which a text begins, if one does.
+/// The prefix and the quotation marks of a string literal, if the text starts with one.
 fn quoted(rest: &str) -> Option<(&str, &'static str)> {
     let prefix = rest.len() - rest.trim_start_matches(['r', 'R', 'b', 'B']).len();
     let (prefix, rest) = rest.split_at_checked(prefix).filter(|(prefix, _)| prefix.len() <= 2)?;

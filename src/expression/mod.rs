@@ -1,22 +1,23 @@
-//! Expressions of a webhook's spec in CEL, the Common Expression Language: compiled when the webhook
-//! changes, evaluated for each trigger within a budget.
+//! Expressions in a webhook's spec, written in CEL, the Common Expression Language. They are
+//! compiled when the webhook changes and evaluated for each trigger within a budget.
 //!
 //! The language is that of <https://github.com/google/cel-spec>, without bytes, timestamps,
 //! durations, types and messages. Variables: `event`, `headers`, `props`, `query`. Macros: `has`,
-//! `all`, `exists`, `exists_one`, `map`, `filter`. Functions: those of [`functions`], and `matches`, whose pattern
-//! has to be written out, since it is compiled with the rest. Every name is checked when an
-//! expression is compiled.
+//! `all`, `exists`, `exists_one`, `map`, `filter`. Functions: those of [`functions`], and
+//! `matches`, whose pattern must be a literal because it is compiled with the expression. All names
+//! are checked at compile time.
 //!
-//! Tenants write expressions, strangers write events, and both share a thread with all other triggers. So
-//! nothing here recurses deeper than [`MAX_DEPTH`], panics, or works on after [`budget::TOTAL`] is spent;
-//! and an event is not made into a tree, which takes many times its size: it stays the text that it is,
-//! and is looked through for what an expression names. The parser and the interpreter of the `cel` crate
-//! promise none of this (its parser takes time exponential in `!!(!!(…`, its interpreter copies what it
-//! selects from); they are what the tests compare with.
+//! Tenants write expressions, untrusted senders write events, and both share a thread with all
+//! other triggers. The code therefore does not recurse deeper than [`MAX_DEPTH`], does not panic,
+//! and stops when [`budget::TOTAL`] is spent. It does not parse an event into a tree, which would
+//! take many times its size, but searches the JSON text for the members that an expression names.
+//! The `cel` crate guarantees none of this (its parser takes exponential time for `!!(!!(…`, its
+//! interpreter copies the values that it selects from); it serves as the reference in tests.
 //!
-//! JSON numbers without a fraction are integers from -2^63 to 2^64-1, all others doubles: beyond 64 bits
-//! they lose digits. Integers and doubles may be mixed. Of a repeated name the last one counts. What cannot be
-//! read, such as half a surrogate pair, is an error where it is looked at, and nowhere else.
+//! JSON numbers without a fraction are integers from -2^63 to 2^64-1, all others are doubles:
+//! beyond 64 bits they lose digits. Integers and doubles can be mixed. Of repeated member names the
+//! last one counts. Invalid strings, such as half a surrogate pair, are errors only where an
+//! expression reads them.
 
 mod budget;
 mod error;
@@ -39,17 +40,17 @@ use value::Value;
 /// The longest expression, in characters.
 pub const MAX_LENGTH: usize = 4096;
 
-/// How deep parts of an expression may stand within each other, and how deep values are compared.
+/// The maximum nesting of an expression, and of values that are compared.
 pub const MAX_DEPTH: usize = 64;
 
-/// An expression, compiled.
+/// A compiled expression.
 pub struct Expression {
     source: Box<str>,
     node: Node,
     uses: Vec<Variable>,
 }
 
-/// What an expression is evaluated over: JSON texts that are known to be well-formed.
+/// The inputs of an evaluation: JSON texts, which must be well-formed.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
     /// `event`.
@@ -72,15 +73,15 @@ impl Expression {
         Ok(Self { source: source.into(), node, uses })
     }
 
-    /// Whether the expression looks at a variable.
+    /// Whether the expression reads a variable.
     pub fn uses(&self, variable: Variable) -> bool {
         self.uses.contains(&variable)
     }
 
-    /// Evaluates an expression that has to be true or false.
+    /// Evaluates a boolean expression.
     ///
     /// # Errors
-    /// When it is neither, or cannot be evaluated. No error repeats anything of the inputs.
+    /// If the result is not a boolean, or the evaluation fails. No error contains input data.
     pub fn holds(&self, inputs: Inputs<'_>) -> Result<bool, EvaluationError> {
         match evaluate::evaluate(&self.node, inputs)? {
             Value::Bool(holds) => Ok(holds),
@@ -88,10 +89,10 @@ impl Expression {
         }
     }
 
-    /// Evaluates an expression that has to be a text.
+    /// Evaluates a string expression.
     ///
     /// # Errors
-    /// When it is none, or cannot be evaluated. No error repeats anything of the inputs.
+    /// If the result is not a string, or the evaluation fails. No error contains input data.
     pub fn text(&self, inputs: Inputs<'_>) -> Result<String, EvaluationError> {
         match evaluate::evaluate(&self.node, inputs)? {
             Value::Text(text) => Ok(text.to_string()),
@@ -100,7 +101,7 @@ impl Expression {
     }
 }
 
-/// Expressions are the same when they are written the same.
+/// Expressions are equal if their source texts are.
 impl PartialEq for Expression {
     fn eq(&self, other: &Self) -> bool {
         self.source == other.source

@@ -1,14 +1,14 @@
-//! An expression as it is evaluated: names are resolved, macros are known, patterns are compiled.
+//! The syntax tree of an expression: names are resolved, macros expanded, patterns compiled.
 
 use super::functions::Function;
 use super::pattern::Pattern;
 
-/// A part of an expression.
+/// A node of the syntax tree.
 #[derive(Debug)]
 pub enum Node {
     Constant(Constant),
     Variable(Variable),
-    /// A variable of a macro: its place among those that are in force.
+    /// A variable of a macro: its index on the stack of bound variables.
     Bound(usize),
     Select(Box<Node>, Box<str>),
     Has(Box<Node>, Box<str>),
@@ -20,13 +20,13 @@ pub enum Node {
     And(Vec<Node>),
     Or(Vec<Node>),
     Conditional(Box<[Node; 3]>),
-    Binary(Operator, Box<[Node; 2]>),
+    Binary(BinaryOperator, Box<[Node; 2]>),
     Call(Function, Vec<Node>),
     Matches(Box<Node>, Pattern),
     Macro(Box<Macro>),
 }
 
-/// A value that is written out.
+/// A literal.
 #[derive(Debug)]
 pub enum Constant {
     Null,
@@ -36,12 +36,12 @@ pub enum Constant {
     Text(Box<str>),
 }
 
-/// What an expression is evaluated over.
+/// An input variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variable {
     /// The trigger's data.
     Event,
-    /// Its headers.
+    /// The trigger's headers.
     Headers,
     /// The webhook's props.
     Props,
@@ -50,7 +50,7 @@ pub enum Variable {
 }
 
 impl Variable {
-    /// The variable of this name.
+    /// The variable with this name.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "event" => Some(Self::Event),
@@ -62,9 +62,9 @@ impl Variable {
     }
 }
 
-/// An operator with two operands that are both evaluated.
+/// A binary operator that evaluates both operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operator {
+pub enum BinaryOperator {
     Equal,
     NotEqual,
     Less,
@@ -79,14 +79,14 @@ pub enum Operator {
     Remainder,
 }
 
-/// Something that is done with each element of a list, or each key of a map.
+/// A macro over the elements of a list, or the keys of a map.
 #[derive(Debug)]
 pub struct Macro {
     pub kind: MacroKind,
     pub over: Node,
-    /// What has to hold of an element. Always true of a plain `map`.
+    /// The predicate on an element; none for a `map` without a filter.
     pub condition: Option<Node>,
-    /// What becomes of an element, of `map`.
+    /// The transformation of an element, for `map`.
     pub result: Option<Node>,
 }
 
@@ -100,7 +100,7 @@ pub enum MacroKind {
 }
 
 impl MacroKind {
-    /// The macro of this name.
+    /// The macro with this name.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "all" => Some(Self::All),

@@ -1,29 +1,29 @@
-//! From the words of an expression to what is evaluated (cel-spec, "Syntax").
+//! Parses an expression into a syntax tree (cel-spec, "Syntax").
 
 use super::functions::{Function, Style};
-use super::lexer::{Lexer, Mistake, Token};
-use super::node::{Constant, Macro, MacroKind, Node, Operator, Variable};
+use super::lexer::{Lexer, SyntaxError, Token};
+use super::node::{BinaryOperator, Constant, Macro, MacroKind, Node, Variable};
 use super::pattern::Pattern;
 use super::{CompileError, MAX_DEPTH, MAX_LENGTH};
 
-/// Binary operators, those that bind least first.
+/// Binary operators by precedence, lowest first.
 const LEVELS: [&[(&str, Binary)]; 5] = [
     &[("||", Binary::Or)],
     &[("&&", Binary::And)],
     &[
-        ("==", Binary::Other(Operator::Equal)),
-        ("!=", Binary::Other(Operator::NotEqual)),
-        ("<", Binary::Other(Operator::Less)),
-        ("<=", Binary::Other(Operator::LessOrEqual)),
-        (">", Binary::Other(Operator::Greater)),
-        (">=", Binary::Other(Operator::GreaterOrEqual)),
-        ("in", Binary::Other(Operator::In)),
+        ("==", Binary::Other(BinaryOperator::Equal)),
+        ("!=", Binary::Other(BinaryOperator::NotEqual)),
+        ("<", Binary::Other(BinaryOperator::Less)),
+        ("<=", Binary::Other(BinaryOperator::LessOrEqual)),
+        (">", Binary::Other(BinaryOperator::Greater)),
+        (">=", Binary::Other(BinaryOperator::GreaterOrEqual)),
+        ("in", Binary::Other(BinaryOperator::In)),
     ],
-    &[("+", Binary::Other(Operator::Add)), ("-", Binary::Other(Operator::Subtract))],
+    &[("+", Binary::Other(BinaryOperator::Add)), ("-", Binary::Other(BinaryOperator::Subtract))],
     &[
-        ("*", Binary::Other(Operator::Multiply)),
-        ("/", Binary::Other(Operator::Divide)),
-        ("%", Binary::Other(Operator::Remainder)),
+        ("*", Binary::Other(BinaryOperator::Multiply)),
+        ("/", Binary::Other(BinaryOperator::Divide)),
+        ("%", Binary::Other(BinaryOperator::Remainder)),
     ],
 ];
 
@@ -31,10 +31,10 @@ const LEVELS: [&[(&str, Binary)]; 5] = [
 enum Binary {
     Or,
     And,
-    Other(Operator),
+    Other(BinaryOperator),
 }
 
-/// Words that name nothing (cel-spec, "Lexis").
+/// Reserved words (cel-spec, "Lexis").
 const RESERVED: [&str; 17] = [
     "as",
     "break",
@@ -55,14 +55,14 @@ const RESERVED: [&str; 17] = [
     "while",
 ];
 
-type Result<T> = std::result::Result<T, Mistake>;
+type Result<T> = std::result::Result<T, SyntaxError>;
 
-/// The expression, and which variables it looks at.
+/// Parses an expression. Returns its tree and the variables that it reads.
 pub fn parse(source: &str) -> std::result::Result<(Node, Vec<Variable>), CompileError> {
-    let told = |mistake| located(source, mistake);
+    let locate = |error| compile_error(source, error);
     if source.chars().count() > MAX_LENGTH {
         let what = format!("the expression is longer than {MAX_LENGTH} characters");
-        return Err(told(Mistake::new(source.len(), what)));
+        return Err(locate(SyntaxError::new(source.len(), what)));
     }
     let mut parser = Parser {
         lexer: Lexer::new(source),
@@ -72,34 +72,34 @@ pub fn parse(source: &str) -> std::result::Result<(Node, Vec<Variable>), Compile
         scope: Vec::new(),
         uses: Vec::new(),
     };
-    let node = parser.whole().map_err(told)?;
+    let node = parser.parse_all().map_err(locate)?;
     Ok((node, parser.uses))
 }
 
-fn located(source: &str, mistake: Mistake) -> CompileError {
-    let before = source.get(..mistake.at).unwrap_or(source);
+fn compile_error(source: &str, error: SyntaxError) -> CompileError {
+    let before = source.get(..error.at).unwrap_or(source);
     let line = before.rsplit('\n').next().unwrap_or(before);
     CompileError {
         line: 1 + before.matches('\n').count(),
         column: 1 + line.chars().count(),
-        message: mistake.what,
+        message: error.message,
     }
 }
 
 struct Parser<'s> {
     lexer: Lexer<'s>,
-    /// The next word, and where it begins.
+    /// The next token and its position.
     token: Token<'s>,
     at: usize,
-    /// How deep what is being read stands within the whole.
+    /// The nesting depth at the current position.
     depth: usize,
-    /// The variables of the macros around what is being read.
+    /// The variables of the enclosing macros, outermost first.
     scope: Vec<&'s str>,
     uses: Vec<Variable>,
 }
 
 impl<'s> Parser<'s> {
-    fn whole(&mut self) -> Result<Node> {
+    fn parse_all(&mut self) -> Result<Node> {
         self.advance()?;
         let node = self.expression()?;
         if self.token == Token::End {
@@ -109,7 +109,7 @@ impl<'s> Parser<'s> {
         }
     }
 
-    // ---- words ----
+    // ---- tokens ----
 
     fn advance(&mut self) -> Result<Token<'s>> {
         let (at, next) = self.lexer.next()?;
@@ -139,23 +139,23 @@ impl<'s> Parser<'s> {
         }
     }
 
-    fn unexpected(&self, wanted: &str) -> Mistake {
+    fn unexpected(&self, wanted: &str) -> SyntaxError {
         let found = match &self.token {
             Token::Name(name) => format!("{name:?}"),
             Token::Symbol(symbol) => format!("{symbol:?}"),
-            Token::Text(_) => "a text".into(),
+            Token::Text(_) => "a string".into(),
             Token::Int(_) | Token::Double(_) => "a number".into(),
             Token::End => "the end".into(),
         };
-        Mistake::new(self.at, format!("expected {wanted}, found {found}"))
+        SyntaxError::new(self.at, format!("expected {wanted}, found {found}"))
     }
 
-    /// One level further in: of brackets, or of a chain such as `a.b.c`. Who calls it sets the depth
-    /// back.
+    /// Enters one level of nesting: brackets, or a link of a chain such as `a.b.c`. The caller
+    /// restores the depth.
     fn deepen(&mut self) -> Result<()> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(Mistake::new(
+            return Err(SyntaxError::new(
                 self.at,
                 format!("this is nested deeper than {MAX_DEPTH} levels"),
             ));
@@ -185,7 +185,7 @@ impl<'s> Parser<'s> {
         let mut left = self.binary(level + 1)?;
         while let Some(operator) = self.operator(operators) {
             self.advance()?;
-            // Terms of && and || stand side by side: there may be many.
+            // Operands of && and || do not nest, and so may be many.
             if let Binary::Other(_) = operator {
                 self.deepen()?;
             }
@@ -240,10 +240,10 @@ impl<'s> Parser<'s> {
         }
     }
 
-    /// After the opening bracket.
+    /// Parses a method call, after its opening bracket.
     fn method(&mut self, at: usize, name: &'s str, of: Node) -> Result<Node> {
         if let Some(kind) = MacroKind::named(name) {
-            return self.run(kind, name, of);
+            return self.parse_macro(kind, name, of);
         }
         let mut arguments = vec![of];
         arguments.extend(self.list(")")?);
@@ -251,7 +251,7 @@ impl<'s> Parser<'s> {
     }
 
     fn call(&self, at: usize, name: &str, style: Style, mut arguments: Vec<Node>) -> Result<Node> {
-        let wrong_number = || Mistake::new(at, format!("wrong number of arguments for {name}"));
+        let wrong_number = || SyntaxError::new(at, format!("wrong number of arguments for {name}"));
         if name == "matches" {
             let pattern = arguments.pop();
             let (Some(pattern), Some(of), true) = (pattern, arguments.pop(), arguments.is_empty())
@@ -261,7 +261,7 @@ impl<'s> Parser<'s> {
             return Ok(Node::Matches(Box::new(of), compiled(at, &pattern)?));
         }
         let Some((function, wanted)) = Function::named(name, style) else {
-            return Err(Mistake::new(at, format!("unknown function or method {name:?}")));
+            return Err(SyntaxError::new(at, format!("unknown function or method {name:?}")));
         };
         if arguments.len() != wanted {
             return Err(wrong_number());
@@ -269,8 +269,8 @@ impl<'s> Parser<'s> {
         Ok(Node::Call(function, arguments))
     }
 
-    /// After the opening bracket of a macro that goes through `over`.
-    fn run(&mut self, kind: MacroKind, name: &str, over: Node) -> Result<Node> {
+    /// Parses a macro over `over`, after its opening bracket.
+    fn parse_macro(&mut self, kind: MacroKind, name: &str, over: Node) -> Result<Node> {
         let variable = self.name()?;
         self.expect(",")?;
         self.scope.push(variable);
@@ -289,7 +289,7 @@ impl<'s> Parser<'s> {
         Ok(Node::Macro(Box::new(Macro { kind, over, condition, result })))
     }
 
-    // ---- what stands for itself ----
+    // ---- primary expressions ----
 
     fn primary(&mut self) -> Result<Node> {
         let at = self.at;
@@ -317,9 +317,9 @@ impl<'s> Parser<'s> {
         match name {
             "true" | "false" => return Ok(Node::Constant(Constant::Bool(name == "true"))),
             "null" => return Ok(Node::Constant(Constant::Null)),
-            "in" => return Err(Mistake::new(at, "expected a value, found \"in\"")),
+            "in" => return Err(SyntaxError::new(at, "expected a value, found \"in\"")),
             _ if RESERVED.contains(&name) => {
-                return Err(Mistake::new(at, format!("{name:?} is a reserved word")));
+                return Err(SyntaxError::new(at, format!("{name:?} is a reserved word")));
             }
             _ => {}
         }
@@ -337,7 +337,7 @@ impl<'s> Parser<'s> {
         let variable = Variable::named(name).ok_or_else(|| {
             let what =
                 format!("unknown variable {name:?}; known are event, headers, props and query");
-            Mistake::new(at, what)
+            SyntaxError::new(at, what)
         })?;
         if !self.uses.contains(&variable) {
             self.uses.push(variable);
@@ -345,7 +345,7 @@ impl<'s> Parser<'s> {
         Ok(Node::Variable(variable))
     }
 
-    /// After the opening bracket: expressions up to the closing one, behind which a comma may stand.
+    /// Parses expressions up to the closing bracket; a trailing comma is allowed.
     fn list(&mut self, end: &'static str) -> Result<Vec<Node>> {
         let mut items = Vec::new();
         while !self.eat(end)? {
@@ -392,15 +392,15 @@ fn joined(operator: Binary, left: Node, right: Node) -> Node {
 fn has(at: usize, mut arguments: Vec<Node>) -> Result<Node> {
     match (arguments.pop(), arguments.is_empty()) {
         (Some(Node::Select(of, name)), true) => Ok(Node::Has(of, name)),
-        _ => Err(Mistake::new(at, "has() takes one argument, a field such as event.name")),
+        _ => Err(SyntaxError::new(at, "has() takes one argument, a field such as event.name")),
     }
 }
 
 fn compiled(at: usize, pattern: &Node) -> Result<Pattern> {
     let Node::Constant(Constant::Text(pattern)) = pattern else {
-        return Err(Mistake::new(at, "the pattern of matches() must be a string literal"));
+        return Err(SyntaxError::new(at, "the pattern of matches() must be a string literal"));
     };
     Pattern::compile(pattern).map_err(|why| {
-        Mistake::new(at, format!("the pattern of matches() does not compile: {why}"))
+        SyntaxError::new(at, format!("the pattern of matches() does not compile: {why}"))
     })
 }

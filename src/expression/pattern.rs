@@ -1,19 +1,21 @@
-//! Patterns of `matches`.
+//! The patterns of `matches`.
 
 use regex::{Regex, RegexBuilder};
 use regex_automata::nfa::thompson::NFA;
 
 use super::EvaluationError;
-use super::budget::Budget;
+use super::budget::CostBudget;
 
-/// How large a pattern may be when it is compiled, in bytes.
+/// The largest compiled size of a pattern, in bytes.
 const SIZE: usize = 256 * 1024;
 
-/// What looking at one byte costs for each state of a pattern. Matching is linear in the text, but where it
-/// cannot be made a table it follows all states at once; measured, 8 ns each at worst.
+/// The cost of matching one byte, per state of the pattern. Matching is linear in the text, but
+/// where the engine cannot build a DFA it follows all states at once; measured, at most 8 ns per
+/// state.
 const BYTE_AND_STATE: usize = 8;
 
-/// A pattern, and what it costs. Its syntax is that of the `regex` crate, which is nearly RE2's.
+/// A compiled pattern and its cost. The syntax is that of the `regex` crate, which is close to
+/// RE2's.
 #[derive(Debug)]
 pub struct Pattern {
     regex: Regex,
@@ -24,10 +26,10 @@ impl Pattern {
     /// Compiles a pattern.
     ///
     /// # Errors
-    /// One line on what is wrong with it.
+    /// One line that describes the mistake.
     pub fn compile(pattern: &str) -> Result<Self, String> {
         let regex = RegexBuilder::new(pattern).size_limit(SIZE).dfa_size_limit(SIZE).build();
-        // Of the error's lines the last one says what is wrong, those before show where.
+        // The last line of the error describes the mistake; the lines before it show its position.
         let regex = regex.map_err(|error| {
             let error = error.to_string();
             error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
@@ -38,11 +40,11 @@ impl Pattern {
         Ok(Self { regex, byte: BYTE_AND_STATE * states })
     }
 
-    /// Whether some part of a text is as the pattern says.
+    /// Whether the pattern matches a part of a string.
     ///
     /// # Errors
-    /// When that might cost more than is left.
-    pub fn matches(&self, text: &str, budget: &mut Budget) -> Result<bool, EvaluationError> {
+    /// If the budget does not cover the maximum cost.
+    pub fn matches(&self, text: &str, budget: &mut CostBudget) -> Result<bool, EvaluationError> {
         budget.spend(text.len().saturating_mul(self.byte))?;
         Ok(self.regex.is_match(text))
     }

@@ -66,7 +66,7 @@ fn what_holds_holds() {
         "event.type < 'q' && 'a' <= 'a' && true > false && event.amount >= 120",
         "event.ok ? event.amount == 120 : 1",
         "true ? true : false ? 1 : 2",
-        // Integers and doubles are numbers alike.
+        // Integers and doubles can be mixed.
         "event.amount == 120.0 && event.rate * 2 == 1 && event.amount / 8 == 15",
         "7 / 2 == 3 && -7 / 2 == -3 && 7 % 4 == 3 && -7 % 4 == -3 && 7 / 2.0 == 3.5",
         "1 + 2 * 3 == 7 && (1 + 2) * 3 == 9 && 2 - 1 - 1 == 0 && -2 * 3 == -6",
@@ -87,11 +87,11 @@ fn what_holds_holds() {
         "1 in [1, 2] && !(3 in [1, 2]) && 'a' in {'a': 1} && !(1 in {'a': 1}) && 2.0 in [2]",
         "[1, 2,] == [1, 2] && {1: 2,}[1] == 2 && {true: 1}[true] == 1 && [[1]][0][0] == 1",
         "[1, 2].exists(event, event == 2)",
-        // What decides decides, whatever is wrong with the rest.
+        // One operand determines the result, even if another fails.
         "event.missing == 1 || true",
         "!(event.missing == 1 && false)",
         "[0, 1].exists(x, 1 / x == 1) && !([0, 2].all(x, 1 / x == 1))",
-        // Half a surrogate pair and numbers without room are nothing to those who do not look.
+        // Invalid strings and out-of-range numbers are errors only where they are read.
         "has(event.lone) && has(event.beyond)",
     ] {
         assert_eq!(holds_over(source, EVENT), Ok(true), "{source}");
@@ -186,7 +186,7 @@ fn a_text_is_given_as_it_is_and_nothing_else_is_one() {
 }
 
 #[test]
-fn a_mistake_is_told_with_its_place() {
+fn a_mistake_is_reported_with_its_position() {
     for (source, place, what) in [
         ("", "1:1", "expected a value, found the end"),
         ("event.type ==", "1:14", "expected a value, found the end"),
@@ -272,7 +272,7 @@ fn values_that_are_nested_too_deep_cannot_be_compared_but_passed_over() {
     assert_eq!(holds_over("event.b == 1 && size(event.a) == 1", &deep), Ok(true));
 }
 
-/// An object with a list of so many ones.
+/// An object with a list of `count` ones.
 fn ones(count: usize) -> String {
     format!("{{\"a\":[{}1]}}", "1,".repeat(count - 1))
 }
@@ -295,7 +295,7 @@ fn what_would_cost_too_much_ends_early() {
             &text,
             "[1,2,3,4,5,6,7,8].all(a, [1,2,3,4,5,6,7,8].all(b, [1,2,3,4,5,6,7,8].all(c, [1,2,3,4,5,6,7,8].all(d, event.a[0].lowerAscii() != ''))))",
         ),
-        // An error of this kind is the last word.
+        // This error is final, even next to an operand that determines the result.
         (&list, "true || event.a.all(x, event.a.all(y, event.a.all(z, true)))"),
         (&list, "event.a.all(x, event.a.all(y, event.a.all(z, true))) || true"),
     ];
@@ -314,7 +314,7 @@ fn an_event_of_eight_megabytes_is_looked_through_some_times() {
     let began = Instant::now();
     let many = vec!["event.n == 2"; 100].join(" || ");
     assert_eq!(holds_over(&many, &event), Err(EvaluationError::TooCostly));
-    // Two hundred times what it takes when it is optimized: no measurement, but no hang either.
+    // Two hundred times the optimized duration: this detects a hang and measures nothing.
     assert!(began.elapsed().as_secs() < 20);
 }
 
@@ -334,9 +334,9 @@ fn debug_output_and_equality_are_those_of_the_source() {
     assert_eq!(format!("{:?}", compile("1 == 1")), "Expression(\"1 == 1\")");
 }
 
-/// Expressions in which the `cel` crate is right, so that it can be compared with: it takes `!!` for
-/// `!`, an integer for another number than a double, a size for one in bytes, and an element of
-/// what is none for `false`, and a list and a map for two lists.
+/// Expressions that the `cel` crate evaluates correctly, so that results can be compared. Its
+/// errors: it parses `!!` as `!`, never treats an integer and a double as equal, measures sizes in
+/// bytes, returns `false` for membership in other types, and treats a list and a map as two lists.
 fn expression() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         (-3..4_i64).prop_map(|number| format!("({number})")),
@@ -381,7 +381,7 @@ fn expression() -> impl Strategy<Value = String> {
     })
 }
 
-/// Its own conversion makes an unsigned integer of every one that is not negative.
+/// The crate's own conversion makes every non-negative integer unsigned.
 fn cel_value(json: &Json) -> ::cel::Value {
     match json {
         Json::Number(number) => number.as_i64().unwrap().into(),
@@ -395,8 +395,8 @@ fn cel_value(json: &Json) -> ::cel::Value {
     }
 }
 
-/// What the `cel` crate says: the value as JSON, or that there is none.
-fn said_by_cel(source: &str, event: &Json) -> Result<Json, ()> {
+/// The result of the `cel` crate: the value as JSON, or an error.
+fn result_of_cel(source: &str, event: &Json) -> Result<Json, ()> {
     let program = Program::compile(source).map_err(|_| ())?;
     let mut context = Context::default();
     context.add_variable_from_value("event", cel_value(event));
@@ -424,22 +424,26 @@ proptest! {
     #[test]
     fn what_the_cel_crate_says_is_said_here_too(source in expression()) {
         let event = json!({"a": 1, "l": [1, 2, 3], "m": {"a": -1}, "s": "ab"});
-        let said = said_by_cel(&source, &event);
+        let expected = result_of_cel(&source, &event);
         let text = event.to_string();
         let expression = Expression::compile(&source).unwrap();
         let inputs = Inputs { event: text.as_bytes(), headers: b"{}", props: b"{}", query: b"{}" };
-        let ours = evaluate::evaluate(&expression.node, inputs);
-        match said {
-            // Compared here, as the crate's numbers are of other kinds.
-            Ok(said) => {
-                let shown = said.to_string();
-                let said = json::value(shown.as_bytes(), &mut budget::Budget::new()).unwrap();
-                let ours = ours.map_err(|error| TestCaseError::fail(format!("{source}: {error}")))?;
-                prop_assert!(value::equal(&ours, &said, &mut budget::Budget::new()).unwrap(), "{}: {:?}, not {}", source, ours, shown);
+        let actual = evaluate::evaluate(&expression.node, inputs);
+        match expected {
+            // Compared as values of this module, as the crate has other number types.
+            Ok(expected) => {
+                let shown = expected.to_string();
+                let budget = &mut budget::CostBudget::new();
+                let expected = json::value(shown.as_bytes(), budget).unwrap();
+                let actual =
+                    actual.map_err(|error| TestCaseError::fail(format!("{source}: {error}")))?;
+                let budget = &mut budget::CostBudget::new();
+                let is_equal = value::equal(&actual, &expected, budget).unwrap();
+                prop_assert!(is_equal, "{}: {:?}, not {}", source, actual, shown);
             }
-            // Of all() and exists() the crate takes the first error for the last word.
+            // For all() and exists() the crate returns the first error.
             Err(()) if source.contains(".all(") || source.contains(".exists(") => {}
-            Err(()) => prop_assert!(ours.is_err(), "{}: {:?}", source, ours),
+            Err(()) => prop_assert!(actual.is_err(), "{}: {:?}", source, actual),
         }
     }
 
@@ -471,9 +475,9 @@ fn arbitrary_json() -> impl Strategy<Value = Json> {
     })
 }
 
-/// All that can be looked up in a value.
+/// A value as JSON, read through lookups.
 fn looked_up(value: &Value<'_>) -> Json {
-    let budget = &mut budget::Budget::new();
+    let budget = &mut budget::CostBudget::new();
     match value {
         Value::Null => Json::Null,
         Value::Bool(bool) => json!(bool),
@@ -508,8 +512,8 @@ proptest! {
     ) {
         let text = if pretty { serde_json::to_string_pretty(&json) } else { serde_json::to_string(&json) };
         let text = text.unwrap();
-        let value = json::value(text.as_bytes(), &mut budget::Budget::new()).unwrap();
+        let value = json::value(text.as_bytes(), &mut budget::CostBudget::new()).unwrap();
         prop_assert_eq!(looked_up(&value), serde_json::from_str::<Json>(&text).unwrap());
-        prop_assert!(value::equal(&value, &value, &mut budget::Budget::new()).unwrap());
+        prop_assert!(value::equal(&value, &value, &mut budget::CostBudget::new()).unwrap());
     }
 }

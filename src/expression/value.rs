@@ -1,11 +1,11 @@
-//! Values, and how they are compared.
+//! Values and their comparison.
 
 use std::cmp::Ordering;
 use std::ops::Deref;
 use std::rc::Rc;
 
-use super::budget::{Budget, STEP};
-use super::json::{self, Parts};
+use super::budget::{CostBudget, STEP};
+use super::json::{self, JsonItems};
 use super::{EvaluationError, MAX_DEPTH};
 
 /// A value; cheap to clone.
@@ -19,18 +19,18 @@ pub enum Value<'a> {
     Text(Text<'a>),
     List(Rc<[Value<'a>]>),
     Map(Rc<[(Value<'a>, Value<'a>)]>),
-    /// A list that is still text.
+    /// A list as JSON text.
     JsonList(&'a [u8]),
-    /// An object that is still text.
+    /// An object as JSON text.
     JsonMap(&'a [u8]),
 }
 
-/// A text.
+/// A string.
 #[derive(Clone, Debug)]
 pub enum Text<'a> {
-    /// As it stands in an input.
+    /// A slice of an input.
     Borrowed(&'a str),
-    /// One that was made.
+    /// A computed string.
     Shared(Rc<str>),
 }
 
@@ -45,18 +45,18 @@ impl Deref for Text<'_> {
     }
 }
 
-/// The number, if it is one of ours.
+/// Checks that a number is in the range of [`Value::Int`].
 pub fn in_range(number: i128) -> Result<i128, EvaluationError> {
-    let is_ours = (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&number);
-    is_ours.then_some(number).ok_or(EvaluationError::OutOfRange)
+    let is_in_range = (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&number);
+    is_in_range.then_some(number).ok_or(EvaluationError::OutOfRange)
 }
 
 impl<'a> Value<'a> {
-    /// What a map has under a key, or a list at an index.
+    /// The value of a map at a key, or of a list at an index.
     pub fn get(
         &self,
         key: &Value<'a>,
-        budget: &mut Budget,
+        budget: &mut CostBudget,
     ) -> Result<Option<Value<'a>>, EvaluationError> {
         match (self, key) {
             (Self::JsonMap(object), Self::Text(name)) => {
@@ -89,8 +89,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Whether a map has a key. What it has there is not looked at.
-    pub fn has(&self, key: &Value<'a>, budget: &mut Budget) -> Result<bool, EvaluationError> {
+    /// Whether a map has a key. Its value is not parsed.
+    pub fn has(&self, key: &Value<'a>, budget: &mut CostBudget) -> Result<bool, EvaluationError> {
         match (self, key) {
             (Self::JsonMap(object), Self::Text(name)) => {
                 Ok(json::member(object, name, budget)?.is_some())
@@ -103,10 +103,10 @@ impl<'a> Value<'a> {
 fn item<'a>(
     list: &'a [u8],
     index: i128,
-    budget: &mut Budget,
+    budget: &mut CostBudget,
 ) -> Result<Option<Value<'a>>, EvaluationError> {
     let Ok(index) = usize::try_from(index) else { return Ok(None) };
-    let mut items = Parts::of(list);
+    let mut items = JsonItems::of(list);
     for _ in 0..index {
         if items.next_item(budget)?.is_none() {
             return Ok(None);
@@ -115,28 +115,28 @@ fn item<'a>(
     items.next_item(budget)?.map(|text| json::value(text, budget)).transpose()
 }
 
-/// The elements of a list, or the keys of a map, one after the other.
+/// Iterates over the elements of a list, or the keys of a map.
 pub enum Elements<'a> {
     List(Rc<[Value<'a>]>, usize),
     Keys(Rc<[(Value<'a>, Value<'a>)]>, usize),
-    Items(Parts<'a>),
-    Names(Parts<'a>),
+    Items(JsonItems<'a>),
+    Names(JsonItems<'a>),
 }
 
 impl<'a> Elements<'a> {
-    /// Those of a value that has some.
+    /// The elements of a list or map.
     pub fn of(value: &Value<'a>) -> Result<Self, EvaluationError> {
         match value {
             Value::List(list) => Ok(Self::List(list.clone(), 0)),
             Value::Map(map) => Ok(Self::Keys(map.clone(), 0)),
-            Value::JsonList(text) => Ok(Self::Items(Parts::of(text))),
-            Value::JsonMap(text) => Ok(Self::Names(Parts::of(text))),
+            Value::JsonList(text) => Ok(Self::Items(JsonItems::of(text))),
+            Value::JsonMap(text) => Ok(Self::Names(JsonItems::of(text))),
             _ => Err(EvaluationError::WrongType("a macro requires a list or a map")),
         }
     }
 
-    /// The next one.
-    pub fn next(&mut self, budget: &mut Budget) -> Result<Option<Value<'a>>, EvaluationError> {
+    /// The next element.
+    pub fn next(&mut self, budget: &mut CostBudget) -> Result<Option<Value<'a>>, EvaluationError> {
         budget.spend(STEP)?;
         match self {
             Self::List(list, at) => {
@@ -158,11 +158,12 @@ impl<'a> Elements<'a> {
     }
 }
 
-/// Whether two values are equal. Values of different kinds are not, but numbers are numbers.
+/// Whether two values are equal. Values of different types are not, except that integers and
+/// doubles compare as numbers.
 pub fn equal<'a>(
     a: &Value<'a>,
     b: &Value<'a>,
-    budget: &mut Budget,
+    budget: &mut CostBudget,
 ) -> Result<bool, EvaluationError> {
     equal_within(a, b, MAX_DEPTH, budget)
 }
@@ -171,7 +172,7 @@ fn equal_within<'a>(
     a: &Value<'a>,
     b: &Value<'a>,
     depth: usize,
-    budget: &mut Budget,
+    budget: &mut CostBudget,
 ) -> Result<bool, EvaluationError> {
     use Value::{Bool, Double, Int, JsonList, JsonMap, List, Map, Null, Text};
     budget.spend(STEP)?;
@@ -196,7 +197,7 @@ fn equal_lists<'a>(
     a: &Value<'a>,
     b: &Value<'a>,
     depth: usize,
-    budget: &mut Budget,
+    budget: &mut CostBudget,
 ) -> Result<bool, EvaluationError> {
     let (mut a, mut b) = (Elements::of(a)?, Elements::of(b)?);
     loop {
@@ -208,12 +209,12 @@ fn equal_lists<'a>(
     }
 }
 
-/// Whether all that one map has, another has too.
+/// Whether all entries of one map are equal in another.
 fn is_within<'a>(
     a: &Value<'a>,
     b: &Value<'a>,
     depth: usize,
-    budget: &mut Budget,
+    budget: &mut CostBudget,
 ) -> Result<bool, EvaluationError> {
     let mut keys = Elements::of(a)?;
     while let Some(key) = keys.next(budget)? {
@@ -227,11 +228,11 @@ fn is_within<'a>(
     Ok(true)
 }
 
-/// Which of two values comes first; `None` where one is no number (NaN), which comes nowhere.
+/// Compares two values; `None` if one of them is NaN.
 pub fn order(
     a: &Value<'_>,
     b: &Value<'_>,
-    budget: &mut Budget,
+    budget: &mut CostBudget,
 ) -> Result<Option<Ordering>, EvaluationError> {
     use Value::{Bool, Double, Int, Text};
     match (a, b) {
@@ -256,12 +257,13 @@ fn numbers(a: &Value<'_>, b: &Value<'_>) -> Option<Ordering> {
     }
 }
 
-/// Without making the integer a double, which would take digits away from it.
+/// Compares without converting the integer to a double, which would lose digits.
 fn exact(int: i128, double: f64) -> Option<Ordering> {
     if double.is_nan() {
         return None;
     }
-    // A double beyond an i128 becomes the largest or the smallest one: beyond our integers as well.
+    // The cast of a larger double saturates at the limits of i128, which are beyond our integers as
+    // well.
     let whole = int.cmp(&(double.trunc() as i128));
     Some(whole.then_with(|| 0.0_f64.total_cmp(&(double.fract() + 0.0))))
 }

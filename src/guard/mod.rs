@@ -1,4 +1,4 @@
-//! How many triggers are let in.
+//! Rate limits.
 
 mod rate;
 

@@ -1,4 +1,4 @@
-//! How many triggers a webhook takes in a time.
+//! The rate limit of a webhook.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -12,15 +12,15 @@ use governor::{Quota, RateLimiter};
 
 type Limiter<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
-/// A rate and what has been used of it, by the generic cell rate algorithm (ITU-T I.371): no timer,
-/// one number. Clones count together.
+/// A rate limit by the generic cell rate algorithm (ITU-T I.371), which needs no timer and stores
+/// one number. Clones share their state.
 pub struct RateLimit<C: Clock = DefaultClock> {
     quota: Quota,
     limiter: Arc<Limiter<C>>,
 }
 
 impl RateLimit {
-    /// So many a second over time, and so many at once.
+    /// Allows `per_second` on average, and `burst` at once.
     pub fn new(per_second: NonZeroU32, burst: NonZeroU32) -> Self {
         Self::with_clock(per_second, burst, DefaultClock::default())
     }
@@ -32,16 +32,16 @@ impl<C: Clock> RateLimit<C> {
         Self { quota, limiter: Arc::new(RateLimiter::direct_with_clock(quota, clock)) }
     }
 
-    /// How many a minute, over time.
+    /// The average rate per minute.
     pub fn per_minute(&self) -> u32 {
         let interval = self.quota.replenish_interval().as_nanos().max(1);
         u32::try_from(60_000_000_000 / interval).unwrap_or(u32::MAX)
     }
 
-    /// Takes one.
+    /// Takes one permit.
     ///
     /// # Errors
-    /// The time until there is one.
+    /// The time until a permit is available.
     pub fn take(&self) -> Result<(), Duration> {
         self.limiter
             .check()
@@ -55,7 +55,7 @@ impl<C: Clock> Clone for RateLimit<C> {
     }
 }
 
-/// What has been used is no part of what was planned.
+/// Compares the configuration only: the used permits are not part of a plan.
 impl<C: Clock> PartialEq for RateLimit<C> {
     fn eq(&self, other: &Self) -> bool {
         self.quota == other.quota

@@ -1,4 +1,5 @@
-//! The accept loop: bounded, patient when the system is out of files, and able to drain.
+//! The accept loop: limits connections, waits when the system is out of file descriptors, and
+//! drains.
 
 use std::io;
 use std::net::IpAddr;
@@ -13,26 +14,27 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::connection;
-use super::connections::{Admitted, ConnectionCounts, Connections, Holder};
+use super::connections::{Admitted, ConnectionCounts, ConnectionOwner, Connections};
 use super::drain::Drain;
 use super::limits::Limits;
 use super::opening::{self, Protocol};
 use super::proxy_protocol::{self, Source};
 use super::replay::Replay;
-use super::service::{Answer, Peer, Serve};
+use super::service::{Peer, ResponseBody, Serve};
 use crate::http::Networks;
 
-/// How long to wait when the system has no file descriptor left for a connection.
+/// The pause before accepting again when the system has no file descriptor left.
 const OUT_OF_FILES: Duration = Duration::from_millis(100);
 
-/// Connections without a request that make room when the system has no file descriptor left.
+/// The number of connections without a request to evict when the system has no file descriptor
+/// left.
 const EVICTED_FOR_FILES: usize = 64;
 
-/// Accepts connections of one port and serves each in a task of its own.
+/// Accepts the connections of one port and serves each in its own task.
 #[derive(Clone)]
 pub struct Acceptor {
     limits: Arc<Limits>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     connections: Arc<Connections>,
     tls: Option<TlsAcceptor>,
     proxies: Arc<Networks>,
@@ -40,32 +42,33 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// An acceptor; its clones share the number of connections.
+    /// Creates an acceptor; its clones share the connection limits.
     pub fn new(
         limits: Arc<Limits>,
         tls: Option<Arc<ServerConfig>>,
         counts: Arc<ConnectionCounts>,
     ) -> Self {
-        let places = Arc::new(Semaphore::new(limits.connections));
+        let permits = Arc::new(Semaphore::new(limits.connections));
         let connections =
             Connections::new(limits.connections, limits.connections_per_client, counts);
         let (tls, proxies) = (tls.map(TlsAcceptor::from), Arc::default());
-        Self { limits, places, connections, tls, proxies, has_proxy_protocol: false }
+        Self { limits, permits, connections, tls, proxies, has_proxy_protocol: false }
     }
 
-    /// Connections of these are not those of one client.
+    /// Trusts these proxies: their connections carry the requests of many clients, so the limit per
+    /// client does not apply to them.
     pub fn trusting(self, proxies: Networks) -> Self {
         Self { proxies: Arc::new(proxies), ..self }
     }
 
-    /// From now on each connection has to begin with a PROXY protocol header; where there are trusted proxies,
-    /// it has to come from them too.
+    /// Requires a PROXY protocol header at the start of each connection; if there are trusted
+    /// proxies, the connection must also come from one of them.
     pub fn behind_proxy_protocol(self) -> Self {
         Self { has_proxy_protocol: true, ..self }
     }
 
-    /// Accepts until the drain begins. Connections that are open then go on by themselves.
-    pub async fn run<B: Answer>(
+    /// Accepts connections until the drain begins. Open connections continue in their tasks.
+    pub async fn run<B: ResponseBody>(
         self,
         listener: TcpListener,
         service: impl Serve<B>,
@@ -73,41 +76,42 @@ impl Acceptor {
     ) {
         let connections = drain.clone();
         loop {
-            let (stream, peer, place) = tokio::select! {
+            let (stream, peer, permit) = tokio::select! {
                 () = drain.begun() => return,
                 accepted = self.accept(&listener) => accepted,
             };
-            let holder = match self.has_proxy_protocol {
-                true => Holder::Proxy(None),
-                false => self.holder(peer),
+            let owner = match self.has_proxy_protocol {
+                true => ConnectionOwner::Proxy(None),
+                false => self.owner(peer),
             };
-            let Some(admitted) = self.connections.admit(holder) else { continue };
+            let Some(admitted) = self.connections.admit(owner) else { continue };
             let id = admitted.id;
             let (this, service, drain) = (self.clone(), service.clone(), connections.clone());
             let task = tokio::spawn(async move {
-                // A connection that breaks is its peer's business.
+                // A broken connection is not an error of the server.
                 let _ = this.serve(stream, peer, admitted, service, &drain).await;
-                drop((place, drain));
+                drop((permit, drain));
             });
-            self.connections.served_by(id, holder, task.abort_handle());
+            self.connections.set_task(id, owner, task.abort_handle());
         }
     }
 
-    fn holder(&self, peer: IpAddr) -> Holder {
+    fn owner(&self, peer: IpAddr) -> ConnectionOwner {
         match self.proxies.contains(peer) {
-            true => Holder::Proxy(Some(peer.to_canonical())),
-            false => Holder::client(peer),
+            true => ConnectionOwner::Proxy(Some(peer.to_canonical())),
+            false => ConnectionOwner::client(peer),
         }
     }
 
     async fn accept(&self, listener: &TcpListener) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
-        // First a place, then a connection: those that find none wait in the kernel's queue.
-        let place = self.places.clone().acquire_owned().await;
-        let place = place.expect("the semaphore is never closed");
+        // Take a permit before accepting: connections beyond the limit wait in the kernel's
+        // backlog.
+        let permit = self.permits.clone().acquire_owned().await;
+        let permit = permit.expect("the semaphore is never closed");
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => return (stream, peer.ip(), place),
-                Err(error) if is_of_one_connection(&error) => {}
+                Ok((stream, peer)) => return (stream, peer.ip(), permit),
+                Err(error) if is_connection_error(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept connections");
                     self.connections.evict(EVICTED_FOR_FILES);
@@ -117,7 +121,7 @@ impl Acceptor {
         }
     }
 
-    async fn serve<B: Answer>(
+    async fn serve<B: ResponseBody>(
         &self,
         mut stream: TcpStream,
         peer: IpAddr,
@@ -132,13 +136,14 @@ impl Acceptor {
             true => timeout(limits.header_read, client(&mut stream, peer, &self.proxies)).await??,
         };
         let is_known = peer.filter(|_| self.has_proxy_protocol);
-        if is_known.is_some_and(|peer| !admitted.identify(self.holder(peer))) {
+        if is_known.is_some_and(|peer| !admitted.identify(self.owner(peer))) {
             return Ok(());
         }
         let Some(tls) = &self.tls else {
             return self.serve_http(stream, None, peer, admitted, service, drain).await;
         };
-        // The state of a handshake is large: it is made when one begins, and apart from the waiting task.
+        // The handshake state is large: allocate it only once bytes arrive, and outside of the
+        // waiting task.
         timeout(limits.header_read, stream.readable()).await??;
         let stream = timeout(limits.header_read, Box::pin(tls.accept(stream))).await??;
         let protocol = match stream.get_ref().1.alpn_protocol() {
@@ -148,8 +153,8 @@ impl Acceptor {
         Box::pin(self.serve_http(stream, Some(protocol), peer, admitted, service, drain)).await
     }
 
-    /// Serves what a connection carries; where no protocol was negotiated, its first bytes tell.
-    async fn serve_http<B: Answer>(
+    /// Serves a connection. If ALPN negotiated no protocol, the first bytes determine it.
+    async fn serve_http<B: ResponseBody>(
         &self,
         mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         negotiated: Option<Protocol>,
@@ -162,7 +167,7 @@ impl Acceptor {
         let opening = opening::read(&mut stream, limits.header_bytes);
         let (seen, bytes) = timeout(limits.header_read, opening).await??;
         let (protocol, stream) = (negotiated.unwrap_or(seen), Replay::new(bytes, stream));
-        // Apart from this task, which is small while it waits for a request.
+        // Boxed, so that the task stays small while it waits for a request.
         let connection =
             connection::serve(stream, peer, protocol, &admitted, service, limits, drain);
         Box::pin(connection).await;
@@ -170,7 +175,7 @@ impl Acceptor {
     }
 }
 
-/// Whom a connection is from that a balancer passes on.
+/// The client of a connection, as the PROXY protocol header of its load balancer names it.
 async fn client(stream: &mut TcpStream, peer: IpAddr, balancers: &Networks) -> io::Result<Peer> {
     let peer = peer.to_canonical();
     if !(balancers.is_empty() || balancers.contains(peer)) {
@@ -188,8 +193,8 @@ async fn client(stream: &mut TcpStream, peer: IpAddr, balancers: &Networks) -> i
     }
 }
 
-/// Errors of accept(2) that concern the one connection that was about to be accepted.
-fn is_of_one_connection(error: &io::Error) -> bool {
+/// Whether an error of accept(2) concerns only the connection that was being accepted.
+fn is_connection_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }

@@ -1,11 +1,12 @@
-//! What a connection is doing, so that one timer tells when it has done nothing for too long.
+//! The activity of a connection, from which a single timer detects timeouts.
 //!
-//! hyper's own header timer allocates and arms a timer for each request. Here a request costs a
-//! few stores, and the connection's single timer looks at them when it fires.
+//! hyper's own header timer allocates and arms a timer for each request. Here a request costs a few
+//! atomic stores, and the connection's single timer reads them when it fires.
 //!
-//! In HTTP/1, bytes between requests are the beginning of a head. In HTTP/2 they may be a PING or a SETTINGS as well,
-//! and heads of several streams may be under way; there a connection is idle until the service has a request, and
-//! heads that do not end are bounded by the time that a connection may idle.
+//! In HTTP/1, bytes between requests are the start of a request head. In HTTP/2 they may also be a
+//! PING or SETTINGS frame, and the heads of several streams may be in progress. An HTTP/2
+//! connection therefore counts as idle until the service has a request, and the idle timeout bounds
+//! unfinished heads.
 
 use std::io;
 use std::pin::Pin;
@@ -18,73 +19,73 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frames::Frames;
 use super::framing::Lengths;
-use super::limits::{BYTES_A_TURN, IDLE_FRAMES, RESETS};
+use super::limits::{BYTES_PER_POLL, IDLE_FRAMES, RESETS};
 use super::opening::Protocol;
 
-/// The state of one connection. Times are milliseconds since the connection began.
+/// The state of one connection. Times are in milliseconds since the connection began.
 #[derive(Debug)]
 pub struct Activity {
     began: Instant,
     in_flight: AtomicU32,
-    /// When the headers that are being read began; [`NOT_READING`] between requests.
+    /// The start of the head that is being read; [`NOT_READING`] between requests.
     head_since: AtomicU64,
-    /// When the last request ended.
+    /// The end of the last request.
     idle_since: AtomicU64,
-    /// Requests whose headers were read.
+    /// The number of requests whose head has been read.
     requests: AtomicU32,
-    /// The number of the first request of HTTP/1 that has more than one length; [`NONE`] while there is none.
+    /// The number of the first HTTP/1 request with more than one length; [`NONE`] if there is none.
     ambiguous: AtomicU32,
-    /// Since when the client has not taken what is written; [`NOT_READING`] while it does.
+    /// The time since which writes have been blocked; [`NOT_READING`] while they are not.
     blocked_since: AtomicU64,
-    /// Requests that the client has reset, less those that were answered.
+    /// Requests that the client reset, minus the requests that were answered.
     resets: AtomicU32,
-    /// Frames of HTTP/2 that ask for nothing, since the last answer.
+    /// HTTP/2 frames since the last response that carry no request.
     idle_frames: AtomicU32,
-    /// Bytes of HTTP/2 that were read since the connection's task was last woken.
-    turn_bytes: AtomicU64,
+    /// HTTP/2 bytes that were read since the connection's task was last woken.
+    poll_bytes: AtomicU64,
 }
 
 const NONE: u32 = u32::MAX;
 
 const NOT_READING: u64 = u64::MAX;
 
-/// How long a connection may take for what.
+/// The timeouts of a connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// For the headers of a request.
+pub struct Timeouts {
+    /// For reading the head of a request.
     pub header_read: Duration,
-    /// Until the client takes at least some of what is written.
+    /// For the client to accept some of the written bytes.
     pub write: Duration,
-    /// Between requests.
+    /// For the next request.
     pub keep_alive: Duration,
 }
 
-/// Whether a client of HTTP/2 makes work without asking for anything.
+/// Whether an HTTP/2 client causes work without sending requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abuse {
     /// It does not.
     None,
-    /// So much that the connection should end.
+    /// Enough to close the connection gracefully.
     Some,
-    /// So much that it has to be cut.
+    /// Enough to close the connection immediately.
     Flood,
 }
 
-/// When a connection has to be looked at again, and what it has run out of by then.
+/// The next timeout of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deadline {
-    /// Headers that do not end.
+    /// The head of a request is incomplete.
     Head(Instant),
-    /// Bytes that the client does not take.
+    /// The client does not accept written bytes.
     Write(Instant),
-    /// Nothing was asked.
+    /// The connection is idle.
     Idle(Instant),
-    /// A request is under way, which has limits of its own.
+    /// A request is in flight, which has its own limits.
     Busy,
 }
 
 impl Activity {
-    /// A connection that has just begun: its first headers are awaited, or, in HTTP/2, its first stream.
+    /// A new connection. In HTTP/1 its first head is timed from now; in HTTP/2 it is idle.
     pub fn begin(protocol: Protocol) -> Arc<Self> {
         let head_since = match protocol {
             Protocol::Http1 => 0,
@@ -100,11 +101,11 @@ impl Activity {
             blocked_since: AtomicU64::new(NOT_READING),
             resets: AtomicU32::new(0),
             idle_frames: AtomicU32::new(0),
-            turn_bytes: AtomicU64::new(0),
+            poll_bytes: AtomicU64::new(0),
         })
     }
 
-    /// A request's headers were read; it ends when the guard is dropped.
+    /// Records a request whose head was read. The request ends when the guard is dropped.
     pub fn request(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.head_since.store(NOT_READING, Ordering::Relaxed);
@@ -118,14 +119,14 @@ impl Activity {
         }
     }
 
-    /// Whether a request is under way.
+    /// Whether a request is in flight.
     pub fn is_busy(&self) -> bool {
         self.in_flight.load(Ordering::Relaxed) > 0
     }
 
-    /// When this connection runs out of what.
-    pub fn deadline(&self, patience: Patience) -> Deadline {
-        let Patience { header_read, write, keep_alive } = patience;
+    /// The next timeout of this connection.
+    pub fn deadline(&self, timeouts: Timeouts) -> Deadline {
+        let Timeouts { header_read, write, keep_alive } = timeouts;
         let at = |millis| self.began + Duration::from_millis(millis);
         let blocked_since = self.blocked_since.load(Ordering::Relaxed);
         if blocked_since != NOT_READING {
@@ -140,12 +141,12 @@ impl Activity {
         }
     }
 
-    /// The connection's task has its turn.
-    pub fn begin_turn(&self) {
-        self.turn_bytes.store(0, Ordering::Relaxed);
+    /// Records that the connection's task is polled.
+    pub fn begin_poll(&self) {
+        self.poll_bytes.store(0, Ordering::Relaxed);
     }
 
-    /// What is to be thought of the client.
+    /// Whether the client abuses the connection.
     pub fn abuse(&self) -> Abuse {
         let resets = self.resets.load(Ordering::Relaxed);
         if resets > 2 * RESETS || self.idle_frames.load(Ordering::Relaxed) > IDLE_FRAMES {
@@ -154,8 +155,8 @@ impl Activity {
         if resets > RESETS { Abuse::Some } else { Abuse::None }
     }
 
-    fn frames_came(&self, bytes: usize, idle: u32) {
-        self.turn_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    fn record_frames(&self, bytes: usize, idle: u32) {
+        self.poll_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.idle_frames.fetch_add(idle, Ordering::Relaxed);
     }
 
@@ -163,19 +164,19 @@ impl Activity {
         self.blocked_since.load(Ordering::Relaxed) != NOT_READING
     }
 
-    fn wrote(&self, is_blocked: bool, cx: &Context<'_>) {
+    fn record_write(&self, is_blocked: bool, cx: &Context<'_>) {
         if is_blocked == self.is_blocked() {
             return;
         }
         let since = if is_blocked { self.now() } else { NOT_READING };
         self.blocked_since.store(since, Ordering::Relaxed);
         if !is_blocked {
-            // What was not read meanwhile is read again.
+            // Reads were paused while writes were blocked.
             cx.waker().wake_by_ref();
         }
     }
 
-    fn bytes_came(&self) {
+    fn record_bytes(&self) {
         if !self.is_busy() && self.head_since.load(Ordering::Relaxed) == NOT_READING {
             self.head_since.store(self.now(), Ordering::Relaxed);
         }
@@ -186,7 +187,7 @@ impl Activity {
     }
 }
 
-/// A request under way.
+/// A request in flight.
 #[derive(Debug)]
 pub struct InFlight {
     activity: Arc<Activity>,
@@ -198,7 +199,8 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// It ends with an answer. One that is dropped without was reset, or its connection broke.
+    /// Ends the request with a response. A guard that is dropped without this counts as a reset:
+    /// the client cancelled the request, or the connection broke.
     pub fn answered(mut self) {
         self.is_answered = true;
     }
@@ -220,77 +222,79 @@ impl Drop for InFlight {
     }
 }
 
-/// What is looked for in the bytes.
+/// The parser that observes the bytes.
 #[derive(Debug)]
-enum Seen {
+enum ByteObserver {
     Http1(Lengths),
     Http2(Frames),
 }
 
 /// A stream that reports its reads to an [`Activity`].
 #[derive(Debug)]
-pub struct Observed<S> {
+pub struct ObservedStream<S> {
     stream: S,
     activity: Arc<Activity>,
-    seen: Seen,
+    observer: ByteObserver,
 }
 
-impl<S> Observed<S> {
-    /// Watches a stream.
+impl<S> ObservedStream<S> {
+    /// Wraps a stream.
     pub fn new(stream: S, activity: Arc<Activity>, protocol: Protocol) -> Self {
-        let seen = match protocol {
-            Protocol::Http1 => Seen::Http1(Lengths::default()),
-            Protocol::Http2 => Seen::Http2(Frames::default()),
+        let observer = match protocol {
+            Protocol::Http1 => ByteObserver::Http1(Lengths::default()),
+            Protocol::Http2 => ByteObserver::Http2(Frames::default()),
         };
-        Self { stream, activity, seen }
+        Self { stream, activity, observer }
     }
 
-    fn came(&mut self, bytes: &[u8]) {
-        let Self { activity, seen, .. } = self;
-        match seen {
-            Seen::Http1(lengths) => {
-                activity.bytes_came();
+    fn observe(&mut self, bytes: &[u8]) {
+        let Self { activity, observer, .. } = self;
+        match observer {
+            ByteObserver::Http1(lengths) => {
+                activity.record_bytes();
                 if let Some(number) = lengths.read(bytes) {
                     activity.ambiguous.store(number, Ordering::Relaxed);
                 }
             }
-            Seen::Http2(frames) => activity.frames_came(bytes.len(), frames.read(bytes)),
+            ByteObserver::Http2(frames) => activity.record_frames(bytes.len(), frames.read(bytes)),
         }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ObservedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // Who does not take answers is not asked for more requests. The write that is blocked wakes the task.
+        // A client that does not read responses gets no further requests read. The blocked write
+        // wakes the task.
         if self.activity.is_blocked() {
             return Poll::Pending;
         }
-        // One that floods waits for its next turn, so that the thread's other connections have theirs.
-        if self.activity.turn_bytes.load(Ordering::Relaxed) >= BYTES_A_TURN {
+        // Yield after a fixed number of bytes, so that the thread's other connections make
+        // progress.
+        if self.activity.poll_bytes.load(Ordering::Relaxed) >= BYTES_PER_POLL {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.came(&buf.filled()[before..]);
+            self.observe(&buf.filled()[before..]);
         }
         read
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ObservedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.activity.wrote(written.is_pending(), cx);
+        self.activity.record_write(written.is_pending(), cx);
         written
     }
 
@@ -300,7 +304,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.activity.wrote(written.is_pending(), cx);
+        self.activity.record_write(written.is_pending(), cx);
         written
     }
 
@@ -310,7 +314,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let written = Pin::new(&mut self.stream).poll_flush(cx);
-        self.activity.wrote(written.is_pending(), cx);
+        self.activity.record_write(written.is_pending(), cx);
         written
     }
 
@@ -323,7 +327,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
 mod tests {
     use super::*;
 
-    const PATIENCE: Patience = Patience {
+    const PATIENCE: Timeouts = Timeouts {
         header_read: Duration::from_secs(10),
         write: Duration::from_secs(30),
         keep_alive: Duration::from_secs(75),
@@ -334,11 +338,11 @@ mod tests {
         let activity = Activity::begin(Protocol::Http1);
         assert!(matches!(activity.deadline(PATIENCE), Deadline::Head(_)));
         let request = activity.request();
-        activity.bytes_came();
+        activity.record_bytes();
         assert_eq!(activity.deadline(PATIENCE), Deadline::Busy);
         drop(request);
         assert!(matches!(activity.deadline(PATIENCE), Deadline::Idle(_)));
-        activity.bytes_came();
+        activity.record_bytes();
         assert!(matches!(activity.deadline(PATIENCE), Deadline::Head(_)));
     }
 
@@ -346,7 +350,7 @@ mod tests {
     async fn in_http_2_bytes_between_requests_begin_no_headers() {
         let activity = Activity::begin(Protocol::Http2);
         let ping: &[u8] = b"\0\0\x08\x06\0\0\0\0\0\x01\x02\x03\x04\x05\x06\x07\x08";
-        let mut stream = Observed::new(ping, activity.clone(), Protocol::Http2);
+        let mut stream = ObservedStream::new(ping, activity.clone(), Protocol::Http2);
         tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 64]).await.unwrap();
         assert!(matches!(activity.deadline(PATIENCE), Deadline::Idle(_)));
         let request = activity.request();
@@ -359,7 +363,7 @@ mod tests {
     async fn an_answer_that_the_client_does_not_take_has_a_deadline_while_it_is_not_taken() {
         let (ours, mut theirs) = tokio::io::duplex(8);
         let activity = Activity::begin(Protocol::Http1);
-        let mut stream = Observed::new(ours, activity.clone(), Protocol::Http1);
+        let mut stream = ObservedStream::new(ours, activity.clone(), Protocol::Http1);
         let request = activity.request();
         let mut write = |bytes: &[u8]| {
             let mut cx = Context::from_waker(std::task::Waker::noop());
@@ -387,25 +391,26 @@ mod tests {
         assert_eq!(activity.abuse(), Abuse::Flood);
 
         let activity = Activity::begin(Protocol::Http2);
-        activity.frames_came(1, IDLE_FRAMES);
+        activity.record_frames(1, IDLE_FRAMES);
         activity.request().answered();
-        activity.frames_came(1, IDLE_FRAMES);
+        activity.record_frames(1, IDLE_FRAMES);
         assert_eq!(activity.abuse(), Abuse::None);
-        activity.frames_came(1, 1);
+        activity.record_frames(1, 1);
         assert_eq!(activity.abuse(), Abuse::Flood);
     }
 
     #[tokio::test]
     async fn a_connection_that_floods_waits_for_its_next_turn() {
         let activity = Activity::begin(Protocol::Http2);
-        let mut stream = Observed::new(tokio::io::repeat(0), activity.clone(), Protocol::Http2);
+        let mut stream =
+            ObservedStream::new(tokio::io::repeat(0), activity.clone(), Protocol::Http2);
         let mut read = || {
             let mut space = [0; 1024];
             let mut cx = Context::from_waker(std::task::Waker::noop());
             Pin::new(&mut stream).poll_read(&mut cx, &mut ReadBuf::new(&mut space)).is_ready()
         };
-        assert_eq!((0..100).filter(|_| read()).count() as u64, BYTES_A_TURN / 1024);
-        activity.begin_turn();
+        assert_eq!((0..100).filter(|_| read()).count() as u64, BYTES_PER_POLL / 1024);
+        activity.begin_poll();
         assert!(read());
     }
 }

@@ -1,4 +1,4 @@
-//! The token of `Authorization: Bearer <token>` (RFC 6750, section 2.1).
+//! Parses `Authorization: Bearer <token>` (RFC 6750, section 2.1).
 
 use axum::body::Body;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
@@ -6,22 +6,22 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::HttpError;
 
-/// Why a request has no token.
+/// The reason why a request has no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoBearer {
-    /// None was sent.
+    /// The header is missing or has another scheme.
     Missing,
-    /// What was sent can be no token.
+    /// The value is not ASCII.
     Malformed,
 }
 
 /// The token of a request.
 ///
 /// # Errors
-/// [`NoBearer`] when there is none.
+/// [`NoBearer`] if the request has none.
 pub fn bearer(headers: &HeaderMap) -> Result<&str, NoBearer> {
     let value = headers.get(AUTHORIZATION).ok_or(NoBearer::Missing)?;
-    // A token is ASCII: whatever this is, it is none.
+    // A token is ASCII; any other value cannot be one.
     let text = value.to_str().map_err(|_| NoBearer::Malformed)?;
     let (scheme, token) = text.split_once(' ').ok_or(NoBearer::Missing)?;
     let token = token.trim();
@@ -31,7 +31,7 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, NoBearer> {
     Ok(token)
 }
 
-/// The response of an API whose callers have tokens: a 401 asks for one (RFC 6750, section 3).
+/// The response of an API that uses bearer tokens: a 401 gets a challenge (RFC 6750, section 3).
 pub fn api_response(error: HttpError) -> Response<Body> {
     let mut response = error.into_response().map(Body::new);
     if response.status() == StatusCode::UNAUTHORIZED {

@@ -1,4 +1,4 @@
-//! The body of a request to one of our APIs: bounded in size and in time.
+//! Reads request bodies of the operator's own APIs, bounded in size and time.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::time::timeout;
 
-/// How long a body may take to arrive.
+/// The time limit for receiving a body.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why a body was not read.
+/// The reason why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyError {
-    /// It has more bytes than it may have.
+    /// The body exceeds its size limit.
     TooLarge,
-    /// It took too long.
+    /// The body exceeded its time limit.
     TooSlow,
     /// The connection broke.
     Broken,

@@ -1,4 +1,4 @@
-//! Who sent a trigger, where proxies stand between.
+//! Determines the client of a trigger behind proxies.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -8,13 +8,13 @@ use super::Networks;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address of the client: the peer's own; or, where the peer is a trusted proxy, the last hop
-/// of `X-Forwarded-For` that is none. Each proxy writes down at the end whom it heard from, so the
-/// hops are read from there: what stands before the first that is not trusted is the client's
-/// own word. Several header lines are one list (RFC 9110, section 5.3).
+/// The address of the client: the peer's own, or, if the peer is a trusted proxy, the last hop of
+/// `X-Forwarded-For` that is not trusted. Each proxy appends the address of its own peer, so the
+/// hops are read from the end: everything before the first untrusted hop was written by the client.
+/// Several header lines form one list (RFC 9110, section 5.3).
 ///
-/// `None` when it cannot be told: a trusted proxy wrote down what is no address, or `peer` itself
-/// is not known. Nobody may be let in then for where they come from.
+/// `None` if the address is unknown: a trusted proxy wrote something that is not an address, or
+/// `peer` is unknown. Callers must then reject requests that are restricted by address.
 pub fn client_address(
     peer: Option<IpAddr>,
     headers: &HeaderMap,
@@ -25,14 +25,15 @@ pub fn client_address(
     while trusted.contains(client) {
         match hops.next() {
             Some(hop) => client = address(hop)?,
-            // The proxies themselves are all there is.
+            // All hops are trusted: the client is a proxy itself.
             None => break,
         }
     }
     Some(client)
 }
 
-/// What counts as one client: whoever has an IPv6 address has all those of its /64 (RFC 4291, section 2.5.4).
+/// The network that counts as one client. A host with an IPv6 address usually has its whole /64
+/// (RFC 4291, section 2.5.4).
 pub fn client_network(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => client,
@@ -43,13 +44,14 @@ pub fn client_network(client: IpAddr) -> IpAddr {
     }
 }
 
-/// The hops, the last one first.
+/// The hops, last one first.
 fn hops(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let lines = headers.get_all(FORWARDED_FOR).iter().rev();
     lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','))
 }
 
-/// The address of a hop as proxies write it: with or without a port, IPv6 with or without brackets.
+/// Parses a hop in the forms that proxies write: with or without a port, IPv6 with or without
+/// brackets.
 fn address(hop: &[u8]) -> Option<IpAddr> {
     let hop = std::str::from_utf8(hop).ok()?.trim_matches([' ', '\t']);
     let bare = || hop.parse().ok();
@@ -85,12 +87,12 @@ mod tests {
     #[test]
     fn the_client_is_the_last_hop_that_is_no_trusted_proxy() {
         for (peer, lines, expected) in [
-            // Nobody else is believed.
+            // Hops of untrusted peers are ignored.
             ("192.0.2.1", &[][..], "192.0.2.1"),
             ("192.0.2.1", &["198.51.100.1"], "192.0.2.1"),
             ("192.0.2.1", &["rubbish"], "192.0.2.1"),
             ("::ffff:192.0.2.1", &["198.51.100.1"], "192.0.2.1"),
-            // One proxy, and a client that adds what it likes.
+            // One proxy, and a client that forges hops.
             ("10.0.0.1", &["192.0.2.1"], "192.0.2.1"),
             ("10.0.0.1", &["198.51.100.1, 192.0.2.1"], "192.0.2.1"),
             ("10.0.0.1", &["rubbish, 192.0.2.1"], "192.0.2.1"),
@@ -100,7 +102,7 @@ mod tests {
             ("10.0.0.1", &["192.0.2.1, 10.0.0.3, 10.0.0.2"], "192.0.2.1"),
             ("10.0.0.1", &["198.51.100.1", "192.0.2.1", "10.0.0.2"], "192.0.2.1"),
             ("2001:db8:1::1", &["2001:db8::7, ::ffff:10.0.0.2"], "2001:db8::7"),
-            // What asks is a proxy itself.
+            // The client is itself a proxy.
             ("10.0.0.1", &[], "10.0.0.1"),
             ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
         ] {

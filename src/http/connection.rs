@@ -1,4 +1,4 @@
-//! One connection: serve it, end it when it idles or trickles, let it finish when the server drains.
+//! Serves one connection: enforces its timeouts, and lets it finish when the server drains.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
-use super::activity::{Abuse, Activity, Deadline, Observed, Patience};
+use super::activity::{Abuse, Activity, Deadline, ObservedStream, Timeouts};
 use super::connections::Admitted;
 use super::drain::{Drain, Phase};
 use super::framing;
@@ -25,13 +25,13 @@ use super::limits::{
     STREAM_WINDOW, STREAMS,
 };
 use super::opening::Protocol;
-use super::service::{Answer, Peer, Serve};
+use super::service::{Peer, ResponseBody, Serve};
 
-/// How long a connection that was asked to end may take to do so.
+/// The time that a connection has to end after a graceful shutdown began.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Serves one connection to its end.
-pub async fn serve<B: Answer>(
+/// Serves one connection until it ends.
+pub async fn serve<B: ResponseBody>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: Peer,
     protocol: Protocol,
@@ -41,20 +41,20 @@ pub async fn serve<B: Answer>(
     drain: &Drain,
 ) {
     let activity = Activity::begin(protocol);
-    let io = TokioIo::new(Observed::new(stream, activity.clone(), protocol));
+    let io = TokioIo::new(ObservedStream::new(stream, activity.clone(), protocol));
     let counted = |request| {
-        let under_way = activity.request();
-        if under_way.is_first {
-            admitted.has_request();
+        let in_flight = activity.request();
+        if in_flight.is_first {
+            admitted.record_request();
         }
-        let response = framing::check(&request, under_way.has_one_length)
+        let response = framing::check(&request, in_flight.has_one_length)
             .map(|()| service.serve(request, peer));
         async move {
             let response = match response {
                 Ok(response) => response.await,
                 Err(error) => error.into_response_of(),
             };
-            under_way.answered();
+            in_flight.answered();
             Ok::<_, Infallible>(response)
         }
     };
@@ -64,7 +64,8 @@ pub async fn serve<B: Answer>(
             drive(connection, &activity, limits, drain).await;
         }
         Protocol::Http2 => {
-            // hyper keeps the request's future until its answer is read. In a box it is gone by then.
+            // hyper keeps the request's future until its response is written. Boxed, it is freed
+            // before.
             let boxed = service_fn(|request| -> Pin<Box<dyn Future<Output = _> + Send>> {
                 Box::pin(counted(request))
             });
@@ -79,11 +80,11 @@ fn http1(limits: &Limits) -> http1::Builder {
     builder
         .max_headers(HEADERS)
         .max_header_size(limits.header_bytes)
-        // It bounds answers that wait to be written as well as what is read.
+        // This limit applies to responses that wait to be written as well as to reads.
         .max_buf_size(BUFFER.max(limits.header_bytes.saturating_add(8 * 1024)))
-        // Answers are short: one buffer costs less than a list of two.
+        // Responses are short: copying into one buffer is cheaper than a vectored write.
         .writev(false)
-        // Activity does this, at less cost for each request.
+        // `Activity` replaces it, at less cost per request.
         .header_read_timeout(None);
     builder
 }
@@ -102,7 +103,7 @@ fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
     builder
 }
 
-/// A connection that can be told to take no further request.
+/// A connection that can be shut down gracefully.
 trait Graceful: Future {
     fn finish(self: Pin<&mut Self>);
 }
@@ -136,7 +137,7 @@ where
     }
 }
 
-/// Polls a connection until it ends by itself, runs out of time, or has drained.
+/// Polls a connection until it ends, times out, or has drained.
 async fn drive<C: Graceful>(
     connection: C,
     activity: &Arc<Activity>,
@@ -148,7 +149,7 @@ async fn drive<C: Graceful>(
     let mut phase = drain.watch();
     let mut finishing = false;
     poll_fn(|cx| {
-        activity.begin_turn();
+        activity.begin_poll();
         if !finishing && phase.now(cx) == Phase::Closing {
             finishing = true;
             connection.as_mut().finish();
@@ -159,15 +160,15 @@ async fn drive<C: Graceful>(
         match activity.abuse() {
             Abuse::None => {}
             Abuse::Some if finishing => {}
-            // Streams that others are waiting for, behind the same proxy, still end.
+            // Several clients may share the connection behind a proxy: let their streams finish.
             Abuse::Some => {
                 finishing = true;
                 connection.as_mut().finish();
             }
             Abuse::Flood => return Poll::Ready(()),
         }
-        // While an answer is due, the end can be announced with it. An idle connection is left
-        // alone as long as that can be: its client may be sending at this very moment.
+        // Announce the shutdown with a pending response. An idle connection stays open as long as
+        // possible, because its client may be sending a request right now.
         if !finishing && phase.now(cx) == Phase::Stopping && activity.is_busy() {
             finishing = true;
             connection.as_mut().finish();
@@ -175,7 +176,7 @@ async fn drive<C: Graceful>(
         loop {
             match timer.as_mut().poll(cx, activity) {
                 Expired::No => return Poll::Pending,
-                // A head that does not end, an answer that is not read, or a second time idle.
+                // An incomplete head, an unread response, or an idle timeout during shutdown.
                 Expired::Head => return Poll::Ready(()),
                 Expired::Idle if finishing => return Poll::Ready(()),
                 Expired::Idle => {
@@ -192,18 +193,18 @@ async fn drive<C: Graceful>(
     .await;
 }
 
-/// What a connection ran out of.
+/// The timeout that has expired.
 enum Expired {
     No,
     Head,
     Idle,
 }
 
-/// The one timer of a connection. It is moved only when it fires, or when headers begin.
+/// The single timer of a connection. It is rearmed only when it fires, or when a head begins.
 struct Timer {
     sleep: Pin<Box<Sleep>>,
     armed: bool,
-    limits: Patience,
+    limits: Timeouts,
 }
 
 impl Timer {
@@ -211,7 +212,7 @@ impl Timer {
         Self {
             sleep: Box::pin(tokio::time::sleep(limits.header_read)),
             armed: false,
-            limits: Patience {
+            limits: Timeouts {
                 header_read: limits.header_read,
                 write: limits.body_read,
                 keep_alive: limits.keep_alive,
@@ -219,7 +220,7 @@ impl Timer {
         }
     }
 
-    /// From now on, ends an idle connection after `grace`.
+    /// Ends an idle connection after `grace` from now on.
     fn allow(mut self: Pin<&mut Self>, grace: Duration) {
         self.reset(Instant::now() + grace);
         self.limits.keep_alive = self.limits.keep_alive.saturating_add(grace);
@@ -233,7 +234,7 @@ impl Timer {
             {
                 self.reset(at);
             }
-            // Polled once after each reset, it wakes this task; until then a look is enough.
+            // One poll after each reset registers the waker; until then reading the clock suffices.
             if self.armed && !self.sleep.is_elapsed() {
                 return Expired::No;
             }

@@ -1,10 +1,12 @@
-//! Who holds how many connections of a port, and which of them go first when they run short.
+//! Counts the connections of a port per client, and selects connections to evict when few are left.
 //!
-//! One client (an IPv4 address, or an IPv6 /64) holds at most its share. Near the bound, each new connection evicts
-//! one that has sent no complete request: of the client that has most of these, the one that has waited longest. So
-//! a stranger with many addresses displaces their own connections before anybody else's.
+//! One client (an IPv4 address, or an IPv6 /64) may hold a limited number. Near the limit of the
+//! port, each new connection evicts one that has not sent a complete request: the longest waiting
+//! one of the client that has the most of these. An attacker with many addresses thus evicts their
+//! own connections first.
 //!
-//! Locked once when a connection begins, once at its first request and once when it ends; never for a request.
+//! The lock is taken when a connection begins, at its first request, and when it ends; never per
+//! request.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,24 +18,24 @@ use tokio::task::AbortHandle;
 
 use crate::http::client_network;
 
-/// Who holds a connection.
+/// The owner of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Holder {
-    /// A trusted proxy, or a connection of which its balancer does not say whose it is. It stands for many clients
-    /// and has no share.
+pub enum ConnectionOwner {
+    /// A trusted proxy, or a connection whose client the load balancer does not name (`None`). It
+    /// serves many clients and has no limit.
     Proxy(Option<IpAddr>),
     /// One client, by its network.
     Client(IpAddr),
 }
 
-impl Holder {
-    /// The client of this address.
+impl ConnectionOwner {
+    /// The client with this address.
     pub fn client(address: IpAddr) -> Self {
         Self::Client(client_network(address.to_canonical()))
     }
 }
 
-/// How many connections were not served.
+/// Counts of connections that were not served.
 #[derive(Debug, Default)]
 pub struct ConnectionCounts {
     refused: AtomicU64,
@@ -41,12 +43,12 @@ pub struct ConnectionCounts {
 }
 
 impl ConnectionCounts {
-    /// Connections that were closed because their client held its share.
+    /// Connections that were closed because their client reached its limit.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Connections without a complete request that made room for others.
+    /// Connections without a complete request that were closed in favour of new ones.
     pub fn evicted(&self) -> u64 {
         self.evicted.load(Ordering::Relaxed)
     }
@@ -55,24 +57,25 @@ impl ConnectionCounts {
 /// The open connections of a port.
 #[derive(Debug)]
 pub struct Connections {
-    /// One client has at most so many.
+    /// The limit per client.
     share: usize,
-    /// Beyond so many, those that wait are evicted.
+    /// Above this number, waiting connections are evicted.
     scarce: usize,
     counts: Arc<ConnectionCounts>,
-    table: Mutex<Table>,
+    table: Mutex<ConnectionTable>,
 }
 
 impl Connections {
-    /// None yet, of at most `most`.
+    /// An empty table. `most` is the limit of the port, `share` that of one client.
     pub fn new(most: usize, share: usize, counts: Arc<ConnectionCounts>) -> Arc<Self> {
         Arc::new(Self { share, scarce: most - most / 4, counts, table: Mutex::default() })
     }
 
-    /// Takes a connection, and evicts another one if they run short; `None` when its client has its share.
-    pub fn admit(self: &Arc<Self>, holder: Holder) -> Option<Admitted> {
+    /// Admits a connection, and evicts another if few are left; `None` if the client reached its
+    /// limit.
+    pub fn admit(self: &Arc<Self>, owner: ConnectionOwner) -> Option<Admitted> {
         let mut table = self.table();
-        let Some(id) = table.add(holder, self.share) else {
+        let Some(id) = table.add(owner, self.share) else {
             self.counts.refused.fetch_add(1, Ordering::Relaxed);
             return None;
         };
@@ -80,135 +83,153 @@ impl Connections {
             self.evict_one(&mut table);
         }
         drop(table);
-        Some(Admitted { connections: Arc::clone(self), id, holder })
+        Some(Admitted { connections: Arc::clone(self), id, owner })
     }
 
-    /// Evicts up to so many connections that wait.
+    /// Evicts up to `number` waiting connections.
     pub fn evict(&self, number: usize) {
         let mut table = self.table();
         (0..number).for_each(|_| self.evict_one(&mut table));
     }
 
-    /// The connection is served by this task, which eviction aborts.
-    pub fn served_by(&self, id: u64, holder: Holder, task: AbortHandle) {
+    /// Registers the task of a connection, so that an eviction can abort it.
+    pub fn set_task(&self, id: u64, owner: ConnectionOwner, task: AbortHandle) {
         let mut table = self.table();
-        // It may have ended already, or have sent its first request.
-        let held = table.holders.get_mut(&holder);
-        if let Some(waiting) = held.and_then(|held| held.waiting.get_mut(&id)) {
+        // The connection may have ended or sent its first request in the meantime.
+        let owned = table.owners.get_mut(&owner);
+        if let Some(waiting) = owned.and_then(|owned| owned.waiting.get_mut(&id)) {
             *waiting = Some(task);
         }
     }
 
-    fn evict_one(&self, table: &mut Table) {
-        let Some(task) = table.take_first() else { return };
+    fn evict_one(&self, table: &mut ConnectionTable) {
+        let Some(task) = table.take_victim() else { return };
         self.counts.evicted.fetch_add(1, Ordering::Relaxed);
-        // One without a task was admitted just now by another thread; it ends with its timeout.
+        // A connection without a task was just admitted by another thread; it ends by its timeout.
         if let Some(task) = task {
             task.abort();
         }
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, ConnectionTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A connection that is open; it is given back when this is dropped.
+/// An open connection; dropping it removes the connection from the table.
 #[derive(Debug)]
 pub struct Admitted {
     connections: Arc<Connections>,
-    /// Ascends with each connection.
+    /// Increases with each connection.
     pub id: u64,
-    /// Who holds it.
-    pub holder: Holder,
+    /// The owner.
+    pub owner: ConnectionOwner,
 }
 
 impl Admitted {
-    /// The connection turns out to be another holder's; `false` when that one has its share.
-    pub fn identify(&mut self, holder: Holder) -> bool {
+    /// Changes the owner once it is known; `false` if the new owner reached its limit.
+    pub fn identify(&mut self, owner: ConnectionOwner) -> bool {
         let Connections { share, counts, .. } = &*self.connections;
-        let moved = self.connections.table().pass_on(self.id, self.holder, holder, *share);
+        let moved = self.connections.table().transfer(self.id, self.owner, owner, *share);
         match moved {
-            true => self.holder = holder,
+            true => self.owner = owner,
             false => drop(counts.refused.fetch_add(1, Ordering::Relaxed)),
         }
         moved
     }
 
-    /// A request has come: the connection no longer waits for its first one.
-    pub fn has_request(&self) {
-        self.connections.table().wait_no_more(self.holder, self.id);
+    /// Records the first request: the connection can no longer be evicted.
+    pub fn record_request(&self) {
+        self.connections.table().end_wait(self.owner, self.id);
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        self.connections.table().remove(self.holder, self.id);
+        self.connections.table().remove(self.owner, self.id);
     }
 }
 
-/// What is decided from; without a clock and without tasks at work.
+/// The state behind the decisions; it uses neither a clock nor the tasks.
 #[derive(Debug, Default)]
-struct Table {
+struct ConnectionTable {
     next: u64,
     open: usize,
-    holders: HashMap<Holder, Held>,
-    /// Holders of connections that wait; the last one is the first to lose one.
-    order: BTreeSet<Rank>,
+    owners: HashMap<ConnectionOwner, OwnedConnections>,
+    /// Owners of waiting connections, in eviction order; the last one is evicted from first.
+    order: BTreeSet<EvictionRank>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct OwnedConnections {
     open: usize,
-    /// Those without a request, the longest waiting first.
+    /// Connections without a request, the longest waiting first.
     waiting: BTreeMap<u64, Option<AbortHandle>>,
 }
 
-/// Clients before proxies, then by the number of connections that wait, then by the one that has waited longest.
-type Rank = (bool, usize, Reverse<u64>, Holder);
+/// Sorts proxies before clients, then by the number of waiting connections, then by the age of the
+/// oldest one. The greatest is evicted from first.
+type EvictionRank = (bool, usize, Reverse<u64>, ConnectionOwner);
 
-impl Held {
-    fn rank(&self, holder: Holder) -> Option<Rank> {
+impl OwnedConnections {
+    fn rank(&self, owner: ConnectionOwner) -> Option<EvictionRank> {
         let (oldest, _) = self.waiting.first_key_value()?;
-        Some((matches!(holder, Holder::Client(_)), self.waiting.len(), Reverse(*oldest), holder))
+        Some((
+            matches!(owner, ConnectionOwner::Client(_)),
+            self.waiting.len(),
+            Reverse(*oldest),
+            owner,
+        ))
     }
 }
 
-impl Table {
-    fn add(&mut self, holder: Holder, share: usize) -> Option<u64> {
+impl ConnectionTable {
+    fn add(&mut self, owner: ConnectionOwner, share: usize) -> Option<u64> {
         let id = self.next;
-        self.insert(holder, id, None, share).then(|| self.next += 1)?;
+        self.insert(owner, id, None, share).then(|| self.next += 1)?;
         Some(id)
     }
 
-    fn insert(&mut self, holder: Holder, id: u64, task: Option<AbortHandle>, share: usize) -> bool {
-        let open = self.holders.get(&holder).map_or(0, |held| held.open);
-        if open >= share && matches!(holder, Holder::Client(_)) {
+    fn insert(
+        &mut self,
+        owner: ConnectionOwner,
+        id: u64,
+        task: Option<AbortHandle>,
+        share: usize,
+    ) -> bool {
+        let open = self.owners.get(&owner).map_or(0, |owned| owned.open);
+        if open >= share && matches!(owner, ConnectionOwner::Client(_)) {
             return false;
         }
         self.open += 1;
-        self.change(holder, |held| {
-            held.open += 1;
-            held.waiting.insert(id, task);
+        self.change(owner, |owned| {
+            owned.open += 1;
+            owned.waiting.insert(id, task);
         });
         true
     }
 
-    fn remove(&mut self, holder: Holder, id: u64) {
+    fn remove(&mut self, owner: ConnectionOwner, id: u64) {
         self.open -= 1;
-        self.change(holder, |held| {
-            held.open -= 1;
-            held.waiting.remove(&id);
+        self.change(owner, |owned| {
+            owned.open -= 1;
+            owned.waiting.remove(&id);
         });
     }
 
-    fn pass_on(&mut self, id: u64, from: Holder, to: Holder, share: usize) -> bool {
+    fn transfer(
+        &mut self,
+        id: u64,
+        from: ConnectionOwner,
+        to: ConnectionOwner,
+        share: usize,
+    ) -> bool {
         if from == to {
             return true;
         }
-        let held = self.holders.get_mut(&from);
-        // One that is being evicted just now has no task any more, and ends.
-        let task = held.and_then(|held| held.waiting.get_mut(&id)).and_then(Option::take);
+        let owned = self.owners.get_mut(&from);
+        // A connection that is being evicted has no task any more; it ends shortly.
+        let task = owned.and_then(|owned| owned.waiting.get_mut(&id)).and_then(Option::take);
         let moved = self.insert(to, id, task, share);
         if moved {
             self.remove(from, id);
@@ -216,24 +237,28 @@ impl Table {
         moved
     }
 
-    fn wait_no_more(&mut self, holder: Holder, id: u64) {
-        self.change(holder, |held| drop(held.waiting.remove(&id)));
+    fn end_wait(&mut self, owner: ConnectionOwner, id: u64) {
+        self.change(owner, |owned| drop(owned.waiting.remove(&id)));
     }
 
-    /// The first one to be evicted; it stays open until it has ended.
-    fn take_first(&mut self) -> Option<Option<AbortHandle>> {
-        let (_, _, Reverse(id), holder) = *self.order.last()?;
-        self.change(holder, |held| held.waiting.remove(&id))
+    /// Selects the connection to evict; it counts as open until it has ended.
+    fn take_victim(&mut self) -> Option<Option<AbortHandle>> {
+        let (_, _, Reverse(id), owner) = *self.order.last()?;
+        self.change(owner, |owned| owned.waiting.remove(&id))
     }
 
-    /// Changes what a holder has, and its rank with it.
-    fn change<T>(&mut self, holder: Holder, change: impl FnOnce(&mut Held) -> T) -> T {
-        let held = self.holders.entry(holder).or_default();
-        let before = held.rank(holder);
-        let changed = change(held);
-        let after = held.rank(holder);
-        if held.open == 0 {
-            self.holders.remove(&holder);
+    /// Changes an owner's entry and updates its rank.
+    fn change<T>(
+        &mut self,
+        owner: ConnectionOwner,
+        change: impl FnOnce(&mut OwnedConnections) -> T,
+    ) -> T {
+        let owned = self.owners.entry(owner).or_default();
+        let before = owned.rank(owner);
+        let changed = change(owned);
+        let after = owned.rank(owner);
+        if owned.open == 0 {
+            self.owners.remove(&owner);
         }
         if before != after {
             before.map(|rank| self.order.remove(&rank));
@@ -249,19 +274,19 @@ mod tests {
     use std::future::pending;
     use tokio::task::JoinHandle;
 
-    fn client(text: &str) -> Holder {
-        Holder::client(text.parse().unwrap())
+    fn client(text: &str) -> ConnectionOwner {
+        ConnectionOwner::client(text.parse().unwrap())
     }
 
     fn connections(most: usize, share: usize) -> Arc<Connections> {
         Connections::new(most, share, Arc::default())
     }
 
-    /// A connection, and its task, which ends only when it is evicted.
-    fn open(connections: &Arc<Connections>, holder: Holder) -> (Admitted, JoinHandle<()>) {
-        let admitted = connections.admit(holder).unwrap();
+    /// A connection, and its task, which ends only by eviction.
+    fn open(connections: &Arc<Connections>, owner: ConnectionOwner) -> (Admitted, JoinHandle<()>) {
+        let admitted = connections.admit(owner).unwrap();
         let task = tokio::spawn(pending());
-        connections.served_by(admitted.id, holder, task.abort_handle());
+        connections.set_task(admitted.id, owner, task.abort_handle());
         (admitted, task)
     }
 
@@ -287,16 +312,16 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_has_no_share_and_whom_it_names_has_one() {
+    fn a_proxy_has_no_share_and_the_clients_that_it_names_have_one() {
         let all = connections(1000, 1);
-        let proxy = Holder::Proxy(Some("10.0.0.1".parse().unwrap()));
+        let proxy = ConnectionOwner::Proxy(Some("10.0.0.1".parse().unwrap()));
         let mut many: Vec<_> = (0..9).map(|_| all.admit(proxy).unwrap()).collect();
         assert!(many[0].identify(client("192.0.2.1")));
         assert!(!many[1].identify(client("192.0.2.1")));
         assert!(many[2].identify(client("192.0.2.2")));
         drop(many);
         let table = all.table();
-        assert_eq!((table.open, table.holders.len(), table.order.len()), (0, 0, 0));
+        assert_eq!((table.open, table.owners.len(), table.order.len()), (0, 0, 0));
     }
 
     #[tokio::test]
@@ -320,9 +345,9 @@ mod tests {
     async fn a_connection_that_has_sent_a_request_is_not_evicted() {
         let all = connections(4, 4);
         let (busy, mut busy_task) = open(&all, client("192.0.2.1"));
-        busy.has_request();
+        busy.record_request();
         let (_second, mut second_task) = open(&all, client("192.0.2.1"));
-        let (_proxy, mut proxy_task) = open(&all, Holder::Proxy(None));
+        let (_proxy, mut proxy_task) = open(&all, ConnectionOwner::Proxy(None));
         all.evict(1);
         assert!(!is_evicted(&mut busy_task).await && !is_evicted(&mut proxy_task).await);
         assert!(is_evicted(&mut second_task).await, "clients go before proxies");

@@ -1,5 +1,4 @@
-//! How a server ends: first it is only about to, then it closes its ports, then it waits for what
-//! is still under way.
+//! Graceful shutdown: announce it, close the ports, wait for open connections.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,66 +7,67 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// How far the end has come.
+/// The phase of the shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// It is not in sight.
+    /// No shutdown.
     Serving,
-    /// Everything is served, but a connection ends with its next answer, so that its client comes
-    /// back elsewhere.
+    /// Everything is still served, but a connection closes after its next response, so that its
+    /// client reconnects to another replica.
     Stopping,
-    /// The ports are closed and idle connections end.
+    /// Ports and idle connections are closed.
     Closing,
 }
 
-/// The phases that follow when `stop` turns true, `delay` apart. Needs a runtime.
+/// Publishes [`Phase::Stopping`] when `stop` becomes true, and [`Phase::Closing`] after `delay`.
+/// Requires a runtime.
 pub fn phases(mut stop: watch::Receiver<bool>, delay: Duration) -> watch::Receiver<Phase> {
     let (sender, receiver) = watch::channel(Phase::Serving);
     tokio::spawn(async move {
-        // A signal that can no longer come is as good as one that came.
+        // A dropped sender means shutdown as well.
         let _ = stop.wait_for(|stop| *stop).await;
         sender.send_replace(Phase::Stopping);
         tokio::time::sleep(delay).await;
         sender.send_replace(Phase::Closing);
-        // Kept, so that receivers do not see a closed channel.
+        // Keep the sender, so that receivers do not see a closed channel.
         sender.closed().await;
     });
     receiver
 }
 
-/// The phase, and the count of what is still open.
+/// The shutdown phase, and the number of open connections.
 #[derive(Clone, Debug)]
 pub struct Drain {
     phase: watch::Receiver<Phase>,
-    /// Each connection holds a clone; when the last is gone, all are done.
+    /// Each connection holds a clone; when the last is dropped, all have ended.
     open: Arc<watch::Sender<()>>,
 }
 
 impl Drain {
-    /// A drain that goes through these phases.
+    /// Creates a drain that follows these phases.
     pub fn new(phase: watch::Receiver<Phase>) -> Self {
         Self { phase, open: Arc::new(watch::channel(()).0) }
     }
 
-    /// Resolves when the ports are to close.
+    /// Resolves when the ports must close.
     pub async fn begun(&mut self) {
         let _ = self.phase.wait_for(|phase| *phase == Phase::Closing).await;
     }
 
-    /// Resolves when every connection that was accepted under this drain has ended.
+    /// Resolves when all connections of this drain have ended.
     pub async fn finished(self) {
         let mut open = self.open.subscribe();
         drop(self);
         while open.changed().await.is_ok() {}
     }
 
-    /// The phase, for one connection to look at.
+    /// A view of the phase for one connection.
     pub(super) fn watch(&self) -> PhaseWatch {
         PhaseWatch { receiver: self.phase.clone(), phase: Phase::Serving, wait: None }
     }
 }
 
-/// A phase that is looked at often and changes twice.
+/// A phase that is read often and changes twice.
 pub(super) struct PhaseWatch {
     receiver: watch::Receiver<Phase>,
     phase: Phase,
@@ -75,8 +75,8 @@ pub(super) struct PhaseWatch {
 }
 
 impl PhaseWatch {
-    /// The phase now. The task is woken when it changes: the wait was polled once, and a task has
-    /// the same waker all its life. Until then a look is enough.
+    /// The current phase. The task is woken when it changes: the wait is polled once, which
+    /// suffices because a task keeps its waker. Until it changes, a read is enough.
     pub fn now(&mut self, cx: &mut Context<'_>) -> Phase {
         while self.wait.is_none() || self.receiver.has_changed().unwrap_or(true) {
             if self.receiver.has_changed().is_err() {

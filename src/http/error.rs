@@ -1,4 +1,4 @@
-//! The one error type of the public ports: a status, a reason, and a message for strangers.
+//! The error type of the public ports: a status, a reason, and a message.
 
 use std::time::Duration;
 
@@ -10,26 +10,25 @@ use serde::Serialize;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// An answer that is not a success. What it holds is public; what went wrong inside is logged
-/// where it happened.
+/// An error response. Everything in it is public; internal details are logged where they occur.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpError {
     /// The status code.
     pub status: StatusCode,
-    /// A word for programs.
+    /// The reason as an identifier for programs.
     pub reason: &'static str,
     /// A sentence for people.
     pub message: String,
-    /// `Allow`, of a 405.
+    /// The `Allow` header of a 405.
     pub allow: Option<&'static str>,
-    /// `Retry-After`, in whole seconds.
+    /// The `Retry-After` header; rounded up to whole seconds.
     pub retry_after: Option<Duration>,
-    /// Whether the connection ends here, as what it still brings is of no use.
+    /// Whether to close the connection: its remaining bytes are not wanted or cannot be parsed.
     pub close: bool,
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct ErrorBody<'a> {
     message: &'a str,
     reason: &'a str,
     metadata: Empty,
@@ -39,7 +38,7 @@ struct Body<'a> {
 struct Empty {}
 
 impl HttpError {
-    /// An error with a status, a reason and a message.
+    /// Creates an error.
     pub fn new(status: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { status, reason, message, allow: None, retry_after: None, close: false }
@@ -50,12 +49,12 @@ impl HttpError {
         Self::new(StatusCode::BAD_REQUEST, reason, message)
     }
 
-    /// 404, the same for everything that is not there.
+    /// 404, identical for everything that does not exist.
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "error_404", "Not Found.")
     }
 
-    /// 405 with what is allowed instead.
+    /// 405 with the allowed methods.
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let status = StatusCode::METHOD_NOT_ALLOWED;
         Self {
@@ -64,20 +63,20 @@ impl HttpError {
         }
     }
 
-    /// 503: the sender should try again.
+    /// 503: the sender should retry.
     pub fn unavailable(reason: &'static str, message: &'static str, retry: Duration) -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Self { retry_after: Some(retry), ..Self::new(status, reason, message) }
     }
 
-    /// 429: the sender should wait for so long.
+    /// 429: the sender should wait for `wait`.
     pub fn rate_limited(wait: Duration) -> Self {
         let status = StatusCode::TOO_MANY_REQUESTS;
         let error = Self::new(status, "rate_limited", "Too many triggers; try again later.");
         Self { retry_after: Some(wait), ..error }
     }
 
-    /// The same error, after which the connection ends.
+    /// The same error, with the connection closed afterwards.
     pub fn closing(self) -> Self {
         Self { close: true, ..self }
     }
@@ -87,10 +86,10 @@ impl HttpError {
         self.into_response_of()
     }
 
-    /// The response, with a body of another kind.
+    /// The response, with another body type.
     pub fn into_response_of<B: From<Bytes>>(self) -> Response<B> {
-        let body = Body { message: &self.message, reason: self.reason, metadata: Empty {} };
-        // Two texts and an empty object serialize.
+        let body = ErrorBody { message: &self.message, reason: self.reason, metadata: Empty {} };
+        // Serializing two strings and an empty object cannot fail.
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = Response::new(B::from(body.into()));
         *response.status_mut() = self.status;
@@ -100,7 +99,7 @@ impl HttpError {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
         if let Some(after) = self.retry_after {
-            // Rounded up: who comes back too early is refused again.
+            // Rounded up: a client that retries too early is rejected again.
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
@@ -119,7 +118,7 @@ pub fn json_response(status: StatusCode, body: impl Into<Bytes>) -> Response<Ful
     response
 }
 
-/// A response with a value as JSON; a 500 without a body when the value does not serialize.
+/// A response with a value as JSON; a 500 without a body if the value cannot be serialized.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
     match serde_json::to_vec(value) {
         Ok(body) => json_response(status, body),

@@ -1,5 +1,6 @@
-//! Frames of HTTP/2 that ask for nothing but work. h2 answers PING and SETTINGS for as long as they come
-//! (CVE-2019-9512, CVE-2019-9515), and offers no bound; so they are counted in the bytes before it reads them.
+//! Counts HTTP/2 frames that cause work but carry no request. h2 answers PING and SETTINGS frames
+//! without a limit (CVE-2019-9512, CVE-2019-9515) and offers no option for one, so they are counted
+//! in the bytes before h2 reads them.
 
 use super::opening::PREFACE;
 
@@ -9,24 +10,24 @@ const HEAD_BYTES: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 
-/// Follows the frames of a connection in its bytes, however they are cut.
+/// Tracks the frames of a connection across reads.
 #[derive(Debug)]
 pub struct Frames {
-    /// Bytes that belong to no head.
+    /// The bytes to skip before the next frame header.
     skip: usize,
     head: [u8; HEAD_BYTES],
     len: usize,
 }
 
 impl Default for Frames {
-    /// The preface comes first.
+    /// Skips the preface first.
     fn default() -> Self {
         Self { skip: PREFACE.len(), head: [0; HEAD_BYTES], len: 0 }
     }
 }
 
 impl Frames {
-    /// Reads on. Returns how many frames begin here that ask for nothing.
+    /// Reads further bytes. Returns the number of frames beginning in them that carry no request.
     pub fn read(&mut self, mut bytes: &[u8]) -> u32 {
         let mut idle = 0;
         loop {
@@ -44,12 +45,12 @@ impl Frames {
                 let [a, b, c, kind, ..] = self.head;
                 self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
                 self.len = 0;
-                let asks_nothing = match kind {
+                let has_no_request = match kind {
                     HEADERS => false,
                     DATA => self.skip == 0,
                     _ => true,
                 };
-                idle += u32::from(asks_nothing);
+                idle += u32::from(has_no_request);
             }
         }
     }

@@ -1,9 +1,11 @@
-//! How long a request is: a request whose length two recipients may read differently is refused (RFC 9112,
-//! sections 3.2, 6.1 and 6.3). Behind a proxy that reads it differently, a part of it would be another request.
+//! Request length: rejects a request whose length two recipients may read differently (RFC 9112,
+//! sections 3.2, 6.1 and 6.3). Behind a proxy that disagrees, a part of it would be smuggled as
+//! another request.
 //!
-//! hyper decides by the rules of the RFC, but hides what it decided on: it drops `Content-Length` beside
-//! `Transfer-Encoding`, and a repeated `Content-Length`. So the lengths are counted in the bytes before hyper reads
-//! them. Nothing is parsed a second time: what hyper serves is what hyper read, this only refuses.
+//! hyper follows the rules of the RFC, but hides its input: it drops `Content-Length` next to
+//! `Transfer-Encoding`, and a repeated `Content-Length`. The lengths are therefore counted in the
+//! bytes before hyper reads them. Nothing is interpreted twice: hyper's parse is served, this code
+//! only rejects.
 
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::{Request, Version};
@@ -13,20 +15,20 @@ use super::error::HttpError;
 const CONTENT_LENGTH_NAME: &[u8] = b"content-length";
 const TRANSFER_ENCODING_NAME: &[u8] = b"transfer-encoding";
 
-/// The longer of the two names.
+/// The length of the longer name.
 const NAME_BYTES: usize = TRANSFER_ENCODING_NAME.len();
 
-/// Refuses a request of HTTP/1 by what its headers still show, and by what [`Lengths`] saw.
+/// Rejects an HTTP/1 request by the headers that hyper kept, and by the result of [`Lengths`].
 ///
 /// # Errors
-/// 400, after which the connection ends.
+/// 400; the connection is closed afterwards.
 pub fn check<B>(request: &Request<B>, has_one_length: bool) -> Result<(), HttpError> {
     let hosts = request.headers().get_all(HOST).iter().count();
     match request.version() {
         Version::HTTP_11 if hosts != 1 => return Err(invalid_host()),
         Version::HTTP_10 if hosts > 1 => return Err(invalid_host()),
         Version::HTTP_10 | Version::HTTP_11 => {}
-        // HTTP/2 has frames, and `:authority`.
+        // HTTP/2 has frames and `:authority` instead.
         _ => return Ok(()),
     }
     let mut encodings = request.headers().get_all(TRANSFER_ENCODING).iter();
@@ -44,36 +46,36 @@ fn invalid_host() -> HttpError {
         .closing()
 }
 
-/// Follows the requests of an HTTP/1 connection in its bytes, however they are cut, and finds the first one that
-/// has more than one length.
+/// Tracks the requests of an HTTP/1 connection across reads, and finds the first one with more than
+/// one length.
 #[derive(Debug, Default)]
 pub struct Lengths {
-    part: Part,
-    /// Heads that have ended.
+    state: FramingState,
+    /// The number of complete heads.
     heads: u32,
-    /// Of the head that is being read.
+    /// The head that is being read.
     head: Head,
 }
 
-/// What the next byte belongs to.
+/// The syntax element of the next byte.
 #[derive(Clone, Copy, Debug, Default)]
-enum Part {
+enum FramingState {
     /// Empty lines before a request.
     #[default]
     BeforeHead,
-    /// A line of which nothing is asked.
+    /// An irrelevant line.
     OtherLine,
-    /// The name of a header, up to here.
+    /// A header name, as far as it was read.
     Name { name: [u8; NAME_BYTES], len: usize },
     /// The value of `Content-Length`.
     Length,
     /// A body, or the data of a chunk.
     Data { left: u64, is_chunk: bool },
-    /// The end of a chunk's line, of its data, or the size of the next one.
+    /// The end of a chunk's data, or the size line of the next chunk.
     ChunkSize { size: u64, is_over: bool, has_digits: bool },
-    /// Trailers, and the empty line after them.
+    /// Trailers and the empty line after them.
     Trailer { is_empty: bool },
-    /// hyper ends the connection here, or it is no HTTP.
+    /// Not HTTP, or hyper ends the connection here.
     Lost,
 }
 
@@ -85,16 +87,17 @@ struct Head {
 }
 
 impl Lengths {
-    /// Reads on. Returns the number of the first request, from 0, that has several lengths, when its head ends here.
+    /// Reads further bytes. Returns the number, from 0, of the first request with several lengths
+    /// when its head ends in these bytes.
     pub fn read(&mut self, mut bytes: &[u8]) -> Option<u32> {
         while !bytes.is_empty() {
-            let taken = match self.part {
-                Part::Lost => return None,
-                Part::OtherLine => self.skip_line(bytes),
-                Part::Data { left, is_chunk } => self.skip_data(bytes, left, is_chunk),
+            let taken = match self.state {
+                FramingState::Lost => return None,
+                FramingState::OtherLine => self.skip_line(bytes),
+                FramingState::Data { left, is_chunk } => self.skip_data(bytes, left, is_chunk),
                 _ => {
                     if self.byte(bytes[0]) {
-                        self.part = Part::Lost;
+                        self.state = FramingState::Lost;
                         return Some(self.heads);
                     }
                     1
@@ -107,72 +110,72 @@ impl Lengths {
 
     fn skip_line(&mut self, bytes: &[u8]) -> usize {
         let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return bytes.len() };
-        self.part = NAME;
+        self.state = NAME;
         end + 1
     }
 
     fn skip_data(&mut self, bytes: &[u8], left: u64, is_chunk: bool) -> usize {
         let taken = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-        self.part = match left - taken as u64 {
+        self.state = match left - taken as u64 {
             0 if is_chunk => SIZE,
-            0 => Part::BeforeHead,
-            left => Part::Data { left, is_chunk },
+            0 => FramingState::BeforeHead,
+            left => FramingState::Data { left, is_chunk },
         };
         taken
     }
 
-    /// One byte of what is not skipped; whether a head ends with it that has several lengths.
+    /// Processes one byte. Returns whether it ends a head with several lengths.
     fn byte(&mut self, byte: u8) -> bool {
-        match &mut self.part {
-            Part::BeforeHead if matches!(byte, b'\r' | b'\n') => {}
-            Part::BeforeHead => {
-                (self.head, self.part) = (Head::default(), Part::OtherLine);
+        match &mut self.state {
+            FramingState::BeforeHead if matches!(byte, b'\r' | b'\n') => {}
+            FramingState::BeforeHead => {
+                (self.head, self.state) = (Head::default(), FramingState::OtherLine);
             }
-            Part::Name { len: 0, .. } if byte == b'\n' => return self.end_head(),
-            Part::Name { len: 0, .. } if byte == b'\r' => {}
-            Part::Name { name, len } if byte == b':' => {
+            FramingState::Name { len: 0, .. } if byte == b'\n' => return self.end_head(),
+            FramingState::Name { len: 0, .. } if byte == b'\r' => {}
+            FramingState::Name { name, len } if byte == b':' => {
                 let name = &name[..*len];
-                self.part = if name == CONTENT_LENGTH_NAME {
+                self.state = if name == CONTENT_LENGTH_NAME {
                     self.head.lengths = self.head.lengths.saturating_add(1);
                     self.head.content_length = Some(0);
-                    Part::Length
+                    FramingState::Length
                 } else {
                     let is_encoding = name == TRANSFER_ENCODING_NAME;
                     self.head.encodings = self.head.encodings.saturating_add(is_encoding.into());
-                    Part::OtherLine
+                    FramingState::OtherLine
                 };
             }
-            Part::Name { .. } if byte == b'\n' => self.part = NAME,
-            Part::Name { name, len } => match name.get_mut(*len) {
-                Some(place) if could_be(*len, byte) => {
+            FramingState::Name { .. } if byte == b'\n' => self.state = NAME,
+            FramingState::Name { name, len } => match name.get_mut(*len) {
+                Some(place) if matches_name(*len, byte) => {
                     *place = byte.to_ascii_lowercase();
                     *len += 1;
                 }
-                _ => self.part = Part::OtherLine,
+                _ => self.state = FramingState::OtherLine,
             },
-            Part::Length => self.length(byte),
-            Part::ChunkSize { .. } => self.chunk_size(byte),
-            Part::Trailer { is_empty } => match byte {
-                b'\n' if *is_empty => self.part = Part::BeforeHead,
+            FramingState::Length => self.length(byte),
+            FramingState::ChunkSize { .. } => self.chunk_size(byte),
+            FramingState::Trailer { is_empty } => match byte {
+                b'\n' if *is_empty => self.state = FramingState::BeforeHead,
                 b'\n' => *is_empty = true,
                 b'\r' => {}
                 _ => *is_empty = false,
             },
-            Part::OtherLine | Part::Data { .. } | Part::Lost => {}
+            FramingState::OtherLine | FramingState::Data { .. } | FramingState::Lost => {}
         }
         false
     }
 
     fn length(&mut self, byte: u8) {
         match byte {
-            b'\n' => self.part = NAME,
+            b'\n' => self.state = NAME,
             b'0'..=b'9' => {
                 let digit = u64::from(byte - b'0');
                 let longer = |length: u64| length.checked_mul(10)?.checked_add(digit);
                 self.head.content_length = self.head.content_length.and_then(longer);
             }
             b' ' | b'\t' | b'\r' => {}
-            // hyper refuses it.
+            // hyper rejects it.
             _ => self.head.content_length = None,
         }
     }
@@ -183,45 +186,45 @@ impl Lengths {
             return true;
         }
         self.heads = self.heads.saturating_add(1);
-        self.part = match content_length {
+        self.state = match content_length {
             _ if encodings == 1 => SIZE,
-            None if lengths == 1 => Part::Lost,
-            None | Some(0) => Part::BeforeHead,
-            Some(left) => Part::Data { left, is_chunk: false },
+            None if lengths == 1 => FramingState::Lost,
+            None | Some(0) => FramingState::BeforeHead,
+            Some(left) => FramingState::Data { left, is_chunk: false },
         };
         false
     }
 
     fn chunk_size(&mut self, byte: u8) {
-        let Part::ChunkSize { size, is_over, has_digits } = &mut self.part else { return };
+        let FramingState::ChunkSize { size, is_over, has_digits } = &mut self.state else { return };
         let digit = char::from(byte).to_digit(16).map(u64::from);
         match (byte, digit) {
             (b'\n', _) if *has_digits => {
-                self.part = match *size {
-                    0 => Part::Trailer { is_empty: true },
-                    left => Part::Data { left, is_chunk: true },
+                self.state = match *size {
+                    0 => FramingState::Trailer { is_empty: true },
+                    left => FramingState::Data { left, is_chunk: true },
                 };
             }
-            // The end of the chunk before.
+            // The end of the previous chunk.
             (b'\r' | b'\n', _) => {}
             (_, Some(digit)) if !*is_over => match size.checked_mul(16) {
                 Some(longer) => (*size, *has_digits) = (longer + digit, true),
-                None => self.part = Part::Lost,
+                None => self.state = FramingState::Lost,
             },
-            // An extension, of which nothing is asked.
+            // A chunk extension, which is ignored.
             _ => *is_over = true,
         }
     }
 }
 
-/// The beginning of a line of the head.
-const NAME: Part = Part::Name { name: [0; NAME_BYTES], len: 0 };
+/// The start of a header line.
+const NAME: FramingState = FramingState::Name { name: [0; NAME_BYTES], len: 0 };
 
-/// The beginning of a chunk.
-const SIZE: Part = Part::ChunkSize { size: 0, is_over: false, has_digits: false };
+/// The start of a chunk.
+const SIZE: FramingState = FramingState::ChunkSize { size: 0, is_over: false, has_digits: false };
 
-/// Whether a byte stands at this place in one of the names.
-fn could_be(at: usize, byte: u8) -> bool {
+/// Whether one of the names has this byte at this position.
+fn matches_name(at: usize, byte: u8) -> bool {
     let byte = byte.to_ascii_lowercase();
     CONTENT_LENGTH_NAME.get(at) == Some(&byte) || TRANSFER_ENCODING_NAME.get(at) == Some(&byte)
 }
@@ -230,7 +233,7 @@ fn could_be(at: usize, byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    /// The first request with several lengths, however the bytes are cut in two.
+    /// The first request with several lengths, for each way of splitting the bytes in two.
     fn several(bytes: &[u8]) -> Option<u32> {
         let whole = Lengths::default().read(bytes);
         for cut in 0..=bytes.len() {

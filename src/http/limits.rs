@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
-/// What strangers may take. Each is a flag of the command line.
+/// Limits on resources that unauthenticated clients use. Each is a command-line flag.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Request line and headers together, in bytes.
     pub header_bytes: usize,
-    /// From a request's first byte, or a connection's start, to the end of its headers.
+    /// The time from a request's first byte, or a connection's start, to the end of its head.
     pub header_read: Duration,
-    /// From the end of the headers to the end of the body.
+    /// The time from the end of the head to the end of the body.
     pub body_read: Duration,
-    /// How long a connection may stay open between requests.
+    /// The time that a connection may stay open between requests.
     pub keep_alive: Duration,
-    /// Connections of one port at once; more wait to be accepted.
+    /// Concurrent connections of one port; further ones wait to be accepted.
     pub connections: usize,
-    /// Of these, connections of one client, see [`super::connections`].
+    /// Concurrent connections of one client, see [`super::connections`].
     pub connections_per_client: usize,
-    /// Bytes of bodies that may be held in memory at once, all triggers together.
+    /// Bytes of request bodies in memory, over all triggers.
     pub buffered_bytes: usize,
-    /// Triggers of one app at once.
+    /// Concurrent triggers of one app.
     pub in_flight_per_app: usize,
-    /// From the signal to stop until what is still under way is cut off.
+    /// The time from the stop signal until open requests are aborted.
     pub drain: Duration,
 }
 
@@ -41,40 +41,45 @@ impl Default for Limits {
     }
 }
 
-/// One client has at most one in so many of what there is for all: connections of a port, places of an app.
+/// One client may use at most this fraction (one in eight) of a shared resource: the connections of
+/// a port, the triggers in flight of an app.
 pub const CLIENT_SHARE: usize = 8;
 
-/// Headers of one request, by number.
+/// The number of headers of one request.
 pub(super) const HEADERS: usize = 100;
 
-/// Concurrent requests of one HTTP/2 connection: the fewest that RFC 9113, section 5.1.2 recommends.
+/// Concurrent requests of one HTTP/2 connection: the minimum that RFC 9113, section 5.1.2
+/// recommends.
 pub(super) const STREAMS: u32 = 100;
 
-/// Streams of one HTTP/2 connection whose client has reset them, more than there were answers: a rapid reset
-/// (CVE-2023-44487). Then the connection takes no more of them, and at twice as many it is cut.
+/// Streams of one HTTP/2 connection that the client may reset beyond the number of responses: a
+/// limit on rapid resets (CVE-2023-44487). Above it the connection accepts no more streams; at
+/// twice the number it is closed immediately.
 pub(super) const RESETS: u32 = 128;
 
-/// Streams of one HTTP/2 connection that we reset because of the client's own mistakes.
+/// Streams of one HTTP/2 connection that the server may reset because of the client's protocol
+/// errors.
 pub(super) const ERROR_RESETS: usize = 64;
 
-/// Streams that are reset before they were looked at.
+/// Streams that may be reset before they are accepted.
 pub(super) const PENDING_RESETS: usize = 20;
 
-/// What a client may send of a body before it is read, on one stream of HTTP/2.
+/// The bytes of a body that a client may send ahead, on one HTTP/2 stream.
 pub(super) const STREAM_WINDOW: u32 = 256 * 1024;
 
-/// The same on all streams of one connection.
+/// The bytes of bodies that a client may send ahead, on all streams of one connection.
 pub(super) const CONNECTION_WINDOW: u32 = 512 * 1024;
 
-/// What is kept of answers that the client does not read, on one HTTP/2 stream. Answers are short.
+/// The bytes of unread responses that are buffered for one HTTP/2 stream. Responses are short.
 pub(super) const SEND_BUFFER: usize = 64 * 1024;
 
-/// What an HTTP/1 connection reads at once, and keeps of answers that the client does not read; more where heads may be
-/// longer. By default hyper keeps 400 KiB: thousands of answers to requests that were sent without waiting.
+/// The buffer of an HTTP/1 connection, for reads and for unread responses; larger if heads may be
+/// longer. hyper's default of 400 KiB would buffer thousands of responses to pipelined requests.
 pub(super) const BUFFER: usize = 64 * 1024;
 
-/// Frames of HTTP/2 that ask for nothing, between two answers; see [`super::frames`].
+/// HTTP/2 frames without a request that are allowed between two responses, see [`super::frames`].
 pub(super) const IDLE_FRAMES: u32 = 1000;
 
-/// Bytes that are read from one HTTP/2 connection before others have their turn: frames may be 9 bytes short.
-pub(super) const BYTES_A_TURN: u64 = 16 * 1024;
+/// Bytes to read from one HTTP/2 connection before it yields to others: frames can be as short as 9
+/// bytes.
+pub(super) const BYTES_PER_POLL: u64 = 16 * 1024;

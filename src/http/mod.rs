@@ -1,4 +1,4 @@
-//! The HTTP server under the public ports: accepting, limits, drain, and the one error type.
+//! The HTTP server of the public ports: accept loop, limits, drain, and the error type.
 
 mod accept;
 mod activity;

@@ -1,22 +1,22 @@
-//! Sets of networks, in which an address is looked for.
+//! Sets of IP networks.
 
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-/// Networks of IPv4 and IPv6. An IPv4 address is the same however it is written (RFC 4291,
-/// section 2.5.5.2): `::ffff:192.0.2.1` is in `192.0.2.0/24`.
+/// A set of IPv4 and IPv6 networks. An IPv4-mapped IPv6 address counts as the IPv4 address (RFC
+/// 4291, section 2.5.5.2): `::ffff:192.0.2.1` is in `192.0.2.0/24`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks(Box<[IpNet]>);
 
 impl Networks {
-    /// Whether an address is in one of them.
+    /// Whether one of the networks contains the address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -28,7 +28,8 @@ impl FromIterator<IpNet> for Networks {
     }
 }
 
-/// The first 96 bits of a mapped address are the same for all of them.
+/// Converts a network of IPv4-mapped addresses to IPv4; the first 96 bits are the same for all of
+/// them.
 fn canonical(network: IpNet) -> IpNet {
     let prefix = network.prefix_len().checked_sub(96);
     match (network.addr().to_canonical(), network, prefix) {

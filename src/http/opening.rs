@@ -1,9 +1,11 @@
-//! The first bytes of a connection, up to the end of its first head, and which HTTP they are.
+//! Reads the first bytes of a connection up to the end of its first head, and detects the HTTP
+//! version.
 //!
-//! hyper's connection has buffers of 16 KiB from its first moment. Here a connection that stays silent costs
-//! no buffer, and one that trickles its head costs what it has sent. hyper is given the bytes again
-//! ([`super::replay::Replay`]) once there is a request to read. Peeking instead of reading would leave the
-//! socket readable, so that more bytes could only be polled for.
+//! hyper allocates buffers of 16 KiB as soon as it has a connection. With this step a silent
+//! connection costs no buffer, and one that sends its head slowly costs only the bytes that it has
+//! sent. hyper gets the bytes replayed ([`super::replay::Replay`]) once a head is complete. Peeking
+//! instead of reading would leave the socket readable, so waiting for more bytes would mean
+//! polling.
 
 use std::future::poll_fn;
 use std::io;
@@ -12,10 +14,11 @@ use std::task::ready;
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// What every HTTP/2 client sends first (RFC 9113, section 3.4). No HTTP/1 request begins so.
+/// The connection preface of HTTP/2 clients (RFC 9113, section 3.4). No HTTP/1 request starts with
+/// it.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How much is read at once. Most requests fit, body included.
+/// The size of one read. Most requests fit into it, including the body.
 const READ_BYTES: usize = 2048;
 
 /// The protocol of a connection.
@@ -27,11 +30,11 @@ pub enum Protocol {
     Http2,
 }
 
-/// Reads until the protocol is known and, in HTTP/1, the first head is complete or of no use; at most
-/// `head_bytes` and one read. Returns what was read. The caller sets the deadline.
+/// Reads until the protocol is known and, for HTTP/1, the first head is complete or malformed; at
+/// most `head_bytes` plus one read. Returns the bytes. The caller sets the deadline.
 ///
 /// # Errors
-/// When the connection breaks, or ends before its first byte.
+/// If the connection breaks, or ends before its first byte.
 pub async fn read(
     stream: &mut (impl AsyncRead + Unpin),
     head_bytes: usize,
@@ -39,7 +42,7 @@ pub async fn read(
     let mut opening = Opening { bytes: Vec::new(), searched: 0 };
     loop {
         let before = opening.bytes.len();
-        read_some(stream, &mut opening.bytes).await?;
+        read_once(stream, &mut opening.bytes).await?;
         if opening.bytes.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -53,9 +56,9 @@ pub async fn read(
     }
 }
 
-/// Appends what one read brings; nothing at the end of the stream. The buffer of the read is on the stack, not
-/// in the task: a task that waits does not hold it.
-async fn read_some(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> io::Result<()> {
+/// Appends the result of one read; nothing at the end of the stream. The read buffer is on the
+/// stack, so that a waiting task does not hold it.
+async fn read_once(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> io::Result<()> {
     poll_fn(|cx| {
         let mut space = [0; READ_BYTES];
         let mut read = ReadBuf::new(&mut space);
@@ -68,13 +71,13 @@ async fn read_some(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -
 
 struct Opening {
     bytes: Vec<u8>,
-    /// Up to here there is no end of a head. It is not searched again: a head that comes byte by byte must not
-    /// cost the square of its length.
+    /// The bytes before this position contain no end of a head. They are not searched again, which
+    /// would make a head that arrives byte by byte cost quadratic time.
     searched: usize,
 }
 
 impl Opening {
-    /// The protocol, once there is something for it to read.
+    /// The protocol, once there are enough bytes to parse.
     fn protocol(&mut self, head_bytes: usize) -> Option<Protocol> {
         if self.bytes.starts_with(PREFACE) {
             return Some(Protocol::Http2);
@@ -86,19 +89,19 @@ impl Opening {
         is_readable.then_some(Protocol::Http1)
     }
 
-    /// Empty lines before a request are skipped (RFC 9112, section 2.2).
+    /// The start of the request line: empty lines before it are skipped (RFC 9112, section 2.2).
     fn begin(&self) -> usize {
         let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
         self.bytes.iter().position(|byte| !is_line_end(byte)).unwrap_or(self.bytes.len())
     }
 
-    /// Whether it begins with what no method begins with, such as TLS: it is answered at once.
+    /// Whether the first byte cannot start a method, as in TLS: hyper then rejects it immediately.
     fn is_malformed(&self) -> bool {
         let first = self.bytes.get(self.begin());
         first.is_some_and(|byte| !byte.is_ascii_graphic())
     }
 
-    /// Whether there is an empty line. A line may end without a CR (RFC 9112, section 2.2).
+    /// Whether the head is complete. A line may end without a CR (RFC 9112, section 2.2).
     fn has_head(&mut self) -> bool {
         let from = self.begin().max(self.searched.saturating_sub(2));
         self.searched = self.bytes.len();
@@ -116,7 +119,7 @@ mod tests {
 
     const HEAD_BYTES: usize = 64;
 
-    /// Bytes that come one with each read, and then nothing more.
+    /// A stream that yields one byte per read, and then ends.
     struct Trickle(&'static [u8]);
 
     impl AsyncRead for Trickle {
@@ -132,7 +135,8 @@ mod tests {
         }
     }
 
-    /// What is decided when the bytes come one by one, and after how many.
+    /// The protocol that is detected when the bytes arrive one by one, and the number of bytes
+    /// read.
     fn trickled(bytes: &'static [u8]) -> Option<(Protocol, usize)> {
         let mut stream = Trickle(bytes);
         let read = read(&mut stream, HEAD_BYTES);

@@ -1,60 +1,61 @@
-//! The PROXY protocol, versions 1 and 2: a load balancer that passes connections on as they are says
-//! first whom each is from.
+//! The PROXY protocol, versions 1 and 2: a load balancer that forwards TCP connections names the
+//! client of each in a header.
 //!
-//! After HAProxy's "The PROXY protocol, Versions 1 & 2" (doc/proxy-protocol.txt). The header is read to its
-//! last byte and not beyond, so what follows is left as it came.
+//! After HAProxy's "The PROXY protocol, Versions 1 & 2" (doc/proxy-protocol.txt). Exactly the header
+//! is read: the bytes after it belong to TLS or HTTP.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// The longest line of version 1, its end included (section 2.1).
+/// The longest line of version 1, including its CRLF (section 2.1).
 const V1_BYTES: usize = 107;
 
-/// What version 2 begins with (section 2.2).
+/// The signature of version 2 (section 2.2).
 const V2_SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 
-/// The most that may follow the fixed part of version 2. Addresses take 216 bytes at most; the rest
-/// are extensions, which balancers keep to some hundred bytes.
+/// The longest accepted variable part of version 2. Addresses take at most 216 bytes; the rest are
+/// extensions, for which balancers use a few hundred bytes.
 const V2_REST_BYTES: usize = 4096;
 
-/// Two IPv6 addresses and two ports.
+/// The size of two IPv6 addresses and two ports.
 const V2_ADDRESS_BYTES: usize = 36;
 
-/// Why a connection has no header.
+/// The reason for rejecting a connection.
 #[derive(Debug, thiserror::Error)]
 pub enum HeaderError {
-    /// It begins with something else.
+    /// The connection starts with other bytes.
     #[error("missing PROXY protocol header")]
     Missing,
-    /// The header is not as the protocol wants it.
+    /// The header violates the protocol.
     #[error("the PROXY protocol header is malformed: {0}")]
     Malformed(&'static str),
-    /// The connection ended, or broke.
+    /// The connection ended or broke.
     #[error("connection closed before the end of the PROXY protocol header")]
     Broken(#[from] io::Error),
 }
 
 use HeaderError::Malformed;
 
-/// Whom a connection is from.
+/// The client of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// From this address.
+    /// The client has this address.
     Address(IpAddr),
-    /// From the balancer itself: it looks whether we are there (`LOCAL`).
+    /// The balancer itself, for a health check (`LOCAL`).
     Balancer,
-    /// The balancer does not know, or it is no TCP over IP (`UNKNOWN`, `AF_UNSPEC`, `AF_UNIX`).
+    /// The balancer does not know the client, or the connection is not TCP over IP (`UNKNOWN`,
+    /// `AF_UNSPEC`, `AF_UNIX`).
     Unknown,
 }
 
 /// Reads the header. The caller sets the deadline.
 ///
 /// # Errors
-/// When there is none, or it is malformed or longer than it may be; the connection is of no use then.
+/// If the header is missing, malformed or too long. The connection must then be closed.
 pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Source, HeaderError> {
-    // No header of either version is shorter than this.
+    // The shortest header of either version is longer than this.
     let mut start = [0; V2_SIGNATURE.len()];
     stream.read_exact(&mut start).await?;
     if start == V2_SIGNATURE {
@@ -73,7 +74,7 @@ async fn read_v1(
     let mut line = [0; V1_BYTES];
     let mut len = start.len();
     line[..len].copy_from_slice(start);
-    // Byte by byte: where the line ends is only known at its end.
+    // Byte by byte, to not read beyond the end of the line.
     while !line[..len].ends_with(b"\r\n") {
         let next = line.get_mut(len).ok_or(Malformed("the line is too long"))?;
         *next = stream.read_u8().await?;
@@ -88,13 +89,13 @@ fn v1_source(line: &[u8]) -> Result<Source, HeaderError> {
     match words.next() {
         Some("TCP4") => v1_address::<Ipv4Addr>(words),
         Some("TCP6") => v1_address::<Ipv6Addr>(words),
-        // What follows is to be ignored.
+        // The rest of the line must be ignored.
         Some("UNKNOWN") => Ok(Source::Unknown),
         _ => Err(Malformed("the protocol is not TCP4, TCP6 or UNKNOWN")),
     }
 }
 
-/// Source and destination address, source and destination port.
+/// Parses source and destination address, source and destination port.
 fn v1_address<'a, A: std::str::FromStr + Into<IpAddr>>(
     mut words: impl Iterator<Item = &'a str>,
 ) -> Result<Source, HeaderError> {
@@ -120,7 +121,7 @@ async fn read_v2(stream: &mut (impl AsyncRead + Unpin)) -> Result<Source, Header
     let mut addresses = [0; V2_ADDRESS_BYTES];
     let kept = len.min(V2_ADDRESS_BYTES);
     stream.read_exact(&mut addresses[..kept]).await?;
-    // Extensions say nothing that is asked for.
+    // Extensions are skipped; none is needed.
     let extensions = (len - kept) as u64;
     let skipped = tokio::io::copy(&mut stream.take(extensions), &mut tokio::io::sink()).await?;
     if skipped < extensions {
@@ -133,7 +134,7 @@ fn v2_source(version_and_command: u8, family: u8, addresses: &[u8]) -> Result<So
     let too_short = Malformed("the header is too short for its address family");
     match (version_and_command, family) {
         (0x20, _) => Ok(Source::Balancer),
-        // TCP over IPv4 and over IPv6. The source stands first.
+        // TCP over IPv4 and IPv6. The source address comes first.
         (0x21, 0x11) => match addresses.first_chunk::<12>() {
             Some(&[a, b, c, d, ..]) => Ok(Source::Address(Ipv4Addr::new(a, b, c, d).into())),
             None => Err(too_short),
@@ -155,7 +156,7 @@ fn v2_source(version_and_command: u8, family: u8, addresses: &[u8]) -> Result<So
 mod tests {
     use super::*;
 
-    /// The source, and what is left of the connection.
+    /// The source, and the remaining bytes of the connection.
     async fn header(bytes: &[u8]) -> Result<(Source, &[u8]), HeaderError> {
         let mut stream = bytes;
         read(&mut stream).await.map(|source| (source, stream))

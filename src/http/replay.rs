@@ -1,4 +1,4 @@
-//! A stream whose first bytes were already read: they are read once more, then the stream goes on.
+//! A stream that replays bytes that were already read, and then continues.
 
 use std::io;
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream with bytes before it.
+/// A stream with prepended bytes.
 #[derive(Debug)]
 pub struct Replay<S> {
     before: Vec<u8>,
@@ -15,7 +15,7 @@ pub struct Replay<S> {
 }
 
 impl<S> Replay<S> {
-    /// Puts `before` in front of what the stream still brings.
+    /// Prepends `before` to the stream.
     pub fn new(before: Vec<u8>, stream: S) -> Self {
         Self { before, read: 0, stream }
     }
@@ -35,7 +35,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Replay<S> {
         buf.put_slice(&left[..taken]);
         self.read += taken;
         if self.read == self.before.len() {
-            // The connection may last for hours; its first bytes need not.
+            // Free the buffer: the connection may stay open for hours.
             self.before = Vec::new();
         }
         Poll::Ready(Ok(()))

@@ -1,4 +1,4 @@
-//! What a port serves, as the accept loop and a connection need it.
+//! The service interface between a port and its connections.
 
 use std::error::Error;
 use std::net::IpAddr;
@@ -9,28 +9,28 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 
-/// Where a connection comes from; `None` when that is not known.
+/// The address of a connection's peer; `None` if it is unknown.
 pub type Peer = Option<IpAddr>;
 
-/// Where a request comes from, as the port noted it in the request's extensions.
+/// The peer of a request, from the request's extensions.
 pub fn peer_of(parts: &Parts) -> Peer {
     parts.extensions.get::<Peer>().copied().flatten()
 }
 
-/// The body of an answer.
-pub trait Answer:
+/// The body of a response.
+pub trait ResponseBody:
     Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + From<Bytes> + Send + 'static
 {
 }
 
-impl<B> Answer for B where
+impl<B> ResponseBody for B where
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + From<Bytes> + Send + 'static
 {
 }
 
-/// Answers every request, and never fails: an error is an answer too.
-pub trait Serve<B: Answer>: Clone + Send + Sync + 'static {
-    /// The answer to one request of a connection.
+/// Handles requests. It cannot fail: an error is a response as well.
+pub trait Serve<B: ResponseBody>: Clone + Send + Sync + 'static {
+    /// Handles one request of a connection.
     fn serve(
         &self,
         request: Request<Incoming>,
@@ -42,7 +42,7 @@ impl<F, R, B> Serve<B> for F
 where
     F: Fn(Request<Incoming>, Peer) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Response<B>> + Send + 'static,
-    B: Answer,
+    B: ResponseBody,
 {
     fn serve(
         &self,

@@ -1,4 +1,4 @@
-//! TLS on the trigger port: the certificate is read from files, and read again when they change.
+//! TLS on the trigger port. The certificate is loaded from files and reloaded when they change.
 
 use std::fs;
 use std::io;
@@ -14,28 +14,29 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-/// How often the files are looked at. A renewed Secret reaches a pod within about a minute anyway.
-const LOOK: Duration = Duration::from_secs(5);
+/// The interval between checks of the files. The kubelet takes up to a minute to update a mounted
+/// Secret, so a shorter one gains nothing.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Why there is no TLS.
+/// The reason why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file could not be read.
+    /// A file cannot be read.
     #[error("cannot read {}: {error}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
-    /// A file is not what it should be.
+    /// A file has invalid content.
     #[error("cannot use {} as {what}: {why}", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What was expected in it.
+        /// The expected content.
         what: &'static str,
-        /// What is wrong.
+        /// The cause.
         why: String,
     },
 }
@@ -49,37 +50,37 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
-/// The certificate in force.
+/// The current certificate.
 #[derive(Debug)]
-struct Current(ArcSwap<CertifiedKey>);
+struct CurrentCertificate(ArcSwap<CertifiedKey>);
 
-impl ResolvesServerCert for Current {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.load_full())
     }
 }
 
 impl CertificateFiles {
-    /// The server's TLS configuration, and the task that keeps its certificate fresh.
+    /// Returns the server's TLS configuration, and a task that reloads its certificate.
     ///
     /// # Errors
-    /// When the files cannot be read, are no certificate and key, or do not belong together.
+    /// If the files cannot be read, are not a certificate and a key, or do not match each other.
     pub fn config(self) -> Result<(Arc<ServerConfig>, impl Future<Output = ()>), TlsError> {
-        let current = Arc::new(Current(ArcSwap::from_pointee(self.read()?)));
+        let current = Arc::new(CurrentCertificate(ArcSwap::from_pointee(self.read()?)));
         let mut config = ServerConfig::builder_with_provider(ring::default_provider().into())
             .with_safe_default_protocol_versions()
             .map_err(|error| self.unusable("protocol version", &error))?
             .with_no_client_auth()
             .with_cert_resolver(current.clone());
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok((Arc::new(config), self.keep_fresh(current)))
+        Ok((Arc::new(config), self.reload_on_change(current)))
     }
 
-    async fn keep_fresh(self, current: Arc<Current>) {
-        let mut seen = self.changed();
+    async fn reload_on_change(self, current: Arc<CurrentCertificate>) {
+        let mut seen = self.modified();
         loop {
-            tokio::time::sleep(LOOK).await;
-            let now = self.changed();
+            tokio::time::sleep(CHECK_INTERVAL).await;
+            let now = self.modified();
             if now == seen {
                 continue;
             }
@@ -89,7 +90,7 @@ impl CertificateFiles {
                     seen = now;
                     tracing::info!("reloaded the TLS certificate");
                 }
-                // Half-written files are read again at the next look.
+                // Partially written files are read again at the next check.
                 Err(error) => {
                     tracing::warn!(%error, "cannot reload the TLS certificate; keeping the current one")
                 }
@@ -97,7 +98,7 @@ impl CertificateFiles {
         }
     }
 
-    fn changed(&self) -> [Option<SystemTime>; 2] {
+    fn modified(&self) -> [Option<SystemTime>; 2] {
         [&self.certificate, &self.key].map(|path| fs::metadata(path).ok()?.modified().ok())
     }
 

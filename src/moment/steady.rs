@@ -1,11 +1,12 @@
-//! A clock that neither stands still nor jumps when the system's clock is set.
+//! A clock that is not affected by steps of the system clock.
 //!
-//! What is due, how old an event is and when a lease ends are compared with stored times, so they need a time of day.
-//! The system's clock may be set back by an hour, which would delay all retries by that hour, or forward, which
-//! would give events up before their time. This clock starts with the system's time, runs with the monotonic
-//! clock, and makes up for a difference by running a tenth faster or slower until there is none.
+//! Due times, event ages and lease expiries are compared with stored times, so they need wall-clock
+//! time. A system clock that is set back by an hour would delay all retries by that hour; one that
+//! is set forward would expire events too early. This clock starts at the system time, runs with
+//! the monotonic clock, and slews: it runs a tenth faster or slower until the difference to the
+//! system clock is gone.
 //!
-//! Times that others check are not taken from it: see [`super::Moment::wall`].
+//! Times that other systems check are not taken from it, see [`super::Moment::wall`].
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -15,23 +16,24 @@ use tokio::time::sleep;
 
 use super::Moment;
 
-/// How often the difference is looked at.
+/// The interval between comparisons with the system clock.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// A difference that changes by more than this within [`INTERVAL`] is logged: the clock was set.
+/// A change of the difference by more than this within [`INTERVAL`] is logged as a step of the
+/// system clock.
 const JUMP_MILLIS: u64 = 2000;
 
-/// The clock runs by one part in so many faster or slower.
+/// The slew rate: the clock runs faster or slower by one part in this many.
 const SLEW: u64 = 10;
 
-/// From when on the clock runs, and what it makes up for. In milliseconds.
+/// The start of a slew. All values are in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Anchor {
-    /// Of the monotonic clock, since the process began.
+    /// The monotonic clock, since the start of the process.
     elapsed: u64,
-    /// The time then.
+    /// The time of this clock at that point.
     time: u64,
-    /// How far the system's clock was ahead then; negative when it was behind.
+    /// The lead of the system clock at that point; negative if it was behind.
     ahead: i64,
 }
 
@@ -39,20 +41,21 @@ impl Anchor {
     /// The time at a later point of the monotonic clock.
     fn at(self, elapsed: u64) -> u64 {
         let since = elapsed.saturating_sub(self.elapsed);
-        self.time.saturating_add(since).saturating_add_signed(self.made_up(since))
+        self.time.saturating_add(since).saturating_add_signed(self.corrected(since))
     }
 
-    /// How much of the difference is made up for after so long.
-    fn made_up(self, since: u64) -> i64 {
+    /// The part of the difference that is corrected after `since`.
+    fn corrected(self, since: u64) -> i64 {
         let most = i64::try_from(since / SLEW).unwrap_or(i64::MAX);
         self.ahead.clamp(-most, most)
     }
 
-    /// The anchor for a system's clock that shows `wall` now, and by how much it was set since the last one.
+    /// The next anchor, given that the system clock shows `wall`, and the size of its step since
+    /// the last anchor.
     fn adjusted(self, elapsed: u64, wall: u64) -> (Self, Option<i64>) {
         let time = self.at(elapsed);
         let ahead = i64::try_from(wall).unwrap_or(i64::MAX).saturating_sub_unsigned(time);
-        let expected = self.ahead - self.made_up(elapsed.saturating_sub(self.elapsed));
+        let expected = self.ahead - self.corrected(elapsed.saturating_sub(self.elapsed));
         let by = ahead.saturating_sub(expected);
         let jump = (by.unsigned_abs() > JUMP_MILLIS).then_some(by);
         (Self { elapsed, time, ahead }, jump)
@@ -70,13 +73,13 @@ fn elapsed() -> u64 {
     super::millis(BEGAN.elapsed())
 }
 
-/// The time by this clock.
+/// The current time of this clock.
 pub fn now() -> Moment {
     let anchor = **ANCHOR.load();
     Moment(anchor.at(elapsed()))
 }
 
-/// Follows the system's clock for ever.
+/// Slews towards the system clock. Never returns.
 pub async fn follow() {
     loop {
         let (anchor, jump) = ANCHOR.load().adjusted(elapsed(), Moment::wall().0);
@@ -84,7 +87,7 @@ pub async fn follow() {
         if let Some(by) = jump {
             tracing::warn!(
                 by_seconds = by / 1000,
-                "the system clock was set; deliveries keep their schedule, and their times follow slowly"
+                "the system clock was set; deliveries keep their schedule while their clock adjusts"
             );
         }
         sleep(INTERVAL).await;
@@ -99,8 +102,8 @@ mod tests {
     const HOUR: i64 = 3_600_000;
     const START: Anchor = Anchor { elapsed: 0, time: 1_800_000_000_000, ahead: 0 };
 
-    /// The clock after each of so many looks, of which each comes `every` after the one before; the system's clock
-    /// is off by `off` all the time. Returns the times, the jumps, and what is still to be made up for.
+    /// Runs the clock for a number of comparisons, one every `every`, with the system clock off by
+    /// `off` throughout. Returns the times, the steps, and the difference that is left.
     fn run(off: i64, every: u64, looks: u64) -> (Vec<u64>, Vec<i64>, i64) {
         let (mut anchor, mut times, mut jumps) = (START, vec![START.time], Vec::new());
         for elapsed in (1..=looks).map(|look| look * every) {
@@ -118,7 +121,7 @@ mod tests {
         for off in [-HOUR, HOUR] {
             let (times, jumps, left) = run(off, 10_000, 360);
             assert_eq!(jumps, [off]);
-            // After an hour, a tenth is made up for.
+            // After an hour, a tenth is corrected.
             let passed = times.last().unwrap() - START.time;
             assert_eq!(passed.abs_diff(HOUR as u64), 359_000, "{off}");
             assert_eq!(left, off - off.signum() * 359_000);

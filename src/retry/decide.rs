@@ -1,28 +1,28 @@
-//! What follows from an attempt.
+//! Decides how a delivery continues after an attempt.
 
 use std::time::Duration;
 
 use super::{LONGEST_RETRY_AFTER, Next, Policy, Reason};
 use crate::moment::Moment;
 
-/// How an attempt went.
+/// The result of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The listener answered.
+    /// The listener responded.
     Answered {
-        /// The status of its answer.
+        /// The status of the response.
         status: u16,
-        /// How long it asks to be left alone: see [`super::retry_after`].
+        /// The wait that it requests, see [`super::retry_after`].
         retry_after: Option<Duration>,
     },
-    /// It did not: no connection, a connection that broke, no answer in time.
+    /// No response: the connection failed or broke, or the attempt timed out.
     Failed,
 }
 
-/// What follows from the attempt of a number (from 1) that ended `now`, of a delivery that begun at a
-/// moment. `chance` is where in its jitter the wait is to be, from -1 to 1.
+/// Decides how a delivery that began at `begun` continues after its attempt `number` (from 1),
+/// which ended at `now`. `chance` selects the jitter, from -1 to 1.
 ///
-/// A `Retry-After` makes a wait longer, never shorter, and at most [`LONGEST_RETRY_AFTER`].
+/// `Retry-After` can make a wait longer, never shorter, and at most [`LONGEST_RETRY_AFTER`].
 pub fn decide(
     policy: &Policy,
     outcome: Outcome,
@@ -33,7 +33,7 @@ pub fn decide(
 ) -> Next {
     let retry_after = match outcome {
         Outcome::Answered { status: 200..=299, .. } => return Next::Succeeded,
-        Outcome::Answered { status, .. } if !is_worth_another(status) => {
+        Outcome::Answered { status, .. } if !is_retryable(status) => {
             return Next::Dead(Reason::Rejected);
         }
         Outcome::Answered { retry_after, .. } => retry_after.unwrap_or_default(),
@@ -43,15 +43,15 @@ pub fn decide(
         return Next::Dead(Reason::AttemptsUsedUp);
     }
     let due = now + policy.wait(number, chance).max(retry_after.min(LONGEST_RETRY_AFTER));
-    // An attempt that would come too late is not waited for.
+    // Give up now if the next attempt would exceed the maximum age.
     if policy.max_age.is_some_and(|max_age| due > begun + max_age) {
         return Next::Dead(Reason::TooOld);
     }
     Next::Retry(due)
 }
 
-/// Whether an outcome is a sign that the listener is down: it says nothing about this event, but about
-/// all of them. Any other answer shows that it is up.
+/// Whether a result indicates that the listener is down, and so concerns all events and not just
+/// this one. Any other response shows that it is up.
 pub fn is_listener_failing(outcome: Outcome) -> bool {
     match outcome {
         Outcome::Answered { status, .. } => matches!(status, 429 | 500..=599),
@@ -59,9 +59,9 @@ pub fn is_listener_failing(outcome: Outcome) -> bool {
     }
 }
 
-/// Whether the same request may be answered otherwise later: timeout (408), conflict (409), too early
-/// (425), too many (429), and everything that is the server's fault. A redirect is not followed, and
-/// would be answered again.
-fn is_worth_another(status: u16) -> bool {
+/// Whether a retry may get another response: timeout (408), conflict (409), too early (425), too
+/// many requests (429), and server errors. Redirects are not followed, and a retry would get the
+/// same redirect.
+fn is_retryable(status: u16) -> bool {
     matches!(status, 408 | 409 | 425 | 429 | 500..=599)
 }

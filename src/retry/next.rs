@@ -1,35 +1,35 @@
-//! How a delivery continues after an attempt.
+//! The next step of a delivery.
 
 use crate::moment::Moment;
 
-/// What follows from an attempt.
+/// The next step of a delivery after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// The listener took it.
+    /// The listener accepted the event.
     Succeeded,
-    /// It is due again.
+    /// The next attempt is due at this time.
     Retry(Moment),
-    /// It is given up.
+    /// The delivery is given up.
     Dead(Reason),
 }
 
-/// Why a delivery was given up.
+/// The reason for giving up a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// `maxAttempts` were made.
+    /// `maxAttempts` is reached.
     AttemptsUsedUp,
-    /// It is older than `maxAge`.
+    /// The delivery would be older than `maxAge`.
     TooOld,
-    /// The listener answered a status that another attempt would not change.
+    /// The listener responded with a status that a retry would not change.
     Rejected,
-    /// Its app is gone.
+    /// The app was deleted.
     AppDeleted,
-    /// What is stored of it cannot be read.
+    /// The stored event cannot be read.
     Unreadable,
 }
 
 impl Reason {
-    /// The word for it, see [`crate::routes::counts::DEATHS`].
+    /// The reason as a metric label, see [`crate::routes::counts::DEATHS`].
     pub fn word(self) -> &'static str {
         match self {
             Self::AttemptsUsedUp => "attempts_used_up",

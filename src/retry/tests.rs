@@ -19,7 +19,7 @@ fn asked_for(status: u16, wait: u64) -> Outcome {
     Outcome::Answered { status, retry_after: Some(seconds(wait)) }
 }
 
-/// After the attempt of a number that began with the delivery, in the middle of the jitter.
+/// The step after attempt `number`, which began together with the delivery; without jitter.
 fn after(policy: &Policy, outcome: Outcome, number: u32) -> Next {
     decide(policy, outcome, number, NOW, NOW, 0.0)
 }
@@ -145,7 +145,7 @@ fn jitter_is_a_part_of_the_wait_in_both_directions() {
 }
 
 #[test]
-fn what_is_wrong_with_the_listener_is_told_from_what_is_wrong_with_an_event() {
+fn failures_of_the_listener_are_distinguished_from_rejections_of_an_event() {
     for failing in [429, 500, 502, 503, 504, 599] {
         assert!(is_listener_failing(answered(failing)), "{failing}");
     }
@@ -267,7 +267,7 @@ proptest! {
         if let Backoff::Exponential { max, .. } = policy.backoff {
             let next = policy.wait(number.saturating_add(1), 0.0);
             prop_assert!(policy.wait(number, 0.0) <= next);
-            prop_assert!(next <= times(max, 1.0));
+            prop_assert!(next <= multiply(max, 1.0));
         }
     }
 

@@ -1,4 +1,4 @@
-//! What all routes of one app share: the listener, and how much of the server the app uses.
+//! The state that all routes of an app share: its listener and its resource usage.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,11 +14,12 @@ use super::Endpoints;
 use crate::resources::{Envelope, Scheme};
 use crate::retry::Policy;
 
-/// What stored events belong to: an app's UUID within one namespace.
+/// The owner of stored events: an app's UUID within a namespace.
 ///
-/// A UUID may be used by two namespaces, one after the other. What one of them left in the store must never
-/// reach the other, so the UUID alone does not identify it. The namespace is held as a digest (the first half
-/// of its SHA-256), which makes the id `Copy`: the queue passes it around for each event.
+/// Two namespaces can use the same UUID, one after the other. Events that one of them left in the
+/// store must never reach the other, so the UUID alone does not identify the owner. The namespace
+/// is stored as a digest (the first half of its SHA-256), which makes the id `Copy`: the queue
+/// passes it around for each event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AppId {
     /// The app's UUID.
@@ -27,7 +28,7 @@ pub struct AppId {
 }
 
 impl AppId {
-    /// The id of the app that has this UUID in this namespace.
+    /// The id of an app.
     pub fn new(namespace: &str, uuid: Uuid) -> Self {
         let digest = ring::digest::digest(&ring::digest::SHA256, namespace.as_bytes());
         let mut half = [0; 16];
@@ -35,7 +36,7 @@ impl AppId {
         Self { uuid, namespace: half }
     }
 
-    /// The digest of the namespace: equal for apps of one namespace.
+    /// The digest of the namespace, equal for all apps of a namespace.
     pub fn namespace(self) -> [u8; 16] {
         self.namespace
     }
@@ -44,34 +45,34 @@ impl AppId {
 /// An app as the trigger path sees it.
 #[derive(Debug, PartialEq)]
 pub struct App {
-    /// What its stored events belong to.
+    /// The owner of its stored events.
     pub id: AppId,
-    /// The app's UUID: that of `id`.
+    /// The app's UUID, as in `id`.
     pub uuid: Uuid,
     /// The namespace of the app and of its webhooks.
     pub namespace: Arc<str>,
     /// The app's resource name.
     pub name: Arc<str>,
-    /// What its tokens of the app API are bound to beside its name.
+    /// The instance that its app API tokens are bound to, in addition to its name.
     pub instance: Arc<str>,
-    /// Where its triggers are carried to; `None` while the app is not Ready.
+    /// The listener; `None` while the app is not Ready.
     pub target: Option<Target>,
-    /// The shape of the listener call.
+    /// The format of the listener request.
     pub envelope: Envelope,
-    /// How long a whole attempt may take.
+    /// The timeout of a whole attempt.
     pub timeout: Duration,
-    /// How many attempts of its queue there are at once.
+    /// The number of concurrent attempts of its queue.
     pub concurrency: usize,
-    /// When an attempt that failed is made again, where its webhook does not say.
+    /// The retry policy of webhooks that do not set their own.
     pub retry: Arc<Policy>,
-    /// What of the server the app uses right now.
+    /// The app's current resource usage.
     pub load: Arc<Load>,
 }
 
 /// A listener's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// What is connected to.
+    /// The connection target.
     pub upstream: Upstream,
     /// The value of the `Host` header.
     pub authority: HeaderValue,
@@ -79,32 +80,32 @@ pub struct Target {
     pub path: PathAndQuery,
 }
 
-/// What calls of a listener go to.
+/// The connection target of listener calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Upstream {
     /// One address or name; connections are pooled by it.
     Origin(Arc<Origin>),
-    /// Whichever of a Service's endpoints is ready.
+    /// The ready endpoints of a Service.
     Endpoints(Arc<Endpoints>),
 }
 
-/// What a connection to a listener depends on.
+/// The key of a pooled listener connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// `http` or `https`.
     pub scheme: Scheme,
-    /// What is connected to.
+    /// The host to connect to.
     pub host: Host,
     /// The TCP port.
     pub port: u16,
-    /// The name that the listener's certificate must have, of `https`.
+    /// The name that the listener's certificate must have, for `https`.
     pub server_name: Arc<str>,
-    /// What names it: fewer addresses may be reached by a URL.
+    /// The kind of reference that names the origin: URLs may reach fewer addresses.
     pub named_by: NamedBy,
 }
 
-/// What a tenant names an origin by. It is part of the origin, so that a call by a URL never goes over
-/// a pooled connection that was made for a Service.
+/// The kind of reference by which a tenant names an origin. It is part of the origin, so that a
+/// call by URL never uses a pooled connection that was opened for a Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NamedBy {
     /// A Service of the tenant's namespace.
@@ -113,10 +114,10 @@ pub enum NamedBy {
     Url,
 }
 
-/// A name or an address.
+/// A host.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Host {
-    /// An IP address: no look-up is needed.
+    /// An IP address, which needs no DNS lookup.
     Address(IpAddr),
     /// A DNS name, resolved at each connect.
     Name(Arc<str>),
@@ -141,24 +142,24 @@ impl fmt::Display for Host {
     }
 }
 
-/// Counters that keep one app from taking what all share.
+/// Usage counters that keep one app from using up shared resources.
 #[derive(Debug, Default)]
 pub struct Load {
     in_flight: AtomicUsize,
     buffered: AtomicUsize,
 }
 
-/// How much one app may take.
+/// The limits of one app.
 #[derive(Clone, Copy, Debug)]
 pub struct Share {
-    /// Triggers at once.
+    /// Concurrent triggers.
     pub in_flight: usize,
-    /// Bytes of bodies in memory at once.
+    /// Bytes of request bodies in memory.
     pub buffered: usize,
 }
 
 impl Load {
-    /// Takes a place of this app; `None` when all are taken.
+    /// Takes an in-flight slot of this app; `None` if all are taken.
     pub fn enter(self: &Arc<Self>, share: Share) -> Option<Place> {
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
         let place = Place { load: Arc::clone(self), share, buffered: 0 };
@@ -166,14 +167,14 @@ impl Load {
     }
 }
 
-/// Two loads are the same to a route: they are no part of what was planned.
+/// Always equal: the usage is not part of a plan.
 impl PartialEq for Load {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-/// A place taken by [`Load::enter`]; it and what it buffers are given back when it is dropped.
+/// An in-flight slot from [`Load::enter`]; dropping it returns the slot and its buffered bytes.
 #[derive(Debug)]
 pub struct Place {
     load: Arc<Load>,
@@ -182,7 +183,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Counts more bytes held in memory; false when that is more than the app's share.
+    /// Reserves memory; false if the app's limit is exceeded.
     pub fn buffer(&mut self, bytes: usize) -> bool {
         self.buffered += bytes;
         let before = self.load.buffered.fetch_add(bytes, Ordering::Relaxed);

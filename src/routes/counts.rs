@@ -1,4 +1,5 @@
-//! What has happened at a webhook and at an app since this process began: for metrics and for people.
+//! Counts of triggers and deliveries per webhook and app since the process started, for metrics and
+//! for people.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -6,8 +7,8 @@ use std::time::Duration;
 use crate::histogram::Histogram;
 use crate::moment::Moment;
 
-/// What may become of a trigger, by the words that `/metrics` has for it: the first ones are no
-/// errors, the others are the `reason` of an error's body. The last one is for what is not listed.
+/// The outcomes of a trigger, as metric labels: first the successful ones, then the `reason` of
+/// each error response. The last one counts outcomes that are not listed.
 pub const OUTCOMES: [&str; 29] = [
     "delivered",
     "stored",
@@ -40,26 +41,26 @@ pub const OUTCOMES: [&str; 29] = [
     "other",
 ];
 
-/// How many of [`OUTCOMES`] are no errors.
+/// The number of successful outcomes at the start of [`OUTCOMES`].
 const GOOD_OUTCOMES: usize = 5;
 
-/// How an attempt ended, by the words that `/metrics` has for it.
+/// The outcomes of a delivery attempt, as metric labels.
 pub const ATTEMPT_OUTCOMES: [&str; 6] =
     ["succeeded", "refused", "timeout", "connect", "http", "no_endpoints"];
 
-/// Why a delivery may be given up, by the words that `/metrics` has for it.
+/// The reasons for giving up a delivery, as metric labels.
 pub const DEATHS: [&str; 5] =
     ["attempts_used_up", "too_old", "rejected", "app_deleted", "unreadable"];
 
-/// Minutes that are looked back on.
+/// The number of minutes for which rates are kept.
 pub const MINUTES: usize = 60;
 
-/// Numbers of triggers by outcome.
+/// Triggers by outcome.
 #[derive(Debug, Default)]
 pub struct Outcomes([AtomicU64; OUTCOMES.len()]);
 
 impl Outcomes {
-    /// Counts one; says whether it was no error.
+    /// Counts a trigger; returns whether it was successful.
     pub fn count(&self, outcome: &str) -> bool {
         let index = OUTCOMES.iter().position(|known| *known == outcome);
         let index = index.unwrap_or(OUTCOMES.len() - 1);
@@ -67,59 +68,59 @@ impl Outcomes {
         index < GOOD_OUTCOMES
     }
 
-    /// Those that there were.
+    /// The outcomes with a count above zero.
     pub fn counted(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         counted(&OUTCOMES, &self.0)
     }
 }
 
-/// Numbers of deliveries that were given up, by reason.
+/// Given-up deliveries by reason.
 #[derive(Debug, Default)]
 pub struct Deaths([AtomicU64; DEATHS.len()]);
 
 impl Deaths {
-    /// Counts some, by one of [`DEATHS`].
+    /// Counts deliveries, by one of [`DEATHS`].
     pub fn count(&self, reason: &str, number: u64) {
         if let Some(index) = DEATHS.iter().position(|known| *known == reason) {
             self.0[index].fetch_add(number, Relaxed);
         }
     }
 
-    /// Those that there were.
+    /// The reasons with a count above zero.
     pub fn counted(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         counted(&DEATHS, &self.0)
     }
 }
 
-/// What has happened at one webhook.
+/// The counts of one webhook.
 #[derive(Debug)]
 pub struct Counts {
     triggers: Outcomes,
-    /// Deliveries that the listener took.
+    /// Deliveries that the listener accepted.
     succeeded: AtomicU64,
     /// Deliveries that were given up.
     dead: Deaths,
-    /// When the listener last took one; 0 when it never did.
+    /// The time of the last accepted delivery; 0 if there was none.
     last_success: AtomicU64,
     minutes: [Minute; MINUTES],
 }
 
-/// One minute; the same cell serves for the minute an hour later.
+/// The counts of one minute; the cell is reused for the same minute of the next hour.
 #[derive(Debug, Default)]
 struct Minute {
-    /// Which one, since 1970.
+    /// The minute, counted since 1970.
     number: AtomicU32,
     counts: [AtomicU32; 4],
 }
 
-/// What happened in one minute.
+/// The events of one minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
-    /// Triggers that were no errors.
+    /// Triggers that were accepted.
     pub accepted: u32,
-    /// Triggers that were refused.
+    /// Triggers that were rejected.
     pub refused: u32,
-    /// Attempts that the listener answered 2xx.
+    /// Attempts with a 2xx response.
     pub succeeded: u32,
     /// Attempts that failed.
     pub failed: u32,
@@ -148,7 +149,7 @@ impl Counts {
         self.minute(now, if succeeded { 2 } else { 3 });
     }
 
-    /// Counts a delivery that the listener took.
+    /// Counts a delivery that the listener accepted.
     pub fn delivered(&self) {
         self.succeeded.fetch_add(1, Relaxed);
     }
@@ -163,17 +164,17 @@ impl Counts {
         &self.triggers
     }
 
-    /// Deliveries that the listener took.
+    /// Deliveries that the listener accepted.
     pub fn succeeded(&self) -> u64 {
         self.succeeded.load(Relaxed)
     }
 
-    /// When the listener last took an event.
+    /// The time of the last accepted delivery.
     pub fn last_success(&self) -> Option<Moment> {
         Some(self.last_success.load(Relaxed)).filter(|last| *last > 0).map(Moment)
     }
 
-    /// The last hour, the present minute last.
+    /// The rates of the last hour; the current minute is the last element.
     pub fn rates(&self, now: Moment) -> [Rates; MINUTES] {
         let present = minute_of(now);
         std::array::from_fn(|index| {
@@ -191,7 +192,8 @@ impl Counts {
     fn minute(&self, now: Moment, which: usize) {
         let number = minute_of(now);
         let minute = &self.minutes[number as usize % MINUTES];
-        // Who sees the new minute first empties it; one that is counted just then may be lost: it is a chart.
+        // The first thread in a new minute resets the cell. A concurrent count may get lost, which
+        // is acceptable for a chart.
         if minute.number.swap(number, Relaxed) != number {
             minute.counts.iter().for_each(|count| count.store(0, Relaxed));
         }
@@ -203,13 +205,13 @@ fn minute_of(now: Moment) -> u32 {
     (now.0 / 60_000) as u32
 }
 
-/// What has happened at the listener of one app.
+/// The counts of one app's listener.
 #[derive(Debug)]
 pub struct AppCounts {
     attempts: [AtomicU64; ATTEMPT_OUTCOMES.len()],
-    /// Attempts after which another one was due.
+    /// Attempts that were followed by a retry.
     retries: AtomicU64,
-    /// How long attempts took.
+    /// The durations of attempts.
     pub took: Histogram,
 }
 
@@ -229,12 +231,12 @@ impl AppCounts {
         self.took.time(took);
     }
 
-    /// Counts an attempt after which another one is due.
+    /// Counts an attempt that will be retried.
     pub fn retried(&self) {
         self.retries.fetch_add(1, Relaxed);
     }
 
-    /// Attempts after which another one was due.
+    /// Attempts that were followed by a retry.
     pub fn retries(&self) -> u64 {
         self.retries.load(Relaxed)
     }

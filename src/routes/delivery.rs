@@ -1,4 +1,4 @@
-//! What a webhook's spec says about the way of its events to the listener.
+//! The delivery options of a webhook.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,35 +9,35 @@ use crate::expression::Expression;
 use crate::resources::{DeliveryMode, Ordering};
 use crate::retry::Policy;
 
-/// How events of a webhook reach the listener.
+/// The delivery options of a webhook.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Delivery {
-    /// When the sender gets its answer.
+    /// Whether the response waits for the listener.
     pub mode: DeliveryMode,
     /// Whether events may overtake each other.
     pub ordering: Ordering,
-    /// When an attempt that failed is made again; as the app says where the webhook says nothing.
+    /// The retry policy; the app's if unset.
     pub retry: Option<Arc<Policy>>,
-    /// What two events have in common that are one event sent twice.
+    /// The detection of duplicate events.
     pub dedup: Option<Box<Dedup>>,
 }
 
-/// How a second copy of an event is known.
+/// The detection of duplicate events.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dedup {
-    /// What is compared.
+    /// The key that duplicates share.
     pub by: DedupBy,
-    /// For how long after the first copy.
+    /// The time after the first event in which duplicates are detected.
     pub window: Duration,
 }
 
-/// What of an event is compared.
+/// The key that duplicates share.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DedupBy {
-    /// The delivery id of the provider that verified it.
+    /// The delivery id of the provider that verified the event.
     Provider,
     /// A header.
     Header(HeaderName),
-    /// An expression that gives a text.
+    /// The result of an expression.
     Key(Arc<Expression>),
 }

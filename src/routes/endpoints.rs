@@ -1,5 +1,5 @@
-//! The ready endpoints of an app's Service: a list that is swapped as a whole, under every route
-//! of the app at once.
+//! The ready endpoints of an app's Service: a list that all routes of the app share and that is
+//! swapped atomically.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::Origin;
 
-/// The endpoints that calls of one app go to. Reads are lock-free.
+/// The endpoints of one app's listener. Reads are lock-free.
 #[derive(Debug, Default)]
 pub struct Endpoints {
     ready: ArcSwap<Vec<Arc<Endpoint>>>,
@@ -21,8 +21,8 @@ impl Endpoints {
         self.ready.load()
     }
 
-    /// Makes these the ready endpoints. One that stays keeps what is known of it. For one caller
-    /// at a time.
+    /// Replaces the ready endpoints. Endpoints that stay keep their state. For one caller at a
+    /// time.
     pub fn set(&self, origins: Vec<Origin>) {
         let before = self.ready.load();
         if before.iter().map(|endpoint| &*endpoint.origin).eq(&origins) {
@@ -36,7 +36,7 @@ impl Endpoints {
     }
 }
 
-/// Two lists are the same to a route: what is ready now is no part of what was planned.
+/// Always equal: the ready endpoints are not part of a plan.
 impl PartialEq for Endpoints {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -45,10 +45,10 @@ impl PartialEq for Endpoints {
 
 impl Eq for Endpoints {}
 
-/// One endpoint, and what calls have learned of it.
+/// An endpoint and its state.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// What is connected to; connections are pooled by it.
+    /// The connection target, and the key of pooled connections.
     pub origin: Arc<Origin>,
     in_flight: AtomicUsize,
     resting: AtomicBool,
@@ -63,25 +63,24 @@ impl Endpoint {
         }
     }
 
-    /// How little it is wished for: first whether it could not be connected to a moment ago, then
-    /// its calls under way.
+    /// The load-balancing cost: recently failed endpoints last, then by calls in flight.
     pub fn burden(&self) -> (bool, usize) {
         (self.resting.load(Ordering::Relaxed), self.in_flight.load(Ordering::Relaxed))
     }
 
-    /// Counts a call, until what is returned is dropped.
+    /// Counts a call until the guard is dropped.
     pub fn enter(self: &Arc<Self>) -> Busy {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         Busy(self.clone())
     }
 
-    /// Sets whether it is passed over while there are others; says what was set before.
+    /// Sets whether other endpoints are preferred; returns the previous setting.
     pub fn rest(&self, resting: bool) -> bool {
         self.resting.swap(resting, Ordering::Relaxed)
     }
 }
 
-/// A call under way at an endpoint.
+/// A call in flight to an endpoint.
 #[derive(Debug)]
 pub struct Busy(Arc<Endpoint>);
 

@@ -1,4 +1,5 @@
-//! Everything that is counted on a trigger's way, kept beside the routes: who finds a route can count.
+//! The metrics of the trigger path. They are stored with the routes, so that counting needs no
+//! second lookup.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};
@@ -13,21 +14,21 @@ use super::Id;
 use super::counts::{AppCounts, Counts, Deaths, Outcomes};
 use crate::histogram::Histogram;
 
-/// Classes of statuses, by the words that `/metrics` has for them.
+/// Status classes, as metric labels.
 pub const CODES: [&str; 3] = ["2xx", "4xx", "5xx"];
 
-/// What is counted since this process began.
+/// The metrics since the process started.
 #[derive(Debug)]
 pub struct Meters {
-    /// Of each webhook that something has happened to.
+    /// The counts of each active webhook.
     pub webhooks: Counted<Id, Counts>,
-    /// Of each app whose listener was called.
+    /// The counts of each app whose listener was called.
     pub apps: Counted<Uuid, AppCounts>,
-    /// Triggers that no route takes.
+    /// Requests without a route.
     pub unrouted: Outcomes,
-    /// Deliveries that were given up and whose webhook is gone.
+    /// Given-up deliveries of deleted webhooks.
     pub dead: Deaths,
-    /// How long triggers took, by class of their status; see [`CODES`].
+    /// The durations of triggers by status class, see [`CODES`].
     took: [Histogram; CODES.len()],
 }
 
@@ -45,7 +46,7 @@ impl Default for Meters {
 }
 
 impl Meters {
-    /// Counts how long a trigger took that is answered with this status.
+    /// Records the duration of a trigger with this response status.
     pub fn answered(&self, status: StatusCode, took: Duration) {
         let class = match status.as_u16() {
             ..400 => 0,
@@ -55,16 +56,16 @@ impl Meters {
         self.took[class].time(took);
     }
 
-    /// How long triggers took, by class of their status.
+    /// The durations of triggers by status class.
     pub fn took(&self) -> impl Iterator<Item = (&'static str, &Histogram)> {
         CODES.into_iter().zip(&self.took)
     }
 }
 
-/// How many maps the counts of webhooks are spread over.
+/// The number of maps that the counts are distributed over.
 const SHARDS: usize = 64;
 
-/// The counts of those that something has happened to: the many others cost nothing.
+/// Counts by key. They are created on first use, so that inactive webhooks cost no memory.
 #[derive(Debug)]
 pub struct Counted<K, V> {
     hasher: RandomState,
@@ -80,7 +81,7 @@ impl<K, V> Default for Counted<K, V> {
 }
 
 impl<K: Copy + Eq + Hash, V: Default> Counted<K, V> {
-    /// The counts of one.
+    /// The counts of a key, created if missing.
     pub fn of(&self, key: K) -> Arc<V> {
         if let Some(known) = self.find(key) {
             return known;
@@ -89,7 +90,7 @@ impl<K: Copy + Eq + Hash, V: Default> Counted<K, V> {
         shard.entry(key).or_default().clone()
     }
 
-    /// The counts of one that something has happened to.
+    /// The counts of a key, if it has any.
     pub fn find(&self, key: K) -> Option<Arc<V>> {
         self.shard(key).read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
     }
@@ -98,7 +99,7 @@ impl<K: Copy + Eq + Hash, V: Default> Counted<K, V> {
         &self.shards[(self.hasher.hash_one(key) >> 48) as usize % SHARDS]
     }
 
-    /// Forgets those that are not known.
+    /// Removes the counts of keys that are not known.
     pub fn retain(&self, is_known: impl Fn(K) -> bool) {
         for shard in &self.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
@@ -106,7 +107,7 @@ impl<K: Copy + Eq + Hash, V: Default> Counted<K, V> {
         }
     }
 
-    /// All counts of those that `find` finds; the others are forgotten.
+    /// The counts of all keys that `find` resolves; the others are removed.
     pub fn known<T>(&self, find: impl Fn(K) -> Option<T>) -> Vec<(T, Arc<V>)> {
         let mut all = Vec::new();
         for shard in &self.shards {

@@ -1,4 +1,4 @@
-//! From a pair of UUIDs to what a trigger needs: our own table, made for reads.
+//! The route table: maps a pair of UUIDs to everything that a trigger needs. Optimized for reads.
 
 mod app;
 pub mod counts;
@@ -25,10 +25,10 @@ use crate::guard::RateLimit;
 use crate::http::Networks;
 use crate::verify::Verifiers;
 
-/// Whether a route takes triggers.
+/// Whether a route accepts triggers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Triggers are taken.
+    /// Triggers are accepted.
     Serving,
     /// `spec.suspend` is set: 503.
     Suspended,
@@ -36,7 +36,7 @@ pub enum State {
     NotReady,
 }
 
-/// What a trigger of one webhook needs, found by one look-up.
+/// A route: everything that a trigger of one webhook needs, found by one lookup.
 #[derive(Debug, PartialEq)]
 pub struct Route {
     /// The webhook's UUID.
@@ -45,59 +45,58 @@ pub struct Route {
     pub app: Arc<App>,
     /// The webhook's resource name, in the namespace of its app.
     pub name: Arc<str>,
-    /// Whether triggers are taken.
+    /// Whether triggers are accepted.
     pub state: State,
-    /// What the webhook's spec says about its triggers.
+    /// The webhook's options.
     pub binding: Arc<Binding>,
-    /// What its triggers have to prove; nothing where there is none.
+    /// The verification of its triggers, if any.
     pub proof: Option<Proof>,
 }
 
 impl Route {
-    /// What it is found by.
+    /// The key of the route.
     pub fn id(&self) -> Id {
         Id { app: self.app.uuid, webhook: self.webhook }
     }
 }
 
-/// What triggers have to prove.
+/// The verification of triggers.
 #[derive(Clone, Debug)]
 pub struct Proof(pub Arc<Verifiers>);
 
-/// Two are the same when they are the very same: there is no telling from outside.
+/// Compares by identity: verifiers contain keys and are not comparable.
 impl PartialEq for Proof {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-/// What a webhook's spec says about its triggers. The planner and the route share it: there may
-/// be many webhooks.
+/// The options of a webhook. The planner and the route share them, as there may be many webhooks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Binding {
     /// The action, as the user wrote it.
     pub action: Box<str>,
     /// The props as JSON text; `null` when unset.
     pub props: Bytes,
-    /// The ceiling of a trigger's body, in bytes.
+    /// The limit of a trigger's body, in bytes.
     pub max_body_bytes: u32,
-    /// Headers of the trigger that are passed on.
+    /// Headers of the trigger that are passed to the listener.
     pub forward_headers: Box<[HeaderName]>,
-    /// How events reach the listener.
+    /// The delivery options.
     pub delivery: Delivery,
-    /// What else is asked of a trigger; nothing is, of most webhooks.
+    /// Further conditions for triggers; most webhooks have none.
     pub guards: Option<Box<Guards>>,
 }
 
-/// What a webhook asks of its triggers.
+/// The conditions for a webhook's triggers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Guards {
-    /// Where they have to come from.
+    /// The allowed client addresses.
     pub sources: Option<Networks>,
-    /// How many are taken.
+    /// The rate limit.
     pub rate: Option<RateLimit>,
-    /// Origins of CloudEvents senders that are told that they may send.
+    /// Origins of CloudEvents senders that get permission to send.
     pub origins: Box<[Box<str>]>,
-    /// What has to hold of their events, or they are not passed on.
+    /// The condition for events; others are dropped.
     pub filter: Option<Arc<Expression>>,
 }

@@ -4,30 +4,31 @@ use uuid::Uuid;
 
 use super::Id;
 
-/// Length of a UUID's text with hyphens (RFC 9562, section 4).
+/// The length of a UUID with hyphens (RFC 9562, section 4).
 const UUID_LEN: usize = 36;
 
-/// Where the webhook's UUID begins, after `/apps/`.
+/// The position of the webhook's UUID, after `/apps/`.
 const WEBHOOK_AT: usize = UUID_LEN + "/webhooks/".len();
 
-/// Why a path is not that of a webhook.
+/// The reason why a path is not a webhook's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
-    /// It has another shape.
+    /// It does not have the form of a webhook's path.
     #[error("not the path of a webhook")]
     NotFound,
-    /// It has the shape, but not two UUIDs in it.
+    /// It has the form, but a part of it is not a UUID.
     #[error("not a UUID")]
     InvalidUuid,
 }
 
-/// Reads the two UUIDs, in any letter case. Nothing is decoded: a UUID needs no escape.
+/// Parses the two UUIDs, in upper or lower case. Nothing is percent-decoded: a UUID needs no
+/// escape.
 ///
 /// # Errors
 /// See [`PathError`].
 pub fn parse(path: &str) -> Result<Id, PathError> {
     let path = path.strip_prefix("/apps/").ok_or(PathError::NotFound)?;
-    // Nearly always both UUIDs stand where they have to.
+    // The fast path: both UUIDs are at their usual positions.
     if path.get(UUID_LEN..WEBHOOK_AT) == Some("/webhooks/")
         && path.len() == WEBHOOK_AT + UUID_LEN
         && let (Ok(app), Ok(webhook)) = (uuid(&path[..UUID_LEN]), uuid(&path[WEBHOOK_AT..]))
@@ -46,7 +47,7 @@ pub fn parse(path: &str) -> Result<Id, PathError> {
     Ok(Id { app: uuid(app)?, webhook: uuid(webhook)? })
 }
 
-/// A UUID in its one form with hyphens; the `uuid` crate alone would also read others.
+/// Parses a UUID in its form with hyphens; the `uuid` crate alone would accept other forms as well.
 pub fn uuid(text: &str) -> Result<Uuid, PathError> {
     if text.len() != UUID_LEN {
         return Err(PathError::InvalidUuid);

@@ -1,7 +1,7 @@
-//! The route table: many small maps, each swapped as a whole, so that a reader never waits.
+//! The route table: many small maps that are swapped atomically, so that readers never wait.
 //!
 //! A reader takes no lock: it loads the pointer of one shard. A writer copies the shard that it
-//! changes; with [`SHARDS`] of them that copy stays small however many webhooks there are.
+//! changes; with [`SHARDS`] of them a copy is small even if there are many webhooks.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -13,10 +13,11 @@ use uuid::Uuid;
 
 use super::{App, AppId, Meters, Route};
 
-/// How many maps the table is made of.
+/// The number of maps.
 const SHARDS: usize = 1024;
 
-/// A webhook is known by its app's UUID and its own: it is never found under another app.
+/// The key of a webhook: the UUIDs of its app and its own. A webhook is not found under another
+/// app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id {
     /// The app's UUID.
@@ -25,12 +26,12 @@ pub struct Id {
     pub webhook: Uuid,
 }
 
-/// One change of the table.
+/// A change of the table.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// The route is new or other than before.
+    /// Adds or replaces a route.
     Apply(Id, Arc<Route>),
-    /// There is no such route any more.
+    /// Removes a route.
     Delete(Id),
 }
 
@@ -47,7 +48,7 @@ type Shard = HashMap<Id, Arc<Route>, RandomState>;
 /// The route table. Reads are lock-free; writes are serialized.
 #[derive(Debug)]
 pub struct Table {
-    // Keyed afresh in each process, so that nobody can choose UUIDs that meet in one shard.
+    // Keyed randomly per process, so that clients cannot choose UUIDs of the same shard.
     hasher: RandomState,
     shards: Box<[ArcSwap<Shard>]>,
     apps: ArcSwap<HashMap<Uuid, Arc<App>>>,
@@ -71,22 +72,22 @@ impl Default for Table {
 }
 
 impl Table {
-    /// The route of a webhook, if there is one.
+    /// The route of a webhook.
     pub fn get(&self, id: Id) -> Option<Arc<Route>> {
         self.shards[self.shard_of(id)].load().get(&id).cloned()
     }
 
-    /// An app, whether or not it has webhooks.
+    /// The app with this UUID, which may have no webhooks.
     pub fn app(&self, uuid: Uuid) -> Option<Arc<App>> {
         self.apps.load().get(&uuid).cloned()
     }
 
-    /// The app that has this UUID in this namespace; an app of another namespace is not it.
+    /// The app with this UUID in this namespace; `None` if the UUID belongs to another namespace.
     pub fn owned_app(&self, id: AppId) -> Option<Arc<App>> {
         self.app(id.uuid).filter(|app| app.id == id)
     }
 
-    /// Makes changes of apps, in their order: an app is new or other than before, or there is none.
+    /// Applies changes of apps in order: `Some` adds or replaces an app, `None` removes it.
     pub fn apply_apps(&self, changes: impl IntoIterator<Item = (Uuid, Option<Arc<App>>)>) {
         let mut changes = changes.into_iter().peekable();
         if changes.peek().is_none() {
@@ -103,7 +104,7 @@ impl Table {
         self.apps.store(Arc::new(apps));
     }
 
-    /// Makes the changes, in their order. Each shard goes from its old to its new state at once.
+    /// Applies changes in order. Each shard changes atomically.
     pub fn apply(&self, changes: impl IntoIterator<Item = Change>) {
         let mut by_shard: HashMap<usize, Vec<Change>> = HashMap::new();
         for change in changes {
@@ -112,12 +113,12 @@ impl Table {
         let _writing = self.lock();
         for (index, changes) in by_shard {
             let mut shard = Shard::clone(&self.shards[index].load());
-            changes.into_iter().for_each(|change| make(&mut shard, change));
+            changes.into_iter().for_each(|change| apply_change(&mut shard, change));
             self.shards[index].store(Arc::new(shard));
         }
     }
 
-    /// Makes the table hold these routes and no others.
+    /// Replaces all routes.
     pub fn reset(&self, routes: impl IntoIterator<Item = (Id, Arc<Route>)>) {
         let mut fresh: Vec<Shard> =
             (0..SHARDS).map(|_| Shard::with_hasher(self.hasher.clone())).collect();
@@ -130,28 +131,28 @@ impl Table {
         }
     }
 
-    /// A table beside which nothing is counted.
+    /// A table without metrics.
     pub fn unmetered() -> Self {
         Self { meters: None, ..Self::default() }
     }
 
-    /// What is counted, if it is.
+    /// The metrics, if enabled.
     pub fn meters(&self) -> Option<&Meters> {
         self.meters.as_deref()
     }
 
-    /// How many routes there are.
+    /// The number of routes.
     pub fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.load().len()).sum()
     }
 
-    /// Whether there is no route.
+    /// Whether the table is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     fn shard_of(&self, id: Id) -> usize {
-        // The maps use the low bits of the same hash for their buckets; the shard takes high ones.
+        // The maps use the low bits of the hash for their buckets, so the shard uses high bits.
         (self.hasher.hash_one(id) >> 48) as usize % SHARDS
     }
 
@@ -160,7 +161,7 @@ impl Table {
     }
 }
 
-fn make(shard: &mut Shard, change: Change) {
+fn apply_change(shard: &mut Shard, change: Change) {
     match change {
         Change::Apply(id, route) => {
             shard.insert(id, route);

@@ -1,4 +1,4 @@
-//! How many bytes of bodies the server may hold in memory at once.
+//! The memory budget of request bodies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,33 +11,33 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget of so many bytes.
+    /// Creates a budget of `total` bytes.
     pub fn new(total: usize) -> Arc<Self> {
         Arc::new(Self { used: AtomicUsize::new(0), total })
     }
 
-    /// Starts an account with nothing on it.
-    pub fn account(self: &Arc<Self>) -> Account {
-        Account { budget: Arc::clone(self), held: 0 }
+    /// Opens an empty account.
+    pub fn account(self: &Arc<Self>) -> BodyReservation {
+        BodyReservation { budget: Arc::clone(self), held: 0 }
     }
 }
 
-/// The bytes of one trigger; given back when it is dropped.
+/// The bytes that one trigger uses; dropping it returns them.
 #[derive(Debug)]
-pub struct Account {
+pub struct BodyReservation {
     budget: Arc<Budget>,
     held: usize,
 }
 
-impl Account {
-    /// Takes more bytes; false when the budget is used up.
+impl BodyReservation {
+    /// Reserves more bytes; false if the budget is exceeded. They are returned in either case.
     pub fn take(&mut self, bytes: usize) -> bool {
         self.held += bytes;
         self.budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.budget.total
     }
 }
 
-impl Drop for Account {
+impl Drop for BodyReservation {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.held, Ordering::Relaxed);
     }

@@ -1,17 +1,17 @@
-//! The budget of failed signatures: who cannot sign is not listened to for long.
+//! The budget of failed signatures: rate-limits clients that cannot sign.
 //!
-//! A forged trigger costs reading its body and computing its signature. So a client that has failed
-//! [`BURST`] times with a webhook is let try again once in [`PERIOD`], and answered before its body is
-//! read in between.
+//! A forged trigger costs reading its body and computing its signature. A client that has failed
+//! [`BURST`] times at a webhook therefore gets one further try per [`PERIOD`]; in between it is
+//! rejected before its body is read.
 //!
-//! A stranger must not be able to shut the real sender out, so what is counted is the client's
-//! address with one webhook, and from where one trigger was signed well, no failure counts for
-//! [`TRUST`]. Who shares the real sender's address, behind a proxy that is not among the trusted
-//! ones say, can take its turn only until it has had one. A sender whose secret was wrong and is right
-//! again waits for one period at most.
+//! An attacker must not be able to lock out the real sender. Failures are therefore counted per
+//! client address and webhook, and after a valid signature no failure from that address counts for
+//! [`TRUST`]. A client that shares the sender's address, for example behind a proxy that is not
+//! trusted, can block it only until its first valid signature. A sender whose secret was wrong and
+//! is then corrected waits for one period at most.
 //!
-//! The counts are a table of fixed size, in which strangers make nothing grow. Two clients may share a
-//! place in it, which nobody can bring about on purpose: the places are drawn anew in each process.
+//! The counts are a table of fixed size, so that attackers cannot make it grow. Two clients may
+//! share a slot, but not by choice: the hash is keyed randomly per process.
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
@@ -23,38 +23,38 @@ use foldhash::fast::RandomState;
 use crate::http::client_network;
 use crate::routes::Id;
 
-/// Failures at once.
+/// The number of failures before rate limiting.
 pub const BURST: u32 = 20;
 
-/// After so long one more.
+/// The interval between further tries.
 pub const PERIOD: Duration = Duration::from_secs(1);
 
-/// How long a client that has signed well is not counted.
+/// The time for which failures of a client do not count after a valid signature.
 pub const TRUST: Duration = Duration::from_secs(3600);
 
-/// 128 KiB. With one place taken by each of a thousand strangers, a sender meets one of
-/// them in its own by a chance of 6 %.
-const PLACES: usize = 16 * 1024;
+/// 128 KiB. If a thousand clients fail, a sender shares its slot with one of them with a
+/// probability of 6 %.
+const SLOTS: usize = 16 * 1024;
 
-/// See the module. Lock-free; `now` never goes back before the moment of [`Failures::new`].
+/// See the module. Lock-free; `now` must not be earlier than in [`Failures::new`].
 #[derive(Debug)]
 pub struct Failures {
     began: Instant,
     hasher: RandomState,
-    places: Box<[AtomicU64]>,
+    slots: Box<[AtomicU64]>,
 }
 
-/// What is known of a client, in one number: a moment, in milliseconds since the table began, and
-/// in the lowest bit what it means.
+/// The record of a client as one number: a time, in milliseconds since the table was created, and
+/// its meaning in the lowest bit.
 #[derive(Clone, Copy, Debug)]
-enum Standing {
-    /// When all its failures are forgiven: [`PERIOD`] for each.
+enum ClientRecord {
+    /// The time at which all failures are forgiven, one per [`PERIOD`].
     Failed(u64),
-    /// Until when none counts.
+    /// The time until which failures do not count.
     Trusted(u64),
 }
 
-impl Standing {
+impl ClientRecord {
     fn of(number: u64) -> Self {
         if number & 1 == 0 { Self::Failed(number >> 1) } else { Self::Trusted(number >> 1) }
     }
@@ -68,60 +68,60 @@ impl Standing {
 }
 
 impl Failures {
-    /// Nobody has failed yet.
+    /// Creates an empty table.
     pub fn new(now: Instant) -> Self {
-        let places = (0..PLACES).map(|_| AtomicU64::new(0)).collect();
-        Self { began: now, hasher: RandomState::default(), places }
+        let slots = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
+        Self { began: now, hasher: RandomState::default(), slots }
     }
 
-    /// Whether a client is listened to.
+    /// Whether a client may try.
     ///
     /// # Errors
-    /// The time until it is.
+    /// The time until it may.
     pub fn check(&self, webhook: Id, client: Option<IpAddr>, now: Instant) -> Result<(), Duration> {
-        let Standing::Failed(until) =
-            Standing::of(self.place(webhook, client).load(Ordering::Relaxed))
+        let ClientRecord::Failed(until) =
+            ClientRecord::of(self.slot(webhook, client).load(Ordering::Relaxed))
         else {
             return Ok(());
         };
-        let listened_to = until.saturating_sub(millis(PERIOD * (BURST - 1)));
-        match listened_to.saturating_sub(self.millis(now)) {
+        let allowed_from = until.saturating_sub(millis(PERIOD * (BURST - 1)));
+        match allowed_from.saturating_sub(self.millis(now)) {
             0 => Ok(()),
             wait => Err(Duration::from_millis(wait)),
         }
     }
 
-    /// A client's signature was wrong.
-    pub fn failed(&self, webhook: Id, client: Option<IpAddr>, now: Instant) {
+    /// Records an invalid signature.
+    pub fn record_failure(&self, webhook: Id, client: Option<IpAddr>, now: Instant) {
         let now = self.millis(now);
         let counted = |number| {
-            let until = match Standing::of(number) {
-                Standing::Trusted(until) if until > now => return None,
-                Standing::Trusted(_) => now,
-                Standing::Failed(until) => until.max(now),
+            let until = match ClientRecord::of(number) {
+                ClientRecord::Trusted(until) if until > now => return None,
+                ClientRecord::Trusted(_) => now,
+                ClientRecord::Failed(until) => until.max(now),
             };
-            // What was under way together may exceed the budget, but is not made up for.
+            // Concurrent failures may exceed the burst, but do not extend the penalty beyond it.
             let most = now + millis(PERIOD * BURST);
-            Some(Standing::Failed((until + millis(PERIOD)).min(most)).number())
+            Some(ClientRecord::Failed((until + millis(PERIOD)).min(most)).number())
         };
-        let place = self.place(webhook, client);
-        let _ = place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted);
+        let slot = self.slot(webhook, client);
+        let _ = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, counted);
     }
 
-    /// A client's signature was right.
-    pub fn passed(&self, webhook: Id, client: Option<IpAddr>, now: Instant) {
-        let (now, place) = (self.millis(now), self.place(webhook, client));
-        // Written seldom: the cores share the places of senders that sign well.
-        let known = Standing::of(place.load(Ordering::Relaxed));
-        if !matches!(known, Standing::Trusted(until) if until > now + millis(TRUST / 2)) {
-            let trusted = Standing::Trusted(now + millis(TRUST));
-            place.store(trusted.number(), Ordering::Relaxed);
+    /// Records a valid signature.
+    pub fn record_success(&self, webhook: Id, client: Option<IpAddr>, now: Instant) {
+        let (now, slot) = (self.millis(now), self.slot(webhook, client));
+        // Written rarely: the cores share the cache lines of frequent senders.
+        let known = ClientRecord::of(slot.load(Ordering::Relaxed));
+        if !matches!(known, ClientRecord::Trusted(until) if until > now + millis(TRUST / 2)) {
+            let trusted = ClientRecord::Trusted(now + millis(TRUST));
+            slot.store(trusted.number(), Ordering::Relaxed);
         }
     }
 
-    fn place(&self, webhook: Id, client: Option<IpAddr>) -> &AtomicU64 {
+    fn slot(&self, webhook: Id, client: Option<IpAddr>) -> &AtomicU64 {
         let hash = self.hasher.hash_one((webhook, client.map(client_network)));
-        &self.places[hash as usize % PLACES]
+        &self.slots[hash as usize % SLOTS]
     }
 
     fn millis(&self, now: Instant) -> u64 {
@@ -145,13 +145,13 @@ mod tests {
         Some(text.parse().unwrap())
     }
 
-    /// A table in which a client has failed as often as it may.
+    /// A table in which one client has used up its failures.
     fn used_up(who: Option<IpAddr>) -> (Failures, Instant) {
         let now = Instant::now();
         let failures = Failures::new(now);
         for _ in 0..BURST {
             assert_eq!(failures.check(WEBHOOK, who, now), Ok(()));
-            failures.failed(WEBHOOK, who, now);
+            failures.record_failure(WEBHOOK, who, now);
         }
         (failures, now)
     }
@@ -164,12 +164,12 @@ mod tests {
             assert_eq!(failures.check(WEBHOOK, who, now), Err(PERIOD));
             now += PERIOD;
             assert_eq!(failures.check(WEBHOOK, who, now), Ok(()));
-            failures.failed(WEBHOOK, who, now);
+            failures.record_failure(WEBHOOK, who, now);
         }
         now += PERIOD * BURST;
         for _ in 0..BURST {
             assert_eq!(failures.check(WEBHOOK, who, now), Ok(()));
-            failures.failed(WEBHOOK, who, now);
+            failures.record_failure(WEBHOOK, who, now);
         }
         assert!(failures.check(WEBHOOK, who, now).is_err());
     }
@@ -178,12 +178,12 @@ mod tests {
     fn failures_that_were_under_way_together_cost_no_more_than_the_budget() {
         let who = client("192.0.2.1");
         let (failures, now) = used_up(who);
-        (0..1000).for_each(|_| failures.failed(WEBHOOK, who, now));
+        (0..1000).for_each(|_| failures.record_failure(WEBHOOK, who, now));
         assert_eq!(failures.check(WEBHOOK, who, now), Err(PERIOD));
     }
 
     #[test]
-    fn nobody_pays_for_another_client_or_another_webhook() {
+    fn a_failure_counts_for_no_other_client_and_no_other_webhook() {
         let who = client("192.0.2.1");
         let (failures, now) = used_up(who);
         let refused = |webhook, who| failures.check(webhook, who, now).is_err();
@@ -192,7 +192,7 @@ mod tests {
         let webhooks = (0..1000).map(|n| (Id { app: Uuid::from_u128(n), ..WEBHOOK }, who));
         let others = clients.chain(webhooks).chain([(WEBHOOK, None)]);
         let neighbours = others.filter(|(webhook, who)| refused(*webhook, *who)).count();
-        assert!(neighbours < 10, "{neighbours} of 2001 in one of {PLACES} places");
+        assert!(neighbours < 10, "{neighbours} of 2001 in one of {SLOTS} slots");
     }
 
     #[test]
@@ -214,15 +214,15 @@ mod tests {
     fn where_one_trigger_was_signed_well_no_failure_counts_for_a_while() {
         let who = client("192.0.2.1");
         let (failures, mut now) = used_up(who);
-        failures.passed(WEBHOOK, who, now);
+        failures.record_success(WEBHOOK, who, now);
         for _ in 0..10 * BURST {
             assert_eq!(failures.check(WEBHOOK, who, now), Ok(()));
-            failures.failed(WEBHOOK, who, now);
+            failures.record_failure(WEBHOOK, who, now);
         }
         now += TRUST;
         for _ in 0..BURST {
             assert_eq!(failures.check(WEBHOOK, who, now), Ok(()));
-            failures.failed(WEBHOOK, who, now);
+            failures.record_failure(WEBHOOK, who, now);
         }
         assert_eq!(failures.check(WEBHOOK, who, now), Err(PERIOD));
     }

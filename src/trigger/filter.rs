@@ -1,4 +1,4 @@
-//! Which events a webhook's filter lets pass.
+//! Evaluates a webhook's filter.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use crate::expression::{EvaluationError, Expression, Inputs, Variable};
 use crate::http::HttpError;
 use crate::routes::Route;
 
-/// Why a filter has no answer.
+/// The reason why an expression has no result.
 #[derive(Debug, thiserror::Error)]
 enum FilterError {
     #[error(transparent)]
@@ -22,15 +22,15 @@ enum FilterError {
     Query(EventError),
 }
 
-/// Whether an event is passed on: all are, of a webhook without a filter.
+/// Whether the event passes the webhook's filter; true without a filter.
 ///
 /// # Errors
-/// 422, when the filter has no answer. The sender learns no more, the log learns why.
+/// 422, if the filter cannot be evaluated. The cause is only logged.
 pub fn passes(route: &Route, head: &Parts, event: &Event, id: Uuid) -> Result<bool, HttpError> {
     let guards = route.binding.guards.as_deref();
     let Some(filter) = guards.and_then(|guards| guards.filter.as_ref()) else { return Ok(true) };
     with_inputs(filter, route, head, event, |inputs| filter.holds(inputs)).map_err(|error| {
-        unanswered(route, id, &error, "cannot evaluate the filter");
+        log_failure(route, id, &error, "cannot evaluate the filter");
         HttpError::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "filter_error",
@@ -39,10 +39,10 @@ pub fn passes(route: &Route, head: &Parts, event: &Event, id: Uuid) -> Result<bo
     })
 }
 
-/// The text that an expression gives for an event.
+/// Evaluates an expression to text.
 ///
 /// # Errors
-/// 422, when it gives none. The sender learns no more, the log learns why.
+/// 422, if it cannot be evaluated. The cause is only logged.
 pub fn text(
     expression: &Expression,
     route: &Route,
@@ -51,7 +51,7 @@ pub fn text(
     id: Uuid,
 ) -> Result<String, HttpError> {
     with_inputs(expression, route, head, event, |inputs| expression.text(inputs)).map_err(|error| {
-        unanswered(route, id, &error, "cannot evaluate the duplicate key");
+        log_failure(route, id, &error, "cannot evaluate the duplicate key");
         HttpError::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "dedup_error",
@@ -60,7 +60,7 @@ pub fn text(
     })
 }
 
-fn unanswered(route: &Route, id: Uuid, error: &FilterError, what: &str) {
+fn log_failure(route: &Route, id: Uuid, error: &FilterError, what: &str) {
     let (namespace, webhook) = (&*route.app.namespace, &*route.name);
     tracing::warn!(namespace, webhook, event = %id, %error, "{what}");
 }
@@ -72,7 +72,7 @@ fn with_inputs<T>(
     event: &Event,
     evaluate: impl FnOnce(Inputs<'_>) -> Result<T, EvaluationError>,
 ) -> Result<T, FilterError> {
-    // What an expression does not look at is not made.
+    // Inputs that the expression does not use are not built.
     let uses = |variable| expression.uses(variable);
     let headers = if uses(Variable::Headers) { headers(&head.headers) } else { Vec::new() };
     let query = if uses(Variable::Query) { query(head)? } else { Vec::new() };
@@ -81,8 +81,8 @@ fn with_inputs<T>(
     Ok(evaluate(Inputs { event: &event, headers, props, query })?)
 }
 
-/// A map of texts. Several values of one name are one, joined by ", " (RFC 9110, section 5.3); bytes that
-/// are not UTF-8 become U+FFFD.
+/// The headers as a JSON object of strings. Repeated headers are joined by ", " (RFC 9110, section
+/// 5.3); bytes that are not UTF-8 become U+FFFD.
 fn headers(headers: &HeaderMap) -> Vec<u8> {
     let mut map: BTreeMap<&str, String> = BTreeMap::new();
     for (name, value) in headers {
@@ -92,11 +92,11 @@ fn headers(headers: &HeaderMap) -> Vec<u8> {
             None => drop(map.insert(name.as_str(), value.into_owned())),
         }
     }
-    // A map of texts serializes.
+    // Serializing a map of strings cannot fail.
     serde_json::to_vec(&map).unwrap_or_default()
 }
 
-/// As a form is an event: a map of texts, and lists of them for repeated names.
+/// The query as a form event: an object of strings, and of lists of strings for repeated names.
 fn query(head: &Parts) -> Result<Vec<u8>, FilterError> {
     let query = Bytes::copy_from_slice(head.uri.query().unwrap_or_default().as_bytes());
     let form = Some(&b"application/x-www-form-urlencoded"[..]);

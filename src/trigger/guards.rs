@@ -1,4 +1,4 @@
-//! What a webhook asks of its triggers, each with the answer to those that do not meet it.
+//! The conditions that a webhook sets for its triggers, each with its error response.
 
 use std::net::IpAddr;
 
@@ -8,8 +8,8 @@ use crate::http::{HttpError, Peer};
 use crate::http::{Networks, client_address};
 use crate::routes::Route;
 
-/// The client's address, where the webhook cares about it; whether it may send is decided before
-/// its body is read.
+/// Checks the client's address before its body is read. Returns it if the webhook has source ranges
+/// or verification.
 pub fn source(
     route: &Route,
     peer: Peer,
@@ -38,8 +38,8 @@ pub fn source(
     ))
 }
 
-/// Whether this one is within the webhook's rate. Decided after all that a stranger could fail: who
-/// is not the sender uses up nothing of it.
+/// Applies the webhook's rate limit. It comes after all checks that an attacker can fail, so that
+/// rejected requests do not use up the sender's rate.
 pub fn rate(route: &Route) -> Result<(), HttpError> {
     let guards = route.binding.guards.as_deref();
     let Some(rate) = guards.and_then(|guards| guards.rate.as_ref()) else { return Ok(()) };

@@ -1,8 +1,8 @@
-//! The public pipeline: from a stranger's request to the listener's answer, in one fixed order.
+//! The public pipeline: from an untrusted request to the listener's response, in a fixed order.
 //!
-//! path -> route -> suspended -> source -> budget of failed signatures -> bounded body -> signature ->
-//! rate limit -> handshake -> event -> filter -> duplicate -> deliver or store. Nothing before the route
-//! costs memory or takes a lock.
+//! path -> route -> suspended -> source -> budget of failed signatures -> bounded body -> signature
+//! -> rate limit -> handshake -> event -> filter -> duplicate -> deliver or store. Nothing before
+//! the route allocates memory or takes a lock.
 
 mod body;
 mod budget;
@@ -42,43 +42,43 @@ use crate::routes::{Place, Route, Share, State, Table};
 use crate::store::{Accepted, NewEvent, Store};
 use crate::traces::{Span, Traces};
 use crate::verify::Input;
-use body::{BodyError, Bounds};
+use body::{BodyLimits, BodyReadError};
 
-/// When a sender may try again.
+/// The `Retry-After` of transient errors.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// What all triggers of the server share.
+/// The state that all triggers share.
 #[derive(Debug)]
 pub struct Shared {
-    /// Where webhooks are found.
+    /// The table of webhooks.
     pub routes: Arc<Table>,
-    /// What a trigger may take.
+    /// The limits of a request.
     pub limits: Arc<Limits>,
-    /// What all of them may hold in memory.
+    /// The memory budget of all bodies.
     pub budget: Arc<Budget>,
-    /// Whether the server is stopping.
+    /// Whether the server is shutting down.
     pub draining: Arc<AtomicBool>,
-    /// The operator's own ceiling of a body, in bytes.
+    /// The operator-wide limit of a body, in bytes.
     pub max_body_bytes: usize,
-    /// Proxies whose word on where a trigger comes from is taken.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Networks,
-    /// Who has failed to sign how often.
+    /// The failed signatures per client.
     pub failures: Failures,
-    /// Who is sending how many bodies.
+    /// The bodies in progress per client.
     pub readers: Readers,
-    /// What external URLs begin with: some senders sign them.
+    /// The start of external URLs, which some senders sign.
     pub external_url: String,
-    /// The present.
+    /// The current time.
     pub clock: fn() -> Moment,
-    /// The system's clock: signatures are dated by it.
+    /// The system clock, with which signature timestamps are compared.
     pub wall_clock: fn() -> Moment,
-    /// Where events are kept that are delivered later.
+    /// The store of events for asynchronous delivery.
     pub store: Arc<dyn Store>,
-    /// Where triggers are recorded as spans.
+    /// The tracer of requests.
     pub traces: Traces,
 }
 
-/// The pipeline of one runtime.
+/// The trigger pipeline of one runtime.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
     shared: Arc<Shared>,
@@ -86,35 +86,35 @@ pub struct Pipeline {
     caller: Caller,
 }
 
-/// What became of a request that was not refused.
-enum Outcome {
-    /// The listener took the event.
+/// The result of a request without an error.
+enum TriggerOutcome {
+    /// The listener accepted the event.
     Delivered(Uuid),
     /// The event is on stable storage.
     Stored(Uuid),
-    /// It was stored before, as this one.
+    /// The event was stored before, under this id.
     Duplicate(Uuid),
-    /// The webhook's filter lets events like this one go.
+    /// The webhook's filter rejected the event.
     FilteredOut(Uuid),
-    /// It was no event: the sender asked something, and this is the answer.
+    /// The response to a handshake, which has no event.
     Answered(Response<Bytes>),
 }
 
-/// An answer that may already have an event's id.
-struct Refused {
+/// An error response, with the id of the event if it has one.
+struct Rejection {
     error: HttpError,
     event: Option<Uuid>,
 }
 
-impl From<HttpError> for Refused {
+impl From<HttpError> for Rejection {
     fn from(error: HttpError) -> Self {
         Self { error, event: None }
     }
 }
 
-impl Outcome {
-    /// The word for it, see [`crate::routes::counts::OUTCOMES`].
-    fn word(&self) -> &'static str {
+impl TriggerOutcome {
+    /// The result as a metric label, see [`crate::routes::counts::OUTCOMES`].
+    fn as_str(&self) -> &'static str {
         match self {
             Self::Delivered(_) => "delivered",
             Self::Stored(_) => "stored",
@@ -124,7 +124,7 @@ impl Outcome {
         }
     }
 
-    /// The response, and the event if there was one.
+    /// The response, and the id of the event if there is one.
     fn into_response(self) -> (Response<Full<Bytes>>, Option<Uuid>) {
         match self {
             Self::Delivered(event) => (json_response(StatusCode::OK, &b"\"ok\""[..]), Some(event)),
@@ -146,12 +146,12 @@ impl Outcome {
 }
 
 impl Pipeline {
-    /// A pipeline with connections of its own.
+    /// Creates a pipeline. Each runtime has its own `caller`, and so its own connections.
     pub fn new(shared: Arc<Shared>, api: Arc<ApiFields>, caller: Caller) -> Self {
         Self { shared, api, caller }
     }
 
-    /// Answers one request of a connection from `peer`.
+    /// Handles one request of a connection from `peer`.
     pub async fn handle<B>(&self, request: Request<B>, peer: Peer) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes>,
@@ -166,10 +166,11 @@ impl Pipeline {
             }
             Err(error) => (None, Err(error.into())),
         };
-        let outcome = answer.as_ref().map_or_else(|refused| refused.error.reason, Outcome::word);
+        let outcome =
+            answer.as_ref().map_or_else(|rejection| rejection.error.reason, TriggerOutcome::as_str);
         let (mut response, event) = match answer {
             Ok(outcome) => outcome.into_response(),
-            Err(Refused { error, event }) => (error.into_response(), event),
+            Err(Rejection { error, event }) => (error.into_response(), event),
         };
         if let Some(event) = event {
             response.headers_mut().insert(delivery::EVENT_ID, delivery::uuid_value(event));
@@ -199,7 +200,7 @@ impl Pipeline {
         body: B,
         peer: Peer,
         span: &Span,
-    ) -> Result<Outcome, Refused>
+    ) -> Result<TriggerOutcome, Rejection>
     where
         B: Body<Data = Bytes>,
     {
@@ -209,8 +210,8 @@ impl Pipeline {
         proof::budget(&route, failures, client)?;
         if head.method != Method::POST {
             let input = self.input(&head, &[]);
-            let answer = proof::introduction(&route, &input, failures, client)?;
-            return Ok(Outcome::Answered(answer));
+            let answer = proof::handshake(&route, &input, failures, client)?;
+            return Ok(TriggerOutcome::Answered(answer));
         }
         let mut place = self.enter(&route)?;
         let body = self.read(&route, &head.headers, peer, body, &mut place).await?;
@@ -218,34 +219,36 @@ impl Pipeline {
         let verified = proof::check(&route, &input, failures, client, span)?;
         guards::rate(&route)?;
         if let Some(answer) = verified.and_then(|verified| verified.handshake(&input)) {
-            return Ok(Outcome::Answered(answer));
+            return Ok(TriggerOutcome::Answered(answer));
         }
         let raw = body.bytes.clone();
         let event = event(&head.headers, body)?;
         let now = (self.shared.clock)();
         let id = self.shared.store.ids().next(now);
-        let refused = |error| Refused { error, event: Some(id) };
-        if !filter::passes(&route, &head, &event.bytes, id).map_err(refused)? {
-            return Ok(Outcome::FilteredOut(id));
+        let rejection = |error| Rejection { error, event: Some(id) };
+        if !filter::passes(&route, &head, &event.bytes, id).map_err(rejection)? {
+            return Ok(TriggerOutcome::FilteredOut(id));
         }
         let verified = verified.as_ref();
         if route.binding.delivery.mode == DeliveryMode::Sync {
-            let told = verified.map_or(&[][..], |verified| verified.event_headers());
-            self.deliver(&route, head.headers, told, &event, id, span).await.map_err(refused)?;
-            return Ok(Outcome::Delivered(id));
+            let event_headers = verified.map_or(&[][..], |verified| verified.event_headers());
+            self.deliver(&route, head.headers, event_headers, &event, id, span)
+                .await
+                .map_err(rejection)?;
+            return Ok(TriggerOutcome::Delivered(id));
         }
         let input = self.input(&head, &raw);
         let duplicate = queue::duplicate_key(&route, verified, &input, &head, &event.bytes, id)
-            .map_err(refused)?;
+            .map_err(rejection)?;
         let mut span = trace::store(span, &route, id, raw.len());
         let content =
             queue::content(&route, verified, head.headers, raw, &event.bytes, span.context());
         let stored = self.shared.store.accept(NewEvent { id, route, content, duplicate, now });
         let stored = stored.await.map_err(|error| queue::refused(&error));
         let stored = stored.inspect_err(|error| span.fail(error.reason));
-        match stored.map_err(refused)? {
-            Accepted::Stored => Ok(Outcome::Stored(id)),
-            Accepted::Duplicate(first) => Ok(Outcome::Duplicate(first)),
+        match stored.map_err(rejection)? {
+            Accepted::Stored => Ok(TriggerOutcome::Stored(id)),
+            Accepted::Duplicate(first) => Ok(TriggerOutcome::Duplicate(first)),
         }
     }
 
@@ -267,7 +270,8 @@ impl Pipeline {
         if is_trigger {
             return route.ok_or_else(HttpError::not_found);
         }
-        // Some senders ask before they send; no other webhook tells whether it is there.
+        // Handshakes are allowed before the first trigger. For other webhooks a 405 does not reveal
+        // whether the UUID exists.
         let is_asked = |route: &Arc<Route>| {
             let guards = route.binding.guards.as_deref();
             match *method {
@@ -304,7 +308,7 @@ impl Pipeline {
 
     fn enter(&self, route: &Route) -> Result<Place, HttpError> {
         let limits = &self.shared.limits;
-        // Half of all: however much one app is sent, another one finds room.
+        // At most half of the total: one app must leave memory to the others.
         let share =
             Share { in_flight: limits.in_flight_per_app, buffered: limits.buffered_bytes / 2 };
         route.app.load.enter(share).ok_or_else(overloaded)
@@ -321,7 +325,7 @@ impl Pipeline {
     where
         B: Body<Data = Bytes>,
     {
-        let bounds = Bounds {
+        let bounds = BodyLimits {
             bytes: (route.binding.max_body_bytes as usize).min(self.shared.max_body_bytes),
             time: self.shared.limits.body_read,
             sender_waits: headers.contains_key(EXPECT),
@@ -343,18 +347,18 @@ impl Pipeline {
         &self,
         route: &Route,
         sent: HeaderMap,
-        told: &[HeaderName],
+        event_headers: &[HeaderName],
         event: &Buffered<Event>,
         id: Uuid,
         span: &Span,
     ) -> Result<(), HttpError> {
-        // A route that serves has a target: the planner makes no other.
+        // The planner gives each serving route a target.
         let Some(target) = &route.app.target else {
             return Err(HttpError::unavailable("not_ready", "The webhook is not ready.", RETRY));
         };
         let attempt = Attempt { event: id, number: 1 };
         let subject = Subject::present(&route.app, route);
-        let passed = delivery::passed_on(&route.binding.forward_headers, told, sent);
+        let passed = delivery::passed_on(&route.binding.forward_headers, event_headers, sent);
         let mut span = span.child(delivery::trace::NAME, delivery::trace::KIND);
         delivery::trace::begun(&mut span, subject, &route.name, target, attempt);
         let headers = delivery::listener_headers(subject, target, attempt, passed, span.context());
@@ -374,10 +378,10 @@ impl Pipeline {
     }
 }
 
-/// Bytes in memory, and what keeps count of them.
+/// Bytes in memory with their reservation in the budget.
 struct Buffered<T = Bytes> {
     bytes: T,
-    _account: budget::Account,
+    _account: budget::BodyReservation,
 }
 
 fn event(headers: &HeaderMap, body: Buffered) -> Result<Buffered<Event>, HttpError> {
@@ -394,22 +398,22 @@ fn event_error(error: EventError) -> HttpError {
     HttpError::bad_request(reason, error.to_string())
 }
 
-fn body_error(error: BodyError) -> HttpError {
+fn body_error(error: BodyReadError) -> HttpError {
     match error {
-        BodyError::TooLarge => HttpError::new(
+        BodyReadError::TooLarge => HttpError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "payload_too_large",
             "The request body is too large for this webhook.",
         ),
-        BodyError::TooSlow => HttpError::new(
+        BodyReadError::TooSlow => HttpError::new(
             StatusCode::REQUEST_TIMEOUT,
             "request_timeout",
             "The request body did not arrive in time.",
         ),
-        BodyError::Broken => {
+        BodyReadError::Broken => {
             HttpError::bad_request("invalid_body", "The request body is malformed or incomplete.")
         }
-        BodyError::NoRoom => overloaded(),
+        BodyReadError::OverBudget => overloaded(),
     }
     .closing()
 }
@@ -418,7 +422,7 @@ fn overloaded() -> HttpError {
     HttpError::unavailable("overloaded", "The server is overloaded; try again later.", RETRY)
 }
 
-/// The sender learns that the listener failed, the log learns how.
+/// The response to a failed listener call. The cause is only logged.
 fn call_error(route: &Route, id: Uuid, error: &CallError) -> HttpError {
     tracing::warn!(
         namespace = &*route.app.namespace,

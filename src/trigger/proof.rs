@@ -1,4 +1,4 @@
-//! Whether a trigger is from whom it claims, and what senders ask before they send one.
+//! Verifies triggers, and answers handshakes of senders.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::routes::{Proof, Route};
 use crate::traces::Span;
 use crate::verify::{self, Denied, Input, Verified};
 
-/// Refuses a client that has failed too often of late, before its body is read.
+/// Rejects a client that has recently failed too often, before its body is read.
 pub fn budget(route: &Route, failures: &Failures, client: Option<IpAddr>) -> Result<(), HttpError> {
     if route.proof.is_none() {
         return Ok(());
@@ -20,7 +20,7 @@ pub fn budget(route: &Route, failures: &Failures, client: Option<IpAddr>) -> Res
     failures.check(route.id(), client, Instant::now()).map_err(HttpError::rate_limited)
 }
 
-/// Who sent a trigger; `None` where the webhook does not ask.
+/// Verifies a trigger; `None` if the webhook has no verification.
 pub fn check<'r>(
     route: &'r Route,
     input: &Input<'_>,
@@ -34,13 +34,13 @@ pub fn check<'r>(
         span.fail(why.reason());
         denied(route, why, failures, client)
     })?;
-    failures.passed(route.id(), client, Instant::now());
+    failures.record_success(route.id(), client, Instant::now());
     Ok(verified)
 }
 
-/// The answer to a request that is no trigger, where the webhook expects such a one: a subscription
-/// (`GET`), or a CloudEvents sender that asks for leave (`OPTIONS`).
-pub fn introduction(
+/// The response to a handshake before the first trigger: a subscription (`GET`), or a CloudEvents
+/// permission request (`OPTIONS`).
+pub fn handshake(
     route: &Route,
     input: &Input<'_>,
     failures: &Failures,
@@ -60,7 +60,7 @@ fn permission(route: &Route, method: &Method, headers: &HeaderMap) -> Option<Res
     verify::cloud_events(method, headers, &guards.origins, per_minute)
 }
 
-/// Strangers are told one thing, whatever it was; the log gets the reason.
+/// The response to a failed verification: the same for every cause, which is only logged.
 fn denied(route: &Route, why: Denied, failures: &Failures, client: Option<IpAddr>) -> HttpError {
     tracing::debug!(
         namespace = &*route.app.namespace,
@@ -69,10 +69,10 @@ fn denied(route: &Route, why: Denied, failures: &Failures, client: Option<IpAddr
         "trigger rejected: verification failed"
     );
     if why == Denied::KeysUnavailable {
-        // That is no fault of the sender's.
+        // The sender is not at fault.
         return HttpError::unavailable("not_ready", "The webhook is not ready.", RETRY);
     }
-    failures.failed(route.id(), client, Instant::now());
+    failures.record_failure(route.id(), client, Instant::now());
     HttpError::new(
         StatusCode::UNAUTHORIZED,
         "invalid_signature",

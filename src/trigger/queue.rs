@@ -1,4 +1,5 @@
-//! Storing an event: the sender's 2xx is a promise, given when the event is on stable storage.
+//! Stores events. A 2xx response is a promise to the sender: it is sent once the event is on stable
+//! storage.
 
 use std::time::Duration;
 
@@ -18,13 +19,14 @@ use crate::store::{Content, DuplicateKey, Form, StoreError};
 use crate::traces::TraceContext;
 use crate::verify::{Input, Verified};
 
-/// When a sender may try again that a full or failing store refused.
+/// The `Retry-After` if the store is full or fails.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// What makes a second event the same as this one; `None` where nothing does.
+/// The key that identifies duplicates of an event; `None` without deduplication or without a key in
+/// the request.
 ///
 /// # Errors
-/// 422, when the webhook's expression has no answer. The sender learns no more, the log learns why.
+/// 422, if the webhook's expression cannot be evaluated. The cause is only logged.
 pub fn duplicate_key(
     route: &Route,
     verified: Option<&Verified<'_>>,
@@ -55,7 +57,8 @@ fn hash(key: &[u8]) -> [u8; 16] {
     std::array::from_fn(|i| digest.as_ref()[i])
 }
 
-/// What is kept of a trigger; all its attempts are of one `trace`, whether the sender's or a new one.
+/// The stored content of a trigger. All its delivery attempts belong to `trace`, which is the
+/// sender's or a new one.
 pub fn content(
     route: &Route,
     verified: Option<&Verified<'_>>,
@@ -64,15 +67,15 @@ pub fn content(
     event: &Event,
     trace: &TraceContext,
 ) -> Content {
-    let told = verified.map_or(&[][..], |verified| verified.event_headers());
+    let event_headers = verified.map_or(&[][..], |verified| verified.event_headers());
     let form = if event.is_json_of(&body) { Form::Json } else { Form::Converted };
     let content_type = sent.get(CONTENT_TYPE).cloned();
-    let mut headers = delivery::passed_on(&route.binding.forward_headers, told, sent);
+    let mut headers = delivery::passed_on(&route.binding.forward_headers, event_headers, sent);
     trace.put_in(&mut headers);
     Content { form, content_type, headers, body }
 }
 
-/// The sender learns that it should try again; the log has learned why when it happened.
+/// The error response if the store rejects an event. The store has already logged the cause.
 pub fn refused(error: &StoreError) -> HttpError {
     let (reason, message) = match error {
         StoreError::Full => ("store_full", "The event store is full; try again later."),
@@ -87,12 +90,12 @@ pub fn refused(error: &StoreError) -> HttpError {
     HttpError::unavailable(reason, message, RETRY)
 }
 
-/// The answer to a stored event, and to one that was stored before.
+/// The response to a stored event.
 pub fn accepted(id: Uuid) -> (StatusCode, String) {
     (StatusCode::ACCEPTED, format!(r#"{{"id":"{id}"}}"#))
 }
 
-/// The answer to an event that was stored before, as `first`.
+/// The response to a duplicate of the stored event `first`.
 pub fn duplicate(first: Uuid) -> (StatusCode, String) {
     (StatusCode::OK, format!(r#"{{"id":"{first}","duplicate":true}}"#))
 }

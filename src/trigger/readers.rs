@@ -1,12 +1,14 @@
-//! How many bodies one client is sending to one app at once.
+//! Limits the bodies that one client sends to one app concurrently.
 //!
-//! A body is read before its signature is known, and takes one of the app's places while it is. One client takes at
-//! most its share of them, so that bodies which trickle to a known URL leave places to the app's real senders.
-//! Bodies that are there with their heads, as most are, are not counted: they keep no place waiting.
+//! A body is read before its signature is known, and uses one of the app's in-flight slots
+//! meanwhile. A client gets at most a fixed fraction of them, so that slow bodies from one client
+//! leave slots to the app's real senders. Most bodies arrive together with their heads; these are
+//! not counted, as they hold no slot for long.
 //!
-//! The counts are two tables of fixed size (a count-min sketch), in which strangers make nothing grow. A client is
-//! refused only if both of its counts are used up: with as many as a hundred clients at their share, another one is
-//! refused by a chance of 1 in 6,000. The hash is another one in each process.
+//! The counts are two tables of fixed size (a count-min sketch), so that attackers cannot make them
+//! grow. A client is rejected only if both of its counts are used up: with a hundred clients at
+//! their limit, another one is rejected with a probability of 1 in 6,000. The hash is keyed
+//! randomly per process.
 
 use std::future::poll_fn;
 use std::hash::BuildHasher;
@@ -20,7 +22,7 @@ use uuid::Uuid;
 
 use crate::http::client_network;
 
-/// Counts in each of the two tables; 32 KiB.
+/// The number of counts in each of the two tables; 32 KiB.
 const COUNTS: usize = 8 * 1024;
 
 /// See the module. Lock-free.
@@ -40,24 +42,29 @@ impl Default for Readers {
 }
 
 impl Readers {
-    /// Counts a body that a client sends to an app; `None` when it already sends `share` of them.
-    pub fn enter(&self, app: Uuid, client: Option<IpAddr>, share: usize) -> Option<Reader<'_>> {
+    /// Counts a body from a client to an app; `None` if `share` of them are in progress.
+    pub fn enter(
+        &self,
+        app: Uuid,
+        client: Option<IpAddr>,
+        share: usize,
+    ) -> Option<CountedBody<'_>> {
         let key = (app, client.map(client_network));
         let count = |(hasher, counts): &'_ (RandomState, Box<[AtomicU32]>)| {
             hasher.hash_one(key) as usize % counts.len()
         };
         let [first, second] = &self.tables;
-        let reader = Reader([&first.1[count(first)], &second.1[count(second)]]);
+        let reader = CountedBody([&first.1[count(first)], &second.1[count(second)]]);
         let before = reader.0.map(|count| count.fetch_add(1, Ordering::Relaxed) as usize);
         let least = before.into_iter().min().unwrap_or_default();
         (least < share).then_some(reader)
     }
 }
 
-/// Reads a body; `None` when it has to be waited for and may not be.
+/// Reads a body. If it is not complete yet, `enter` must succeed before waiting; else `None`.
 pub async fn wait<'a, T>(
     reading: impl Future<Output = T>,
-    enter: impl FnOnce() -> Option<Reader<'a>>,
+    enter: impl FnOnce() -> Option<CountedBody<'a>>,
 ) -> Option<T> {
     let mut reading = pin!(reading);
     if let Poll::Ready(read) = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
@@ -67,11 +74,11 @@ pub async fn wait<'a, T>(
     Some(reading.await)
 }
 
-/// A body that is counted until this is dropped.
+/// A counted body; dropping it ends the count.
 #[derive(Debug)]
-pub struct Reader<'a>([&'a AtomicU32; 2]);
+pub struct CountedBody<'a>([&'a AtomicU32; 2]);
 
-impl Drop for Reader<'_> {
+impl Drop for CountedBody<'_> {
     fn drop(&mut self) {
         for count in self.0 {
             count.fetch_sub(1, Ordering::Relaxed);

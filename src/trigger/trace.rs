@@ -1,5 +1,5 @@
-//! The spans of a trigger, and what they say (OpenTelemetry semantic conventions for HTTP servers and
-//! messaging). The path, the query, headers and bodies are secrets here: no span has any of them.
+//! The spans of a trigger and their attributes (OpenTelemetry semantic conventions for HTTP servers
+//! and messaging). The path, the query, headers and bodies are secret here and in no span.
 
 use http::StatusCode;
 use http::request::Parts;
@@ -9,10 +9,11 @@ use uuid::Uuid;
 use crate::routes::Route;
 use crate::traces::{Span, Traces};
 
-/// Stands for the path, which is a secret.
+/// Replaces the path, which is secret.
 const ROUTE: &str = "/apps/{app}/webhooks/{webhook}";
 
-/// The span of a whole request, whose route is known. A request without a route is nobody's, and has none.
+/// The span of a whole request with a known route. A request without a route has no owner, and no
+/// span.
 pub fn receive(traces: &Traces, head: &Parts, route: &Route) -> Span {
     let name = || format!("{} {ROUTE}", head.method).into();
     let mut span = traces.receive(&head.headers, name, SpanKind::Server);
@@ -28,7 +29,7 @@ pub fn receive(traces: &Traces, head: &Parts, route: &Route) -> Span {
     span
 }
 
-/// Ends the span of a request. Its outcome is the word that it is counted by.
+/// Ends the span of a request. The outcome is its metric label.
 pub fn answered(mut span: Span, outcome: &'static str, status: StatusCode, event: Option<Uuid>) {
     span.describe(|| {
         [
@@ -39,18 +40,18 @@ pub fn answered(mut span: Span, outcome: &'static str, status: StatusCode, event
     if let Some(event) = event {
         span.describe(|| [("messaging.message.id", event.to_string().into())]);
     }
-    // What the sender did wrong is no error of ours.
+    // A sender's error is not an error of the server.
     if status.is_server_error() {
         span.fail(status.as_str().to_owned());
     }
 }
 
-/// The span of finding out who sent it.
+/// The span of verification.
 pub fn verify(request: &Span) -> Span {
     request.child("verify", SpanKind::Internal)
 }
 
-/// The span of storing an event: what its attempts are linked to.
+/// The span of storing an event; the spans of its delivery attempts link to it.
 pub fn store(request: &Span, route: &Route, event: Uuid, bytes: usize) -> Span {
     let mut span = request.child("store", SpanKind::Producer);
     span.describe(|| {

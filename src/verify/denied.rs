@@ -1,50 +1,52 @@
-//! Why a request was not accepted: for logs and metrics, while the sender is told one thing for all.
+//! Reasons for rejecting a request, for logs and metrics. The sender gets one generic response for
+//! all of them.
 
-/// Why a request was not accepted. It holds nothing of the request and nothing of a secret.
+/// The reason for rejecting a request. It contains nothing of the request or of a secret.
 ///
-/// The order is how far a request came, so that of several verifiers the one that came furthest tells.
+/// The variants are ordered by how far verification got: of several failures, the greatest is
+/// reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Denied {
-    /// A header that the proof needs is not there.
+    /// A required header is missing.
     #[error("a signature header is missing")]
     MissingHeader,
-    /// A header that the proof needs is there more than once.
+    /// A required header is repeated.
     ///
-    /// No provider sends one twice. Who reads which of them is not the same in every proxy and
-    /// listener, so that accepting any would let a request mean two things.
+    /// No provider sends one twice. Proxies and listeners differ in which of them they read, so one
+    /// request could have two meanings.
     #[error("a signature header is repeated")]
     DoubledHeader,
-    /// A header, or the body where it holds a part of the proof, is not of the form it must have.
+    /// A header, or the part of the body that carries the signature, is malformed.
     #[error("the signature is malformed")]
     Malformed,
-    /// The header has signatures, but none of a scheme that is accepted.
+    /// The header has signatures, but none of an accepted scheme.
     #[error("the signature scheme is not accepted")]
     OtherScheme,
     /// The body is of a type that this provider's signature does not cover.
     #[error("the signature does not cover the body")]
     BodyNotCovered,
-    /// The keys of the issuer are not known yet.
+    /// The keys of the issuer have not been fetched yet.
     #[error("the issuer's keys have not been fetched yet")]
     KeysUnavailable,
     /// The token names a key that the issuer does not publish.
     #[error("the token is signed with an unknown key")]
     UnknownKey,
-    /// The signature, token or password is not the one of any live secret.
+    /// The signature, token or password matches no live secret.
     #[error("the signature does not match")]
     Mismatch,
-    /// The moment of signing is too long ago, or the token has expired.
+    /// The request was signed too long ago, or the token has expired.
     #[error("the signature is too old")]
     Stale,
-    /// The moment of signing is too far in the future, or the token is not valid yet.
+    /// The signing time is too far in the future, or the token is not valid yet.
     #[error("the timestamp of the signature is in the future")]
     Future,
-    /// The token is genuine, but of another issuer or for another audience.
+    /// The token is valid, but from another issuer or for another audience.
     #[error("the token is for another issuer or audience")]
     OtherAudience,
 }
 
 impl Denied {
-    /// A word for metrics and logs.
+    /// The reason as a label for metrics and logs.
     pub fn reason(self) -> &'static str {
         match self {
             Self::MissingHeader => "missing_header",

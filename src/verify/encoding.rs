@@ -1,35 +1,41 @@
-//! Signatures from text to bytes, on the stack.
+//! Decodes signatures on the stack.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// Room for the longest signature, of 64 bytes, and for what the decoder of base64 asks beyond.
-pub(super) const ROOM: usize = 72;
+/// The buffer size for a signature: 64 bytes for the longest one, and what the base64 decoder
+/// requires beyond that.
+pub(super) const BUFFER_LEN: usize = 72;
 
-/// How a signature is written.
+/// The encoding of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// Hexadecimal digits of either case.
+    /// Hexadecimal digits, upper or lower case.
     Hex,
-    /// Standard base64 (RFC 4648, section 4), padded: one spelling for each signature.
+    /// Standard base64 (RFC 4648, section 4) with padding: each signature has exactly one spelling.
     Base64,
 }
 
 impl Encoding {
-    /// The bytes of a signature that has exactly `len` of them; `None` for anything else.
-    pub(super) fn decode(self, text: &str, len: usize, room: &mut [u8; ROOM]) -> Option<()> {
+    /// Decodes a signature of exactly `len` bytes; `None` for anything else.
+    pub(super) fn decode(
+        self,
+        text: &str,
+        len: usize,
+        buffer: &mut [u8; BUFFER_LEN],
+    ) -> Option<()> {
         match self {
-            Self::Hex => hex(text.as_bytes(), room.get_mut(..len)?),
+            Self::Hex => hex(text.as_bytes(), buffer.get_mut(..len)?),
             Self::Base64 => {
-                // Nothing longer can be right; what is longer is not looked at.
+                // Longer text cannot be valid; skip decoding it.
                 let fits = text.len() <= len.div_ceil(3) * 4;
-                let decoded = fits.then(|| STANDARD.decode_slice(text, room).ok())??;
+                let decoded = fits.then(|| STANDARD.decode_slice(text, buffer).ok())??;
                 (decoded == len).then_some(())
             }
         }
     }
 
-    /// A signature as its sender writes it.
+    /// Encodes a signature as its sender would.
     pub(super) fn encode(self, signature: &[u8]) -> String {
         match self {
             Self::Hex => to_hex(signature),
@@ -38,7 +44,7 @@ impl Encoding {
     }
 }
 
-/// Decodes hexadecimal digits into a buffer that they fill.
+/// Decodes hexadecimal digits; they must fill the buffer exactly.
 pub(super) fn hex(digits: &[u8], into: &mut [u8]) -> Option<()> {
     if digits.len() != 2 * into.len() {
         return None;
@@ -58,7 +64,7 @@ fn digit(digit: u8) -> Option<u8> {
     }
 }
 
-/// Bytes as hexadecimal digits in lower case.
+/// Encodes bytes as lower-case hexadecimal digits.
 pub(super) fn to_hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
@@ -69,8 +75,8 @@ mod tests {
     use super::*;
 
     fn decode(encoding: Encoding, text: &str, len: usize) -> Option<Vec<u8>> {
-        let mut room = [0; ROOM];
-        encoding.decode(text, len, &mut room).map(|()| room[..len].to_vec())
+        let mut buffer = [0; BUFFER_LEN];
+        encoding.decode(text, len, &mut buffer).map(|()| buffer[..len].to_vec())
     }
 
     #[test]

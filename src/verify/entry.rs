@@ -1,4 +1,4 @@
-//! An entry of `spec.verify`, made ready: what is wrong with it is found here and not by a request.
+//! Compiles an entry of `spec.verify`, so that its mistakes are found before any request arrives.
 
 use http::HeaderName;
 
@@ -12,77 +12,77 @@ use super::{Secret, jwt};
 /// An entry of `spec.verify`.
 #[derive(Debug)]
 pub enum Entry<'a> {
-    /// A row of the table.
+    /// A provider of the table.
     Provider {
-        /// The row.
+        /// The provider.
         provider: &'static Provider,
-        /// Whether the provider's weaker schemes are accepted too.
+        /// Whether the provider's weaker schemes are accepted as well.
         legacy: bool,
-        /// What a subscription shows (`verifyToken`).
+        /// The token of a subscription request (`verifyToken`).
         verify_token: Option<Secret>,
     },
-    /// A signature that the user describes.
+    /// A signature that the user configures.
     Hmac(Signature<'a>),
     /// A secret in a header that the user names.
     ApiKey {
         /// The header's name.
         header: &'a str,
     },
-    /// A token of an issuer that publishes its keys. It has no secrets.
+    /// A token of an issuer that publishes its keys. This entry has no secrets.
     Jwt(jwt::Rules),
 }
 
-/// What is wrong with an entry. Nothing of a secret is in it.
+/// A mistake in an entry. It contains nothing of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
-    /// Nobody could be told from anybody.
+    /// Without a secret, any sender would be accepted.
     #[error("at least one secret is required")]
     NoSecret,
-    /// A secret that no request could match.
+    /// No request could match this secret.
     #[error("secret {number} does not have the form that {provider} requires: {form}")]
     SecretForm {
-        /// Its place in the list, from 1.
+        /// The position in the list, from 1.
         number: usize,
         /// The entry's type.
         provider: &'static str,
-        /// What it should be.
+        /// The required form.
         form: String,
     },
-    /// Not the name of a header.
+    /// The text is not a header name.
     #[error("{0:?} is not a header name")]
     HeaderName(String),
-    /// What is signed cannot be read.
+    /// The template of the signed text is invalid.
     #[error("signed: {0}")]
     Template(#[from] TemplateError),
-    /// `{timestamp}` is signed, and nothing says where it is.
+    /// `{timestamp}` is signed, but no header is named for it.
     #[error("signed has {{timestamp}}, so timestampHeader is needed")]
     TimestampHeaderMissing,
-    /// A timestamp that is not signed protects from nothing.
+    /// A timestamp that is not signed does not prevent replays.
     #[error("timestampHeader is set, so signed must have {{timestamp}}")]
     TimestampNotSigned,
-    /// `{id}` is signed, and nothing says where it is.
+    /// `{id}` is signed, but no header is named for it.
     #[error("signed has {{id}}, so idHeader is needed")]
     IdHeaderMissing,
-    /// An id that is not signed can be changed by anyone.
+    /// An id that is not signed can be changed on the way.
     #[error("idHeader is set, so signed must have {{id}}")]
     IdNotSigned,
-    /// The provider does not ask for a subscription.
+    /// The provider does not send subscription requests.
     #[error("{0} does not support verifyToken")]
     VerifyTokenUnused(&'static str),
-    /// A token for any audience is a token for somebody else.
+    /// Without an audience, tokens that were issued for other services would be accepted.
     #[error("jwt.audiences and jwt.issuer must not be empty")]
     JwtUnbound,
 }
 
-/// A scheme, ready to check requests.
+/// A compiled scheme.
 #[derive(Debug)]
-pub(super) enum Check {
+pub(super) enum SchemeCheck {
     Signature(SignatureCheck),
     Token(TokenCheck),
     Jwt(jwt::Rules),
 }
 
-/// The type of an entry, and the schemes that any of its requests may use.
+/// The type of an entry, and the schemes that its requests may use.
 pub(super) fn schemes<'a>(entry: &Entry<'a>) -> (&'static str, Vec<Scheme<'a>>) {
     match *entry {
         Entry::Provider { provider, legacy, .. } => {
@@ -97,12 +97,12 @@ pub(super) fn schemes<'a>(entry: &Entry<'a>) -> (&'static str, Vec<Scheme<'a>>) 
     }
 }
 
-/// Makes schemes ready. Each secret must be of use to one of them, or it is not what was meant.
+/// Compiles schemes. A secret that fits none of them is a mistake of the user.
 pub(super) fn checks(
     provider: &'static str,
     schemes: &[Scheme<'_>],
     secrets: &[Secret],
-) -> Result<Vec<Check>, EntryError> {
+) -> Result<Vec<SchemeCheck>, EntryError> {
     if secrets.is_empty() {
         return Err(EntryError::NoSecret);
     }
@@ -116,17 +116,17 @@ pub(super) fn checks(
     checks_of(schemes, secrets)
 }
 
-fn checks_of(schemes: &[Scheme<'_>], secrets: &[Secret]) -> Result<Vec<Check>, EntryError> {
+fn checks_of(schemes: &[Scheme<'_>], secrets: &[Secret]) -> Result<Vec<SchemeCheck>, EntryError> {
     let checks = schemes.iter().map(|scheme| match scheme {
         Scheme::Signature(scheme) => {
-            Ok(SignatureCheck::new(scheme, secrets)?.map(Check::Signature))
+            Ok(SignatureCheck::new(scheme, secrets)?.map(SchemeCheck::Signature))
         }
-        Scheme::Token(token) => Ok(TokenCheck::new(token, secrets)?.map(Check::Token)),
+        Scheme::Token(token) => Ok(TokenCheck::new(token, secrets)?.map(SchemeCheck::Token)),
     });
     checks.filter_map(Result::transpose).collect()
 }
 
-/// What a secret may look like.
+/// The accepted forms of a secret.
 fn description(schemes: &[Scheme<'_>]) -> String {
     let mut forms: Vec<_> = schemes
         .iter()
@@ -141,7 +141,7 @@ fn description(schemes: &[Scheme<'_>]) -> String {
     forms.join(", or ")
 }
 
-/// A header's name as users write it.
+/// Parses a header name as users write it.
 pub(super) fn header_name(name: &str) -> Result<HeaderName, EntryError> {
     name.parse().map_err(|_| EntryError::HeaderName(name.into()))
 }

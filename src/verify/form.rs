@@ -1,4 +1,4 @@
-//! The body as Twilio's signature covers it: the parameters of a form, or a digest in the URL.
+//! The body as Twilio's signature covers it: form parameters, or a digest in the URL.
 
 use std::borrow::Cow;
 
@@ -9,14 +9,14 @@ use super::encoding::hex;
 use super::{Denied, Input};
 use crate::event::{MAX_PAIRS, MediaType};
 
-/// The parameters of a form, in the order in which they are signed.
+/// Form parameters, in signing order.
 pub(super) type Parameters<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
-/// The parameters that stand for the body in what is signed; none when the query has its digest.
+/// The parameters that are signed in place of the body; none if the query has a digest of it.
 ///
 /// # Errors
-/// When the digest is not that of the body, or when neither covers it: a signature of the URL alone
-/// must not vouch for a body that came with it.
+/// If the digest does not match the body, or if the signature covers the body in neither way: a
+/// signature of the URL alone must not authenticate a body.
 pub(super) fn parameters<'a>(
     input: &Input<'a>,
     digest_parameter: &str,
@@ -35,7 +35,7 @@ pub(super) fn parameters<'a>(
     sorted(input.body)
 }
 
-/// By name, then by value; what is there twice counts once.
+/// Sorts by name, then by value; duplicates are removed.
 fn sorted(body: &[u8]) -> Result<Parameters<'_>, Denied> {
     let mut parameters: Vec<_> = form_urlencoded::parse(body).take(MAX_PAIRS + 1).collect();
     if parameters.len() > MAX_PAIRS {

@@ -1,4 +1,4 @@
-//! What providers ask of an endpoint instead of bringing an event, and what it answers.
+//! Handshakes: requests by which a provider verifies the endpoint, and their responses.
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -8,41 +8,43 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::json;
 
 use super::encoding::to_hex;
-use super::key::Key;
+use super::key::VerifyingKey;
 use super::{Denied, Input, Secret};
 
-/// Answers the verified body of a request, given the key that it was signed with, if it asks.
-pub type Handshake = fn(&[u8], &Key) -> Option<Response<Bytes>>;
+/// The response to a verified body if it is a handshake request. The key is the one that signed the
+/// body.
+pub type Handshake = fn(&[u8], &VerifyingKey) -> Option<Response<Bytes>>;
 
-/// Bodies beyond this are events and are not looked at, in bytes.
+/// The largest body that is parsed as a handshake, in bytes; larger ones are events.
 const MAX_BODY: usize = 16 * 1024;
 
-/// The longest challenge that is sent back, in bytes.
+/// The longest challenge that is echoed, in bytes.
 const MAX_CHALLENGE: usize = 1024;
 
 const REQUEST_ORIGIN: HeaderName = HeaderName::from_static("webhook-request-origin");
 const ALLOWED_ORIGIN: HeaderName = HeaderName::from_static("webhook-allowed-origin");
 const ALLOWED_RATE: HeaderName = HeaderName::from_static("webhook-allowed-rate");
 
-/// Slack's `url_verification`: the challenge comes back as text.
-pub(super) fn slack(body: &[u8], _: &Key) -> Option<Response<Bytes>> {
+/// Slack's `url_verification`: returns the challenge as text.
+pub(super) fn slack(body: &[u8], _: &VerifyingKey) -> Option<Response<Bytes>> {
     #[derive(Deserialize)]
-    struct Ask {
+    struct Request {
         r#type: String,
         challenge: String,
     }
-    let ask: Ask = small_json(body)?;
-    (ask.r#type == "url_verification").then(|| echo(&ask.challenge))?
+    let request: Request = small_json(body)?;
+    (request.r#type == "url_verification").then(|| echo(&request.challenge))?
 }
 
-/// Zoom's `endpoint.url_validation`: the token comes back, and its HMAC by the same secret.
+/// Zoom's `endpoint.url_validation`: returns the token and its HMAC, made with the webhook's
+/// secret.
 ///
-/// Whoever could ask this unsigned, with a token of the form that Zoom signs (`v0:...`), would be
-/// given signatures for anything. So it is answered after verification only, and no such token is
-/// signed even then.
-pub(super) fn zoom(body: &[u8], key: &Key) -> Option<Response<Bytes>> {
+/// An unauthenticated client that could request this for a token of the form that Zoom signs
+/// (`v0:...`) would get valid signatures for arbitrary events. It is therefore answered only after
+/// verification, and a token with a colon is never signed.
+pub(super) fn zoom(body: &[u8], key: &VerifyingKey) -> Option<Response<Bytes>> {
     #[derive(Deserialize)]
-    struct Ask {
+    struct Request {
         event: String,
         payload: Payload,
     }
@@ -51,37 +53,39 @@ pub(super) fn zoom(body: &[u8], key: &Key) -> Option<Response<Bytes>> {
     struct Payload {
         plain_token: String,
     }
-    let ask: Ask = small_json(body)?;
-    let token = ask.payload.plain_token;
-    if ask.event != "endpoint.url_validation" || token.len() > MAX_CHALLENGE || token.contains(':')
+    let request: Request = small_json(body)?;
+    let token = request.payload.plain_token;
+    if request.event != "endpoint.url_validation"
+        || token.len() > MAX_CHALLENGE
+        || token.contains(':')
     {
         return None;
     }
     let encrypted = to_hex(key.mac()?.sign(|take| take(token.as_bytes())).as_ref());
-    Some(json_answer(&json!({"plainToken": token, "encryptedToken": encrypted})))
+    Some(json_response(&json!({"plainToken": token, "encryptedToken": encrypted})))
 }
 
-/// Discord's PINGs: of the interactions endpoint (type 1, answered in kind), and of webhook events
-/// (type 0, answered 204), where type 1 is an event.
-pub(super) fn discord(body: &[u8], _: &Key) -> Option<Response<Bytes>> {
+/// Discord's PINGs: of the interactions endpoint (type 1, answered with type 1), and of webhook
+/// events (type 0, answered with 204; for these, type 1 is an event).
+pub(super) fn discord(body: &[u8], _: &VerifyingKey) -> Option<Response<Bytes>> {
     #[derive(Deserialize)]
-    struct Ask {
+    struct Request {
         r#type: u64,
         event: Option<IgnoredAny>,
     }
     match small_json(body)? {
-        Ask { r#type: 0, event: None } => {
-            // Discord wants a content type even here.
-            let mut response = answer("application/json", Bytes::new());
+        Request { r#type: 0, event: None } => {
+            // Discord requires a content type even for an empty response.
+            let mut response = new_response("application/json", Bytes::new());
             *response.status_mut() = StatusCode::NO_CONTENT;
             Some(response)
         }
-        Ask { r#type: 1, event: None } => Some(json_answer(&json!({"type": 1}))),
+        Request { r#type: 1, event: None } => Some(json_response(&json!({"type": 1}))),
         _ => None,
     }
 }
 
-/// Meta's `hub.challenge`, which is not signed: it shows the verify token.
+/// Meta's `hub.challenge`. It is not signed; the verify token authenticates it.
 pub(super) fn subscription(
     input: &Input<'_>,
     verify_token: &Secret,
@@ -97,15 +101,15 @@ pub(super) fn subscription(
         return None;
     }
     let challenge = parameter("hub.challenge")?;
-    let is_ours = verify_token.is(parameter("hub.verify_token")?.as_bytes());
-    Some(if is_ours { echo(&challenge).ok_or(Denied::Malformed) } else { Err(Denied::Mismatch) })
+    let is_valid = verify_token.matches(parameter("hub.verify_token")?.as_bytes());
+    Some(if is_valid { echo(&challenge).ok_or(Denied::Malformed) } else { Err(Denied::Mismatch) })
 }
 
-/// The answer to the `OPTIONS` by which a CloudEvents sender asks for permission (HTTP 1.1 Web Hooks
-/// for Event Delivery, section 4), where its origin is allowed; `*` in `allowed` is any.
-/// `per_minute` is how many requests are taken, if there is a limit.
+/// The response to the `OPTIONS` request by which a CloudEvents sender asks for permission (HTTP
+/// 1.1 Web Hooks for Event Delivery, section 4), if its origin is in `allowed` (`*` allows any).
+/// `per_minute` is the rate limit, if any.
 ///
-/// A callback that the sender offers is not called: it would let a stranger choose what we connect to.
+/// `WebHook-Request-Callback` is ignored: a client could make the operator connect to any address.
 pub fn cloud_events(
     method: &Method,
     headers: &HeaderMap,
@@ -131,17 +135,18 @@ fn small_json<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     (body.len() <= MAX_BODY).then(|| serde_json::from_slice(body).ok())?
 }
 
-/// A challenge as text that no browser takes for anything else; `None` when it is too long.
+/// Returns a challenge as plain text with `nosniff`, so that no browser renders it as HTML; `None`
+/// if it is too long.
 fn echo(challenge: &str) -> Option<Response<Bytes>> {
     let body = || Bytes::copy_from_slice(challenge.as_bytes());
-    (challenge.len() <= MAX_CHALLENGE).then(|| answer("text/plain; charset=utf-8", body()))
+    (challenge.len() <= MAX_CHALLENGE).then(|| new_response("text/plain; charset=utf-8", body()))
 }
 
-fn json_answer(value: &serde_json::Value) -> Response<Bytes> {
-    answer("application/json", value.to_string().into())
+fn json_response(value: &serde_json::Value) -> Response<Bytes> {
+    new_response("application/json", value.to_string().into())
 }
 
-fn answer(content_type: &'static str, body: Bytes) -> Response<Bytes> {
+fn new_response(content_type: &'static str, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -1,10 +1,10 @@
-//! Headers of a proof: each must be there, once.
+//! Reads authentication headers, which must occur exactly once.
 
 use http::{HeaderMap, HeaderName};
 
 use super::Denied;
 
-/// The value of a header that must be there exactly once, and not be empty.
+/// The value of a header that must occur exactly once and must not be empty.
 pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a [u8], Denied> {
     let mut values = headers.get_all(name).iter();
     let value = values.next().ok_or(Denied::MissingHeader)?;
@@ -14,7 +14,7 @@ pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'
     if value.is_empty() { Err(Denied::Malformed) } else { Ok(value.as_bytes()) }
 }
 
-/// The same of a value that must be printable ASCII.
+/// As [`single`], for a value that must be printable ASCII.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, Denied> {
     let value = single(headers, name)?;
     let text = std::str::from_utf8(value).ok();
@@ -22,8 +22,8 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a 
         .ok_or(Denied::Malformed)
 }
 
-/// What follows the scheme and one or more spaces in an `Authorization` header (RFC 9110, section
-/// 11.4). The scheme's case does not matter.
+/// The credentials of an `Authorization` header: the text after the scheme and one or more spaces
+/// (RFC 9110, section 11.4). The scheme is case-insensitive.
 pub(super) fn credentials<'a>(value: &'a [u8], scheme: &str) -> Result<&'a [u8], Denied> {
     let (name, rest) = value.split_at_checked(scheme.len()).ok_or(Denied::OtherScheme)?;
     if !name.eq_ignore_ascii_case(scheme.as_bytes()) {
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scheme_is_told_from_its_credentials_by_a_space() {
+    fn a_space_separates_the_scheme_from_its_credentials() {
         let read = |value: &'static str| credentials(value.as_bytes(), "Bearer");
         assert_eq!(read("Bearer a b"), Ok(&b"a b"[..]));
         assert_eq!(read("bEARER   t"), Ok(&b"t"[..]));

@@ -1,4 +1,4 @@
-//! One member of a JSON object, found without building the rest.
+//! Finds one member of a JSON object without building the rest.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,28 +6,28 @@ use std::fmt;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A member of an object that is text or a whole number.
+/// A member whose value is a string or an unsigned integer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scalar<'a> {
     Text(Cow<'a, str>),
     Number(u64),
 }
 
-/// The first member of this name in a body that is a JSON object. What follows it is not looked at.
+/// The first member with this name in a JSON object. Parsing stops after it.
 pub(super) fn member<'a>(body: &'a [u8], name: &str) -> Option<Scalar<'a>> {
     let mut found = None;
-    let visitor = Find { name, found: &mut found };
-    // An error tells that reading stopped at the member, or that there is none.
+    let visitor = MemberVisitor { name, found: &mut found };
+    // An error is expected: parsing stops at the member.
     let _ = serde_json::Deserializer::from_slice(body).deserialize_map(visitor);
     found
 }
 
-struct Find<'n, 'f, 'a> {
+struct MemberVisitor<'n, 'f, 'a> {
     name: &'n str,
     found: &'f mut Option<Scalar<'a>>,
 }
 
-impl<'a> Visitor<'a> for Find<'_, '_, 'a> {
+impl<'a> Visitor<'a> for MemberVisitor<'_, '_, 'a> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,8 +35,8 @@ impl<'a> Visitor<'a> for Find<'_, '_, 'a> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(is_it) = map.next_key_seed(Named(self.name))? {
-            if is_it {
+        while let Some(is_match) = map.next_key_seed(KeyMatcher(self.name))? {
+            if is_match {
                 *self.found = Some(map.next_value()?);
                 return Ok(());
             }
@@ -46,10 +46,10 @@ impl<'a> Visitor<'a> for Find<'_, '_, 'a> {
     }
 }
 
-/// Tells whether a key is the one.
-struct Named<'n>(&'n str);
+/// Compares an object key with a name.
+struct KeyMatcher<'n>(&'n str);
 
-impl<'a> DeserializeSeed<'a> for Named<'_> {
+impl<'a> DeserializeSeed<'a> for KeyMatcher<'_> {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<bool, D::Error> {
@@ -57,7 +57,7 @@ impl<'a> DeserializeSeed<'a> for Named<'_> {
     }
 }
 
-impl Visitor<'_> for Named<'_> {
+impl Visitor<'_> for KeyMatcher<'_> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,12 +71,12 @@ impl Visitor<'_> for Named<'_> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
+        struct ScalarVisitor;
+        impl<'de> Visitor<'de> for ScalarVisitor {
             type Value = Scalar<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("text or a whole number")
+                f.write_str("a string or an unsigned integer")
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'de>, E> {
@@ -91,7 +91,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
                 Ok(Scalar::Number(number))
             }
         }
-        deserializer.deserialize_any(Read)
+        deserializer.deserialize_any(ScalarVisitor)
     }
 }
 

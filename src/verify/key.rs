@@ -1,14 +1,14 @@
-//! Secrets made into keys, once, where the configuration changes.
+//! Prepares keys from secrets, once per configuration change.
 
 use std::fmt;
 
 use ring::{hmac, signature};
 use subtle::ConstantTimeEq;
 
-/// What a signature is made with.
+/// A signature algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
-    /// HMAC (RFC 2104) with SHA-1: for those who offer nothing else.
+    /// HMAC (RFC 2104) with SHA-1, for providers that offer nothing stronger.
     HmacSha1,
     /// HMAC with SHA-256.
     HmacSha256,
@@ -29,22 +29,22 @@ impl Algorithm {
     }
 }
 
-/// A key that tells whether a signature is right.
-pub enum Key {
-    /// A key of any of the MACs.
+/// A key that verifies signatures.
+pub enum VerifyingKey {
+    /// A MAC key.
     Mac(MacKey),
     /// A public key.
     Ed25519([u8; 32]),
 }
 
-/// A key, and what is signed, taken in: signatures are held against it.
+/// A key and the message that it must have signed; signatures are compared with it.
 pub(super) enum Expected<'k> {
     Mac(hmac::Tag),
     Ed25519 { key: &'k [u8; 32], message: Vec<u8> },
 }
 
-impl Key {
-    /// A key of these bytes; `None` when the algorithm has no such keys.
+impl VerifyingKey {
+    /// Creates a key from bytes; `None` if they are not a valid key of the algorithm.
     pub(super) fn new(algorithm: Algorithm, bytes: &[u8]) -> Option<Self> {
         let mac = |algorithm| Some(Self::Mac(MacKey(hmac::Key::new(algorithm, bytes))));
         match algorithm {
@@ -55,8 +55,8 @@ impl Key {
         }
     }
 
-    /// Takes in what is signed, piece by piece. Only Ed25519, whose implementation wants it in one
-    /// piece, copies it.
+    /// Reads the message piece by piece. Only Ed25519 copies it, as ring's implementation requires
+    /// one contiguous slice.
     pub(super) fn expect(&self, pieces: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Expected<'_> {
         match self {
             Self::Mac(key) => Expected::Mac(key.sign(pieces)),
@@ -68,7 +68,7 @@ impl Key {
         }
     }
 
-    /// The key of a MAC, if it is one.
+    /// The MAC key; `None` for a public key.
     pub(super) fn mac(&self) -> Option<&MacKey> {
         match self {
             Self::Mac(key) => Some(key),
@@ -78,8 +78,8 @@ impl Key {
 }
 
 impl Expected<'_> {
-    /// Whether a signature is right. A MAC is compared in constant time.
-    pub(super) fn is(&self, given: &[u8]) -> bool {
+    /// Whether a signature is valid. MACs are compared in constant time.
+    pub(super) fn matches(&self, given: &[u8]) -> bool {
         match self {
             Self::Mac(tag) => tag.as_ref().ct_eq(given).into(),
             Self::Ed25519 { key, message } => {
@@ -90,35 +90,35 @@ impl Expected<'_> {
     }
 }
 
-/// The key of a MAC, prepared: its two hash states, from which signatures can be made.
+/// A prepared MAC key: two hash states, which suffice to make signatures and so are secret.
 pub struct MacKey(hmac::Key);
 
 impl MacKey {
-    /// The MAC of what is given piece by piece.
+    /// Computes the MAC of a message that is passed piece by piece.
     pub(super) fn sign(&self, pieces: impl FnOnce(&mut dyn FnMut(&[u8]))) -> hmac::Tag {
         let mut context = hmac::Context::with_key(&self.0);
         pieces(&mut |piece| context.update(piece));
         context.sign()
     }
 
-    /// Puts a key that is no secret in the place of this one.
+    /// Overwrites the key with an empty one.
     fn overwrite(&mut self) {
         self.0 = hmac::Key::new(self.0.algorithm(), &[]);
-        // The write would be dead otherwise, and left out.
+        // Without this the compiler may remove the write as dead.
         std::hint::black_box(&self.0);
     }
 }
 
-/// ring does not clear its keys. What it copied to the stack on the way is beyond reach.
+/// ring does not clear its keys. Copies that it left on the stack cannot be cleared from here.
 impl Drop for MacKey {
     fn drop(&mut self) {
         self.overwrite();
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(..)")
+        f.write_str("VerifyingKey(..)")
     }
 }
 
@@ -148,15 +148,15 @@ mod tests {
     #[test]
     fn the_length_of_a_signature_is_that_of_the_algorithm() {
         for algorithm in [Algorithm::HmacSha1, Algorithm::HmacSha256, Algorithm::HmacSha512] {
-            let Some(Key::Mac(key)) = Key::new(algorithm, b"k") else { panic!() };
+            let Some(VerifyingKey::Mac(key)) = VerifyingKey::new(algorithm, b"k") else { panic!() };
             assert_eq!(key.sign(|_| ()).as_ref().len(), algorithm.signature_len());
         }
     }
 
     #[test]
     fn a_public_key_has_32_bytes() {
-        assert!(Key::new(Algorithm::Ed25519, &[1; 31]).is_none());
-        assert!(Key::new(Algorithm::Ed25519, &[1; 32]).is_some());
-        assert!(Key::new(Algorithm::Ed25519, &[1; 33]).is_none());
+        assert!(VerifyingKey::new(Algorithm::Ed25519, &[1; 31]).is_none());
+        assert!(VerifyingKey::new(Algorithm::Ed25519, &[1; 32]).is_some());
+        assert!(VerifyingKey::new(Algorithm::Ed25519, &[1; 33]).is_none());
     }
 }

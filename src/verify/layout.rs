@@ -1,28 +1,28 @@
-//! How a header holds its signatures: one, or several of which any may match.
+//! The layout of a signature header: one signature, or several, where any may match.
 
 use super::Denied;
 
-/// Items that one header may have. Who rotates a secret sends two or three.
+/// The number of items that a header may have. Senders that rotate a secret send two or three.
 pub const MAX_ITEMS: usize = 16;
 
-/// Where in the value of its header a signature is.
+/// The position of a signature in the value of its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout<'a> {
     /// The whole value, after a prefix: `sha256=...`.
     Prefixed(&'a str),
-    /// Items with a name each: `t=...,v1=...,v1=...` or `v1,... v1a,...`. Those of this name are
-    /// signatures; other names are ignored, so that a provider can add a scheme.
+    /// Named items: `t=...,v1=...,v1=...` or `v1,... v1a,...`. Items with this name are signatures;
+    /// others are ignored, so that a provider can add a scheme.
     Items {
-        /// What stands between items.
+        /// The separator of items.
         separator: char,
-        /// What stands between an item's name and its value.
+        /// The separator of an item's name and value.
         assign: char,
-        /// The name of a signature.
+        /// The name of a signature item.
         name: &'static str,
     },
 }
 
-/// The value of a header whose form was checked.
+/// The value of a header, with its form validated.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signatures<'a> {
     layout: Layout<'a>,
@@ -30,8 +30,8 @@ pub(super) struct Signatures<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// Checks the form of a whole value before any of it is used: one malformed item, and the header
-    /// is not what its sender wrote.
+    /// Validates the whole value before any of it is used: one malformed item means that the header
+    /// was altered or is of an unknown format.
     pub(super) fn read(self, value: &'a str) -> Result<Signatures<'a>, Denied> {
         match self {
             Self::Prefixed(prefix) => {
@@ -40,10 +40,10 @@ impl<'a> Layout<'a> {
             }
             Self::Items { separator, assign, name } => {
                 let items = value.split(separator).map(|item| item.split_once(assign));
-                let is_whole = |item: Option<(&str, &str)>| {
+                let is_complete = |item: Option<(&str, &str)>| {
                     item.is_some_and(|(name, value)| !name.is_empty() && !value.is_empty())
                 };
-                if items.clone().count() > MAX_ITEMS || !items.clone().all(is_whole) {
+                if items.clone().count() > MAX_ITEMS || !items.clone().all(is_complete) {
                     return Err(Denied::Malformed);
                 }
                 if !items.flatten().any(|item| item.0 == name) {
@@ -56,8 +56,8 @@ impl<'a> Layout<'a> {
 }
 
 impl Layout<'_> {
-    /// The value of a header with one signature, and before it an item of another name where `first` has
-    /// one: what [`Self::read`] reads.
+    /// Formats a header value with one signature, preceded by the item `first` if given: the
+    /// inverse of [`Self::read`].
     pub(super) fn write(self, first: Option<(&str, &str)>, signature: &str) -> String {
         match self {
             Self::Prefixed(prefix) => format!("{prefix}{signature}"),
@@ -79,7 +79,7 @@ impl<'a> Signatures<'a> {
         whole.into_iter().chain(self.items(name))
     }
 
-    /// The value of the item of this name that must be there exactly once.
+    /// The value of an item that must occur exactly once.
     pub(super) fn single(self, name: &'static str) -> Result<&'a str, Denied> {
         let mut items = self.items(name);
         match (items.next(), items.next()) {
@@ -89,7 +89,7 @@ impl<'a> Signatures<'a> {
         }
     }
 
-    /// The values of the items of this name; none in a header that has no items.
+    /// The values of the items with this name; none if the header has no items.
     fn items(self, name: &'static str) -> impl Iterator<Item = &'a str> {
         let (value, separator, assign) = match self.layout {
             Layout::Prefixed(_) => ("", ' ', ' '),

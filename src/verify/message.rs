@@ -1,11 +1,11 @@
-//! What is signed, of one request: pieces that are nowhere joined.
+//! The signed text of one request, as pieces: joining them would copy the body.
 
 use super::form::Parameters;
-use super::template::Part;
+use super::template::TemplatePart;
 
-/// The parts of a template, and what stands for them in one request.
-pub(super) struct Message<'a> {
-    pub(super) parts: &'a [Part],
+/// The parts of a template, and their values in one request.
+pub(super) struct SignedMessage<'a> {
+    pub(super) parts: &'a [TemplatePart],
     pub(super) id: &'a str,
     pub(super) timestamp: &'a str,
     /// The external URL up to the path, in one spelling.
@@ -15,20 +15,20 @@ pub(super) struct Message<'a> {
     pub(super) form: &'a Parameters<'a>,
 }
 
-impl Message<'_> {
-    /// Hands out the pieces in their order.
+impl SignedMessage<'_> {
+    /// Passes the pieces to `take`, in order.
     pub(super) fn pieces(&self, take: &mut dyn FnMut(&[u8])) {
         for part in self.parts {
             match part {
-                Part::Literal(text) => take(text.as_bytes()),
-                Part::Id => take(self.id.as_bytes()),
-                Part::Timestamp => take(self.timestamp.as_bytes()),
-                Part::Body => take(self.body),
-                Part::Url => {
+                TemplatePart::Literal(text) => take(text.as_bytes()),
+                TemplatePart::Id => take(self.id.as_bytes()),
+                TemplatePart::Timestamp => take(self.timestamp.as_bytes()),
+                TemplatePart::Body => take(self.body),
+                TemplatePart::Url => {
                     self.url.iter().for_each(|piece| take(piece.as_bytes()));
                     take(self.path_and_query.as_bytes());
                 }
-                Part::Form => {
+                TemplatePart::Form => {
                     for (name, value) in self.form {
                         take(name.as_bytes());
                         take(value.as_bytes());

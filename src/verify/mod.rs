@@ -1,19 +1,20 @@
-//! Whether a request is from whom it claims: one machine, and a table of providers as its data.
+//! Verifies that a request comes from the provider that it claims: one generic verifier, driven by
+//! a table of providers.
 //!
-//! Pure: no client, no socket, no clock. [`Verifier::new`] makes an entry of `spec.verify` ready when
-//! the configuration changes, and [`Verifiers::check`] asks it for each request, over the raw bytes.
+//! Pure: no client, no socket, no clock. [`Verifier::new`] compiles an entry of `spec.verify` when
+//! the configuration changes; [`Verifiers::check`] runs for each request, over the raw bytes.
 //!
-//! | question | file |
+//! | topic | file |
 //! |---|---|
-//! | what is known of a provider? | `provider.rs`, a row each |
-//! | what is a row made of? | `scheme.rs`, `layout.rs`, `template.rs` |
-//! | how is a signature checked? | `signature.rs`; a token: `token.rs`, `jwt/` |
-//! | how would its sender sign a request? | `signature/sign.rs`, `proof.rs` |
-//! | what does a provider ask before it sends? | `handshake.rs` |
-//! | what becomes of secrets? | `secret.rs`, `key.rs` |
+//! | provider data | `provider.rs`, one row per provider |
+//! | the types of a row | `scheme.rs`, `layout.rs`, `template.rs` |
+//! | checking a signature | `signature.rs`; a token: `token.rs`, `jwt/` |
+//! | signing a test request | `signature/sign.rs`, `proof.rs` |
+//! | handshakes of providers | `handshake.rs` |
+//! | secrets in memory | `secret.rs`, `key.rs` |
 //!
-//! Comparisons are constant-time in what is secret; how long a secret is may show. A signature, token
-//! or timestamp header that is there twice is refused, as is one that is malformed in any part.
+//! Secret bytes are compared in constant time; the length of a secret is not hidden. A repeated
+//! signature, token or timestamp header is rejected, and so is one that is malformed in any part.
 
 mod denied;
 mod encoding;

@@ -1,34 +1,34 @@
-//! What a sender proves itself by, made here: for test events.
+//! Signs test events as a provider would.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// What is added to a request so that it proves who sent it. Nothing shows its values.
+/// The headers and the query parameter that authenticate a request. `Debug` hides header values.
 #[derive(Debug, Default)]
 pub struct Proof {
-    /// Headers that take the place of those that the request has.
+    /// Headers that replace those of the request.
     pub headers: HeaderMap,
-    /// A parameter that is added to the query.
+    /// A query parameter to add.
     pub query: Option<String>,
 }
 
-/// Why a request cannot be made to prove itself. Nothing of a secret is in it.
+/// A reason why a request cannot be signed. It contains nothing of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CannotSign {
-    /// Who verifies cannot sign.
+    /// A public key can verify but not sign.
     #[error("{0} signs with a private key, and the Secret has only the public one")]
     PublicKey(&'static str),
-    /// The keys are the issuer's.
+    /// Only the issuer has the private key.
     #[error("only the issuer can create a token of type Jwt")]
     Issuer,
-    /// The moment of signing is a member of the body.
+    /// The signing time is a member of the body.
     #[error(
         "the signed timestamp is in the body: it must be a JSON object with {0}, in milliseconds since 1970"
     )]
-    MomentMissing(&'static str),
-    /// The form in the body is larger than one that is accepted.
+    TimestampMissing(&'static str),
+    /// The form in the body exceeds the limit.
     #[error("the form in the body is too large")]
     Form,
-    /// What is sent must fit into a header.
+    /// The value is not a valid header value.
     #[error(
         "the value of {0} has characters that a header cannot have; check the Secret for a line break"
     )]

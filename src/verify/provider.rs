@@ -1,4 +1,5 @@
-//! The providers, one row each: where a signature is, what it covers, what else the provider sends.
+//! The providers, one row each: where the signature is, what it covers, and what else the provider
+//! sends.
 //!
 //! A new provider is a row here, its vectors under `tests/`, and its part of `docs/providers.md`.
 
@@ -13,30 +14,31 @@ use super::secret_form::SecretForm;
 use super::timestamp::DEFAULT_TOLERANCE;
 use super::url::UrlForm;
 
-/// All that is known of a provider.
+/// A row of the table.
 #[derive(Debug)]
 pub struct Provider {
     /// The `type` of the entry in `spec.verify`.
     pub name: &'static str,
-    /// What its requests prove themselves by; one is enough. A secret goes with each scheme whose
-    /// form it has.
+    /// The accepted schemes; one match is enough. A secret applies to each scheme whose form it
+    /// has.
     pub schemes: &'static [Scheme<'static>],
-    /// Weaker schemes, accepted where the user asks for them.
+    /// Weaker schemes, accepted only if the user enables them.
     pub legacy_schemes: &'static [Scheme<'static>],
-    /// Headers that tell about the event: passed on to the listener.
+    /// Headers that describe the event; they are passed to the listener.
     pub event_headers: &'static [&'static str],
-    /// What names a delivery, the same in every repetition of it. A signed id goes before.
+    /// The position of the delivery id, which is the same for each redelivery. A signed id takes
+    /// precedence.
     pub delivery: Option<Delivery>,
-    /// What its requests may ask instead of bringing an event, after verification.
+    /// The response to a handshake request, after verification.
     pub handshake: Option<Handshake>,
-    /// Whether it asks by `GET` with a verify token (`hub.challenge`) before it sends anything.
+    /// Whether the provider sends a `GET` with a verify token (`hub.challenge`) before any event.
     pub subscribes: bool,
 }
 
-/// Where the id of a delivery is.
+/// The position of a delivery id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// The first of these headers that is there.
+    /// The first of these headers that the request has.
     Header(&'static [&'static str]),
     /// A member of the body, which is a JSON object.
     Member(&'static str),
@@ -53,12 +55,12 @@ impl Provider {
         subscribes: false,
     };
 
-    /// The provider of a `type`, in the case of the contract.
+    /// The provider of a `type`; case-sensitive.
     pub fn named(name: &str) -> Option<&'static Self> {
         PROVIDERS.iter().find(|provider| provider.name == name)
     }
 
-    /// Whether its requests may say what the provider calls the delivery.
+    /// Whether the provider's requests can have a delivery id.
     pub fn names_deliveries(&self) -> bool {
         let is_signed = |scheme: &Scheme<'_>| {
             matches!(scheme, Scheme::Signature(Signature { id: Some(_), .. }))
@@ -102,7 +104,7 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Bitbucket Cloud: "Manage webhooks", "Event payloads"; Bitbucket Data Center: "Manage
-    // webhooks". SHA-256 under the header that elsewhere has SHA-1.
+    // webhooks". SHA-256, in the header that other providers use for SHA-1.
     Provider {
         name: "Bitbucket",
         schemes: &[prefixed("x-hub-signature", "sha256=", Algorithm::HmacSha256)],
@@ -110,8 +112,8 @@ pub static PROVIDERS: &[Provider] = &[
         delivery: Some(Delivery::Header(&["x-request-uuid"])),
         ..Provider::PLAIN
     },
-    // Gitea Documentation: "Webhooks"; Forgejo: "Webhooks"; Gogs: "Webhooks". The forks kept the
-    // scheme and renamed the header.
+    // Gitea Documentation: "Webhooks"; Forgejo: "Webhooks"; Gogs: "Webhooks". The forks use the
+    // same scheme and renamed the header.
     Provider {
         name: "Gitea",
         schemes: &[
@@ -138,7 +140,7 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Stripe Docs: "Receive Stripe events in your webhook endpoint", "Verify webhook signatures
-    // manually". Its secrets begin with `whsec_` too, and are used as they are.
+    // manually". Its secrets begin with `whsec_` too, but the whole text is the key.
     Provider {
         name: "Stripe",
         schemes: &[Scheme::Signature(Signature {
@@ -202,7 +204,7 @@ pub static PROVIDERS: &[Provider] = &[
         handshake: Some(handshake::zoom),
         ..Provider::PLAIN
     },
-    // Linear Developers: "Webhooks" (securing webhooks). It asks for a minute, not five.
+    // Linear Developers: "Webhooks" (securing webhooks). It recommends one minute, not five.
     Provider {
         name: "Linear",
         schemes: &[Scheme::Signature(Signature {
@@ -232,7 +234,7 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Standard Webhooks specification: "Signature scheme", "Webhook headers"; Svix Docs: "Verifying
-    // webhooks manually", where the headers have the older names.
+    // webhooks manually", which uses the older header names.
     Provider {
         name: "StandardWebhooks",
         schemes: &[
@@ -245,7 +247,7 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Meta for Developers: "Webhooks", "Getting started" (verification requests, validating
-    // payloads). It signs the very bytes that it sends, with non-ASCII escaped.
+    // payloads). It signs the bytes as sent, with non-ASCII characters escaped.
     Provider {
         name: "Meta",
         schemes: &[prefixed("x-hub-signature-256", "sha256=", Algorithm::HmacSha256)],
@@ -266,7 +268,8 @@ pub static PROVIDERS: &[Provider] = &[
     },
 ];
 
-/// The two kinds of keys of Standard Webhooks: the name of the signature, the algorithm, the secret.
+/// A key type of Standard Webhooks: the name of the signature, the algorithm, the form of the
+/// secret.
 type StandardKey = (&'static str, Algorithm, SecretForm);
 
 const SYMMETRIC: StandardKey =
@@ -275,11 +278,11 @@ const SYMMETRIC: StandardKey =
 const ASYMMETRIC: StandardKey =
     ("v1a", Algorithm::Ed25519, SecretForm::Base64 { prefix: "whpk_", bare: false });
 
-/// A secret of GitLab without the prefix is a secret token.
+/// A GitLab secret without the prefix is a secret token, not a signing token.
 const SIGNING_TOKEN: StandardKey =
     ("v1", Algorithm::HmacSha256, SecretForm::Base64 { prefix: "whsec_", bare: false });
 
-/// A signature of the body alone, in hexadecimal digits after a prefix.
+/// A signature of the body alone: hexadecimal digits after a prefix.
 const fn prefixed(
     header: &'static str,
     prefix: &'static str,
@@ -289,7 +292,7 @@ const fn prefixed(
     Scheme::Signature(Signature { header, layout, algorithm, ..Signature::HMAC })
 }
 
-/// The scheme that Slack made and Zoom took over.
+/// Slack's scheme, which Zoom uses as well.
 const fn v0(header: &'static str, timestamp: &'static str) -> Scheme<'static> {
     Scheme::Signature(Signature {
         header,

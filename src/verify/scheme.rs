@@ -1,4 +1,4 @@
-//! What a sender proves itself by, as data: rows of the provider table, and what users write.
+//! Authentication schemes as data: the rows of the provider table, and users' own entries.
 
 use std::time::Duration;
 
@@ -8,51 +8,51 @@ use super::layout::Layout;
 use super::secret_form::SecretForm;
 use super::url::UrlForm;
 
-/// What a sender proves itself by.
+/// The way in which a sender authenticates its requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scheme<'a> {
-    /// It signs what it sends.
+    /// The sender signs the request.
     Signature(Signature<'a>),
-    /// It shows the secret itself.
+    /// The sender includes the secret itself.
     Token(Token<'a>),
 }
 
-/// A signature, in all that providers differ in.
+/// A signature scheme: everything in which providers differ.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Signature<'a> {
-    /// The header that holds the signature.
+    /// The header with the signature.
     pub header: &'a str,
-    /// Where in the header it is.
+    /// The position of the signature in the header.
     pub layout: Layout<'a>,
-    /// How it is written.
+    /// The encoding of the signature.
     pub encoding: Encoding,
-    /// What it is made with.
+    /// The signature algorithm.
     pub algorithm: Algorithm,
-    /// How a secret spells the key.
+    /// The encoding of the key in the secret.
     pub secret: SecretForm,
-    /// What is signed: text with `{id}`, `{timestamp}`, `{url}` and `{body}` in it.
+    /// The signed text, with the placeholders `{id}`, `{timestamp}`, `{url}` and `{body}`.
     pub signed: &'a str,
-    /// When it was signed, where the sender tells. A header or item is only of use where `signed`
-    /// has `{timestamp}`.
+    /// The signing time, if the sender includes it. A header or an item requires `{timestamp}` in
+    /// `signed`.
     pub timestamp: Option<Timestamp<'a>>,
-    /// The header of `{id}`, which then is the delivery's id.
+    /// The header of `{id}`, which is the delivery id.
     pub id: Option<&'a str>,
-    /// Which spelling of the URL `{url}` is.
+    /// The accepted spellings of `{url}`.
     pub url: UrlForm,
-    /// For `{form}`: the query's parameter that has the SHA-256 of a body which is not a form.
+    /// For `{form}`: the query parameter with the SHA-256 of a body that is not a form.
     pub body_digest: Option<&'static str>,
 }
 
-/// When a request was signed.
+/// The signing time of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timestamp<'a> {
-    /// Where it is told.
+    /// Its position in the request.
     pub source: Source<'a>,
-    /// How far it may be from the present, in either direction; whole seconds.
+    /// The accepted difference from the current time, in either direction; whole seconds.
     pub tolerance: Duration,
 }
 
-/// Where a timestamp is.
+/// The position of a timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source<'a> {
     /// A header.
@@ -63,19 +63,19 @@ pub enum Source<'a> {
     Member(&'static str),
 }
 
-/// A secret that the sender shows in a header.
+/// A secret that the sender includes in a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token<'a> {
     /// The header.
     pub header: &'a str,
-    /// Where the secret is in it.
+    /// The position of the secret in the header.
     pub form: TokenForm,
 }
 
-/// Where a secret is in its header.
+/// The position of a secret in its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenForm {
-    /// It is the whole value.
+    /// The whole value.
     Whole,
     /// `Bearer` credentials (RFC 6750, section 2.1).
     Bearer,
@@ -84,7 +84,7 @@ pub enum TokenForm {
 }
 
 impl Signature<'static> {
-    /// Hexadecimal HMAC-SHA256 of the body: what most providers begin from.
+    /// Hexadecimal HMAC-SHA256 of the body: the base of most providers' schemes.
     pub const HMAC: Self = Self {
         header: "",
         layout: Layout::Prefixed(""),

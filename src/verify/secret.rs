@@ -1,4 +1,4 @@
-//! A secret in memory: nothing shows it, and it is overwritten when it is dropped.
+//! A secret in memory: `Debug` hides it, and it is zeroed on drop.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use zeroize::Zeroizing;
 /// The bytes of a secret, as the user gave them.
 pub struct Secret(Zeroizing<Vec<u8>>);
 
-/// A secret without a byte that is not blank: anyone could know it.
+/// A secret that is empty or only white space, and so can be guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the secret is empty")]
 pub struct EmptySecret;
 
 impl Secret {
-    /// A secret of these bytes, which are kept as they are: a line break at the end is part of it.
+    /// Wraps these bytes unchanged: a line break at the end is part of the secret.
     ///
     /// # Errors
-    /// When there is nothing but white space.
+    /// If the secret is empty or only white space.
     pub fn new(bytes: Vec<u8>) -> Result<Self, EmptySecret> {
         let secret = Self(Zeroizing::new(bytes));
         if secret.0.trim_ascii().is_empty() { Err(EmptySecret) } else { Ok(secret) }
@@ -27,8 +27,8 @@ impl Secret {
         &self.0
     }
 
-    /// Whether these are the bytes of the secret. The time it takes depends on the lengths alone.
-    pub(super) fn is(&self, presented: &[u8]) -> bool {
+    /// Compares in constant time; only the lengths affect the duration.
+    pub(super) fn matches(&self, presented: &[u8]) -> bool {
         self.0.ct_eq(presented).into()
     }
 }
@@ -53,9 +53,9 @@ mod tests {
     #[test]
     fn a_secret_is_kept_to_the_byte_and_never_shown() {
         let secret = Secret::new(b"s3cret\n".into()).unwrap();
-        assert!(secret.is(b"s3cret\n"));
-        assert!(!secret.is(b"s3cret"));
-        assert!(!secret.is(b"s3creT\n"));
+        assert!(secret.matches(b"s3cret\n"));
+        assert!(!secret.matches(b"s3cret"));
+        assert!(!secret.matches(b"s3creT\n"));
         assert_eq!(format!("{secret:?}"), "Secret(..)");
     }
 }

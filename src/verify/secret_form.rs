@@ -1,4 +1,4 @@
-//! How the text of a secret spells a key.
+//! The encoding of a key in the text of a secret.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -8,22 +8,22 @@ use zeroize::Zeroizing;
 use super::Secret;
 use super::encoding::hex;
 
-/// Standard base64, with or without padding: people copy secrets by hand.
+/// Standard base64, with or without padding: users copy secrets by hand and lose the padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// How the text of a secret spells a key.
+/// The encoding of a key in the text of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretForm {
-    /// The bytes of the text are the key, whatever it looks like.
+    /// The bytes of the text are the key, whatever they look like.
     Verbatim,
     /// Base64 after a prefix.
     Base64 {
-        /// What tells the kind of the key.
+        /// The prefix that marks the type of the key.
         prefix: &'static str,
-        /// Whether the prefix may be left out.
+        /// Whether the prefix is optional.
         bare: bool,
     },
     /// Hexadecimal digits.
@@ -31,13 +31,13 @@ pub enum SecretForm {
 }
 
 impl SecretForm {
-    /// The key; `None` when the secret is not of this form.
+    /// Decodes the key; `None` if the secret does not have this form.
     pub(super) fn key(self, secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
         let text = secret.bytes();
         match self {
             Self::Verbatim => Some(Zeroizing::new(text.to_vec())),
             Self::Base64 { prefix, bare } => {
-                // A line break at the end is no part of an encoding.
+                // A trailing line break is not part of the encoding.
                 let text = text.trim_ascii();
                 let without = text.strip_prefix(prefix.as_bytes());
                 base64(without.or(bare.then_some(text))?)
@@ -50,7 +50,7 @@ impl SecretForm {
         }
     }
 
-    /// What a person is told to write.
+    /// The form, for error messages.
     pub(super) fn description(self) -> &'static str {
         match self {
             Self::Verbatim => "any text",
@@ -62,7 +62,7 @@ impl SecretForm {
     }
 }
 
-/// Decodes into memory that is overwritten on every way out.
+/// Decodes into memory that is zeroed on every return path.
 fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut key = Zeroizing::new(vec![0; base64::decoded_len_estimate(text.len())]);
     let len = BASE64.decode_slice(text, &mut key).ok().filter(|len| *len > 0)?;

@@ -1,4 +1,4 @@
-//! A signature, checked: the one machine that the rows of the table and users' entries are data for.
+//! Checks a signature: one generic implementation for the provider table and for users' entries.
 
 mod sign;
 
@@ -6,30 +6,30 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::encoding::{Encoding, ROOM};
+use super::encoding::{BUFFER_LEN, Encoding};
 use super::form::{self, Parameters};
 use super::json::{self, Scalar};
-use super::key::Key;
+use super::key::VerifyingKey;
 use super::layout::{Layout, Signatures};
-use super::message::Message;
+use super::message::SignedMessage;
 use super::scheme::{Signature, Source};
-use super::template::{self, Part, TemplateError};
+use super::template::{self, TemplateError, TemplatePart};
 use super::url::UrlForm;
 use super::{Denied, EntryError, Input, Secret, entry, header, timestamp};
 
-/// A [`Signature`] with its names resolved and its secrets made into keys.
+/// A [`Signature`] with its header names resolved and its keys prepared.
 #[derive(Debug)]
 pub(super) struct SignatureCheck {
     header: HeaderName,
     layout: OwnedLayout,
     encoding: Encoding,
     signature_len: usize,
-    parts: Box<[Part]>,
-    moment: Option<Moment>,
-    id: Option<Id>,
+    parts: Box<[TemplatePart]>,
+    signing_time: Option<SigningTime>,
+    id: Option<SignedId>,
     url: UrlForm,
     body_digest: Option<&'static str>,
-    keys: Box<[Key]>,
+    keys: Box<[VerifyingKey]>,
 }
 
 #[derive(Debug)]
@@ -38,33 +38,35 @@ enum OwnedLayout {
     Items(Layout<'static>),
 }
 
-/// When a request was signed.
+/// The signing time of a request.
 #[derive(Debug)]
-struct Moment {
-    source: MomentSource,
+struct SigningTime {
+    source: SigningTimeSource,
     tolerance: Duration,
 }
 
 #[derive(Debug)]
-enum MomentSource {
+enum SigningTimeSource {
     Header(HeaderName),
     Item(&'static str),
     Member(&'static str),
 }
 
 #[derive(Debug)]
-struct Id {
+struct SignedId {
     header: HeaderName,
-    /// What follows the id in what is signed, and so must not be in it: else what is signed could be
-    /// cut into other pieces (Standard Webhooks specification, "Signature scheme").
+    /// The character that follows the id in the signed text, which the id must not contain:
+    /// otherwise the signed text could be split differently (Standard Webhooks specification,
+    /// "Signature scheme").
     end: Option<char>,
 }
 
 impl SignatureCheck {
-    /// Prepares a scheme for the secrets that have the form of its keys; `None` when none has.
+    /// Compiles a scheme for the secrets that have the form of its keys; `None` if no secret has
+    /// it.
     ///
     /// # Errors
-    /// When the scheme is not complete.
+    /// If the scheme is invalid.
     pub(super) fn new(
         scheme: &Signature<'_>,
         secrets: &[Secret],
@@ -82,17 +84,18 @@ impl SignatureCheck {
             body_digest,
         } = *scheme;
         let parts = template::parse(signed)?;
-        if parts.contains(&Part::Form) && body_digest.is_none() {
+        if parts.contains(&TemplatePart::Form) && body_digest.is_none() {
             return Err(TemplateError::UnknownPlaceholder("form".into()).into());
         }
-        let keys = secrets.iter().filter_map(|given| Key::new(algorithm, &secret.key(given)?));
+        let keys =
+            secrets.iter().filter_map(|given| VerifyingKey::new(algorithm, &secret.key(given)?));
         let keys: Box<[_]> = keys.collect();
         let check = Self {
             header: entry::header_name(header)?,
             layout: OwnedLayout::of(layout),
             encoding,
             signature_len: algorithm.signature_len(),
-            moment: moment(timestamp.as_ref(), &parts)?,
+            signing_time: signing_time(timestamp.as_ref(), &parts)?,
             id: id_header(id, &parts)?,
             parts,
             url,
@@ -102,11 +105,11 @@ impl SignatureCheck {
         Ok((!check.keys.is_empty()).then_some(check))
     }
 
-    /// The key that the request is signed with.
+    /// Returns the key that signed the request.
     ///
-    /// What costs little and turns most away comes first; a moment that only the body tells is
-    /// believed after the signature.
-    pub(super) fn check(&self, input: &Input<'_>) -> Result<&Key, Denied> {
+    /// Cheap checks that reject most invalid requests come first. A timestamp inside the body is
+    /// checked last, as the body is not trusted before the signature matches.
+    pub(super) fn check(&self, input: &Input<'_>) -> Result<&VerifyingKey, Denied> {
         let value = header::text(input.headers, &self.header)?;
         let layout = self.layout.borrow();
         let signatures = layout.read(value)?;
@@ -116,7 +119,7 @@ impl SignatureCheck {
         let timestamp = self.timestamp(input, signatures)?;
         let id = self.id(input)?.unwrap_or_default();
         let form = self.form(input)?;
-        let message = |url| Message {
+        let message = |url| SignedMessage {
             parts: &self.parts,
             id,
             timestamp,
@@ -126,36 +129,36 @@ impl SignatureCheck {
             form: &form,
         };
         let key = self.signer(signatures, input.external_url, message).ok_or(Denied::Mismatch)?;
-        self.check_body_moment(input)?;
+        self.check_body_timestamp(input)?;
         Ok(key)
     }
 
-    /// The id that is signed, if one is; `input` is that of an accepted request.
+    /// The signed id, if the scheme has one; `input` is that of an accepted request.
     pub(super) fn id<'a>(&self, input: &Input<'a>) -> Result<Option<&'a str>, Denied> {
-        let Some(Id { header, end }) = &self.id else { return Ok(None) };
+        let Some(SignedId { header, end }) = &self.id else { return Ok(None) };
         let id = header::text(input.headers, header)?;
         if end.is_some_and(|end| id.contains(end)) { Err(Denied::Malformed) } else { Ok(Some(id)) }
     }
 
-    /// The signatures that have the length and the letters of one.
-    fn decoded(&self, signatures: Signatures<'_>) -> impl Iterator<Item = [u8; ROOM]> {
+    /// The signatures that decode to the right length.
+    fn decoded(&self, signatures: Signatures<'_>) -> impl Iterator<Item = [u8; BUFFER_LEN]> {
         signatures.iter().filter_map(|text| {
-            let mut room = [0; ROOM];
-            self.encoding.decode(text, self.signature_len, &mut room).map(|()| room)
+            let mut buffer = [0; BUFFER_LEN];
+            self.encoding.decode(text, self.signature_len, &mut buffer).map(|()| buffer)
         })
     }
 
-    /// The text of the timestamp that is signed, which is not too far from the present.
+    /// The signed timestamp, checked against the current time.
     fn timestamp<'a>(
         &self,
         input: &Input<'a>,
         signatures: Signatures<'a>,
     ) -> Result<&'a str, Denied> {
-        let Some(Moment { source, tolerance }) = &self.moment else { return Ok("") };
+        let Some(SigningTime { source, tolerance }) = &self.signing_time else { return Ok("") };
         let text = match source {
-            MomentSource::Header(name) => header::text(input.headers, name)?,
-            MomentSource::Item(name) => signatures.single(name)?,
-            MomentSource::Member(_) => return Ok(""),
+            SigningTimeSource::Header(name) => header::text(input.headers, name)?,
+            SigningTimeSource::Item(name) => signatures.single(name)?,
+            SigningTimeSource::Member(_) => return Ok(""),
         };
         timestamp::check(timestamp::parse(text)?, input.now, *tolerance)?;
         Ok(text)
@@ -165,23 +168,25 @@ impl SignatureCheck {
         self.body_digest.map_or(Ok(Vec::new()), |digest| form::parameters(input, digest))
     }
 
-    /// The key that made any of the signatures. What is signed is hashed once a key.
+    /// The key that made one of the signatures. The message is hashed once per key.
     fn signer<'m>(
         &self,
         signatures: Signatures<'_>,
         external_url: &'m str,
-        message: impl Fn([&'m str; 3]) -> Message<'m>,
-    ) -> Option<&Key> {
+        message: impl Fn([&'m str; 3]) -> SignedMessage<'m>,
+    ) -> Option<&VerifyingKey> {
         self.keys.iter().find(|key| {
             self.url.spellings(external_url).any(|url| {
                 let expected = key.expect(|take| message(url).pieces(take));
-                self.decoded(signatures).any(|given| expected.is(&given[..self.signature_len]))
+                self.decoded(signatures).any(|given| expected.matches(&given[..self.signature_len]))
             })
         })
     }
 
-    fn check_body_moment(&self, input: &Input<'_>) -> Result<(), Denied> {
-        let Some(Moment { source: MomentSource::Member(name), tolerance }) = self.moment else {
+    fn check_body_timestamp(&self, input: &Input<'_>) -> Result<(), Denied> {
+        let Some(SigningTime { source: SigningTimeSource::Member(name), tolerance }) =
+            self.signing_time
+        else {
             return Ok(());
         };
         let Some(Scalar::Number(signed)) = json::member(input.body, name) else {
@@ -209,26 +214,26 @@ impl OwnedLayout {
     }
 }
 
-/// A timestamp is of use when it is signed: beside the signature anyone can write one.
-fn moment(
+/// A timestamp must be signed: otherwise an attacker can replace it.
+fn signing_time(
     timestamp: Option<&super::Timestamp<'_>>,
-    parts: &[Part],
-) -> Result<Option<Moment>, EntryError> {
-    let is_signed = parts.contains(&Part::Timestamp);
+    parts: &[TemplatePart],
+) -> Result<Option<SigningTime>, EntryError> {
+    let is_signed = parts.contains(&TemplatePart::Timestamp);
     let Some(super::Timestamp { source, tolerance }) = timestamp else {
         return if is_signed { Err(EntryError::TimestampHeaderMissing) } else { Ok(None) };
     };
     let source = match source {
-        Source::Member(name) => MomentSource::Member(name),
+        Source::Member(name) => SigningTimeSource::Member(name),
         _ if !is_signed => return Err(EntryError::TimestampNotSigned),
-        Source::Header(name) => MomentSource::Header(entry::header_name(name)?),
-        Source::Item(name) => MomentSource::Item(name),
+        Source::Header(name) => SigningTimeSource::Header(entry::header_name(name)?),
+        Source::Item(name) => SigningTimeSource::Item(name),
     };
-    Ok(Some(Moment { source, tolerance: *tolerance }))
+    Ok(Some(SigningTime { source, tolerance: *tolerance }))
 }
 
-fn id_header(header: Option<&str>, parts: &[Part]) -> Result<Option<Id>, EntryError> {
-    let place = parts.iter().position(|part| *part == Part::Id);
+fn id_header(header: Option<&str>, parts: &[TemplatePart]) -> Result<Option<SignedId>, EntryError> {
+    let place = parts.iter().position(|part| *part == TemplatePart::Id);
     let (header, place) = match (header, place) {
         (None, None) => return Ok(None),
         (Some(_), None) => return Err(EntryError::IdNotSigned),
@@ -236,8 +241,8 @@ fn id_header(header: Option<&str>, parts: &[Part]) -> Result<Option<Id>, EntryEr
         (Some(header), Some(place)) => (entry::header_name(header)?, place),
     };
     let end = match parts.get(place + 1) {
-        Some(Part::Literal(text)) => text.chars().next(),
+        Some(TemplatePart::Literal(text)) => text.chars().next(),
         _ => None,
     };
-    Ok(Some(Id { header, end }))
+    Ok(Some(SignedId { header, end }))
 }

@@ -1,38 +1,38 @@
-//! What is signed, written as a template: `{timestamp}.{body}`.
+//! The signed text as a template: `{timestamp}.{body}`.
 
-/// A piece of what is signed.
+/// A part of the signed text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// The same bytes for every request.
+pub(super) enum TemplatePart {
+    /// Fixed text.
     Literal(Box<str>),
-    /// The text of the id header.
+    /// The value of the id header.
     Id,
-    /// The text of the timestamp, as it was sent.
+    /// The timestamp, as received.
     Timestamp,
     /// The external URL of the request, query included.
     Url,
     /// The raw body.
     Body,
-    /// The parameters of a form, sorted; nothing for another body, which is signed by its digest.
+    /// The sorted parameters of a form; empty for another body, which is signed by its digest.
     Form,
 }
 
-/// What is wrong with a template.
+/// A mistake in a template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// A name that is not known.
+    /// An unknown placeholder.
     #[error("{{{0}}} is not one of {{id}}, {{timestamp}}, {{url}} and {{body}}")]
     UnknownPlaceholder(String),
-    /// A brace without its other half.
+    /// A brace without its counterpart.
     #[error("a brace is not closed")]
     UnbalancedBrace,
-    /// A signature over something else proves nothing about the body.
-    #[error("{{body}} must be a part of what is signed")]
+    /// A signature that does not cover the body does not authenticate it.
+    #[error("the signed text must include {{body}}")]
     WithoutBody,
 }
 
-/// Reads a template. There is no escape: no provider signs a brace.
-pub(super) fn parse(template: &str) -> Result<Box<[Part]>, TemplateError> {
+/// Parses a template. It has no escape: no provider signs a brace.
+pub(super) fn parse(template: &str) -> Result<Box<[TemplatePart]>, TemplateError> {
     let mut parts = Vec::new();
     let mut rest = template;
     while !rest.is_empty() {
@@ -41,26 +41,26 @@ pub(super) fn parse(template: &str) -> Result<Box<[Part]>, TemplateError> {
             return Err(TemplateError::UnbalancedBrace);
         }
         if !literal.is_empty() {
-            parts.push(Part::Literal(literal.into()));
+            parts.push(TemplatePart::Literal(literal.into()));
         }
         let Some(placeholder) = placeholder.strip_prefix('{') else { break };
         let (name, after) = placeholder.split_once('}').ok_or(TemplateError::UnbalancedBrace)?;
         parts.push(placeholder_named(name)?);
         rest = after;
     }
-    if !parts.iter().any(|part| matches!(part, Part::Body | Part::Form)) {
+    if !parts.iter().any(|part| matches!(part, TemplatePart::Body | TemplatePart::Form)) {
         return Err(TemplateError::WithoutBody);
     }
     Ok(parts.into())
 }
 
-fn placeholder_named(name: &str) -> Result<Part, TemplateError> {
+fn placeholder_named(name: &str) -> Result<TemplatePart, TemplateError> {
     match name {
-        "id" => Ok(Part::Id),
-        "timestamp" => Ok(Part::Timestamp),
-        "url" => Ok(Part::Url),
-        "body" => Ok(Part::Body),
-        "form" => Ok(Part::Form),
+        "id" => Ok(TemplatePart::Id),
+        "timestamp" => Ok(TemplatePart::Timestamp),
+        "url" => Ok(TemplatePart::Url),
+        "body" => Ok(TemplatePart::Body),
+        "form" => Ok(TemplatePart::Form),
         _ => Err(TemplateError::UnknownPlaceholder(name.into())),
     }
 }
@@ -71,21 +71,24 @@ mod tests {
 
     #[test]
     fn a_template_is_its_pieces_in_order() {
-        let literal = |text: &str| Part::Literal(text.into());
+        let literal = |text: &str| TemplatePart::Literal(text.into());
         for (template, parts) in [
-            ("{body}", vec![Part::Body]),
+            ("{body}", vec![TemplatePart::Body]),
             (
                 "v0:{timestamp}:{body}",
-                vec![literal("v0:"), Part::Timestamp, literal(":"), Part::Body],
+                vec![literal("v0:"), TemplatePart::Timestamp, literal(":"), TemplatePart::Body],
             ),
-            ("{id}{url}{body}é", vec![Part::Id, Part::Url, Part::Body, literal("é")]),
+            (
+                "{id}{url}{body}é",
+                vec![TemplatePart::Id, TemplatePart::Url, TemplatePart::Body, literal("é")],
+            ),
         ] {
             assert_eq!(&*parse(template).unwrap(), parts);
         }
     }
 
     #[test]
-    fn a_mistake_is_told() {
+    fn a_mistake_is_reported() {
         for (template, error) in [
             ("", TemplateError::WithoutBody),
             ("{timestamp}", TemplateError::WithoutBody),

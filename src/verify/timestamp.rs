@@ -1,31 +1,31 @@
-//! The moment of signing: read, and held against the present.
+//! Parses the signing time of a request and compares it with the current time.
 
 use std::time::Duration;
 
 use super::Denied;
 
-/// Where the provider says nothing else, in either direction.
+/// The tolerance in either direction, unless the provider documents another one.
 pub const DEFAULT_TOLERANCE: Duration = Duration::from_secs(300);
 
-/// From here on a number counts milliseconds: as seconds it would be in the year 5138, as
-/// milliseconds it is in 1973.
+/// Numbers from here on are milliseconds: as seconds this one is in the year 5138, as milliseconds
+/// in 1973.
 const MILLISECONDS_FROM: u64 = 100_000_000_000;
 
-/// Seconds since 1970 of a timestamp in decimal digits, of seconds or milliseconds.
+/// Parses a timestamp of decimal digits, in seconds or milliseconds, to seconds since 1970.
 pub(super) fn parse(text: &str) -> Result<u64, Denied> {
-    // A sign is not a digit, although the parser of numbers takes one.
+    // `u64::from_str` accepts a leading plus sign.
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Denied::Malformed);
     }
     text.parse().map(seconds).map_err(|_| Denied::Malformed)
 }
 
-/// Seconds since 1970 of a number of seconds or milliseconds.
+/// Converts a number of seconds or milliseconds to seconds since 1970.
 pub(super) fn seconds(number: u64) -> u64 {
     if number < MILLISECONDS_FROM { number } else { number / 1000 }
 }
 
-/// Whether two moments, in seconds since 1970, are no further apart than the tolerance.
+/// Checks that two times, in seconds since 1970, differ by no more than the tolerance.
 pub(super) fn check(signed: u64, now: u64, tolerance: Duration) -> Result<(), Denied> {
     if now.saturating_sub(signed) > tolerance.as_secs() {
         return Err(Denied::Stale);
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_and_milliseconds_are_told_apart() {
+    fn seconds_and_milliseconds_are_distinguished() {
         assert_eq!(parse("1614265330"), Ok(1_614_265_330));
         assert_eq!(parse("1614265330999"), Ok(1_614_265_330));
         assert_eq!(parse("0"), Ok(0));

@@ -1,4 +1,4 @@
-//! A secret that is shown in a header, compared in constant time.
+//! A secret in a header, compared in constant time.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,29 +9,29 @@ use super::proof::{CannotSign, Proof};
 use super::scheme::{Token, TokenForm};
 use super::{Denied, EntryError, Input, Secret, entry, header};
 
-/// A [`Token`] with its names resolved and its secrets as they are shown.
+/// A [`Token`] with its header name resolved and its secrets encoded as they are sent.
 #[derive(Debug)]
 pub(super) struct TokenCheck {
     header: HeaderName,
     /// The scheme of an `Authorization` header.
     scheme: Option<&'static str>,
-    shown: Box<[Secret]>,
+    accepted: Box<[Secret]>,
 }
 
 impl TokenCheck {
-    /// Prepares a token for the secrets that have its form; `None` when none has.
+    /// Compiles a token for the secrets that have its form; `None` if no secret has it.
     ///
     /// # Errors
-    /// When the header's name is none.
+    /// If the header name is invalid.
     pub(super) fn new(token: &Token<'_>, secrets: &[Secret]) -> Result<Option<Self>, EntryError> {
         let scheme = match token.form {
             TokenForm::Whole => None,
             TokenForm::Bearer => Some("Bearer"),
             TokenForm::Basic => Some("Basic"),
         };
-        let shown = secrets.iter().filter_map(|secret| shown(token.form, secret)).collect();
-        let check = Self { header: entry::header_name(token.header)?, scheme, shown };
-        Ok((!check.shown.is_empty()).then_some(check))
+        let accepted = secrets.iter().filter_map(|secret| encode(token.form, secret)).collect();
+        let check = Self { header: entry::header_name(token.header)?, scheme, accepted };
+        Ok((!check.accepted.is_empty()).then_some(check))
     }
 
     pub(super) fn check(&self, input: &Input<'_>) -> Result<(), Denied> {
@@ -40,18 +40,18 @@ impl TokenCheck {
             None => value,
             Some(scheme) => header::credentials(value, scheme)?,
         };
-        let is_one = self.shown.iter().any(|secret| secret.is(presented));
-        if is_one { Ok(()) } else { Err(Denied::Mismatch) }
+        let is_accepted = self.accepted.iter().any(|secret| secret.matches(presented));
+        if is_accepted { Ok(()) } else { Err(Denied::Mismatch) }
     }
 
-    /// The header that shows the first of the secrets.
+    /// The header with the first of the secrets.
     ///
     /// # Errors
-    /// When no header may have its bytes.
+    /// If a header cannot contain the secret's bytes.
     pub(super) fn sign(&self) -> Result<Proof, CannotSign> {
         let mut proof = Proof::default();
         let scheme = self.scheme.map(|scheme| format!("{scheme} ")).unwrap_or_default();
-        if let Some(secret) = self.shown.first() {
+        if let Some(secret) = self.accepted.first() {
             let value = Zeroizing::new([scheme.as_bytes(), secret.bytes()].concat());
             proof.add(&self.header, &value)?;
         }
@@ -59,16 +59,17 @@ impl TokenCheck {
     }
 }
 
-/// A secret as it is sent: encoded once here, so that nothing is decoded for a request; `None` when
-/// it does not have the form, which is `user:password` for `Basic`, with a password.
-fn shown(form: TokenForm, secret: &Secret) -> Option<Secret> {
+/// Encodes a secret as it is sent. Encoding it once here avoids decoding each request. `None` if
+/// the secret does not have the form, which for `Basic` is `user:password` with a non-empty
+/// password.
+fn encode(form: TokenForm, secret: &Secret) -> Option<Secret> {
     let bytes = secret.bytes();
-    let shown = match form {
+    let accepted = match form {
         TokenForm::Whole | TokenForm::Bearer => bytes.to_vec(),
         TokenForm::Basic => {
             let colon = bytes.iter().position(|byte| *byte == b':')?;
             (colon + 1 < bytes.len()).then(|| STANDARD.encode(bytes).into_bytes())?
         }
     };
-    Secret::new(shown).ok()
+    Secret::new(accepted).ok()
 }

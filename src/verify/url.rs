@@ -1,20 +1,20 @@
-//! The external URL of a request, as its sender wrote it.
+//! The external URL of a request, as the sender spells it.
 
-/// Which spelling of the URL is signed.
+/// The accepted spellings of the signed URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UrlForm {
-    /// The external URL as it is configured.
+    /// The configured external URL.
     AsConfigured,
-    /// With the port, or without: senders differ.
+    /// With or without the port: senders differ.
     EitherPort,
 }
 
-/// What stands before, in and after the port of an external URL.
-type Pieces<'a> = [&'a str; 3];
+/// The text before the port of an external URL, the port with its colon, and the text after it.
+type UrlPieces<'a> = [&'a str; 3];
 
 impl UrlForm {
-    /// The spellings that are accepted, in pieces that together are the URL up to the path.
-    pub(super) fn spellings(self, external: &str) -> impl Iterator<Item = Pieces<'_>> {
+    /// The accepted spellings of the URL up to the path, each in three pieces.
+    pub(super) fn spellings(self, external: &str) -> impl Iterator<Item = UrlPieces<'_>> {
         let spellings = match self {
             Self::AsConfigured => [Some([external, "", ""]), None],
             Self::EitherPort => {
@@ -26,8 +26,8 @@ impl UrlForm {
     }
 }
 
-/// Splits a URL around its port; where it has none, that of its scheme.
-fn split(url: &str) -> Pieces<'_> {
+/// Splits a URL around its port. A URL without a port gets the default port of its scheme.
+fn split(url: &str) -> UrlPieces<'_> {
     let authority = url.find("://").map_or(0, |at| at + 3);
     let end = url[authority..].find('/').map_or(url.len(), |at| authority + at);
     let digits = url[..end].trim_end_matches(|c: char| c.is_ascii_digit()).len();

@@ -1,72 +1,73 @@
-//! An entry at work: does one of its schemes accept a request?
+//! A compiled entry of `spec.verify`: checks whether one of its schemes accepts a request.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Response};
 
-use super::entry::{self, Check, Entry, EntryError};
+use super::entry::{self, Entry, EntryError, SchemeCheck};
 use super::handshake::{self, Handshake};
 use super::json::{self, Scalar};
-use super::key::Key;
+use super::key::VerifyingKey;
 use super::proof::{CannotSign, Proof};
 use super::provider::Delivery;
 use super::{Denied, Secret, header};
 
-/// The longest id of a delivery that is kept, in bytes: a stranger's text becomes a key of ours.
+/// The longest delivery id that is kept, in bytes: an untrusted sender chooses it, and it becomes a
+/// key in the store.
 const MAX_DELIVERY_ID: usize = 256;
 
-/// What of a request is verified.
+/// The parts of a request that verification reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
     /// The method.
     pub method: &'a Method,
-    /// The headers, as they came.
+    /// The headers, unchanged.
     pub headers: &'a HeaderMap,
-    /// What external URLs begin with, without a slash at the end: senders sign the URL that they
-    /// call, which behind a proxy is not the one that arrives.
+    /// The start of external URLs, without a trailing slash. Senders sign the URL that they call,
+    /// which behind a proxy differs from the URL of the received request.
     pub external_url: &'a str,
-    /// Path and query, as they came.
+    /// Path and query, unchanged.
     pub path_and_query: &'a str,
-    /// The body: raw, and whole.
+    /// The complete raw body.
     pub body: &'a [u8],
-    /// The present, in seconds since 1970.
+    /// The current time, in seconds since 1970.
     pub now: u64,
 }
 
 impl<'a> Input<'a> {
-    /// The query without its question mark; empty when there is none.
+    /// The query without its question mark; empty if the URL has no query.
     pub fn query(&self) -> &'a str {
         self.path_and_query.split_once('?').map_or("", |(_, query)| query)
     }
 }
 
-/// An entry of `spec.verify`, ready to check requests. To make one costs; to check costs what the
-/// cryptography does.
+/// A compiled entry of `spec.verify`. Construction is the expensive part (it parses templates and
+/// prepares keys); a check costs only its cryptography.
 #[derive(Debug)]
 pub struct Verifier {
     provider: &'static str,
-    checks: Box<[Check]>,
+    checks: Box<[SchemeCheck]>,
     event_headers: Box<[HeaderName]>,
     delivery: Option<Delivery>,
     handshake: Option<Handshake>,
     verify_token: Option<Secret>,
 }
 
-/// A request that was accepted, and by what.
+/// An accepted request, with the entry and the key that accepted it.
 #[derive(Clone, Copy, Debug)]
 pub struct Verified<'v> {
     verifier: &'v Verifier,
-    check: &'v Check,
-    /// The key of the signature, if it was one.
-    key: Option<&'v Key>,
+    check: &'v SchemeCheck,
+    /// The key of the signature; `None` for a token.
+    key: Option<&'v VerifyingKey>,
 }
 
 impl Verifier {
-    /// Makes an entry ready, for secrets that are all live.
+    /// Compiles an entry. All `secrets` are live: any of them is accepted.
     ///
     /// # Errors
-    /// When the entry cannot be used as it is, or a secret has not the form of its provider.
+    /// If the entry is invalid, or a secret does not have the form that the provider requires.
     pub fn new(entry: Entry<'_>, secrets: &[Secret]) -> Result<Self, EntryError> {
         let (provider, schemes) = entry::schemes(&entry);
         let mut verifier = Self {
@@ -78,7 +79,7 @@ impl Verifier {
             verify_token: None,
         };
         if let Entry::Jwt(rules) = entry {
-            verifier.checks = Box::new([Check::Jwt(rules.bound()?)]);
+            verifier.checks = Box::new([SchemeCheck::Jwt(rules.bound()?)]);
             return Ok(verifier);
         }
         verifier.checks = entry::checks(provider, &schemes, secrets)?.into();
@@ -95,10 +96,10 @@ impl Verifier {
         Ok(verifier)
     }
 
-    /// Whether the request proves itself by any of the entry's schemes.
+    /// Checks the request against the entry's schemes; one match is enough.
     ///
     /// # Errors
-    /// Why not, by the scheme that it came furthest with.
+    /// The failure of the scheme that got furthest.
     pub fn check(&self, input: &Input<'_>) -> Result<Verified<'_>, Denied> {
         let mut denied = Denied::MissingHeader;
         for check in &self.checks {
@@ -110,17 +111,18 @@ impl Verifier {
         Err(denied)
     }
 
-    /// What the sender of this request would prove itself by, made with the first secret that can: the
-    /// inverse of [`Self::check`]. `id` is the delivery's, where one is signed and `input` has none yet.
+    /// Signs the request as its sender would, with the first secret that can sign: the inverse of
+    /// [`Self::check`]. `id` is the delivery id to sign if the scheme covers one and `input` has
+    /// none.
     ///
     /// # Errors
-    /// When a sender has something that its receiver has not, or the request has not what is signed.
+    /// If only the sender has the signing key, or the request lacks a part that is signed.
     pub fn sign(&self, input: &Input<'_>, id: &str) -> Result<Proof, CannotSign> {
         for check in &self.checks {
             let proof = match check {
-                Check::Signature(signature) => signature.sign(input, id)?,
-                Check::Token(token) => Some(token.sign()?),
-                Check::Jwt(_) => return Err(CannotSign::Issuer),
+                SchemeCheck::Signature(signature) => signature.sign(input, id)?,
+                SchemeCheck::Token(token) => Some(token.sign()?),
+                SchemeCheck::Jwt(_) => return Err(CannotSign::Issuer),
             };
             if let Some(proof) = proof {
                 return Ok(proof);
@@ -134,18 +136,18 @@ impl Verifier {
         self.provider
     }
 
-    /// The answer to a request by which a provider asks whether this is its endpoint, before it sends
-    /// anything (`GET` with `hub.challenge`); `None` when this is no such request.
+    /// The response to a subscription request (`GET` with `hub.challenge`), by which a provider
+    /// verifies the endpoint before it sends events; `None` for any other request.
     ///
     /// # Errors
-    /// When it shows another token than the entry's.
+    /// If the request's verify token is not the entry's.
     pub fn subscription(&self, input: &Input<'_>) -> Option<Result<Response<Bytes>, Denied>> {
         handshake::subscription(input, self.verify_token.as_ref()?)
     }
 }
 
-impl Check {
-    fn check(&self, input: &Input<'_>) -> Result<Option<&Key>, Denied> {
+impl SchemeCheck {
+    fn check(&self, input: &Input<'_>) -> Result<Option<&VerifyingKey>, Denied> {
         match self {
             Self::Signature(signature) => signature.check(input).map(Some),
             Self::Token(token) => token.check(input).map(|()| None),
@@ -155,22 +157,22 @@ impl Check {
 }
 
 impl<'v> Verified<'v> {
-    /// The `type` of the entry that accepted.
+    /// The `type` of the entry that accepted the request.
     pub fn provider(&self) -> &'static str {
         self.verifier.provider
     }
 
-    /// Headers that tell about the event, in lower case.
+    /// Headers that describe the event, in lower case.
     pub fn event_headers(&self) -> &'v [HeaderName] {
         &self.verifier.event_headers
     }
 
-    /// What the provider calls this delivery, the same in every repetition of it: signed, where it
-    /// signs one. At most 256 bytes. `input` is that of the accepted request.
+    /// The provider's id of this delivery, the same for each redelivery. A signed id takes
+    /// precedence. At most 256 bytes. `input` is that of the accepted request.
     pub fn delivery_id<'a>(&self, input: &Input<'a>) -> Option<Cow<'a, str>> {
         let signed = match self.check {
-            Check::Signature(signature) => signature.id(input).ok().flatten(),
-            Check::Token(_) | Check::Jwt(_) => None,
+            SchemeCheck::Signature(signature) => signature.id(input).ok().flatten(),
+            SchemeCheck::Token(_) | SchemeCheck::Jwt(_) => None,
         };
         let id = match (signed, self.verifier.delivery) {
             (Some(id), _) => id.into(),
@@ -187,27 +189,28 @@ impl<'v> Verified<'v> {
         Some(id).filter(|id| !id.is_empty() && id.len() <= MAX_DELIVERY_ID)
     }
 
-    /// The answer to a request that asks something of the endpoint instead of bringing an event, as
-    /// the provider has it; `None` when it is an event. `input` is that of the accepted request.
+    /// The response to a handshake request, in the provider's format; `None` for an event. `input`
+    /// is that of the accepted request.
     pub fn handshake(&self, input: &Input<'_>) -> Option<Response<Bytes>> {
         (self.verifier.handshake?)(input.body, self.key?)
     }
 }
 
-/// All entries of a webhook; one that accepts is enough.
+/// All entries of a webhook. A request is accepted if one of them accepts it.
 #[derive(Debug, Default)]
 pub struct Verifiers(Box<[Verifier]>);
 
 impl Verifiers {
-    /// The entries, in the order in which they are asked.
+    /// The entries, in the order in which they are checked.
     pub fn new(verifiers: Vec<Verifier>) -> Self {
         Self(verifiers.into())
     }
 
-    /// Whether any entry accepts the request; `None` when there is no entry, which accepts all.
+    /// Checks the request against all entries; `None` if the list is empty, which accepts every
+    /// request.
     ///
     /// # Errors
-    /// Why not, by the entry that it came furthest with.
+    /// The failure of the entry that got furthest.
     pub fn check(&self, input: &Input<'_>) -> Result<Option<Verified<'_>>, Denied> {
         let mut denied = None;
         for verifier in &self.0 {
@@ -219,7 +222,7 @@ impl Verifiers {
         denied.map_or(Ok(None), Err)
     }
 
-    /// See [`Verifier::subscription`]; the first entry that says yes answers.
+    /// See [`Verifier::subscription`]. The first entry that accepts the request responds.
     pub fn subscription(&self, input: &Input<'_>) -> Option<Result<Response<Bytes>, Denied>> {
         let mut answers = self.0.iter().filter_map(|verifier| verifier.subscription(input));
         let first = answers.next()?;

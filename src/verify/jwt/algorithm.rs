@@ -1,11 +1,11 @@
-//! The algorithms of tokens, and which keys each goes with.
+//! The signature algorithms of tokens, and the keys that each requires.
 
 use ring::signature::{self, RsaParameters, UnparsedPublicKey, VerificationAlgorithm};
 
-/// An algorithm with a public key (RFC 7518, section 3.1; RFC 8037; RFC 9864). There are no others:
-/// `none` is not one, and an HMAC would take what everyone can read for its secret.
+/// An algorithm with a public key (RFC 7518, section 3.1; RFC 8037; RFC 9864). `none` and HMAC are
+/// excluded on purpose: `none` is unsigned, and HMAC would use the public key as its secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Algorithm {
+pub(super) enum JwtAlgorithm {
     Rs256,
     Rs384,
     Rs512,
@@ -17,7 +17,7 @@ pub(super) enum Algorithm {
     EdDsa,
 }
 
-/// A public key. Its type decides which algorithms it goes with, whatever a token says.
+/// A public key. Its type determines the allowed algorithms, whatever the token's header claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PublicKey {
     /// Modulus and exponent, big-endian.
@@ -32,7 +32,7 @@ pub(super) enum PublicKey {
     Ed25519(Vec<u8>),
 }
 
-impl Algorithm {
+impl JwtAlgorithm {
     pub(super) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "RS256" => Self::Rs256,
@@ -48,7 +48,7 @@ impl Algorithm {
         })
     }
 
-    /// How RSA is done by this algorithm, with at least 2048 bits (RFC 7518, section 3.3).
+    /// The RSA parameters of this algorithm, for at least 2048 bits (RFC 7518, section 3.3).
     fn rsa(self) -> Option<&'static RsaParameters> {
         Some(match self {
             Self::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
@@ -63,18 +63,18 @@ impl Algorithm {
 }
 
 impl PublicKey {
-    /// Whether the key is of the algorithm's type.
-    pub(super) fn fits(&self, algorithm: Algorithm) -> bool {
+    /// Whether the key has the type that the algorithm requires.
+    pub(super) fn fits(&self, algorithm: JwtAlgorithm) -> bool {
         match self {
             Self::Rsa { .. } => algorithm.rsa().is_some(),
-            Self::P256(_) => algorithm == Algorithm::Es256,
-            Self::P384(_) => algorithm == Algorithm::Es384,
-            Self::Ed25519(_) => algorithm == Algorithm::EdDsa,
+            Self::P256(_) => algorithm == JwtAlgorithm::Es256,
+            Self::P384(_) => algorithm == JwtAlgorithm::Es384,
+            Self::Ed25519(_) => algorithm == JwtAlgorithm::EdDsa,
         }
     }
 
-    /// Whether the signature is of this key, by an algorithm that it fits.
-    pub(super) fn verify(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
+    /// Whether this key made the signature, with an algorithm that it fits.
+    pub(super) fn verify(&self, algorithm: JwtAlgorithm, signed: &[u8], signature: &[u8]) -> bool {
         let by = |how: &'static dyn VerificationAlgorithm, key: &[u8]| {
             UnparsedPublicKey::new(how, key).verify(signed, signature).is_ok()
         };

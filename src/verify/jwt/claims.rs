@@ -1,18 +1,18 @@
-//! What a token claims (RFC 7519, section 4.1), held against the rules.
+//! The claims of a token (RFC 7519, section 4.1), checked against the rules.
 
 use serde::Deserialize;
 
 use super::super::Denied;
 
-/// How far the clocks of issuer and operator may be apart, in seconds.
+/// The accepted clock skew between issuer and operator, in seconds.
 const LEEWAY: f64 = 60.0;
 
-/// The claims that decide. A claim that is there twice is an error.
+/// The claims that are checked. A repeated claim is an error.
 #[derive(Deserialize)]
-pub(super) struct Claims {
+pub(super) struct JwtClaims {
     iss: String,
     aud: Audience,
-    /// Seconds since 1970, perhaps with a fraction. Without it a token would be valid for ever.
+    /// Seconds since 1970, possibly fractional. Required: without it a token would never expire.
     exp: f64,
     nbf: Option<f64>,
 }
@@ -24,8 +24,8 @@ enum Audience {
     Several(Vec<String>),
 }
 
-impl Claims {
-    /// `now` is in seconds since 1970.
+impl JwtClaims {
+    /// Checks issuer, audience and lifetime. `now` is in seconds since 1970.
     pub(super) fn check(
         &self,
         issuer: &str,
@@ -40,7 +40,7 @@ impl Claims {
         if self.iss != issuer || !is_for_us {
             return Err(Denied::OtherAudience);
         }
-        // Exact until the year 285 million.
+        // Integers are exact in `f64` up to 2^53, here the year 285 million.
         let now = now as f64;
         if now >= self.exp + LEEWAY {
             return Err(Denied::Stale);

@@ -1,4 +1,4 @@
-//! A set of public keys (RFC 7517), read once and asked for each token.
+//! A set of public keys (RFC 7517), parsed once and used for each token.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,46 +6,47 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::Denied;
-use super::algorithm::{Algorithm, PublicKey};
+use super::algorithm::{JwtAlgorithm, PublicKey};
 
-/// Keys that a set may have. Those of large issuers have about ten.
+/// The number of keys that a set may have. Large issuers publish about ten.
 pub const MAX_KEYS: usize = 64;
 
-/// Keys that are tried for a token which does not name its own.
+/// The number of keys that are tried for a token without a key id.
 const MAX_TRIED: usize = 8;
 
-/// The public keys of an issuer that can verify a signature.
+/// The public keys of an issuer that can verify signatures.
 #[derive(Debug)]
 pub struct Jwks(Vec<Jwk>);
 
 #[derive(Debug)]
 struct Jwk {
     id: Option<String>,
-    /// The only algorithm that the issuer uses the key for, if it says so.
-    algorithm: Option<Algorithm>,
+    /// The only algorithm that the issuer allows for the key, if it names one.
+    algorithm: Option<JwtAlgorithm>,
     key: PublicKey,
 }
 
-/// Why a set of keys cannot be used.
+/// The reason why a key set cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwksError {
-    /// Not a set of keys.
+    /// The document is not a key set.
     #[error("not a JSON Web Key Set")]
     Malformed,
-    /// More than anyone publishes.
+    /// More keys than any known issuer publishes.
     #[error("more than {MAX_KEYS} keys")]
     TooManyKeys,
-    /// Nothing in it verifies signatures.
+    /// No key can verify a signature.
     #[error("no key that can verify a signature")]
     NoUsableKey,
 }
 
 #[derive(Deserialize)]
-struct Document {
+struct KeySetDocument {
     keys: Vec<Value>,
 }
 
-/// A key as it is published: what of it matters here. Secret keys (`oct`) have none of these forms.
+/// A published key, with the members that matter here. Secret keys (`oct`) match none of these
+/// forms.
 #[derive(Deserialize)]
 struct Published {
     kid: Option<String>,
@@ -68,13 +69,13 @@ enum PublishedKey {
 }
 
 impl Jwks {
-    /// Reads a set. Keys of other types, of other uses or malformed are left out, as RFC 7517,
-    /// section 5, has it. The caller bounds the document's length.
+    /// Parses a key set. Malformed keys and keys of other types or uses are ignored, as RFC 7517,
+    /// section 5, recommends. The caller limits the document's length.
     ///
     /// # Errors
     /// See [`JwksError`].
     pub fn parse(document: &[u8]) -> Result<Self, JwksError> {
-        let document: Document =
+        let document: KeySetDocument =
             serde_json::from_slice(document).map_err(|_| JwksError::Malformed)?;
         if document.keys.len() > MAX_KEYS {
             return Err(JwksError::TooManyKeys);
@@ -83,11 +84,11 @@ impl Jwks {
         if keys.is_empty() { Err(JwksError::NoUsableKey) } else { Ok(Self(keys)) }
     }
 
-    /// Whether one of the keys made the signature. A token that names its key is held against no
-    /// other.
+    /// Whether one of the keys made the signature. If the token has a key id, only that key is
+    /// tried.
     pub(super) fn verify(
         &self,
-        algorithm: Algorithm,
+        algorithm: JwtAlgorithm,
         id: Option<&str>,
         signed: &[u8],
         signature: &[u8],
@@ -111,12 +112,12 @@ impl Jwk {
         let key = key.read().filter(|_| is_for_signatures)?;
         let algorithm = match alg {
             None => None,
-            Some(name) => Some(Algorithm::named(&name).filter(|it| key.fits(*it))?),
+            Some(name) => Some(JwtAlgorithm::named(&name).filter(|it| key.fits(*it))?),
         };
         Some(Self { id: kid, algorithm, key })
     }
 
-    fn fits(&self, algorithm: Algorithm) -> bool {
+    fn fits(&self, algorithm: JwtAlgorithm) -> bool {
         self.algorithm.is_none_or(|only| only == algorithm) && self.key.fits(algorithm)
     }
 }
@@ -140,15 +141,15 @@ impl PublishedKey {
     }
 }
 
-/// A number without leading zeros: some write one in front (RFC 7518, section 6.3.1.1, forbids it),
-/// and ring takes none.
+/// A number without leading zeros. Some issuers add one, although RFC 7518, section 6.3.1.1,
+/// forbids it, and ring rejects it.
 fn number(text: &str) -> Option<Vec<u8>> {
     let bytes = decode(text)?;
     let start = bytes.iter().position(|byte| *byte != 0)?;
     Some(bytes[start..].to_vec())
 }
 
-/// An uncompressed point (SEC 1, section 2.3.3) of two coordinates of full length.
+/// An uncompressed point (SEC 1, section 2.3.3) from two coordinates of full length.
 fn point(x: &str, y: &str, len: usize) -> Option<Vec<u8>> {
     let (x, y) = (decode(x)?, decode(y)?);
     (x.len() == len && y.len() == len).then(|| [&[4], &*x, &*y].concat())

@@ -1,4 +1,4 @@
-//! Which key sets are asked for: one for each URL, for as long as somebody has its keys.
+//! The key sets in use: one per URL, for as long as a webhook holds its keys.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,83 +9,84 @@ use url::Url;
 
 use super::{Keys, WeakKeys};
 
-/// Sets at once in a process: what tenants name must not make it fetch from everywhere, nor hold
-/// without end what is found there.
+/// The number of key sets in a process: tenants name the URLs, and must make neither the number of
+/// fetches nor the memory unbounded.
 pub const MAX_SETS: usize = 1024;
 
-/// Of these, sets that one namespace uses. A set that several namespaces use counts for each of them.
+/// The number of sets that one namespace may use. A set that several namespaces use counts for each
+/// of them.
 pub const NAMESPACE_SETS: usize = MAX_SETS / 16;
 
-/// Of these, sets of one host. More than [`NAMESPACE_SETS`], as namespaces share large issuers.
+/// The number of sets of one host. More than [`NAMESPACE_SETS`], as namespaces share large issuers.
 pub const HOST_SETS: usize = MAX_SETS / 4;
 
 /// The longest URL of a set, in bytes.
 pub const MAX_URL: usize = 2048;
 
-/// The key sets that are asked for.
+/// The key sets in use.
 ///
-/// It knows nothing of how keys are fetched: whoever keeps them fresh takes each new set by
-/// [`Self::added`].
+/// This type does not fetch keys: the fetcher takes each new set with [`Self::added`].
 #[derive(Default)]
 pub struct KeySets {
-    sets: Mutex<HashMap<Url, Entry>>,
+    sets: Mutex<HashMap<Url, KeySetEntry>>,
     added: Notify,
     shared: Notify,
 }
 
-/// A set, as whoever keeps it fresh knows it.
+/// A key set, as the fetcher sees it.
 #[derive(Debug)]
 pub struct KeySet {
-    /// Where it is: `https`, with neither a user name nor a password.
+    /// The URL: `https`, without a user name or a password.
     pub url: Url,
-    /// What to put its keys into.
+    /// The handle that receives the fetched keys.
     pub keys: WeakKeys,
 }
 
-struct Entry {
+struct KeySetEntry {
     keys: WeakKeys,
     is_taken: bool,
 }
 
-/// Why there are no keys for a URL. It does not repeat the URL.
+/// The reason for rejecting a URL. It does not repeat the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeySetError {
-    /// Not a URL.
+    /// The text is not a URL.
     #[error("invalid URL: {0}")]
     Malformed(#[from] url::ParseError),
-    /// Whoever is on the way could put keys of their own in the place of the issuer's.
+    /// Without TLS, an attacker on the network could replace the issuer's keys.
     #[error("the URL scheme must be https")]
     NotHttps,
-    /// A resource is no place for a secret.
+    /// Resources are not a place for secrets.
     #[error("the URL must not have a user name or a password")]
     Credentials,
-    /// Longer than anyone's.
+    /// Longer than the URL of any known issuer.
     #[error("the URL is longer than {MAX_URL} bytes")]
     TooLong,
-    /// No more are taken until others are dropped.
+    /// The process reached its limit.
     #[error("the limit of {MAX_SETS} key sets is reached")]
     TooMany,
-    /// No more are taken from a namespace until it drops others.
+    /// The namespace reached its limit.
     #[error(
-        "its namespace uses {NAMESPACE_SETS} other key sets, which is as many as one may; \
+        "its namespace uses {NAMESPACE_SETS} other key sets, which is the limit; \
          edit this webhook once the namespace uses fewer"
     )]
     NamespaceShare,
-    /// No more are taken of a host until others are dropped.
-    #[error("{HOST_SETS} other key sets of its host are in use, which is as many as there can be")]
+    /// The host reached its limit.
+    #[error("{HOST_SETS} other key sets of its host are in use, which is the limit")]
     HostShare,
 }
 
 impl KeySets {
-    /// The keys that a URL has, for a webhook of a namespace; they come later, if nobody asked for them before. They are kept
-    /// fresh for as long as somebody holds them: who replaces a holder makes the new one first.
+    /// Returns the keys of a URL for a webhook of a namespace. A new set is empty until its first
+    /// fetch. Keys are refreshed for as long as a handle exists; to replace a handle without a gap,
+    /// create the new one before dropping the old one.
     ///
     /// # Errors
     /// See [`KeySetError`].
     pub fn keys(&self, namespace: &Arc<str>, url: &str) -> Result<Keys, KeySetError> {
-        let url = accepted(url)?;
+        let url = parse_url(url)?;
         let mut sets = self.sets();
-        if let Some(keys) = sets.get(&url).and_then(|entry| entry.keys.of_user(namespace)) {
+        if let Some(keys) = sets.get(&url).and_then(|entry| entry.keys.handle_of(namespace)) {
             return Ok(keys);
         }
         sets.retain(|_, entry| !entry.keys.is_dropped());
@@ -103,18 +104,18 @@ impl KeySets {
             return Err(KeySetError::HostShare);
         }
         let keys = Keys::used_by(namespace);
-        sets.insert(url, Entry { keys: keys.downgrade(), is_taken: false });
+        sets.insert(url, KeySetEntry { keys: keys.downgrade(), is_taken: false });
         drop(sets);
         self.added.notify_one();
         Ok(keys)
     }
 
-    /// Waits until a further namespace uses a set. For one caller at a time.
+    /// Waits until another namespace uses a set. For one caller at a time.
     pub async fn shared(&self) {
         self.shared.notified().await;
     }
 
-    /// Takes a set that nobody took before; waits until there is one. For one caller at a time.
+    /// Takes a set that has not been taken yet; waits until one exists. For one caller at a time.
     pub async fn added(&self) -> KeySet {
         loop {
             let added = self.added.notified();
@@ -132,23 +133,23 @@ impl KeySets {
         Some(KeySet { url: url.clone(), keys: entry.keys.clone() })
     }
 
-    fn sets(&self) -> MutexGuard<'_, HashMap<Url, Entry>> {
+    fn sets(&self) -> MutexGuard<'_, HashMap<Url, KeySetEntry>> {
         self.sets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How many there are: a URL may have a query, which is not for logs.
+/// Shows only the number of sets: a URL may have a query, which must not be logged.
 impl fmt::Debug for KeySets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeySets").field("len", &self.sets().len()).finish()
     }
 }
 
-fn count(sets: &HashMap<Url, Entry>, counts: impl Fn(&Url, &Entry) -> bool) -> usize {
+fn count(sets: &HashMap<Url, KeySetEntry>, counts: impl Fn(&Url, &KeySetEntry) -> bool) -> usize {
     sets.iter().filter(|(url, entry)| counts(url, entry)).count()
 }
 
-fn accepted(url: &str) -> Result<Url, KeySetError> {
+fn parse_url(url: &str) -> Result<Url, KeySetError> {
     if url.len() > MAX_URL {
         return Err(KeySetError::TooLong);
     }

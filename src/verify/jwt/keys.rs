@@ -1,4 +1,4 @@
-//! The keys of an issuer as a handle: who verifies reads them, who fetches them replaces them.
+//! The keys of an issuer as a shared handle: verifiers read them, the fetcher replaces them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,21 +9,20 @@ use tokio::sync::Notify;
 
 use super::Jwks;
 
-/// The keys of an issuer, as they were fetched last: none before the first time. All copies are the
-/// same keys.
+/// The last fetched keys of an issuer; none before the first fetch. Clones share the same keys.
 #[derive(Clone, Debug, Default)]
-pub struct Keys(Arc<Usage>);
+pub struct Keys(Arc<KeyUsage>);
 
-/// Keys that somebody else holds: whoever keeps them fresh does not keep them.
+/// A handle that does not keep the keys in use; the fetcher holds it.
 #[derive(Clone, Debug)]
 pub struct WeakKeys {
     cell: Weak<Cell>,
     news: Arc<Notify>,
 }
 
-/// The use of keys by one namespace. It ends with the namespace's last copy of the keys.
+/// The use of keys by one namespace. It ends when the namespace drops its last clone of the keys.
 #[derive(Debug, Default)]
-struct Usage {
+struct KeyUsage {
     namespace: Arc<str>,
     cell: Arc<Cell>,
 }
@@ -32,43 +31,42 @@ struct Usage {
 struct Cell {
     current: ArcSwapOption<Jwks>,
     is_missed: AtomicBool,
-    /// Wakes who keeps the keys fresh.
+    /// Wakes the fetcher.
     news: Arc<Notify>,
-    /// By namespace. An entry is removed when its usage ends.
-    usages: Mutex<HashMap<Arc<str>, Weak<Usage>>>,
+    /// Keyed by namespace. An entry is removed when its usage ends.
+    usages: Mutex<HashMap<Arc<str>, Weak<KeyUsage>>>,
 }
 
 impl Cell {
-    fn usages(&self) -> MutexGuard<'_, HashMap<Arc<str>, Weak<Usage>>> {
+    fn usages(&self) -> MutexGuard<'_, HashMap<Arc<str>, Weak<KeyUsage>>> {
         self.usages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Keys {
-    /// Keys that a namespace is the first to use: there are none yet.
+    /// Creates a handle for the first namespace that uses the keys. It has no keys yet.
     pub(super) fn used_by(namespace: &Arc<str>) -> Self {
         Self::join(Arc::default(), namespace)
     }
 
     fn join(cell: Arc<Cell>, namespace: &Arc<str>) -> Self {
-        let usage = Arc::new(Usage { namespace: namespace.clone(), cell: cell.clone() });
+        let usage = Arc::new(KeyUsage { namespace: namespace.clone(), cell: cell.clone() });
         cell.usages().insert(namespace.clone(), Arc::downgrade(&usage));
         Self(usage)
     }
 
-    /// Puts new keys in the place of those that were there.
+    /// Replaces the keys.
     pub fn set(&self, keys: Jwks) {
         self.0.cell.current.store(Some(Arc::new(keys)));
     }
 
-    /// The keys; none before the first time.
+    /// The current keys; `None` before the first fetch.
     pub fn current(&self) -> Option<Arc<Jwks>> {
         self.0.cell.current.load_full()
     }
 
-    /// Says that a token was signed with a key that is not here, so that newer ones are fetched. Costs
-    /// next to nothing, however often it is said: only the first time until [`Self::settle`] wakes
-    /// anybody.
+    /// Reports that a token names an unknown key, so that newer keys are fetched. Cheap to call for
+    /// each request: only the first call after [`Self::settle`] wakes the fetcher.
     pub fn miss(&self) {
         let is_missed = &self.0.cell.is_missed;
         if !is_missed.load(Ordering::Relaxed) && !is_missed.swap(true, Ordering::Relaxed) {
@@ -76,37 +74,37 @@ impl Keys {
         }
     }
 
-    /// Whether a key was missed since [`Self::settle`].
+    /// Whether an unknown key was reported since [`Self::settle`].
     pub fn is_missed(&self) -> bool {
         self.0.cell.is_missed.load(Ordering::Relaxed)
     }
 
-    /// Forgets that a key was missed: its issuer was asked.
+    /// Clears the report, once the issuer has been queried.
     pub fn settle(&self) {
         self.0.cell.is_missed.store(false, Ordering::Relaxed);
     }
 
-    /// The same keys, held by others.
+    /// A weak handle to the same keys.
     pub fn downgrade(&self) -> WeakKeys {
         WeakKeys { cell: Arc::downgrade(&self.0.cell), news: self.0.cell.news.clone() }
     }
 }
 
 impl WeakKeys {
-    /// The keys, if somebody still holds them. This copy counts for no namespace.
+    /// The keys, if another handle still exists. This one counts for no namespace.
     pub fn upgrade(&self) -> Option<Keys> {
         let cell = self.cell.upgrade()?;
-        Some(Keys(Arc::new(Usage { namespace: Arc::default(), cell })))
+        Some(Keys(Arc::new(KeyUsage { namespace: Arc::default(), cell })))
     }
 
-    /// The copy of a namespace that uses these keys already.
-    pub(super) fn of_user(&self, namespace: &str) -> Option<Keys> {
+    /// The handle of a namespace that already uses these keys.
+    pub(super) fn handle_of(&self, namespace: &str) -> Option<Keys> {
         let cell = self.cell.upgrade()?;
         let usage = cell.usages().get(namespace)?.upgrade();
         usage.map(Keys)
     }
 
-    /// A copy for a namespace that does not use these keys yet, if somebody still holds them.
+    /// A handle for a namespace that does not use these keys yet, if another handle still exists.
     pub(super) fn add_user(&self, namespace: &Arc<str>) -> Option<Keys> {
         self.cell.upgrade().map(|cell| Keys::join(cell, namespace))
     }
@@ -122,21 +120,21 @@ impl WeakKeys {
         cell.map(|cell| cell.usages().keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// Whether nobody holds the keys any more.
+    /// Whether all handles are dropped.
     pub fn is_dropped(&self) -> bool {
         self.cell.strong_count() == 0
     }
 
-    /// Waits until a key may have been missed, or the keys dropped. For one caller at a time.
+    /// Waits until an unknown key is reported or the keys are dropped. For one caller at a time.
     pub async fn news(&self) {
         self.news.notified().await;
     }
 }
 
-impl Drop for Usage {
+impl Drop for KeyUsage {
     fn drop(&mut self) {
         let mut usages = self.cell.usages();
-        // The namespace may use the keys again meanwhile.
+        // The namespace may have started to use the keys again since the last clone was dropped.
         if usages.get(&self.namespace).is_some_and(|usage| usage.strong_count() == 0) {
             usages.remove(&self.namespace);
         }

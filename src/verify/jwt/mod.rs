@@ -1,7 +1,8 @@
-//! Tokens of an issuer (RFC 7519), signed with a key of the set that it publishes.
+//! Tokens of an issuer (RFC 7519), verified with the key set that it publishes.
 //!
-//! Over ring rather than a library: those there are bring a second implementation of RSA and of the
-//! curves, or another provider of all cryptography. What is read here is three base64 parts.
+//! Built on ring rather than a JWT library: the available ones bring a second implementation of RSA
+//! and of the curves, or another cryptography provider. The code needed here only splits three
+//! base64 parts.
 
 mod algorithm;
 mod claims;
@@ -16,43 +17,43 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::{Denied, EntryError, Input, header};
-use algorithm::Algorithm;
-use claims::Claims;
+use algorithm::JwtAlgorithm;
+use claims::JwtClaims;
 pub use jwks::{Jwks, JwksError, MAX_KEYS};
 pub use key_sets::{HOST_SETS, KeySet, KeySetError, KeySets, MAX_SETS, MAX_URL, NAMESPACE_SETS};
 pub use keys::{Keys, WeakKeys};
 
-/// The longest token that is looked at, in bytes.
+/// The longest accepted token, in bytes.
 const MAX_TOKEN: usize = 16 * 1024;
 
-/// Which tokens are accepted: `spec.verify[].jwt`.
+/// The tokens that an entry accepts: `spec.verify[].jwt`.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// What `iss` must be.
+    /// The required `iss`.
     pub issuer: Box<str>,
-    /// Of these, `aud` must name one.
+    /// `aud` must contain one of these.
     pub audiences: Box<[Box<str>]>,
-    /// What the token must be signed with.
+    /// The keys of the issuer.
     pub keys: Keys,
 }
 
-/// The header of a token (RFC 7515, section 4.1), as far as it matters.
+/// The header of a token (RFC 7515, section 4.1), with the members that matter here.
 #[derive(Deserialize)]
 struct JoseHeader {
     alg: String,
     kid: Option<String>,
-    /// Extensions that must be understood: none is.
+    /// Extensions that must be understood. None is supported.
     crit: Option<IgnoredAny>,
 }
 
-/// What a token says of its origin, before it is known to be true.
+/// The claimed issuer of a token, before verification.
 #[derive(Deserialize)]
 struct ClaimedIssuer {
     iss: Box<str>,
 }
 
 impl Rules {
-    /// The same rules, if they bind a token to its issuer and to us.
+    /// Checks that the rules require both an issuer and an audience.
     pub(super) fn bound(self) -> Result<Self, EntryError> {
         let is_named = |name: &str| !name.is_empty();
         let has_audience =
@@ -60,8 +61,7 @@ impl Rules {
         if is_named(&self.issuer) && has_audience { Ok(self) } else { Err(EntryError::JwtUnbound) }
     }
 
-    /// Whether the request carries a token that these rules accept. Claims are read after the
-    /// signature.
+    /// Checks the request's token. Claims are read only after the signature matches.
     pub(super) fn check(&self, input: &Input<'_>) -> Result<(), Denied> {
         let value = header::text(input.headers, &AUTHORIZATION)?;
         let token = header::credentials(value.as_bytes(), "Bearer")?;
@@ -69,7 +69,7 @@ impl Rules {
         claims.check(&self.issuer, &self.audiences, input.now)
     }
 
-    fn signed_claims(&self, token: &[u8]) -> Result<Claims, Denied> {
+    fn signed_claims(&self, token: &[u8]) -> Result<JwtClaims, Denied> {
         if token.len() > MAX_TOKEN {
             return Err(Denied::Malformed);
         }
@@ -80,10 +80,10 @@ impl Rules {
         if head.crit.is_some() {
             return Err(Denied::Malformed);
         }
-        let algorithm = Algorithm::named(&head.alg).ok_or(Denied::OtherScheme)?;
+        let algorithm = JwtAlgorithm::named(&head.alg).ok_or(Denied::OtherScheme)?;
         let signature = decode(signature)?;
         self.verify(algorithm, head.kid.as_deref(), signed, &signature).inspect_err(|why| {
-            // A token that names no key may be signed with a new one as well.
+            // A token without a key id may be signed with a new key as well.
             let is_key_unknown =
                 matches!(why, Denied::KeysUnavailable | Denied::UnknownKey) || head.kid.is_none();
             if is_key_unknown && self.claims_issuer(payload) {
@@ -95,7 +95,7 @@ impl Rules {
 
     fn verify(
         &self,
-        algorithm: Algorithm,
+        algorithm: JwtAlgorithm,
         id: Option<&str>,
         signed: &str,
         signature: &[u8],
@@ -104,8 +104,8 @@ impl Rules {
         keys.verify(algorithm, id, signed.as_bytes(), signature)
     }
 
-    /// Whether a token says that it is of the issuer. It decides nothing but whether the issuer is
-    /// asked for newer keys: another entry's tokens are no reason to.
+    /// Whether the token claims to be from this issuer. Used only to decide whether to fetch newer
+    /// keys: tokens of another entry's issuer must not trigger a fetch.
     fn claims_issuer(&self, payload: &str) -> bool {
         json(payload).is_ok_and(|claimed: ClaimedIssuer| *claimed.iss == *self.issuer)
     }

@@ -1,37 +1,37 @@
-//! A signature, made: the machine run the other way, over the same data.
+//! Makes a signature: the inverse of the check, over the same data.
 
 use http::HeaderName;
 use http::header::CONTENT_TYPE;
 use ring::digest;
 
-use super::{MomentSource, SignatureCheck};
+use super::{SignatureCheck, SigningTimeSource};
 use crate::event::MediaType;
 use crate::verify::encoding::to_hex;
 use crate::verify::json::{self, Scalar};
-use crate::verify::key::Key;
-use crate::verify::message::Message;
+use crate::verify::key::VerifyingKey;
+use crate::verify::message::SignedMessage;
 use crate::verify::proof::{CannotSign, Proof};
 use crate::verify::{Input, header};
 
 impl SignatureCheck {
-    /// What signs the request, by the first key that can; `None` where all are public keys. What the
-    /// request has of id and timestamp is signed as it is.
+    /// Signs the request with the first key that can sign; `None` if all are public keys. An id or
+    /// timestamp that the request has already is kept.
     pub(in crate::verify) fn sign(
         &self,
         input: &Input<'_>,
         id: &str,
     ) -> Result<Option<Proof>, CannotSign> {
-        let Some(key) = self.keys.iter().find_map(Key::mac) else { return Ok(None) };
+        let Some(key) = self.keys.iter().find_map(VerifyingKey::mac) else { return Ok(None) };
         let mut proof = Proof { query: self.missing_digest(input), ..Proof::default() };
         let path_and_query = with_parameter(input.path_and_query, proof.query.as_deref());
         let input = Input { path_and_query: &path_and_query, ..*input };
         let id = match &self.id {
-            Some(signed) => proof.say(&signed.header, &input, id)?,
+            Some(signed) => proof.signed_header(&signed.header, &input, id)?,
             None => String::new(),
         };
-        let (timestamp, item) = self.sign_moment(&mut proof, &input)?;
+        let (timestamp, item) = self.sign_timestamp(&mut proof, &input)?;
         let form = self.form(&input).map_err(|_| CannotSign::Form)?;
-        let message = Message {
+        let message = SignedMessage {
             parts: &self.parts,
             id: &id,
             timestamp: &timestamp,
@@ -47,25 +47,28 @@ impl SignatureCheck {
         Ok(Some(proof))
     }
 
-    /// The text of the timestamp, and the item of the signature's header that tells it, if one does.
-    fn sign_moment(
+    /// The text of the timestamp, and the name of its item in the signature header if it has one.
+    fn sign_timestamp(
         &self,
         proof: &mut Proof,
         input: &Input<'_>,
     ) -> Result<(String, Option<&'static str>), CannotSign> {
         let now = input.now.to_string();
-        match self.moment.as_ref().map(|moment| &moment.source) {
+        match self.signing_time.as_ref().map(|signing_time| &signing_time.source) {
             None => Ok((String::new(), None)),
-            Some(MomentSource::Header(name)) => Ok((proof.say(name, input, &now)?, None)),
-            Some(MomentSource::Item(name)) => Ok((now, Some(name))),
-            Some(MomentSource::Member(name)) => match json::member(input.body, name) {
+            Some(SigningTimeSource::Header(name)) => {
+                Ok((proof.signed_header(name, input, &now)?, None))
+            }
+            Some(SigningTimeSource::Item(name)) => Ok((now, Some(name))),
+            Some(SigningTimeSource::Member(name)) => match json::member(input.body, name) {
                 Some(Scalar::Number(_)) => Ok((String::new(), None)),
-                _ => Err(CannotSign::MomentMissing(name)),
+                _ => Err(CannotSign::TimestampMissing(name)),
             },
         }
     }
 
-    /// The parameter of the query that covers a body which is no form, where the sender has it so.
+    /// The query parameter that covers a body which is not a form, if the scheme uses one and the
+    /// query lacks it.
     fn missing_digest(&self, input: &Input<'_>) -> Option<String> {
         let parameter = self.body_digest?;
         let content_type = input.headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
@@ -80,8 +83,8 @@ impl SignatureCheck {
 }
 
 impl Proof {
-    /// The text of a header that is signed: what the request has, or else this, which is added.
-    fn say(
+    /// The value of a signed header: the request's own, or else `text`, which is added.
+    fn signed_header(
         &mut self,
         name: &HeaderName,
         input: &Input<'_>,
