@@ -5,9 +5,9 @@
 
 mod attempt;
 mod health;
+mod listener_snapshot;
 mod room;
 mod schedule;
-mod sight;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,10 +29,10 @@ use crate::routes::{App, AppId, Table, Target};
 use crate::store::{News, Reason, Store, StoreError, Take, Taken};
 use crate::traces::Traces;
 use attempt::{Job, LEASE_SLACK};
+use listener_snapshot::ListenerSnapshot;
 use room::Room;
 pub use schedule::Limits;
 use schedule::{End, Order, Schedule, Standing};
-use sight::Sight;
 
 /// How long an app waits from which nothing could be taken: the store is busy.
 const REST: Duration = Duration::from_millis(200);
@@ -105,8 +105,9 @@ pub struct Dispatcher<C> {
     changes: watch::Receiver<u64>,
     schedule: Schedule,
     tasks: JoinSet<Dispatched>,
-    /// How the listeners that are probed looked when they failed last.
-    sights: HashMap<AppId, Sight>,
+    /// Snapshots of the probed listeners, taken at their last failure: a change makes the next probe
+    /// due immediately.
+    probed: HashMap<AppId, ListenerSnapshot>,
     looks: Looks,
     /// Nothing more is begun.
     is_stopping: bool,
@@ -153,7 +154,7 @@ impl<C: Call> Dispatcher<C> {
             news,
             changes,
             tasks: JoinSet::new(),
-            sights: HashMap::new(),
+            probed: HashMap::new(),
             looks: Looks { is_due: false, next: Instant::now() },
             is_stopping: false,
         }
@@ -299,8 +300,8 @@ impl<C: Call> Dispatcher<C> {
                     why,
                     "a listener is down: it is probed"
                 );
-                self.sights.insert(id, Sight::of(app));
-            } else if self.sights.remove(&id).is_some() {
+                self.probed.insert(id, ListenerSnapshot::of(app));
+            } else if self.probed.remove(&id).is_some() {
                 tracing::info!(namespace, app = name, "a listener answers again");
             }
         }
@@ -327,12 +328,12 @@ impl<C: Call> Dispatcher<C> {
         let (now, work) = (self.now(), self.work.clone());
         self.schedule.look_again(now, |app| work.standing(app));
         let schedule = &mut self.schedule;
-        self.sights.retain(|app, sight| {
-            let Some(seen) = work.parts.routes.owned_app(*app) else { return false };
-            let seen = Sight::of(seen);
-            if seen != *sight {
-                schedule.probe_at_once(*app, now);
-                *sight = seen;
+        self.probed.retain(|id, snapshot| {
+            let Some(app) = work.parts.routes.owned_app(*id) else { return false };
+            let current = ListenerSnapshot::of(app);
+            if current != *snapshot {
+                schedule.probe_at_once(*id, now);
+                *snapshot = current;
             }
             true
         });
