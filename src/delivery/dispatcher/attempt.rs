@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::room::Taken as Held;
+use super::body_budget::BodyPermit;
 use super::schedule::End;
 use super::{Call, Dispatched, Work};
 use crate::backoff;
@@ -24,8 +24,8 @@ use crate::store::{
 /// after.
 pub const LEASE_SLACK: Duration = Duration::from_secs(30);
 
-/// How long an attempt waits for memory for its body.
-const PATIENCE_FOR_ROOM: Duration = Duration::from_secs(15);
+/// How long an attempt waits for the memory of its body.
+const BODY_MEMORY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The wait before a record is written again; it doubles up to the longest one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -54,7 +54,7 @@ impl<C: Call> Work<C> {
         // An app of which something was taken had a listener: it has one still, it is the same app.
         let Some(target) = &app.target else { return unsettled };
         let body = std::mem::replace(&mut leased.body, Body::Here(Bytes::new()));
-        let (body, room) = match self.body(&app, &leased, body).await {
+        let (body, permit) = match self.load_body(&app, &leased, body).await {
             Ok(Some(body)) => body,
             Ok(None) => return unsettled,
             Err(StoreError::Failed(_)) => return Dispatched::StoreFailed,
@@ -63,7 +63,7 @@ impl<C: Call> Work<C> {
         let lease = leased.lease;
         let webhook = leased.webhook.clone();
         let done = self.call(&app, target, leased, body).await;
-        drop(room);
+        drop(permit);
         if let Next::Dead(reason) = done.next {
             tracing::warn!(
                 namespace = &*webhook.namespace,
@@ -84,25 +84,27 @@ impl<C: Call> Work<C> {
         Dispatched::Ended { app: app.id, end: done.end }
     }
 
-    /// The body, and the memory that it takes; `None` when there is none of one of them.
-    async fn body(
+    /// Returns the body with the permit for its memory. Returns `None` when no memory became free in
+    /// time, or the stored event is gone.
+    async fn load_body(
         &self,
         app: &App,
         leased: &Leased,
         body: Body,
-    ) -> Result<Option<(Bytes, Option<Held>)>, StoreError> {
+    ) -> Result<Option<(Bytes, Option<BodyPermit>)>, StoreError> {
         let len = match body {
             Body::Here(bytes) => return Ok(Some((bytes, None))),
             Body::Stored(len) => len,
         };
-        let Ok(room) = timeout(PATIENCE_FOR_ROOM, self.room.take(app.uuid, len)).await else {
+        let acquiring = self.body_budget.acquire(app.uuid, len);
+        let Ok(permit) = timeout(BODY_MEMORY_TIMEOUT, acquiring).await else {
             return Ok(None);
         };
         let body = self.parts.store.body(leased.event).await?;
         if body.is_none() {
             tracing::warn!(event = %leased.event, "the event of a delivery is gone");
         }
-        Ok(body.map(|body| (body, Some(room))))
+        Ok(body.map(|body| (body, Some(permit))))
     }
 
     async fn call(&self, app: &App, target: &Target, mut leased: Leased, body: Bytes) -> Done {

@@ -4,9 +4,9 @@
 //! begins a task for each attempt. It sleeps until something happens or is due.
 
 mod attempt;
+mod body_budget;
 mod health;
 mod listener_snapshot;
-mod room;
 mod schedule;
 
 use std::collections::HashMap;
@@ -29,8 +29,8 @@ use crate::routes::{App, AppId, Table, Target};
 use crate::store::{News, Reason, Store, StoreError, Take, Taken};
 use crate::traces::Traces;
 use attempt::{Job, LEASE_SLACK};
+use body_budget::BodyBudget;
 use listener_snapshot::ListenerSnapshot;
-use room::Room;
 pub use schedule::Limits;
 use schedule::{End, Order, Schedule, Standing};
 
@@ -126,7 +126,7 @@ struct Looks {
 #[derive(Debug)]
 struct Work<C> {
     parts: Parts<C>,
-    room: Room,
+    body_budget: BodyBudget,
 }
 
 /// How a task ended.
@@ -150,7 +150,7 @@ impl<C: Call> Dispatcher<C> {
         let (news, changes) = (parts.store.news(), parts.changes.clone());
         Self {
             schedule: Schedule::new(parts.limits),
-            work: Arc::new(Work { parts, room: Room::default() }),
+            work: Arc::new(Work { parts, body_budget: BodyBudget::default() }),
             news,
             changes,
             tasks: JoinSet::new(),
