@@ -5,7 +5,7 @@
 
 mod attempt;
 mod body_budget;
-mod health;
+mod circuit_breaker;
 mod listener_snapshot;
 mod schedule;
 
@@ -298,7 +298,7 @@ impl<C: Call> Dispatcher<C> {
                     app = name,
                     failures,
                     why,
-                    "a listener is down: it is probed"
+                    "the circuit breaker of a listener is open: only probes are sent"
                 );
                 self.probed.insert(id, ListenerSnapshot::of(app));
             } else if self.probed.remove(&id).is_some() {
@@ -332,7 +332,7 @@ impl<C: Call> Dispatcher<C> {
             let Some(app) = work.parts.routes.owned_app(*id) else { return false };
             let current = ListenerSnapshot::of(app);
             if current != *snapshot {
-                schedule.probe_at_once(*id, now);
+                schedule.probe_now(*id, now);
                 *snapshot = current;
             }
             true

@@ -201,10 +201,10 @@ impl Schedule {
         told
     }
 
-    /// Something about an app's listener has changed: it is worth a try.
-    pub fn probe_at_once(&mut self, app: AppId, now: Moment) {
+    /// Makes the next probe of an app's listener due immediately, because the listener has changed.
+    pub fn probe_now(&mut self, app: AppId, now: Moment) {
         let Some(queue) = self.queues.get_mut(&app) else { return };
-        queue.probe_at_once();
+        queue.probe_now();
         self.places.put(app, queue, now);
     }
 

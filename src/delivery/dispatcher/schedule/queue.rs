@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::places::Place;
 use super::{End, Order, Standing};
-use crate::delivery::dispatcher::health::Health;
+use crate::delivery::dispatcher::circuit_breaker::CircuitBreaker;
 use crate::moment::Moment;
 use crate::plan::Reachability;
 use crate::routes::AppId;
@@ -21,7 +21,7 @@ pub struct Queue {
     ordered: bool,
     /// Nothing is ordered before.
     rests: Moment,
-    health: Health,
+    breaker: CircuitBreaker,
     /// Where it stands among the others.
     pub place: Place,
 }
@@ -65,7 +65,7 @@ impl Queue {
             // What is due in a year is given up as soon as what is due now.
             Seen::Missing { until } => until,
             Seen::Ready(_) if self.room() == 0 => return None,
-            Seen::Ready(_) => due.max(self.health.not_before()),
+            Seen::Ready(_) => due.max(self.breaker.not_before()),
         };
         Some(at.max(self.rests))
     }
@@ -89,7 +89,7 @@ impl Queue {
         self.ordered = false;
         self.in_flight -= most - count;
         if count > 0 {
-            self.health.began();
+            self.breaker.record_start();
         }
         next_due.into_iter().for_each(|due| self.is_due(due));
     }
@@ -113,29 +113,29 @@ impl Queue {
     pub fn ended(&mut self, end: &End, now: Moment) -> Option<Reachability> {
         self.in_flight -= 1;
         match end {
-            End::Answered => self.health.answered(self.concurrency()),
-            End::Failing(why) => self.health.failed(why, now),
+            End::Answered => self.breaker.record_answer(self.concurrency()),
+            End::Failing(why) => self.breaker.record_failure(why, now),
             End::Nothing => {
-                self.health.learned_nothing();
+                self.breaker.record_inconclusive();
                 None
             }
             End::Unsettled(again) => {
-                self.health.learned_nothing();
+                self.breaker.record_inconclusive();
                 self.is_due(*again);
                 None
             }
         }
     }
 
-    /// See [`Health::probe_at_once`].
-    pub fn probe_at_once(&mut self) {
-        self.health.probe_at_once();
+    /// See [`CircuitBreaker::probe_now`].
+    pub fn probe_now(&mut self) {
+        self.breaker.probe_now();
     }
 
-    /// See [`Health::is_probing`].
+    /// See [`CircuitBreaker::is_open`].
     #[cfg(test)]
-    pub fn is_probing(&self) -> bool {
-        self.health.is_probing()
+    pub fn is_open(&self) -> bool {
+        self.breaker.is_open()
     }
 
     /// Whether there is no such app, and nothing left of it.
@@ -145,7 +145,7 @@ impl Queue {
     }
 
     fn room(&self) -> usize {
-        self.health.limit(self.concurrency()).saturating_sub(self.in_flight)
+        self.breaker.limit(self.concurrency()).saturating_sub(self.in_flight)
     }
 
     fn concurrency(&self) -> usize {

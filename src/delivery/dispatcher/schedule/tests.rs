@@ -33,8 +33,8 @@ fn flooded(number: u128) -> Schedule {
     schedule
 }
 
-fn is_probing(schedule: &Schedule, app: AppId) -> bool {
-    schedule.queues.get(&app).is_some_and(Queue::is_probing)
+fn is_open(schedule: &Schedule, app: AppId) -> bool {
+    schedule.queues.get(&app).is_some_and(Queue::is_open)
 }
 
 #[test]
@@ -140,8 +140,8 @@ fn a_change_of_the_listener_makes_the_probe_due_at_once() {
         schedule.taken(app(1), 4, 4, Some(START), START);
         (0..4).for_each(|_| drop(schedule.ended(app(1), &failing(), START)));
     }
-    assert!(is_probing(&schedule, app(1)));
-    schedule.probe_at_once(app(1), START);
+    assert!(is_open(&schedule, app(1)));
+    schedule.probe_now(app(1), START);
     assert_eq!(schedule.next(START, ready), take(app(1), 1));
 }
 
@@ -262,7 +262,7 @@ impl World {
         let under_way = self.under_way.entry(app).or_default();
         *under_way += count;
         assert!(*under_way <= concurrency, "{under_way} of {concurrency}");
-        assert!(*under_way <= 1 || !is_probing(&self.schedule, app), "probes, with {under_way}");
+        assert!(*under_way <= 1 || !is_open(&self.schedule, app), "probes, with {under_way}");
         let next = due.first().copied();
         self.schedule.taken(app, most, count, next, self.now);
     }
