@@ -1,4 +1,4 @@
-//! How long the answer of an issuer may be used.
+//! How long the response of an issuer may be used.
 
 use std::time::Duration;
 
@@ -7,36 +7,36 @@ use http::header::{AGE, CACHE_CONTROL, HeaderName};
 
 const MINUTE: u64 = 60;
 
-/// When the issuer says nothing.
+/// Lifetime of a response without `max-age`.
 const DEFAULT: Duration = Duration::from_secs(60 * MINUTE);
 
-/// Whatever the issuer says: nobody is asked all the time.
+/// Lower bound: limits the load on the issuer.
 const SHORTEST: Duration = Duration::from_secs(5 * MINUTE);
 
-/// Whatever the issuer says: a key that it takes back is not accepted for longer.
+/// Upper bound: limits how long a key is accepted after the issuer has revoked it.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * MINUTE);
 
-/// How long an answer with these headers is fresh (RFC 9111, section 4.2), within our bounds.
+/// The freshness lifetime of a response with these headers (RFC 9111, section 4.2), within the bounds.
 pub fn lifetime(headers: &HeaderMap) -> Duration {
-    let told = max_age(headers).map(|max_age| max_age.saturating_sub(age(headers)));
-    told.map_or(DEFAULT, Duration::from_secs).clamp(SHORTEST, LONGEST)
+    let remaining = max_age(headers).map(|max_age| max_age.saturating_sub(age(headers)));
+    remaining.map_or(DEFAULT, Duration::from_secs).clamp(SHORTEST, LONGEST)
 }
 
-/// What `Cache-Control` says, in seconds; of several ages the first.
+/// The first `max-age` of `Cache-Control`, in seconds. 0 for `no-store` and `no-cache`.
 fn max_age(headers: &HeaderMap) -> Option<u64> {
-    let mut told = None;
+    let mut max_age = None;
     for directive in texts(headers, &CACHE_CONTROL).flat_map(|value| value.split(',')) {
         let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
         match name.trim().to_ascii_lowercase().as_str() {
             "no-store" | "no-cache" => return Some(0),
-            "max-age" => told = told.or_else(|| value.trim().trim_matches('"').parse().ok()),
+            "max-age" => max_age = max_age.or_else(|| value.trim().trim_matches('"').parse().ok()),
             _ => {}
         }
     }
-    told
+    max_age
 }
 
-/// How long the answer has been in caches on its way, in seconds.
+/// How long the response was held in caches, in seconds (`Age`).
 fn age(headers: &HeaderMap) -> u64 {
     texts(headers, &AGE).next().and_then(|value| value.trim().parse().ok()).unwrap_or(0)
 }

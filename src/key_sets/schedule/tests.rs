@@ -65,7 +65,7 @@ fn a_host_has_its_share_however_many_namespaces_ask_it() {
 #[test]
 fn one_namespace_cannot_use_up_a_host_or_a_lane() {
     for lane in [Lane::Regular, Lane::Failing] {
-        let Limits { total, namespace, host } = lane.limits();
+        let LaneLimits { total, namespace, host } = lane.limits();
         assert!(2 * namespace <= host && host < total, "{lane:?}");
     }
 }
@@ -126,7 +126,7 @@ proptest! {
         start_all(&mut running, &mut waiting);
         for lane in [Lane::Regular, Lane::Failing] {
             let limits = lane.limits();
-            let load = Load::of(lane, running.iter());
+            let load = LaneLoad::of(lane, running.iter());
             prop_assert!(load.total <= limits.total);
             prop_assert!(load.hosts.values().all(|&number| number <= limits.host));
             for fetch in waiting.iter().filter(|fetch| fetch.lane == lane) {
@@ -145,7 +145,7 @@ proptest! {
         let mut running = Vec::new();
         start_all(&mut running, &mut waiting);
         for lane in [Lane::Regular, Lane::Failing] {
-            let load = Load::of(lane, running.iter());
+            let load = LaneLoad::of(lane, running.iter());
             prop_assert!(load.total <= lane.limits().namespace);
         }
     }

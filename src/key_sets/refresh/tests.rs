@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::key_sets::LIMIT;
-use crate::key_sets::schedule::Limits;
+use crate::key_sets::schedule::LaneLimits;
 use crate::verify::jwt::{HOST_SETS, Jwks, KeySetError, MAX_SETS, NAMESPACE_SETS};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -33,8 +33,8 @@ impl World {
     async fn during<T>(&self, story: impl Future<Output = T>) -> T {
         tokio::select! {
             biased;
-            () = keep_all(&self.sets, |url| self.answer(url)) => unreachable!("it never ends"),
-            told = story => told,
+            () = refresh_all(&self.sets, |url| self.answer(url)) => unreachable!("it never ends"),
+            result = story => result,
         }
     }
 
@@ -124,7 +124,7 @@ async fn a_new_url_is_fetched_at_once_and_the_next_holder_gets_the_same_keys() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_are_fetched_anew_before_they_age() {
+async fn keys_are_fetched_again_before_they_expire() {
     let world = World::new();
     let keys = world.keys("/a");
     world.during(sleep(10 * HOUR)).await;
@@ -286,7 +286,7 @@ async fn a_url_that_waits_in_a_full_share_starts_once_another_namespace_uses_it(
 #[tokio::test(start_paused = true)]
 async fn no_more_issuers_are_asked_at_once_than_may_be() {
     let world = World::new();
-    let Limits { total, namespace, .. } = Lane::Regular.limits();
+    let LaneLimits { total, namespace, .. } = Lane::Regular.limits();
     let names: Vec<_> = (0..=total / namespace).map(|n| n.to_string()).collect();
     let _silent: Vec<_> = names.iter().flat_map(|name| world.silent(name)).collect();
     world.during(sleep(LIMIT - SECOND)).await;
@@ -307,7 +307,7 @@ async fn keys_that_are_dropped_before_their_turn_are_not_fetched() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_nobody_holds_are_not_fetched_any_more() {
+async fn dropped_keys_are_not_fetched_any_more() {
     let world = World::new();
     let (kept, dropped) = (world.keys("/kept"), world.keys("/dropped"));
     let story = async {
@@ -341,8 +341,8 @@ fn a_namespace_uses_at_most_its_share_of_sets_until_it_drops_some() {
     let another = "https://another.example/";
     assert_eq!(sets.keys(&hostile, another).unwrap_err(), KeySetError::NamespaceShare);
     let theirs = sets.keys(&quiet, another).unwrap();
-    let told = sets.keys(&hostile, another).unwrap_err();
-    assert_eq!(told, KeySetError::NamespaceShare, "though it is there");
+    let error = sets.keys(&hostile, another).unwrap_err();
+    assert_eq!(error, KeySetError::NamespaceShare, "although the set exists");
     assert!(sets.keys(&hostile, shared).is_ok(), "it uses that one already");
     held.pop();
     assert!(sets.keys(&hostile, another).is_ok());
@@ -388,7 +388,7 @@ impl Write for Log {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_one_warning_and_says_nothing_of_the_query() {
+async fn an_outage_is_one_warning_without_the_query() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
