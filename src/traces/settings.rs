@@ -1,48 +1,48 @@
-//! The standard variables of OpenTelemetry (`OTEL_*`), as far as the exporter does not read them itself.
+//! Reads the standard variables of OpenTelemetry (`OTEL_*`) that the exporter does not read itself.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Sampling;
 
-/// How long one export may take, where nothing else is said.
+/// Default timeout of an export.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How spans are sent.
+/// Transport of the spans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     Grpc,
     HttpProtobuf,
 }
 
-/// What the variables say.
+/// Settings from the variables.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub protocol: Protocol,
-    /// Whether the collector is reached without TLS for certain.
+    /// Whether the endpoint is explicitly `http:`, so no TLS is set up.
     pub is_plain: bool,
     pub sampling: Sampling,
     pub timeout: Duration,
-    /// Certificates to trust besides the system's.
+    /// Trusted certificates in addition to the system's.
     pub certificate: Option<PathBuf>,
-    /// Whether the service is given a name.
+    /// Whether the variables set the service name.
     pub has_service_name: bool,
 }
 
-/// Reads variables by a look-up.
+/// Reads variables through a lookup function.
 pub struct Variables<'a> {
     look_up: &'a dyn Fn(&str) -> Option<String>,
     warnings: Vec<String>,
 }
 
 impl<'a> Variables<'a> {
-    /// Of these variables; an empty one counts as unset.
+    /// `look_up` returns the value of a variable. An empty value counts as unset.
     pub fn new(look_up: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self { look_up, warnings: Vec::new() }
     }
 
-    /// What they say, and what is to be said of those that are ignored; `None` when nothing is traced:
-    /// without the address of a collector nothing is.
+    /// Returns the settings, and warnings about ignored variables. The settings are `None` if tracing is
+    /// disabled or no endpoint of a collector is set.
     pub fn settings(mut self) -> (Option<Settings>, Vec<String>) {
         if self.is_off() {
             return (None, self.warnings);
@@ -58,7 +58,7 @@ impl<'a> Variables<'a> {
             certificate: self.of_traces("CERTIFICATE").map(|(_, value)| value.into()),
             has_service_name: self.has_service_name(),
         };
-        self.warn_of_what_is_not_there();
+        self.warn_about_unsupported();
         (Some(settings), self.warnings)
     }
 
@@ -66,14 +66,14 @@ impl<'a> Variables<'a> {
         (self.look_up)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    /// The variable of traces, else the one of all signals.
-    fn of_traces(&self, what: &str) -> Option<(String, String)> {
-        let names = ["TRACES_", ""].map(|signal| format!("OTEL_EXPORTER_OTLP_{signal}{what}"));
+    /// The name and value of the trace-specific variable, or else of the one for all signals.
+    fn of_traces(&self, suffix: &str) -> Option<(String, String)> {
+        let names = ["TRACES_", ""].map(|signal| format!("OTEL_EXPORTER_OTLP_{signal}{suffix}"));
         names.into_iter().find_map(|name| self.get(&name).map(|value| (name, value)))
     }
 
     fn ignore(&mut self, name: &str, value: &str, expected: &str) {
-        self.warnings.push(format!("{name}={value} is ignored: it is not {expected}"));
+        self.warnings.push(format!("{name}={value} is ignored: expected {expected}"));
     }
 
     fn is_off(&mut self) -> bool {
@@ -126,7 +126,7 @@ impl<'a> Variables<'a> {
             "always_off" => 0.0,
             "traceidratio" => self.ratio(),
             _ => {
-                self.ignore(NAME, &sampler, "a sampler that is known here");
+                self.ignore(NAME, &sampler, "a supported sampler");
                 return Sampling::ALL;
             }
         };
@@ -151,14 +151,15 @@ impl<'a> Variables<'a> {
         self.get("OTEL_SERVICE_NAME").is_some() || attributes.split(',').any(named)
     }
 
-    fn warn_of_what_is_not_there(&mut self) {
+    fn warn_about_unsupported(&mut self) {
         let compression = self.of_traces("COMPRESSION").filter(|(_, value)| value != "none");
         if let Some((name, value)) = compression {
             self.ignore(&name, &value, "none");
         }
-        for what in ["CLIENT_KEY", "CLIENT_CERTIFICATE"] {
-            if let Some((name, value)) = self.of_traces(what) {
-                self.ignore(&name, &value, "supported");
+        for suffix in ["CLIENT_KEY", "CLIENT_CERTIFICATE"] {
+            if let Some((name, value)) = self.of_traces(suffix) {
+                let why = "client certificates are not supported";
+                self.warnings.push(format!("{name}={value} is ignored: {why}"));
             }
         }
     }
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_ignored_and_said() {
+    fn an_unknown_value_is_ignored_with_a_warning() {
         for (name, value) in [
             ("OTEL_TRACES_EXPORTER", "zipkin"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
