@@ -13,7 +13,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::Deliveries;
 use crate::admin::error::ApiError;
-use crate::peers::{Answer, Answers, Peers, Question, REPLICA};
+use crate::peers::{PeerResponse, PeerResponses, Peers, Question, REPLICA};
 
 /// The other replicas, to be asked what this one is asked, by the same caller. Where a replica asks
 /// there are none: it asks each by itself.
@@ -39,10 +39,10 @@ impl FromRequestParts<Arc<Deliveries>> for Others {
 
 impl Others {
     /// What each of them answers.
-    pub async fn answers(self) -> Answers {
+    pub async fn answers(self) -> PeerResponses {
         match self.0 {
             Some((peers, question)) => peers.ask(&question).await,
-            None => Answers::default(),
+            None => PeerResponses::default(),
         }
     }
 
@@ -57,21 +57,21 @@ impl Others {
     /// [`ApiError::NotFound`] where all say that they do not have it; when some do not answer, it may be
     /// there: [`ApiError::ReplicaUnavailable`].
     pub async fn who_has_it(self) -> Result<Response, ApiError> {
-        let Answers { given, unavailable } = self.answers().await;
-        let answer = given
+        let PeerResponses { responses, unavailable } = self.answers().await;
+        let answer = responses
             .into_iter()
             .filter(|answer| answer.status != StatusCode::NOT_FOUND)
             .max_by_key(|answer| answer.status.is_success());
         match answer {
-            Some(answer) => Ok(passed_on(answer)),
+            Some(answer) => Ok(forward(answer)),
             None if unavailable.is_empty() => Err(ApiError::NotFound),
             None => Err(ApiError::ReplicaUnavailable(unavailable)),
         }
     }
 }
 
-fn passed_on(answer: Answer) -> Response {
-    let Answer { status, location, body, .. } = answer;
+fn forward(answer: PeerResponse) -> Response {
+    let PeerResponse { status, location, body, .. } = answer;
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -144,7 +144,7 @@ fn a_client_without_a_certificate_of_the_operator_is_refused_by_the_server_in_th
     );
 
     let other = Authority::derive(&IdentityKey::new(&[8; 32]).unwrap()).unwrap();
-    let other = Arc::new(Current::new(other, clock).unwrap());
+    let other = Arc::new(CurrentCertificate::new(other, clock).unwrap());
     let foreign = client_of(&identity, |builder| builder.with_client_cert_resolver(other));
     let failed = handshake(foreign, server.server()).unwrap_err();
     assert!(matches!(failed, Failed::Server(TlsError::Untrusted)), "{failed:?}");
