@@ -4,7 +4,7 @@
 //! |---|---|
 //! | When is a set fetched? | `refresh.rs`; the delays: `waits.rs` |
 //! | Which fetch starts next? | `schedule.rs` (pure); the queue: `slots.rs` |
-//! | How is a set fetched, and what is refused? | `fetch.rs` |
+//! | How is a set fetched, and which URLs and responses are refused? | `fetch.rs` |
 //! | How long may a response be used? | `lifetime.rs` |
 
 mod fetch;
