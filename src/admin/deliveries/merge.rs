@@ -1,24 +1,23 @@
-//! The lists of several replicas as one. Pure.
+//! Merges the lists of several replicas. Pure.
 
 use std::cmp::Reverse;
 
 use super::query;
 use super::view::List;
 
-/// One page, the latest first, of pages that all begin at the same place and have at most `limit` items.
-/// Ids of all replicas are in one order, which begins with the time: a page that ends with an id ends
-/// there in each replica.
+/// Merges pages with the same cursor and at most `limit` items each into one page, latest first. Ids of all
+/// replicas are ordered by time, so the last id of the merged page is a valid cursor for each replica.
 pub fn pages(pages: Vec<List>, limit: usize) -> List {
-    let goes_on = pages.iter().any(|page| page.cursor.is_some());
+    let has_more = pages.iter().any(|page| page.cursor.is_some());
     let mut merged = List::default();
     for page in pages {
         merged.items.extend(page.items);
         merged.unavailable.extend(page.unavailable);
     }
     merged.items.sort_by_key(|item| Reverse(item.id));
-    let goes_on = goes_on || merged.items.len() > limit;
+    let has_more = has_more || merged.items.len() > limit;
     merged.items.truncate(limit);
-    let last = merged.items.last().filter(|_| goes_on);
+    let last = merged.items.last().filter(|_| has_more);
     merged.cursor = last.map(|last| query::cursor(last.id));
     merged
 }

@@ -1,4 +1,5 @@
-//! The other replicas behind the delivery API: what they have is shown as if it were here.
+//! Forwards requests of the delivery API to the other replicas, so that every replica serves the deliveries of
+//! all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,20 +12,20 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 
-use super::Deliveries;
+use super::DeliveryApi;
 use crate::admin::error::ApiError;
 use crate::peers::{PeerResponse, PeerResponses, Peers, Question, REPLICA};
 
-/// The other replicas, to be asked what this one is asked, by the same caller. Where a replica asks
-/// there are none: it asks each by itself.
-pub struct Others(Option<(Arc<Peers>, Question)>);
+/// The other replicas, and the request to forward to them with the caller's token. `None` if the request comes
+/// from a replica, which queries all replicas itself.
+pub struct OtherReplicas(Option<(Arc<Peers>, Question)>);
 
-impl FromRequestParts<Arc<Deliveries>> for Others {
+impl FromRequestParts<Arc<DeliveryApi>> for OtherReplicas {
     type Rejection = ApiError;
 
     async fn from_request_parts(
         parts: &mut Parts,
-        api: &Arc<Deliveries>,
+        api: &Arc<DeliveryApi>,
     ) -> Result<Self, ApiError> {
         if parts.headers.contains_key(REPLICA) {
             return Ok(Self(None));
@@ -37,41 +38,41 @@ impl FromRequestParts<Arc<Deliveries>> for Others {
     }
 }
 
-impl Others {
-    /// What each of them answers.
-    pub async fn answers(self) -> PeerResponses {
+impl OtherReplicas {
+    /// Forwards the request and returns the responses.
+    pub async fn responses(self) -> PeerResponses {
         match self.0 {
             Some((peers, question)) => peers.ask(&question).await,
             None => PeerResponses::default(),
         }
     }
 
-    /// The same, with a body, and longer time to do what it says.
-    pub fn with(self, body: Bytes, deadline: Duration) -> Self {
+    /// Adds a body to the request and sets its deadline.
+    pub fn with_body(self, body: Bytes, deadline: Duration) -> Self {
         Self(self.0.map(|(peers, question)| (peers, Question { body, deadline, ..question })))
     }
 
-    /// The answer of the one that has what is asked for.
+    /// Returns the response of the replica that has the delivery.
     ///
     /// # Errors
-    /// [`ApiError::NotFound`] where all say that they do not have it; when some do not answer, it may be
-    /// there: [`ApiError::ReplicaUnavailable`].
-    pub async fn who_has_it(self) -> Result<Response, ApiError> {
-        let PeerResponses { responses, unavailable } = self.answers().await;
-        let answer = responses
+    /// [`ApiError::NotFound`] if no replica has it; [`ApiError::ReplicaUnavailable`] if an unreachable replica
+    /// may have it.
+    pub async fn find(self) -> Result<Response, ApiError> {
+        let PeerResponses { responses, unavailable } = self.responses().await;
+        let response = responses
             .into_iter()
-            .filter(|answer| answer.status != StatusCode::NOT_FOUND)
-            .max_by_key(|answer| answer.status.is_success());
-        match answer {
-            Some(answer) => Ok(forward(answer)),
+            .filter(|response| response.status != StatusCode::NOT_FOUND)
+            .max_by_key(|response| response.status.is_success());
+        match response {
+            Some(response) => Ok(forward(response)),
             None if unavailable.is_empty() => Err(ApiError::NotFound),
             None => Err(ApiError::ReplicaUnavailable(unavailable)),
         }
     }
 }
 
-fn forward(answer: PeerResponse) -> Response {
-    let PeerResponse { status, location, body, .. } = answer;
+fn forward(response: PeerResponse) -> Response {
+    let PeerResponse { status, location, body, .. } = response;
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -80,23 +81,24 @@ fn forward(answer: PeerResponse) -> Response {
     response
 }
 
-/// Says who answers to a replica that asks. One that asks itself is told so, before anything is done.
-pub async fn between_replicas(
+/// Adds the identity of this replica to responses to replicas. Rejects requests that this replica has sent to
+/// itself, before they have an effect.
+pub async fn identify_replica(
     State(peers): State<Arc<Peers>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let Some(asker) = request.headers().get(REPLICA) else { return next.run(request).await };
-    let mut response = match asker == peers.me() {
-        true => ApiError::AskedItself.into_response(),
+    let Some(sender) = request.headers().get(REPLICA) else { return next.run(request).await };
+    let mut response = match sender == peers.me() {
+        true => ApiError::RequestLoop.into_response(),
         false => next.run(request).await,
     };
     response.headers_mut().insert(REPLICA, peers.me().clone());
     response
 }
 
-/// Refuses what is not asked by a replica.
-pub async fn only_from_replicas(request: Request, next: Next) -> Response {
+/// Rejects requests that do not come from a replica.
+pub async fn require_replica(request: Request, next: Next) -> Response {
     match request.headers().contains_key(REPLICA) {
         true => next.run(request).await,
         false => ApiError::NotFound.into_response(),

@@ -1,4 +1,4 @@
-//! Who calls the API of the admin port, and what the caller may do.
+//! Authentication and authorization of the admin API.
 
 mod loopback;
 
@@ -15,12 +15,12 @@ use super::error::ApiError;
 use crate::http::{Peer, bearer, peer_of};
 use crate::source::{AccessReviewer, Right, User};
 
-/// Who may call.
+/// Access policy of the admin port.
 #[derive(Clone)]
 pub enum Guard {
-    /// Whom the cluster gives the right to.
+    /// Users of the cluster, with the rights that its RBAC grants.
     Cluster(Arc<dyn AccessReviewer>),
-    /// Who is on this machine; the address is that of the admin port.
+    /// Everyone on the local machine. The address is that of the admin port.
     Loopback(SocketAddr),
 }
 
@@ -33,11 +33,11 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// Somebody who may call; what may be done is asked for each time.
+/// An authenticated caller. Each request checks the required rights separately.
 pub enum Caller {
-    /// Somebody on this machine, who may do everything.
+    /// A caller on the local machine, who has all rights.
     Local,
-    /// Somebody whom the cluster knows, and the address of the client.
+    /// A user of the cluster, and the address of the client.
     User(User, Peer),
 }
 
@@ -51,7 +51,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let caller = match Guard::from_ref(state) {
             Guard::Loopback(admin) => {
-                loopback::check(parts, peer_of(parts), admin).map_err(ApiError::Foreign)?;
+                loopback::check(parts, peer_of(parts), admin).map_err(ApiError::ForbiddenOrigin)?;
                 Self::Local
             }
             Guard::Cluster(reviewer) => {
@@ -61,7 +61,7 @@ where
                 Self::User(user.ok_or(ApiError::InvalidToken)?, client)
             }
         };
-        // What a form of another site can send is never of this type.
+        // Prevents CSRF: a form of another site cannot send this content type.
         if parts.method == Method::POST && !is_json(parts) {
             return Err(ApiError::NotJson);
         }
@@ -70,13 +70,13 @@ where
 }
 
 impl Guard {
-    /// Refuses a request that may not even load what is public here.
+    /// Rejects a request that may not even load the public files of the page.
     pub fn admits(&self, parts: &Parts) -> Result<(), ApiError> {
         match self {
             Self::Cluster(_) => Ok(()),
             Self::Loopback(admin) => {
                 let local = loopback::local(parts, peer_of(parts), *admin);
-                local.map(|_| ()).map_err(ApiError::Foreign)
+                local.map(|_| ()).map_err(ApiError::ForbiddenOrigin)
             }
         }
     }
@@ -88,12 +88,12 @@ impl Guard {
                 Ok(reviewer.allows(user, right, *client).await?)
             }
             (Self::Loopback(_), Caller::Local) => Ok(true),
-            // No guard lets in such a caller.
+            // Unreachable: a guard authenticates only its own kind of callers.
             _ => Ok(false),
         }
     }
 
-    /// Refuses a caller who lacks a right.
+    /// Rejects a caller without a right.
     pub async fn require(&self, caller: &Caller, right: Right) -> Result<(), ApiError> {
         if self.allows(caller, &right).await? { Ok(()) } else { Err(ApiError::Forbidden(right)) }
     }

@@ -1,4 +1,4 @@
-//! The two text formats of `/metrics`, and which of them is wanted. Pure.
+//! The two text formats of `/metrics`, and their negotiation. Pure.
 
 use http::HeaderMap;
 use http::header::ACCEPT;
@@ -8,19 +8,19 @@ use http::header::ACCEPT;
 pub enum Format {
     /// OpenMetrics 1.0.
     OpenMetrics,
-    /// The Prometheus text format 0.0.4: what every tool reads.
+    /// The Prometheus text format 0.0.4, which all tools support.
     Prometheus,
 }
 
 impl Format {
-    /// What a request asks for: OpenMetrics where it is named, as Prometheus does.
+    /// The format for a request: OpenMetrics if `Accept` lists it, as that of Prometheus does.
     pub fn of(headers: &HeaderMap) -> Self {
         let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let named = |value: &str| value.contains("application/openmetrics-text");
         if accepted.into_iter().any(named) { Self::OpenMetrics } else { Self::Prometheus }
     }
 
-    /// Its content type.
+    /// The content type.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -28,7 +28,7 @@ impl Format {
         }
     }
 
-    /// A text of OpenMetrics in this format.
+    /// Converts OpenMetrics text to this format.
     pub fn of_open_metrics(self, text: String) -> String {
         match self {
             Self::OpenMetrics => text,
@@ -37,7 +37,8 @@ impl Format {
     }
 }
 
-/// The older format names a family as its samples are named, has no type `info`, and no end.
+/// In the older format a family has the name of its samples, and neither the type `info` nor the final `# EOF`
+/// exists.
 fn prometheus(text: &str) -> String {
     let mut names = Vec::new();
     for line in text.lines() {

@@ -1,4 +1,4 @@
-//! Which apps or webhooks a caller means. Pure.
+//! Parses the queries of the lists of apps and webhooks. Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,10 +10,10 @@ use crate::admin::error::ApiError;
 use crate::plan::Key;
 use crate::plan::overview::{Part, Position};
 
-/// Reads the query of a list that can be filtered by these parameters. One without a value counts as absent.
+/// Parses the query of a list that supports the parameters in `filters`. Empty parameters are ignored.
 ///
 /// # Errors
-/// [`ApiError::InvalidFilter`] for a parameter that is unknown, repeated or not readable.
+/// [`ApiError::InvalidFilter`] for an unknown, repeated or invalid parameter.
 pub fn part(query: &str, filters: &[&str]) -> Result<Part, ApiError> {
     let (mut namespace, mut app, mut cursor, mut limit) = (None, None, None, None);
     for (parameter, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -25,7 +25,7 @@ pub fn part(query: &str, filters: &[&str]) -> Result<Part, ApiError> {
             _ => return Err(unknown_parameter()),
         };
         if !value.is_empty() && field.replace(value.into_owned()).is_some() {
-            return Err(invalid(&parameter, "is there twice"));
+            return Err(invalid(&parameter, "is repeated"));
         }
     }
     Ok(Part {
@@ -36,7 +36,7 @@ pub fn part(query: &str, filters: &[&str]) -> Result<Part, ApiError> {
     })
 }
 
-/// Where the next page begins: behind this place.
+/// The cursor of the page after this position.
 pub fn cursor(Position { is_well, key }: &Position) -> String {
     URL_SAFE_NO_PAD.encode(format!("{} {key}", u8::from(*is_well)))
 }
@@ -48,7 +48,7 @@ fn read_cursor(text: &str) -> Result<Position, ApiError> {
         let (namespace, name) = key.split_once('/')?;
         Some(Position { is_well: is_well == "1", key: Key::new(namespace, name) })
     });
-    position.ok_or_else(|| invalid("cursor", "must be what an answer called cursor"))
+    position.ok_or_else(|| invalid("cursor", "must be the cursor of a previous response"))
 }
 
 #[cfg(test)]

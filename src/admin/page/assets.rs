@@ -1,4 +1,4 @@
-//! The files of the page, and what tells one version of a file from another.
+//! The files of the page and their entity tags.
 
 use std::sync::LazyLock;
 
@@ -6,16 +6,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 
-/// A file.
+/// A file of the page.
 #[derive(Debug)]
 pub struct Asset {
-    /// Its name under `/ui/`.
+    /// Name under `/ui/`.
     name: &'static str,
-    /// For `Content-Type`.
+    /// Value of `Content-Type`.
     pub content_type: &'static str,
-    /// What is in it.
+    /// Content.
     pub bytes: &'static [u8],
-    /// Its `ETag`: a hash of what is in it, in quotes.
+    /// The quoted `ETag`: a hash of the content.
     pub tag: String,
 }
 
@@ -25,7 +25,7 @@ macro_rules! assets {
     };
 }
 
-/// What there is. The first one is the page itself.
+/// All files. The first one is the HTML page.
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     let files = assets![
         "index.html",
@@ -53,12 +53,12 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     files.into_iter().map(|(name, bytes)| Asset::new(name, bytes)).collect()
 });
 
-/// The page itself.
+/// The HTML page.
 pub fn index() -> &'static Asset {
     &ASSETS[0]
 }
 
-/// The file of a name.
+/// The file with this name.
 pub fn find(name: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.name == name)
 }
