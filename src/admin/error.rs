@@ -14,7 +14,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Error of a call. `Display` is the message for the caller.
 #[derive(Debug, thiserror::Error)]
-pub enum ApiError {
+pub enum AdminError {
     /// The request has no bearer token.
     #[error("You are not authenticated")]
     Unauthenticated,
@@ -24,7 +24,8 @@ pub enum ApiError {
     /// The caller lacks a right.
     #[error("you may not {} webhooks/deliveries.lenra.io in {}", .0.verb.name(), scope(.0))]
     Forbidden(Right),
-    /// The request comes from another machine or another web site; the text says which check failed.
+    /// The request comes from another machine or another web site; the text says which check
+    /// failed.
     #[error("{0}")]
     ForbiddenOrigin(&'static str),
     /// A parameter or field is invalid; the text says which and why.
@@ -59,7 +60,7 @@ pub enum ApiError {
     Unavailable(String),
 }
 
-impl ApiError {
+impl AdminError {
     fn status_and_reason(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
@@ -96,7 +97,7 @@ fn body_message(error: BodyError) -> &'static str {
     }
 }
 
-impl IntoResponse for ApiError {
+impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
         if let Self::Unavailable(why) = &self {
             tracing::error!(error = why, "an API request failed");
@@ -110,7 +111,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-impl From<NoBearer> for ApiError {
+impl From<NoBearer> for AdminError {
     fn from(error: NoBearer) -> Self {
         match error {
             NoBearer::Missing => Self::Unauthenticated,
@@ -119,13 +120,13 @@ impl From<NoBearer> for ApiError {
     }
 }
 
-impl From<BodyError> for ApiError {
+impl From<BodyError> for AdminError {
     fn from(error: BodyError) -> Self {
         Self::Body(error)
     }
 }
 
-impl From<StoreError> for ApiError {
+impl From<StoreError> for AdminError {
     fn from(error: StoreError) -> Self {
         match error {
             // `AppFull` does not occur for replays: the quota of an app applies to new events only.
@@ -137,7 +138,7 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<source::StoreError> for ApiError {
+impl From<source::StoreError> for AdminError {
     fn from(error: source::StoreError) -> Self {
         Self::Unavailable(error.to_string())
     }

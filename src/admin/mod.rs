@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use crate::store;
 
 pub use guard::Guard;
-use metrics::Format;
 pub use metrics::Metrics;
+use metrics::MetricsFormat;
 
 /// State behind the probes and `/metrics`.
 #[derive(Clone, Debug)]
@@ -41,8 +41,8 @@ pub fn router(health: Health) -> Router {
         .with_state(health)
 }
 
-/// Fails once the store has failed, because only a new process can recover: Kubernetes then restarts the
-/// container.
+/// Fails once the store has failed, because only a new process can recover: Kubernetes then
+/// restarts the container.
 async fn livez(State(health): State<Health>) -> (StatusCode, String) {
     match store_failure(&health) {
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
@@ -70,7 +70,7 @@ async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
 }
 
 async fn metrics(State(health): State<Health>, headers: HeaderMap) -> Response {
-    let format = Format::of(&headers);
+    let format = MetricsFormat::of(&headers);
     match health.metrics.text(format).await {
         Ok(text) => {
             ([(CONTENT_TYPE, format.content_type()), (VARY, "accept")], text).into_response()

@@ -1,4 +1,5 @@
-//! The `api` field of listener calls, cached per app: signing a token for each call would be wasteful.
+//! The `api` field of listener calls, cached per app: signing a token for each call would be
+//! wasteful.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,16 +1,16 @@
 //! Load balancing over the endpoints of a Service: power of two choices (P2C).
 //!
-//! A call goes to the less loaded of two random endpoints. Two choices are enough for an even load, and
-//! concurrent callers do not all choose the same endpoint (M. Mitzenmacher, "The Power of Two Choices in
-//! Randomized Load Balancing", 2001).
+//! A call goes to the less loaded of two random endpoints. Two choices are enough for an even load,
+//! and concurrent callers do not all choose the same endpoint (M. Mitzenmacher, "The Power of Two
+//! Choices in Randomized Load Balancing", 2001).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::routes::{Busy, Endpoint};
 
-/// How long an endpoint is avoided after a failed connect, if there are others. An EndpointSlice shows
-/// the loss of a node only after most of a minute.
+/// How long an endpoint is avoided after a failed connect, if there are others. An EndpointSlice
+/// shows the loss of a node only after most of a minute.
 const REST: Duration = Duration::from_secs(10);
 
 /// Chooses an endpoint that was not tried yet; `None` if all were tried.
@@ -29,7 +29,8 @@ fn of_two(candidates: &[Arc<Endpoint>]) -> Option<Busy> {
         [only] => only,
         _ => {
             let first = fastrand::usize(..candidates.len());
-            // A random distance from the first one, modulo the length: never the same endpoint twice.
+            // A random distance from the first one, modulo the length: never the same endpoint
+            // twice.
             let step = fastrand::usize(1..candidates.len());
             let second = &candidates[(first + step) % candidates.len()];
             std::cmp::min_by_key(&candidates[first], second, |endpoint| endpoint.burden())
@@ -82,14 +83,14 @@ mod tests {
     }
 
     #[test]
-    fn of_two_endpoints_the_less_burdened_one_is_taken() {
+    fn the_less_loaded_of_two_endpoints_is_chosen() {
         let ready = endpoints(2);
         let _call = ready[0].enter();
         assert!((0..50).all(|_| Arc::ptr_eq(&pick(&ready, &[]).unwrap(), &ready[1])));
     }
 
     #[test]
-    fn what_was_tried_is_not_tried_again() {
+    fn endpoints_are_tried_once() {
         let ready = endpoints(3);
         let mut tried = Vec::new();
         while let Some(busy) = pick(&ready, &tried) {
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_failed_is_passed_over_for_a_while() {
+    async fn a_failed_endpoint_is_avoided_for_a_while() {
         let ready = endpoints(2);
         rest(&ready[0]);
         let _calls: Vec<_> = (0..10).map(|_| ready[1].enter()).collect();

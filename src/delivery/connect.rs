@@ -1,5 +1,5 @@
-//! Connections to hosts that tenants name. Each connect checks the resolved addresses against the address
-//! policy, because a name may resolve to another address each time.
+//! Connections to hosts that tenants name. Each connect checks the resolved addresses against the
+//! address policy, because a name may resolve to another address each time.
 
 use std::fmt;
 use std::io;

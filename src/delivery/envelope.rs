@@ -32,8 +32,8 @@ pub fn body(subject: Subject<'_>, event: &Event, api: &ApiField) -> Pieces {
 }
 
 fn named(opening: &[u8], subject: Subject<'_>, event: &Event, api: &ApiField) -> Pieces {
-    // 64 bytes are nearly always enough for the quotes and escapes of the action, the field names and
-    // the pieces around the event. Otherwise the buffer grows.
+    // 64 bytes are nearly always enough for the quotes and escapes of the action, the field names
+    // and the pieces around the event. Otherwise the buffer grows.
     let overhead = 64 + opening.len() + subject.action.len() + api.0.len();
     let copied = Pieces::capacity_for(subject.props) + Pieces::capacity_for(&event.body);
     let mut body = Pieces::with_capacity(overhead + copied);

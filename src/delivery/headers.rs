@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_action_of_any_text_becomes_a_header_value() {
+    fn any_action_becomes_a_valid_header_value() {
         for (action, value) in [
             ("exampleListener", "exampleListener"),
             ("two words", "two words"),

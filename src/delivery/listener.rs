@@ -23,8 +23,8 @@ use crate::routes::{Busy, Endpoint, Endpoints, Origin, Target, Upstream};
 /// Maximum number of bytes read of a response body to make its connection reusable.
 const MAX_DRAINED_BYTES: usize = 64 * 1024;
 
-/// Calls listeners over its own connection pool. Each runtime has its own caller, because a connection is
-/// driven by the runtime that created it.
+/// Calls listeners over its own connection pool. Each runtime has its own caller, because a
+/// connection is driven by the runtime that created it.
 #[derive(Clone, Debug)]
 pub struct Caller {
     connector: Arc<Connector>,
@@ -42,8 +42,8 @@ impl Caller {
         self.pool.clone().sweep()
     }
 
-    /// Makes one attempt. Returns the status if it is 2xx; any other status is an error. Redirects are not
-    /// followed.
+    /// Makes one attempt. Returns the status if it is 2xx; any other status is an error. Redirects
+    /// are not followed.
     ///
     /// `limit` bounds the time from the lookup of the name to the status.
     ///
@@ -68,9 +68,9 @@ impl Caller {
         if body.is_end_stream() {
             self.pool.put(&origin, sender);
         } else if before(deadline, drain(&mut body, &mut prefix)).await == Some(true) {
-            // The status alone decides the result. The body is read to reuse the connection and to keep
-            // the beginning of an error response. It has the remaining time of the attempt: moving the
-            // deadline forward would wake the timer driver for each call.
+            // The status alone decides the result. The body is read to reuse the connection and to
+            // keep the beginning of an error response. It has the remaining time of the attempt:
+            // moving the deadline forward would wake the timer driver for each call.
             self.pool.put(&origin, sender);
         }
         if head.status.is_success() { Ok(head.status) } else { Err(refused(&head, prefix)) }
@@ -102,7 +102,8 @@ impl Caller {
         let mut failure = CallError::NoEndpoints;
         let mut tried = Vec::new();
         while let Some((busy, is_last)) = choose(endpoints, &tried) {
-            // At most half of the time is spent on the connect: the rest is left for other endpoints.
+            // At most half of the time is spent on the connect: the rest is left for other
+            // endpoints.
             let connect_timeout = (!is_last).then(|| ONE_OF_SEVERAL.min(limit / 2));
             match self.send(&busy.origin, request, connect_timeout).await {
                 Ok((sender, response)) => {
@@ -120,8 +121,8 @@ impl Caller {
         Err(failure)
     }
 
-    /// Sends a request over an idle connection, or over a new one, which has to be established within
-    /// `connect_timeout`.
+    /// Sends a request over an idle connection, or over a new one, which has to be established
+    /// within `connect_timeout`.
     async fn send(
         &self,
         origin: &Arc<Origin>,

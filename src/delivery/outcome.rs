@@ -15,9 +15,7 @@ pub enum ConnectError {
     #[error("cannot resolve the host name: {0}")]
     Resolve(io::Error),
     /// Every address of the host belongs to a class that the address policy refuses.
-    #[error(
-        "the host resolves to a loopback, link-local, multicast or metadata address, which is refused"
-    )]
+    #[error("the host has a loopback, link-local, multicast or metadata address, which is refused")]
     AddressRefused,
     /// The address is in a network that the operator's flags deny to URLs.
     #[error("the URL resolves to a network that is denied by --egress-deny-cidr")]

@@ -10,8 +10,8 @@ use hyper::client::conn::http1::SendRequest;
 use super::Pieces;
 use crate::routes::Origin;
 
-/// Idle timeout. Below the 5 s after which Node.js and uvicorn close idle connections: closing first
-/// avoids sending a call on a connection that the listener is about to close.
+/// Idle timeout. Below the 5 s after which Node.js and uvicorn close idle connections: closing
+/// first avoids sending a call on a connection that the listener is about to close.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Maximum number of idle connections per listener in one pool.

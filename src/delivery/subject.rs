@@ -1,4 +1,5 @@
-//! The webhook of a listener call: from its resource, or from the store after the resource was deleted.
+//! The webhook of a listener call: from its resource, or from the store after the resource was
+//! deleted.
 
 use bytes::Bytes;
 use uuid::Uuid;

@@ -20,8 +20,8 @@ use crate::verify::jwt::{Jwks, JwksError};
 /// Timeout of a fetch, from the lookup of the name to the last byte.
 pub const LIMIT: Duration = Duration::from_secs(10);
 
-/// Timeout of the connection within [`LIMIT`]: lookup, TCP and TLS. Longer than [`ONE_OF_SEVERAL`], so
-/// that a second address is tried if the first one does not respond.
+/// Timeout of the connection within [`LIMIT`]: lookup, TCP and TLS. Longer than [`ONE_OF_SEVERAL`],
+/// so that a second address is tried if the first one does not respond.
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 const _: () = assert!(ONE_OF_SEVERAL.as_secs() < CONNECT_LIMIT.as_secs());
@@ -39,8 +39,8 @@ pub struct Fetched {
     pub lifetime: Duration,
 }
 
-/// Error of a fetch. Its text contains neither the path and query of the URL nor any part of the response,
-/// since both may contain secrets.
+/// Error of a fetch. Its text contains neither the path and query of the URL nor any part of the
+/// response, since both may contain secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The URL is not valid in an HTTP request.
@@ -77,13 +77,13 @@ pub enum FetchError {
 /// # Security
 /// A tenant chooses the URL (SSRF). The operator limits what a tenant can achieve with it:
 ///
-/// - The request is a GET without credentials. It is sent only to a server with a certificate for the
-///   URL's host name by a trusted authority; any other server sees at most a TLS client hello.
+/// - The request is a GET without credentials. It is sent only to a server with a certificate for
+///   the URL's host name by a trusted authority; any other server sees at most a TLS client hello.
 /// - The tenant learns nothing about the response except whether tokens are accepted.
-/// - Each connect checks the resolved addresses ([`AddressPolicy`]): loopback, link-local, multicast,
-///   unspecified, broadcast and metadata addresses are refused unless the operator's flags allow them.
-///   Private networks are allowed, because an issuer may run in the cluster, unless the flags deny them
-///   to URLs.
+/// - Each connect checks the resolved addresses ([`AddressPolicy`]): loopback, link-local,
+///   multicast, unspecified, broadcast and metadata addresses are refused unless the operator's
+///   flags allow them. Private networks are allowed, because an issuer may run in the cluster,
+///   unless the flags deny them to URLs.
 /// - Every status except 200 is an error, so redirects are not followed. Documents longer than
 ///   [`MAX_DOCUMENT`] are refused.
 ///

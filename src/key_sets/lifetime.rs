@@ -16,7 +16,8 @@ const SHORTEST: Duration = Duration::from_secs(5 * MINUTE);
 /// Upper bound: limits how long a key is accepted after the issuer has revoked it.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * MINUTE);
 
-/// The freshness lifetime of a response with these headers (RFC 9111, section 4.2), within the bounds.
+/// The freshness lifetime of a response with these headers (RFC 9111, section 4.2), within the
+/// bounds.
 pub fn lifetime(headers: &HeaderMap) -> Duration {
     let remaining = max_age(headers).map(|max_age| max_age.saturating_sub(age(headers)));
     remaining.map_or(DEFAULT, Duration::from_secs).clamp(SHORTEST, LONGEST)
@@ -60,8 +61,8 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_fresh_for_as_long_as_it_says_within_bounds() {
-        for (said, seconds) in [
+    fn max_age_is_respected_within_bounds() {
+        for (directives, seconds) in [
             ("max-age=1800", 1800),
             ("public, Max-Age=1800, must-revalidate", 1800),
             ("max-age=\"1800\"", 1800),
@@ -79,18 +80,18 @@ mod tests {
             ("public", 3600),
             ("", 3600),
         ] {
-            assert_eq!(of(&[(CACHE_CONTROL, said)]), seconds, "{said}");
+            assert_eq!(of(&[(CACHE_CONTROL, directives)]), seconds, "{directives}");
         }
         assert_eq!(of(&[]), 3600);
     }
 
     #[test]
-    fn what_is_said_in_several_headers_counts_together() {
+    fn several_cache_control_headers_are_combined() {
         assert_eq!(of(&[(CACHE_CONTROL, "public"), (CACHE_CONTROL, "max-age=1800")]), 1800);
     }
 
     #[test]
-    fn the_time_that_an_answer_spent_in_caches_is_not_left() {
+    fn age_is_subtracted_from_max_age() {
         let of = |age| of(&[(CACHE_CONTROL, "max-age=7200"), (AGE, age)]);
         assert_eq!(of("3600"), 3600);
         assert_eq!(of("9999"), 300);

@@ -1,4 +1,5 @@
-//! Decides when sets are fetched: when they are added, before they expire, and when a key is missed.
+//! Decides when sets are fetched: when they are added, before they expire, and when a key is
+//! missed.
 
 use std::mem;
 use std::pin::pin;
@@ -17,17 +18,17 @@ use super::waits;
 use crate::delivery::Connector;
 use crate::verify::jwt::{KeySet, KeySets, Keys, WeakKeys};
 
-/// Minimum time from the start of a fetch to the next one that a missed key causes. The key ID of a token is
-/// untrusted input: unknown key IDs must not flood an issuer with requests.
+/// Minimum time from the start of a fetch to the next one that a missed key causes. The key ID of a
+/// token is untrusted input: unknown key IDs must not flood an issuer with requests.
 pub const BETWEEN_MISSES: Duration = Duration::from_secs(60);
 
 /// Keeps all sets fresh. Never completes.
 ///
-/// A set is fetched when it is added, again before its lifetime ends, and, after a missed key, as soon as
-/// [`BETWEEN_MISSES`] has passed. If a fetch fails, the known keys stay in force without a time limit, and
-/// the fetch is retried with increasing delays; failing sets have slots of their own. `schedule.rs` decides
-/// the order of concurrent fetches. A set is no longer fetched once all holders of its keys have dropped
-/// them.
+/// A set is fetched when it is added, again before its lifetime ends, and, after a missed key, as
+/// soon as [`BETWEEN_MISSES`] has passed. If a fetch fails, the known keys stay in force without a
+/// time limit, and the fetch is retried with increasing delays; failing sets have slots of their
+/// own. `schedule.rs` decides the order of concurrent fetches. A set is no longer fetched once all
+/// holders of its keys have dropped them.
 pub async fn keep_fresh(sets: Arc<KeySets>, connector: Arc<Connector>) {
     let by_connector = |url: Arc<Url>| {
         let connector = connector.clone();
@@ -102,8 +103,8 @@ fn apply(
 ) -> Duration {
     // The query is not logged, because it may contain a secret.
     let url = &url[..Position::AfterPath];
-    // Clears the keys that were missed during the fetch: if a key is still unknown, the next token that
-    // needs it reports it again.
+    // Clears the keys that were missed during the fetch: if a key is still unknown, the next token
+    // that needs it reports it again.
     keys.settle();
     match fetched {
         Ok(Fetched { keys: new, lifetime }) => {
@@ -126,8 +127,8 @@ fn apply(
     }
 }
 
-/// Waits until a set is due. A missed key makes it due [`BETWEEN_MISSES`] after `began`, the start of the
-/// last fetch. Returns false once the keys are dropped.
+/// Waits until a set is due. A missed key makes it due [`BETWEEN_MISSES`] after `began`, the start
+/// of the last fetch. Returns false once the keys are dropped.
 async fn is_due(keys: &WeakKeys, began: Instant, mut due: Instant) -> bool {
     loop {
         let news = timeout_at(due, keys.news()).await;

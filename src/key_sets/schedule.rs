@@ -1,12 +1,13 @@
 //! Decides which fetch starts next, given the running and the waiting ones. Pure.
 //!
-//! A fetch counts towards the limit of each namespace that uses its URL, and towards that of its host. It may
-//! start while at least one of its namespaces is below its limit. If all had to be, a namespace at its
-//! limit could delay the URLs of others by using them as well. The limit of a host is at least twice that of a
-//! namespace, so that one namespace cannot use up the limit of another one's issuer.
+//! A fetch counts towards the limit of each namespace that uses its URL, and towards that of its
+//! host. It may start while at least one of its namespaces is below its limit. If all had to be, a
+//! namespace at its limit could delay the URLs of others by using them as well. The limit of a host
+//! is at least twice that of a namespace, so that one namespace cannot use up the limit of another
+//! one's issuer.
 //!
-//! A single semaphore is not enough: 192 unresponsive URLs of one namespace took all permits in turn and
-//! delayed the first fetch of every other namespace by 28 s.
+//! A single semaphore is not enough: 192 unresponsive URLs of one namespace took all permits in
+//! turn and delayed the first fetch of every other namespace by 28 s.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -54,8 +55,8 @@ pub struct Fetch {
 
 /// The index of the waiting fetch that starts next; `None` if none may start.
 ///
-/// Among the fetches that may start, the one whose namespace has the fewest running fetches is chosen; the
-/// order of arrival breaks ties. [`Lane::Regular`] comes first.
+/// Among the fetches that may start, the one whose namespace has the fewest running fetches is
+/// chosen; the order of arrival breaks ties. [`Lane::Regular`] comes first.
 pub fn next<'a>(
     running: impl Iterator<Item = &'a Fetch> + Clone,
     waiting: impl Iterator<Item = &'a Fetch> + Clone,
@@ -94,8 +95,8 @@ impl<'a> LaneLoad<'a> {
         load
     }
 
-    /// The number of running fetches of the least busy namespace of a fetch; `None` if the fetch may not
-    /// start.
+    /// The number of running fetches of the least busy namespace of a fetch; `None` if the fetch
+    /// may not start.
     fn precedence(&self, fetch: &Fetch) -> Option<usize> {
         let of_host = self.hosts.get(&*fetch.host).copied().unwrap_or(0);
         if self.total >= self.limits.total || of_host >= self.limits.host {

@@ -15,8 +15,8 @@ pub struct Slots(Mutex<FetchQueue>);
 struct FetchQueue {
     next_id: u64,
     /// With the namespaces at the start of the fetch: a namespace that drops a URL during the fetch
-    /// occupies the slot until the fetch ends. Otherwise it could fill all slots by adding and dropping
-    /// URLs.
+    /// occupies the slot until the fetch ends. Otherwise it could fill all slots by adding and
+    /// dropping URLs.
     running: Vec<(u64, Fetch)>,
     /// In the order of arrival.
     waiting: Vec<Waiting>,
@@ -36,7 +36,8 @@ pub struct Slot<'a> {
 }
 
 impl Slots {
-    /// Waits for a slot for a fetch of these keys. Cancel-safe: dropping the future leaves the queue.
+    /// Waits for a slot for a fetch of these keys. Cancel-safe: dropping the future leaves the
+    /// queue.
     pub async fn acquire(&self, keys: &WeakKeys, host: &Arc<str>, lane: Lane) -> Slot<'_> {
         let fetch = Fetch { namespaces: keys.namespaces(), host: host.clone(), lane };
         let (start, started) = oneshot::channel();

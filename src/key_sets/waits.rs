@@ -8,14 +8,14 @@ use crate::backoff;
 const FIRST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 
-/// The delay after a number of consecutive failures (1 or more): 5 to 10 s, doubled with each further
-/// failure, at most 5 min.
+/// The delay after a number of consecutive failures (1 or more): 5 to 10 s, doubled with each
+/// further failure, at most 5 min.
 pub fn after_failures(failures: u32) -> Duration {
     backoff::delay(FIRST, failures, LONGEST)
 }
 
-/// The delay before a set is fetched again: a random 81 % to 90 % of its lifetime, so that the new set arrives
-/// before the old one expires.
+/// The delay before a set is fetched again: a random 81 % to 90 % of its lifetime, so that the new
+/// set arrives before the old one expires.
 pub fn before_end_of(lifetime: Duration) -> Duration {
     backoff::spread(lifetime.mul_f64(0.9), 0.9)
 }

@@ -1,6 +1,6 @@
-//! The certificate authority shared by all replicas of an operator. Its key is derived from the identity key,
-//! so no certificate has to be distributed, and a process without the identity key cannot obtain a
-//! certificate of this authority.
+//! The certificate authority shared by all replicas of an operator. Its key is derived from the
+//! identity key, so no certificate has to be distributed, and a process without the identity key
+//! cannot obtain a certificate of this authority.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,14 +16,16 @@ use zeroize::Zeroizing;
 
 use crate::plan::identity::IdentityKey;
 
-/// The host name in the certificates of all replicas. It is the same for all, because the addresses of
-/// replicas change. `.internal` is reserved for private use, so no public authority certifies it.
+/// The host name in the certificates of all replicas. It is the same for all, because the addresses
+/// of replicas change. `.internal` is reserved for private use, so no public authority certifies
+/// it.
 pub const REPLICA_NAME: &str = "replica.webhook-operator.internal";
 
 /// Label of the key derivation. Another label gives an unrelated key.
 const PURPOSE: &str = "peer-authority";
 
-/// PKCS#8 encoding of an Ed25519 private key, without the 32 bytes of the key (RFC 8410, section 7).
+/// PKCS#8 encoding of an Ed25519 private key, without the 32 bytes of the key (RFC 8410, section
+/// 7).
 const PKCS8_PREFIX: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
@@ -46,7 +48,8 @@ pub enum CredentialsError {
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    /// Derives the authority from an identity key: every process with this key gets the same key and name.
+    /// Derives the authority from an identity key: every process with this key gets the same key
+    /// and name.
     pub fn derive(identity: &IdentityKey) -> Result<Self, CredentialsError> {
         let mut params = CertificateParams::default();
         params.distinguished_name = common_name("webhook-operator replicas");
@@ -84,7 +87,8 @@ impl fmt::Debug for Authority {
     }
 }
 
-/// The key is Ed25519, because any 32 bytes are a valid private key, without a search for a valid scalar.
+/// The key is Ed25519, because any 32 bytes are a valid private key, without a search for a valid
+/// scalar.
 fn key(identity: &IdentityKey) -> Result<KeyPair, rcgen::Error> {
     let seed = identity.derive(PURPOSE);
     let der = Zeroizing::new([&PKCS8_PREFIX[..], seed.as_ref()].concat());

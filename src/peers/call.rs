@@ -1,5 +1,5 @@
-//! One request to one replica over a new TLS connection, bounded in time and size. Nothing of the request is
-//! sent before the peer has proved that it is a replica.
+//! One request to one replica over a new TLS connection, bounded in time and size. Nothing of the
+//! request is sent before the peer has proved that it is a replica.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::authority::REPLICA_NAME;
-use super::tls_error::TlsError;
+use super::tls_error::PeerTlsError;
 use super::{PeerResponse, REPLICA};
 use crate::delivery::OPERATOR;
 use crate::http::{BodyError, read_body};
@@ -54,13 +54,13 @@ pub struct Question {
 
 /// Error of a call.
 #[derive(Debug, thiserror::Error)]
-pub enum CallError {
+pub enum PeerCallError {
     /// The connection could not be established.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
     /// The TLS handshake failed.
     #[error("{0}")]
-    Tls(TlsError),
+    Tls(PeerTlsError),
     /// The call took too long.
     #[error("no response in time")]
     Timeout,
@@ -78,38 +78,38 @@ pub enum CallError {
     Body(BodyError),
 }
 
-impl From<io::Error> for CallError {
+impl From<io::Error> for PeerCallError {
     fn from(error: io::Error) -> Self {
-        TlsError::of(&error).map_or(Self::Connect(error), Self::Tls)
+        PeerTlsError::of(&error).map_or(Self::Connect(error), Self::Tls)
     }
 }
 
-impl From<hyper::Error> for CallError {
-    /// In TLS 1.3 the server verifies the client's certificate after the client has finished its handshake:
-    /// the rejection is an error of the first read.
+impl From<hyper::Error> for PeerCallError {
+    /// In TLS 1.3 the server verifies the client's certificate after the client has finished its
+    /// handshake: the rejection is an error of the first read.
     fn from(error: hyper::Error) -> Self {
-        TlsError::of(&error).map_or(Self::Http(error), Self::Tls)
+        PeerTlsError::of(&error).map_or(Self::Http(error), Self::Tls)
     }
 }
 
 /// Sends a request to the replica at an address. Redirects are not followed.
 ///
 /// # Errors
-/// See [`CallError`].
+/// See [`PeerCallError`].
 pub async fn call(
     address: SocketAddr,
     tls: &TlsConnector,
     question: &Question,
     me: &HeaderValue,
     permits: &Semaphore,
-) -> Result<PeerResponse, CallError> {
+) -> Result<PeerResponse, PeerCallError> {
     let exchange = async {
         // The semaphore is never closed.
-        let _permit = permits.acquire().await.map_err(|_| CallError::Timeout)?;
+        let _permit = permits.acquire().await.map_err(|_| PeerCallError::Timeout)?;
         let response = send(address, tls, request(address, question, me)?).await?;
         read(response, question.max_response).await
     };
-    timeout(question.deadline, exchange).await.map_err(|_| CallError::Timeout)?
+    timeout(question.deadline, exchange).await.map_err(|_| PeerCallError::Timeout)?
 }
 
 fn request(
@@ -134,11 +134,12 @@ async fn send(
     address: SocketAddr,
     tls: &TlsConnector,
     request: Request<Full<Bytes>>,
-) -> Result<Response<Incoming>, CallError> {
+) -> Result<Response<Incoming>, PeerCallError> {
     let stream = timeout(CONNECT_TIMEOUT, connect(address, tls)).await;
-    let stream = stream.map_err(|_| CallError::Timeout)??;
+    let stream = stream.map_err(|_| PeerCallError::Timeout)??;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // The task ends when the sender is dropped. Its result is not needed: `send_request` gets the error.
+    // The task ends when the sender is dropped. Its result is not needed: `send_request` gets the
+    // error.
     tokio::spawn(async move { drop(connection.await) });
     Ok(sender.send_request(request).await?)
 }
@@ -151,11 +152,11 @@ async fn connect(address: SocketAddr, tls: &TlsConnector) -> io::Result<TlsStrea
     tls.connect(name, stream).await
 }
 
-async fn read(response: Response<Incoming>, max: usize) -> Result<PeerResponse, CallError> {
+async fn read(response: Response<Incoming>, max: usize) -> Result<PeerResponse, PeerCallError> {
     let (parts, body) = response.into_parts();
-    let identity = parts.headers.get(REPLICA).ok_or(CallError::NotAReplica)?;
-    let replica = identity.to_str().map_err(|_| CallError::NotAReplica)?;
-    let body = read_body(Body::new(body), max).await.map_err(CallError::Body)?;
+    let identity = parts.headers.get(REPLICA).ok_or(PeerCallError::NotAReplica)?;
+    let replica = identity.to_str().map_err(|_| PeerCallError::NotAReplica)?;
+    let body = read_body(Body::new(body), max).await.map_err(PeerCallError::Body)?;
     let location = parts.headers.get(LOCATION).cloned();
     let replica = super::name_of(replica).to_owned();
     let (identity, status) = (identity.clone(), parts.status);

@@ -1,7 +1,8 @@
-//! The short-lived certificate of this replica. The first connection after the renewal age renews it.
+//! The short-lived certificate of this replica. The first connection after the renewal age renews
+//! it.
 //!
-//! It is renewed on use and not by a timer: no background task can fail, and a machine that was suspended
-//! has a new certificate on its first connection.
+//! It is renewed on use and not by a timer: no background task can fail, and a machine that was
+//! suspended has a new certificate on its first connection.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -67,7 +68,8 @@ impl CurrentCertificate {
         if !issued.is_fresh(now) {
             match Issued::new(&self.authority, now) {
                 Ok(renewed) => *issued = renewed,
-                // The next connection tries again. The old certificate is still valid for half its lifetime.
+                // The next connection tries again. The old certificate is still valid for half its
+                // lifetime.
                 Err(error) => tracing::error!(%error, "cannot renew the certificate for peers"),
             }
         }

@@ -1,8 +1,8 @@
-//! Mutual TLS between replicas, version 1.3 only: each side proves with its certificate that it has the identity
-//! key before a byte of a request is sent.
+//! Mutual TLS between replicas, version 1.3 only: each side proves with its certificate that it has
+//! the identity key before a byte of a request is sent.
 //!
-//! Session resumption is disabled, because it would skip the certificates. Calls between replicas are
-//! too rare to benefit from it.
+//! Session resumption is disabled, because it would skip the certificates. Calls between replicas
+//! are too rare to benefit from it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +38,8 @@ impl Credentials {
         Self::with_clock(identity, Arc::new(DefaultTimeProvider))
     }
 
-    /// Like [`Self::new`], with a clock that determines the issue and the verification of certificates.
+    /// Like [`Self::new`], with a clock that determines the issue and the verification of
+    /// certificates.
     ///
     /// # Errors
     /// See [`Self::new`].

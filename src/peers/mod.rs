@@ -1,8 +1,10 @@
-//! The other replicas: discovered by DNS names, and queried to answer requests for all replicas together.
+//! The other replicas: discovered by DNS names, and queried to answer requests for all replicas
+//! together.
 //!
-//! A request carries the credentials of the original caller, and each replica authorizes that caller: being
-//! a peer grants no rights. Connections use mutual TLS with certificates that only a process with the
-//! identity key can issue, so no other process at a peer's address receives a token.
+//! A request carries the credentials of the original caller, and each replica authorizes that
+//! caller: being a peer grants no rights. Connections use mutual TLS with certificates that only a
+//! process with the identity key can issue, so no other process at a peer's address receives a
+//! token.
 
 mod authority;
 mod call;
@@ -26,13 +28,13 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
 pub use self::call::Question;
-use self::call::{CallError, MAX_RESPONSE, RESPONSE_DEADLINE};
+use self::call::{MAX_RESPONSE, PeerCallError, RESPONSE_DEADLINE};
 pub use self::credentials::{Credentials, CredentialsError};
 pub use self::name::{InvalidName, Name};
 use self::roster::Roster;
 
-/// Header with the identity of a replica. In a request: the calling replica; the called replica then answers
-/// only for itself and does not query others. In a response: the replica that answers.
+/// Header with the identity of a replica. In a request: the calling replica; the called replica
+/// then answers only for itself and does not query others. In a response: the replica that answers.
 pub const REPLICA: HeaderName = HeaderName::from_static("webhook-operator-replica");
 
 /// Maximum number of concurrent requests to peers, over all callers.
@@ -46,7 +48,8 @@ pub fn name_of(identity: &str) -> &str {
 /// The other replicas.
 #[derive(Debug)]
 pub struct Peers {
-    /// The identity of this process, unique over all processes and restarts: `<name>_<unique suffix>`.
+    /// The identity of this process, unique over all processes and restarts: `<name>_<unique
+    /// suffix>`.
     me: HeaderValue,
     names: Vec<Name>,
     /// The TLS credentials of this process; `None` if there is a single replica.
@@ -85,8 +88,8 @@ pub struct PeerResponse {
 }
 
 impl Peers {
-    /// The peers at the addresses to which the names resolve; this process may be among them. `me` is its
-    /// identity: its name, `_` and a unique suffix.
+    /// The peers at the addresses to which the names resolve; this process may be among them. `me`
+    /// is its identity: its name, `_` and a unique suffix.
     pub fn new(names: Vec<Name>, me: HeaderValue, credentials: Credentials) -> Self {
         Self { credentials: Some(credentials), names, ..Self::alone(me) }
     }
@@ -124,8 +127,8 @@ impl Peers {
         self.names.is_empty()
     }
 
-    /// Sends a request to all other replicas concurrently. Takes at most the deadline of the request, and 2
-    /// seconds for the lookup of their addresses.
+    /// Sends a request to all other replicas concurrently. Takes at most the deadline of the
+    /// request, and 2 seconds for the lookup of their addresses.
     pub async fn ask(&self, question: &Question) -> PeerResponses {
         let Some(credentials) = &self.credentials else { return PeerResponses::default() };
         let tls = &TlsConnector::from(credentials.client());
@@ -141,7 +144,7 @@ impl Peers {
     /// Separates responses from failures, and removes this process and duplicates of a replica.
     fn collect(
         &self,
-        results: Vec<(SocketAddr, Result<PeerResponse, CallError>)>,
+        results: Vec<(SocketAddr, Result<PeerResponse, PeerCallError>)>,
         unresolved: Vec<String>,
     ) -> PeerResponses {
         let now = Instant::now();
@@ -173,8 +176,8 @@ impl Peers {
 
     /// Logs a failed call. Returns whether the TLS handshake failed. Such a failure needs an
     /// administrator and is a warning, but only the first time, so that calls do not flood the log.
-    fn report(&self, address: SocketAddr, error: &CallError) -> bool {
-        let is_refused = matches!(error, CallError::Tls(_));
+    fn report(&self, address: SocketAddr, error: &PeerCallError) -> bool {
+        let is_refused = matches!(error, PeerCallError::Tls(_));
         if is_refused && !self.refused().contains(&address) {
             tracing::warn!(%address, %error, "ignoring a peer");
         } else {
@@ -193,8 +196,9 @@ impl Peers {
 }
 
 impl PeerResponses {
-    /// Parses the bodies. Returns them with the names of their replicas, and the names of the unavailable
-    /// replicas; a replica with an error status or an unexpected body counts as unavailable.
+    /// Parses the bodies. Returns them with the names of their replicas, and the names of the
+    /// unavailable replicas; a replica with an error status or an unexpected body counts as
+    /// unavailable.
     pub fn read<T: DeserializeOwned>(self) -> (Vec<(String, T)>, Vec<String>) {
         let Self { responses, mut unavailable } = self;
         let mut read = Vec::new();
@@ -216,8 +220,8 @@ impl Question {
         Self { method, path, authorization, body, deadline, max_response }
     }
 
-    /// Requests the delivery counts of the webhooks in a namespace, or in all namespaces if it is empty.
-    /// `last_hour` adds the counts per minute.
+    /// Requests the delivery counts of the webhooks in a namespace, or in all namespaces if it is
+    /// empty. `last_hour` adds the counts per minute.
     pub fn tallies(
         namespace: &str,
         last_hour: bool,

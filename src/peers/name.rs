@@ -45,8 +45,8 @@ impl Name {
     }
 }
 
-/// Keeps the addresses of the family of the first one. A replica may have an address of each family and
-/// should be called only once.
+/// Keeps the addresses of the family of the first one. A replica may have an address of each family
+/// and should be called only once.
 fn of_one_family(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_ipv4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
     addresses.retain(|address| address.is_ipv4() == first_is_ipv4);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_are_resolved_together_and_the_rest_is_told_of() {
+    async fn names_are_resolved_together_and_failures_are_reported() {
         let names = ["127.0.0.2:1", "127.0.0.1:1", "127.0.0.2:1", "no.invalid:1"];
         let names = names.map(|name| name.parse().unwrap());
         let Resolved { addresses, unresolved } = AddressCache::default().resolve(&names).await;
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_with_an_address_of_each_family_is_asked_once() {
+    fn a_replica_with_an_address_of_each_family_is_called_once() {
         let addresses = |texts: &[&str]| -> Vec<SocketAddr> {
             texts.iter().map(|text| text.parse().unwrap()).collect()
         };

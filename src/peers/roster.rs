@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// How long a replica counts as missing after its last response. Bounded, because a replica may have been
-/// removed on purpose.
+/// How long a replica counts as missing after its last response. Bounded, because a replica may
+/// have been removed on purpose.
 const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
 /// Replicas by name.
@@ -26,8 +26,8 @@ impl Roster {
         self.0.insert(name.to_owned(), LastSeen { address, when: now });
     }
 
-    /// The names of the known replicas that are not `present`, and the `silent` addresses that belong to no
-    /// known replica.
+    /// The names of the known replicas that are not `present`, and the `silent` addresses that
+    /// belong to no known replica.
     pub fn missing(
         &mut self,
         present: &[&str],
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_to_be_found_is_missed_for_an_hour() {
+    fn a_replica_without_a_response_is_missing_for_an_hour() {
         let (mut roster, now) = (Roster::default(), Instant::now());
         roster.record("a", at(1), now);
         let later = |minutes: u64| now + Duration::from_secs(60 * minutes);
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_may_come_back_elsewhere_and_another_one_at_its_address() {
+    fn a_replica_may_move_and_another_one_may_take_its_address() {
         let (mut roster, now) = (Roster::default(), Instant::now());
         roster.record("a", at(1), now);
         roster.record("a", at(2), now);

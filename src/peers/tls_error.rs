@@ -1,4 +1,5 @@
-//! Errors of TLS connections between replicas, grouped by what an administrator can do about them. Pure.
+//! Errors of TLS connections between replicas, grouped by what an administrator can do about them.
+//! Pure.
 
 use std::error::Error;
 use std::io;
@@ -7,11 +8,12 @@ use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYet
 
 /// Error of the TLS handshake between two replicas.
 #[derive(Debug, thiserror::Error)]
-pub enum TlsError {
+pub enum PeerTlsError {
     /// The peer has not proved that it has the identity key.
     #[error("the certificate is not from this operator")]
     Untrusted,
-    /// The peer has the identity key, but its certificate is not valid by the clock of this machine.
+    /// The peer has the identity key, but its certificate is not valid by the clock of this
+    /// machine.
     #[error("the certificate is not valid at this time: the clocks of the machines differ")]
     OutOfDate,
     /// The peer rejected the certificate of this replica.
@@ -22,7 +24,7 @@ pub enum TlsError {
     Other(rustls::Error),
 }
 
-impl TlsError {
+impl PeerTlsError {
     /// Finds the TLS error in the source chain of a connection error.
     pub fn of(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut next = Some(error);
@@ -38,7 +40,7 @@ impl TlsError {
     }
 }
 
-impl From<rustls::Error> for TlsError {
+impl From<rustls::Error> for PeerTlsError {
     fn from(error: rustls::Error) -> Self {
         match error {
             rustls::Error::InvalidCertificate(

@@ -1,5 +1,5 @@
-//! `traceparent` and `tracestate` (W3C Trace Context, level 1): continues the sender's trace or starts a new
-//! one.
+//! `traceparent` and `tracestate` (W3C Trace Context, level 1): continues the sender's trace or
+//! starts a new one.
 
 use std::str::FromStr;
 
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_valid_trace_goes_on_with_a_new_parent() {
+    fn a_valid_trace_is_continued_with_a_new_parent() {
         let sent = TraceContext::of(&headers(&[("traceparent", VALID)])).unwrap();
         assert_eq!(put(&sent)[TRACEPARENT], VALID);
         let ours = put(&sent.next());
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_trace_is_valid_and_not_recorded() {
+    fn a_new_trace_is_valid_and_not_sampled() {
         let begun = TraceContext::begin();
         assert!(!begun.is_sampled());
         assert_eq!(TraceContext::of(&put(&begun)), Some(begun));
@@ -197,14 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn a_later_version_is_read_as_far_as_it_is_known() {
+    fn unknown_fields_of_a_later_version_are_ignored() {
         let later = VALID.replacen("00", "cc", 1) + "-what-comes";
         let context = TraceContext::of(&headers(&[("traceparent", &later)])).unwrap();
         assert_eq!(put(&context)[TRACEPARENT], VALID);
     }
 
     #[test]
-    fn tracestate_goes_on_when_it_is_well_formed_and_short() {
+    fn tracestate_is_propagated_if_it_is_well_formed_and_short() {
         let passed = |states: &[&str]| {
             let mut all = vec![("traceparent", VALID)];
             all.extend(states.iter().map(|state| ("tracestate", *state)));

@@ -1,4 +1,5 @@
-//! The exporter: OTLP over gRPC or HTTP, configured by the standard variables, on a background thread.
+//! The exporter: OTLP over gRPC or HTTP, configured by the standard variables, on a background
+//! thread.
 
 use std::io;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanExporter, SpanP
 use tokio::runtime::Handle;
 
 use super::Traces;
-use super::settings::{Protocol, Settings, Variables};
+use super::settings::{ExportProtocol, TraceSettings, Variables};
 use crate::trust;
 
 /// Error of starting the exporter.
@@ -40,8 +41,9 @@ pub enum Error {
     Exporter(#[from] ExporterBuildError),
 }
 
-/// Starts the exporter that the environment variables configure; does nothing without the endpoint of a
-/// collector. Has to be called within a runtime, which sends the spans and has to outlive them.
+/// Starts the exporter that the environment variables configure; does nothing without the endpoint
+/// of a collector. Has to be called within a runtime, which sends the spans and has to outlive
+/// them.
 ///
 /// # Errors
 /// See [`Error`].
@@ -53,8 +55,8 @@ pub fn start() -> Result<Traces, Error> {
     }
     let Some(settings) = settings else { return Ok(Traces::default()) };
     let exporter = match settings.protocol {
-        Protocol::Grpc => grpc(&settings)?,
-        Protocol::HttpProtobuf => http(&settings)?,
+        ExportProtocol::Grpc => grpc(&settings)?,
+        ExportProtocol::HttpProtobuf => http(&settings)?,
     };
     let exporter = LoggingExporter { exporter, is_down: AtomicBool::new(false) };
     let mut processor = BatchSpanProcessor::builder(exporter).build();
@@ -68,7 +70,7 @@ pub fn start() -> Result<Traces, Error> {
     Ok(Traces::new(settings.sampling, processor))
 }
 
-fn grpc(settings: &Settings) -> Result<Otlp, Error> {
+fn grpc(settings: &TraceSettings) -> Result<Otlp, Error> {
     let builder = Otlp::builder().with_tonic().with_timeout(settings.timeout);
     if settings.is_plain {
         return Ok(builder.build()?);
@@ -80,7 +82,7 @@ fn grpc(settings: &Settings) -> Result<Otlp, Error> {
     Ok(builder.with_tls_config(tls).build()?)
 }
 
-fn http(settings: &Settings) -> Result<Otlp, Error> {
+fn http(settings: &TraceSettings) -> Result<Otlp, Error> {
     let client: Arc<dyn HttpClient> = if settings.is_plain {
         Arc::new(HyperClient::with_default_connector(settings.timeout, None))
     } else {
@@ -94,8 +96,8 @@ fn http(settings: &Settings) -> Result<Otlp, Error> {
     };
     let client = InRuntime { client, runtime: Handle::current() };
     let builder = Otlp::builder().with_http().with_http_client(client);
-    // All settings are explicit: `Variables` has read the environment, and the exporter's own defaults and
-    // variables must not override it.
+    // All settings are explicit: `Variables` has read the environment, and the exporter's own
+    // defaults and variables must not override it.
     Ok(builder.with_protocol(Wire::HttpBinary).with_timeout(settings.timeout).build()?)
 }
 

@@ -1,7 +1,7 @@
 //! Distributed tracing: sampling, spans, and export to an OpenTelemetry collector.
 //!
-//! A trigger whose trace is not sampled costs one random number: its trace context is propagated to the
-//! listener, and nothing is recorded.
+//! A trigger whose trace is not sampled costs one random number: its trace context is propagated to
+//! the listener, and nothing is recorded.
 
 mod context;
 mod export;

@@ -16,8 +16,8 @@ use super::{Sampling, Span, TraceContext};
 /// Timeout of the last export at shutdown.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Starts spans. Without a recorder (the default) trace contexts are propagated from the sender to the
-/// listener, and nothing is recorded.
+/// Starts spans. Without a recorder (the default) trace contexts are propagated from the sender to
+/// the listener, and nothing is recorded.
 #[derive(Clone, Debug, Default)]
 pub struct Traces(Option<Arc<Recorder>>);
 
@@ -36,8 +36,8 @@ impl Traces {
         Self(Some(Arc::new(Recorder { scope, sampling, processor })))
     }
 
-    /// Starts the span of a request with these headers, in the sender's trace or in a new one. Makes the
-    /// sampling decision.
+    /// Starts the span of a request with these headers, in the sender's trace or in a new one.
+    /// Makes the sampling decision.
     pub fn receive(
         &self,
         headers: &HeaderMap,
@@ -55,8 +55,9 @@ impl Traces {
         Span::recorded(recorder.clone(), context, parent, name(), kind)
     }
 
-    /// Starts a span for the processing of a stored event: a child of the span that stored it, with a link to
-    /// it (OpenTelemetry semantic conventions for messaging). It is recorded if that span was sampled.
+    /// Starts a span for the processing of a stored event: a child of the span that stored it, with
+    /// a link to it (OpenTelemetry semantic conventions for messaging). It is recorded if that span
+    /// was sampled.
     pub fn resume(&self, stored: &HeaderMap, name: &'static str, kind: SpanKind) -> Span {
         let Some(stored) = TraceContext::of(stored) else {
             return Span::unrecorded(TraceContext::begin());
@@ -71,7 +72,8 @@ impl Traces {
         span
     }
 
-    /// Exports the finished spans and waits for it, at most [`FLUSH_TIMEOUT`]. Later spans are not recorded.
+    /// Exports the finished spans and waits for it, at most [`FLUSH_TIMEOUT`]. Later spans are not
+    /// recorded.
     pub async fn finish(&self) {
         let Some(recorder) = self.0.clone() else { return };
         let finish = move || recorder.processor.shutdown_with_timeout(FLUSH_TIMEOUT);

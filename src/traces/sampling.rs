@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sender_decides_only_where_it_is_asked() {
+    fn the_senders_decision_is_respected_only_if_configured() {
         let sampled = TraceContext::begin().sampled(true);
         let unsampled = TraceContext::begin();
         let none = Sampling { follows_parent: false, ratio: 0.0 };
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_takes_about_so_many_whatever_the_id_of_the_trace() {
+    fn a_ratio_samples_that_fraction_regardless_of_the_trace_id() {
         let one = TraceContext::begin().sampled(true);
         let some = Sampling { follows_parent: false, ratio: 0.25 };
         let taken = (0..10_000).filter(|_| some.samples(Some(&one))).count();

@@ -10,15 +10,15 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Transport of the spans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum ExportProtocol {
     Grpc,
     HttpProtobuf,
 }
 
-/// Settings from the variables.
+/// Settings from the environment variables.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    pub protocol: Protocol,
+pub struct TraceSettings {
+    pub protocol: ExportProtocol,
     /// Whether the endpoint is explicitly `http:`, so no TLS is set up.
     pub is_plain: bool,
     pub sampling: Sampling,
@@ -41,16 +41,16 @@ impl<'a> Variables<'a> {
         Self { look_up, warnings: Vec::new() }
     }
 
-    /// Returns the settings, and warnings about ignored variables. The settings are `None` if tracing is
-    /// disabled or no endpoint of a collector is set.
-    pub fn settings(mut self) -> (Option<Settings>, Vec<String>) {
+    /// Returns the settings, and warnings about ignored variables. The settings are `None` if
+    /// tracing is disabled or no endpoint of a collector is set.
+    pub fn settings(mut self) -> (Option<TraceSettings>, Vec<String>) {
         if self.is_off() {
             return (None, self.warnings);
         }
         let Some(endpoint) = self.of_traces("ENDPOINT").map(|(_, value)| value) else {
             return (None, self.warnings);
         };
-        let settings = Settings {
+        let settings = TraceSettings {
             protocol: self.protocol(),
             is_plain: endpoint.to_ascii_lowercase().starts_with("http:"),
             sampling: self.sampling(),
@@ -91,14 +91,16 @@ impl<'a> Variables<'a> {
         }
     }
 
-    fn protocol(&mut self) -> Protocol {
-        let Some((name, value)) = self.of_traces("PROTOCOL") else { return Protocol::HttpProtobuf };
+    fn protocol(&mut self) -> ExportProtocol {
+        let Some((name, value)) = self.of_traces("PROTOCOL") else {
+            return ExportProtocol::HttpProtobuf;
+        };
         match value.as_str() {
-            "grpc" => Protocol::Grpc,
-            "http/protobuf" => Protocol::HttpProtobuf,
+            "grpc" => ExportProtocol::Grpc,
+            "http/protobuf" => ExportProtocol::HttpProtobuf,
             other => {
                 self.ignore(&name, other, "grpc or http/protobuf");
-                Protocol::HttpProtobuf
+                ExportProtocol::HttpProtobuf
             }
         }
     }
@@ -171,7 +173,7 @@ mod tests {
 
     const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
 
-    fn read(variables: &[(&str, &str)]) -> (Option<Settings>, Vec<String>) {
+    fn read(variables: &[(&str, &str)]) -> (Option<TraceSettings>, Vec<String>) {
         let look_up = |name: &str| {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
@@ -180,14 +182,14 @@ mod tests {
     }
 
     /// With an endpoint and these.
-    fn settings(variables: &[(&str, &str)]) -> Settings {
+    fn settings(variables: &[(&str, &str)]) -> TraceSettings {
         let (settings, warnings) = read(&[&[ENDPOINT], variables].concat());
         assert_eq!(warnings, [""; 0]);
         settings.expect("settings")
     }
 
     #[test]
-    fn nothing_is_traced_without_an_endpoint_or_where_it_is_switched_off() {
+    fn tracing_is_off_without_an_endpoint_or_if_disabled() {
         assert_eq!(read(&[]), (None, vec![]));
         assert_eq!(read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]), (None, vec![]));
         assert_eq!(read(&[ENDPOINT, ("OTEL_SDK_DISABLED", "True")]), (None, vec![]));
@@ -196,18 +198,18 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_of_traces_goes_before_that_of_all_signals() {
+    fn the_trace_specific_variable_overrides_the_general_one() {
         let all = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
-        assert_eq!(settings(&[]).protocol, Protocol::HttpProtobuf);
-        assert_eq!(settings(&[all]).protocol, Protocol::Grpc);
+        assert_eq!(settings(&[]).protocol, ExportProtocol::HttpProtobuf);
+        assert_eq!(settings(&[all]).protocol, ExportProtocol::Grpc);
         let traces = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf");
-        assert_eq!(settings(&[all, traces]).protocol, Protocol::HttpProtobuf);
+        assert_eq!(settings(&[all, traces]).protocol, ExportProtocol::HttpProtobuf);
         let tls = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://collector/v1/traces");
         assert!(settings(&[]).is_plain && !settings(&[tls]).is_plain);
     }
 
     #[test]
-    fn a_sender_is_followed_only_by_a_sampler_that_is_based_on_the_parent() {
+    fn the_senders_decision_is_respected_only_by_parent_based_samplers() {
         let sampling = |sampler, arg| {
             let variables = [("OTEL_TRACES_SAMPLER", sampler), ("OTEL_TRACES_SAMPLER_ARG", arg)];
             let Sampling { follows_parent, ratio } = settings(&variables).sampling;

@@ -16,8 +16,8 @@ use super::merge;
 use super::other_replicas::OtherReplicas;
 use super::query::{self, ListQuery, MAX_LIMIT};
 use super::view::{Begun, Delivery, FullDelivery, List, Replayed};
-use crate::admin::error::ApiError;
-use crate::admin::guard::Caller;
+use crate::admin::error::AdminError;
+use crate::admin::guard::AdminCaller;
 use crate::http::{json, read_body};
 use crate::moment::Moment;
 use crate::source::{Right, Verb};
@@ -33,26 +33,26 @@ const REPLAY_DEADLINE: Duration = Duration::from_secs(15 * 60);
 pub struct DeliveryId(Uuid);
 
 impl FromRequestParts<Arc<DeliveryApi>> for DeliveryId {
-    type Rejection = ApiError;
+    type Rejection = AdminError;
 
     async fn from_request_parts(
         parts: &mut Parts,
         api: &Arc<DeliveryApi>,
-    ) -> Result<Self, ApiError> {
+    ) -> Result<Self, AdminError> {
         let path = Path::<String>::from_request_parts(parts, api).await;
         let id = path.ok().and_then(|Path(text)| Uuid::try_parse(&text).ok());
         // An invalid id belongs to no delivery, so the response is that of an unknown one.
-        id.map(Self).ok_or(ApiError::NotFound)
+        id.map(Self).ok_or(AdminError::NotFound)
     }
 }
 
 /// `GET /api/deliveries`.
 pub async fn list(
     State(api): State<Arc<DeliveryApi>>,
-    caller: Caller,
+    caller: AdminCaller,
     others: OtherReplicas,
     RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
+) -> Result<Response, AdminError> {
     let ListQuery { filter, cursor, limit } =
         query::list(query.as_deref().unwrap_or_default(), (api.clock)())?;
     api.guard.require(&caller, right(Verb::List, &filter)).await?;
@@ -72,13 +72,13 @@ fn items(found: Vec<Summary>) -> Vec<Delivery> {
 /// `GET /api/deliveries/{id}`.
 pub async fn show(
     State(api): State<Arc<DeliveryApi>>,
-    caller: Caller,
+    caller: AdminCaller,
     others: OtherReplicas,
     DeliveryId(id): DeliveryId,
-) -> Result<Response, ApiError> {
+) -> Result<Response, AdminError> {
     let Some(detail) = api.store.show(id).await? else { return others.find().await };
     if !api.guard.allows(&caller, &right_on(Verb::Get, &detail)).await? {
-        return Err(ApiError::NotFound);
+        return Err(AdminError::NotFound);
     }
     Ok(json_response(StatusCode::OK, &FullDelivery::from(detail)))
 }
@@ -86,21 +86,21 @@ pub async fn show(
 /// `POST /api/deliveries/{id}/replay`.
 pub async fn replay(
     State(api): State<Arc<DeliveryApi>>,
-    caller: Caller,
+    caller: AdminCaller,
     others: OtherReplicas,
     DeliveryId(id): DeliveryId,
-) -> Result<Response, ApiError> {
+) -> Result<Response, AdminError> {
     let Some(detail) = api.store.show(id).await? else { return others.find().await };
     let right = right_on(Verb::Create, &detail);
     if !api.guard.allows(&caller, &right).await? {
         // A caller who may not see the delivery must not learn that it exists.
         let may_see = api.guard.allows(&caller, &right_on(Verb::Get, &detail)).await?;
-        return Err(if may_see { ApiError::Forbidden(right) } else { ApiError::NotFound });
+        return Err(if may_see { AdminError::Forbidden(right) } else { AdminError::NotFound });
     }
     if detail.summary.finished.is_none() {
-        return Err(ApiError::Pending);
+        return Err(AdminError::Pending);
     }
-    let new = api.store.replay(id, (api.clock)()).await?.ok_or(ApiError::NotFound)?;
+    let new = api.store.replay(id, (api.clock)()).await?.ok_or(AdminError::NotFound)?;
     tracing::info!(delivery = %id, replay = %new, "replayed a delivery");
     let mut response = json_response(StatusCode::CREATED, &Begun { id: new });
     if let Ok(location) = HeaderValue::try_from(format!("/api/deliveries/{new}")) {
@@ -112,10 +112,10 @@ pub async fn replay(
 /// `POST /api/deliveries/replay`. Runs in steps and stops when the client disconnects.
 pub async fn replay_all(
     State(api): State<Arc<DeliveryApi>>,
-    caller: Caller,
+    caller: AdminCaller,
     others: OtherReplicas,
     body: Body,
-) -> Result<Response, ApiError> {
+) -> Result<Response, AdminError> {
     let now = (api.clock)();
     let body = read_body(body, MAX_BODY).await?;
     let filter = query::replay(&body, now)?;

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_what_is_secret() {
+    fn secrets_are_recognized_by_name() {
         for name in [
             "Authorization",
             "proxy-authorization",
@@ -93,13 +93,13 @@ mod tests {
     }
 
     #[test]
-    fn values_of_secret_members_are_masked_wherever_they_stand_and_nothing_else_is() {
+    fn only_the_values_of_secret_members_are_masked_at_any_depth() {
         for (body, shown) in [
             (r#"{"token": "abc","id":1}"#, r#"{"token": "[masked]","id":1}"#),
             (r#"{"a":{"password":"a\"b\\"},"b":"c"}"#, r#"{"a":{"password":"[masked]"},"b":"c"}"#),
             (r#"{"pin_token":-1.5e3}"#, r#"{"pin_token":"[masked]"}"#),
             ("{\"secret\"\n:\n\"a\nb\"}", "{\"secret\"\n:\n\"[masked]\"}"),
-            // Cut off where the stored beginning ends.
+            // Truncated bodies.
             (r#"{"a":1,"secret":"begin"#, r#"{"a":1,"secret":"[masked]""#),
             (r#"{"secret":"begin\"#, r#"{"secret":"[masked]""#),
             (

@@ -21,7 +21,7 @@ use axum::routing::{get, post};
 
 pub use self::since::since;
 use super::Guard;
-use super::error::ApiError;
+use super::error::AdminError;
 use crate::moment::Moment;
 use crate::peers::Peers;
 use crate::routes::Table;
@@ -48,8 +48,9 @@ impl FromRef<Arc<DeliveryApi>> for Guard {
     }
 }
 
-/// The paths under `/api`, for the deliveries of this replica and its peers. With [`Guard::Loopback`] each
-/// request needs its [`crate::http::Peer`] as an extension; requests without one are rejected.
+/// The paths under `/api`, for the deliveries of this replica and its peers. With
+/// [`Guard::Loopback`] each request needs its [`crate::http::Peer`] as an extension; requests
+/// without one are rejected.
 pub fn router(
     store: Arc<dyn Store>,
     routes: Arc<Table>,
@@ -66,15 +67,15 @@ pub fn router(
         .route("/deliveries/{id}", get(handlers::show))
         .route("/deliveries/{id}/replay", post(handlers::replay))
         .route("/tallies", get(tallies::tallies))
-        .fallback(async || ApiError::NotFound)
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .fallback(async || AdminError::NotFound)
+        .method_not_allowed_fallback(async || AdminError::MethodNotAllowed)
         .layer(identify_replica)
         .with_state(Arc::new(api));
     Router::new().nest("/api", paths)
 }
 
-/// The same paths for the peer port, which serves requests from replicas only and answers for this replica
-/// only. The rights of the original caller are checked as on the admin port.
+/// The same paths for the peer port, which serves requests from replicas only and answers for this
+/// replica only. The rights of the original caller are checked as on the admin port.
 pub fn peer_router(
     store: Arc<dyn Store>,
     routes: Arc<Table>,

@@ -1,5 +1,5 @@
-//! Forwards requests of the delivery API to the other replicas, so that every replica serves the deliveries of
-//! all.
+//! Forwards requests of the delivery API to the other replicas, so that every replica serves the
+//! deliveries of all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,20 +13,20 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 
 use super::DeliveryApi;
-use crate::admin::error::ApiError;
+use crate::admin::error::AdminError;
 use crate::peers::{PeerResponse, PeerResponses, Peers, Question, REPLICA};
 
-/// The other replicas, and the request to forward to them with the caller's token. `None` if the request comes
-/// from a replica, which queries all replicas itself.
+/// The other replicas, and the request to forward to them with the caller's token. `None` if the
+/// request comes from a replica, which queries all replicas itself.
 pub struct OtherReplicas(Option<(Arc<Peers>, Question)>);
 
 impl FromRequestParts<Arc<DeliveryApi>> for OtherReplicas {
-    type Rejection = ApiError;
+    type Rejection = AdminError;
 
     async fn from_request_parts(
         parts: &mut Parts,
         api: &Arc<DeliveryApi>,
-    ) -> Result<Self, ApiError> {
+    ) -> Result<Self, AdminError> {
         if parts.headers.contains_key(REPLICA) {
             return Ok(Self(None));
         }
@@ -55,9 +55,9 @@ impl OtherReplicas {
     /// Returns the response of the replica that has the delivery.
     ///
     /// # Errors
-    /// [`ApiError::NotFound`] if no replica has it; [`ApiError::ReplicaUnavailable`] if an unreachable replica
-    /// may have it.
-    pub async fn find(self) -> Result<Response, ApiError> {
+    /// [`AdminError::NotFound`] if no replica has it; [`AdminError::ReplicaUnavailable`] if an
+    /// unreachable replica may have it.
+    pub async fn find(self) -> Result<Response, AdminError> {
         let PeerResponses { responses, unavailable } = self.responses().await;
         let response = responses
             .into_iter()
@@ -65,8 +65,8 @@ impl OtherReplicas {
             .max_by_key(|response| response.status.is_success());
         match response {
             Some(response) => Ok(forward(response)),
-            None if unavailable.is_empty() => Err(ApiError::NotFound),
-            None => Err(ApiError::ReplicaUnavailable(unavailable)),
+            None if unavailable.is_empty() => Err(AdminError::NotFound),
+            None => Err(AdminError::ReplicaUnavailable(unavailable)),
         }
     }
 }
@@ -81,8 +81,8 @@ fn forward(response: PeerResponse) -> Response {
     response
 }
 
-/// Adds the identity of this replica to responses to replicas. Rejects requests that this replica has sent to
-/// itself, before they have an effect.
+/// Adds the identity of this replica to responses to replicas. Rejects requests that this replica
+/// has sent to itself, before they have an effect.
 pub async fn identify_replica(
     State(peers): State<Arc<Peers>>,
     request: Request,
@@ -90,7 +90,7 @@ pub async fn identify_replica(
 ) -> Response {
     let Some(sender) = request.headers().get(REPLICA) else { return next.run(request).await };
     let mut response = match sender == peers.me() {
-        true => ApiError::RequestLoop.into_response(),
+        true => AdminError::RequestLoop.into_response(),
         false => next.run(request).await,
     };
     response.headers_mut().insert(REPLICA, peers.me().clone());
@@ -101,6 +101,6 @@ pub async fn identify_replica(
 pub async fn require_replica(request: Request, next: Next) -> Response {
     match request.headers().contains_key(REPLICA) {
         true => next.run(request).await,
-        false => ApiError::NotFound.into_response(),
+        false => AdminError::NotFound.into_response(),
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::since::since;
 use super::view::State;
-use crate::admin::error::ApiError;
+use crate::admin::error::AdminError;
 use crate::moment::Moment;
 use crate::store::{self, Filter};
 
@@ -43,7 +43,7 @@ struct FilterFields {
 }
 
 impl FilterFields {
-    fn filter(self, now: Moment) -> Result<Filter, ApiError> {
+    fn filter(self, now: Moment) -> Result<Filter, AdminError> {
         let moment = |name, text: Option<String>| {
             let read = |text: String| since(&text, now).map_err(|why| invalid(name, &why));
             text.map(read).transpose()
@@ -61,8 +61,8 @@ impl FilterFields {
 /// Parses the query of a list. Empty parameters are ignored.
 ///
 /// # Errors
-/// [`ApiError::InvalidFilter`] for an unknown, repeated or invalid parameter.
-pub fn list(query: &str, now: Moment) -> Result<ListQuery, ApiError> {
+/// [`AdminError::InvalidFilter`] for an unknown, repeated or invalid parameter.
+pub fn list(query: &str, now: Moment) -> Result<ListQuery, AdminError> {
     let mut fields = FilterFields::default();
     let (mut cursor, mut limit) = (None, None);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -99,8 +99,8 @@ pub struct TalliesQuery {
 /// Parses the query of the delivery counts.
 ///
 /// # Errors
-/// [`ApiError::InvalidFilter`] for an unknown, repeated or invalid parameter.
-pub fn tallies(query: &str) -> Result<TalliesQuery, ApiError> {
+/// [`AdminError::InvalidFilter`] for an unknown, repeated or invalid parameter.
+pub fn tallies(query: &str) -> Result<TalliesQuery, AdminError> {
     let (mut namespace, mut last_hour) = (None, None);
     for (parameter, value) in form_urlencoded::parse(query.as_bytes()) {
         let field = match &*parameter {
@@ -122,14 +122,15 @@ pub fn tallies(query: &str) -> Result<TalliesQuery, ApiError> {
     })
 }
 
-/// Parses the body of a replay by filter. It selects finished deliveries; the default state is dead. Deliveries
-/// that start at `now` or later are excluded, so that a replay does not select the deliveries it creates.
+/// Parses the body of a replay by filter. It selects finished deliveries; the default state is
+/// dead. Deliveries that start at `now` or later are excluded, so that a replay does not select the
+/// deliveries it creates.
 ///
 /// # Errors
-/// [`ApiError::InvalidFilter`] for an unknown or invalid field.
-pub fn replay(body: &[u8], now: Moment) -> Result<Filter, ApiError> {
+/// [`AdminError::InvalidFilter`] for an unknown or invalid field.
+pub fn replay(body: &[u8], now: Moment) -> Result<Filter, AdminError> {
     let fields: FilterFields = serde_json::from_slice(body)
-        .map_err(|error| ApiError::InvalidFilter(format!("invalid filter: {error}")))?;
+        .map_err(|error| AdminError::InvalidFilter(format!("invalid filter: {error}")))?;
     let mut filter = fields.filter(now)?;
     if filter.state == Some(store::State::Pending) {
         return Err(invalid(
@@ -147,40 +148,41 @@ pub fn cursor(last: Uuid) -> String {
     URL_SAFE_NO_PAD.encode(last.as_bytes())
 }
 
-fn read_cursor(text: &str) -> Result<Uuid, ApiError> {
+fn read_cursor(text: &str) -> Result<Uuid, AdminError> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok();
     let id = bytes.and_then(|bytes| Uuid::from_slice(&bytes).ok());
     id.ok_or_else(|| invalid("cursor", "must be the cursor of a previous response"))
 }
 
 /// Parses the maximum number of items.
-pub fn read_limit(text: &str) -> Result<usize, ApiError> {
+pub fn read_limit(text: &str) -> Result<usize, AdminError> {
     let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| invalid("limit", "must be a number from 1 to 500"))
 }
 
 /// Checks the name of an object.
-pub fn name(field: &'static str, text: String) -> Result<String, ApiError> {
+pub fn name(field: &'static str, text: String) -> Result<String, AdminError> {
     if text.is_empty() || text.len() > MAX_NAME {
         return Err(invalid(field, "must be a name of 1 to 253 characters"));
     }
     Ok(text)
 }
 
-fn state(text: &str) -> Result<store::State, ApiError> {
+fn state(text: &str) -> Result<store::State, AdminError> {
     let state = State::ALL.into_iter().find(|state| state.name() == text);
     let state = state.ok_or_else(|| invalid("state", "must be pending, succeeded or dead"))?;
     Ok(state.stored())
 }
 
-/// Error of an unknown parameter. The message does not repeat the parameter, which is arbitrary input.
-pub fn unknown_parameter() -> ApiError {
-    ApiError::InvalidFilter("unknown parameter".into())
+/// Error of an unknown parameter. The message does not repeat the parameter, which is arbitrary
+/// input.
+pub fn unknown_parameter() -> AdminError {
+    AdminError::InvalidFilter("unknown parameter".into())
 }
 
 /// Error of an invalid field.
-pub fn invalid(field: &str, why: &str) -> ApiError {
-    ApiError::InvalidFilter(format!("{field} {why}"))
+pub fn invalid(field: &str, why: &str) -> AdminError {
+    AdminError::InvalidFilter(format!("{field} {why}"))
 }
 
 #[cfg(test)]
@@ -189,7 +191,7 @@ mod tests {
 
     const NOW: Moment = Moment(1_000_000_000_000);
 
-    fn why(error: ApiError) -> String {
+    fn why(error: AdminError) -> String {
         error.to_string()
     }
 

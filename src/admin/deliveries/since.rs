@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_a_time_or_how_long_ago() {
+    fn a_time_is_absolute_or_a_duration_before_now() {
         let now = Moment(1_000_000_000_000);
         let day = 86_400_000;
         for (text, moment) in [

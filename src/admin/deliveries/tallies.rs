@@ -10,8 +10,8 @@ use http::StatusCode;
 use super::handlers::json_response;
 use super::view::{Tallies, WebhookTally};
 use super::{DeliveryApi, query};
-use crate::admin::error::ApiError;
-use crate::admin::guard::Caller;
+use crate::admin::error::AdminError;
+use crate::admin::guard::AdminCaller;
 use crate::admin::overview::view::LastHour;
 use crate::plan::Counted;
 use crate::routes::{Id, Route};
@@ -20,14 +20,14 @@ use crate::source::{Right, Tallies as _, Verb};
 /// `GET /api/tallies`. Contains the existing webhooks with counts.
 pub async fn tallies(
     State(api): State<Arc<DeliveryApi>>,
-    caller: Caller,
+    caller: AdminCaller,
     RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
+) -> Result<Response, AdminError> {
     let query::TalliesQuery { namespace, last_hour } =
         query::tallies(query.as_deref().unwrap_or_default())?;
     let right = Right { verb: Verb::List, namespace: namespace.clone(), webhook: None };
     api.guard.require(&caller, right).await?;
-    let counted = api.tallies.count().await.map_err(ApiError::Unavailable)?;
+    let counted = api.tallies.count().await.map_err(AdminError::Unavailable)?;
     let items = counted.into_iter().filter_map(|(id, counted)| {
         let route = api.routes.get(id)?;
         let is_selected = namespace.as_deref().is_none_or(|name| *name == *route.app.namespace);

@@ -73,7 +73,8 @@ pub struct List {
     pub unavailable: Vec<String>,
 }
 
-/// A delivery in a list. The UUIDs of app and webhook are left out, because they are sufficient to trigger it.
+/// A delivery in a list. The UUIDs of app and webhook are left out, because they are sufficient to
+/// trigger it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
@@ -328,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_text_where_they_are_utf_8_and_base64_elsewhere() {
+    fn bytes_are_text_if_they_are_utf_8_and_base64_otherwise() {
         let content = |bytes: &[u8], total| {
             let Content { truncated, text, base64, .. } = Content::new(bytes, total, false);
             (truncated, text, base64)

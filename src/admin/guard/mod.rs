@@ -11,7 +11,7 @@ use http::Method;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
-use super::error::ApiError;
+use super::error::AdminError;
 use crate::http::{Peer, bearer, peer_of};
 use crate::source::{AccessReviewer, Right, User};
 
@@ -34,36 +34,37 @@ impl fmt::Debug for Guard {
 }
 
 /// An authenticated caller. Each request checks the required rights separately.
-pub enum Caller {
-    /// A caller on the local machine, who has all rights.
+pub enum AdminCaller {
+    /// A caller on the local machine, with all rights.
     Local,
     /// A user of the cluster, and the address of the client.
     User(User, Peer),
 }
 
-impl<S> FromRequestParts<S> for Caller
+impl<S> FromRequestParts<S> for AdminCaller
 where
     Guard: FromRef<S>,
     S: Send + Sync,
 {
-    type Rejection = ApiError;
+    type Rejection = AdminError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AdminError> {
         let caller = match Guard::from_ref(state) {
             Guard::Loopback(admin) => {
-                loopback::check(parts, peer_of(parts), admin).map_err(ApiError::ForbiddenOrigin)?;
+                loopback::check(parts, peer_of(parts), admin)
+                    .map_err(AdminError::ForbiddenOrigin)?;
                 Self::Local
             }
             Guard::Cluster(reviewer) => {
                 let token = bearer(&parts.headers)?;
                 let client = peer_of(parts);
                 let user = reviewer.user(token, client).await?;
-                Self::User(user.ok_or(ApiError::InvalidToken)?, client)
+                Self::User(user.ok_or(AdminError::InvalidToken)?, client)
             }
         };
         // Prevents CSRF: a form of another site cannot send this content type.
         if parts.method == Method::POST && !is_json(parts) {
-            return Err(ApiError::NotJson);
+            return Err(AdminError::NotJson);
         }
         Ok(caller)
     }
@@ -71,31 +72,31 @@ where
 
 impl Guard {
     /// Rejects a request that may not even load the public files of the page.
-    pub fn admits(&self, parts: &Parts) -> Result<(), ApiError> {
+    pub fn admits(&self, parts: &Parts) -> Result<(), AdminError> {
         match self {
             Self::Cluster(_) => Ok(()),
             Self::Loopback(admin) => {
                 let local = loopback::local(parts, peer_of(parts), *admin);
-                local.map(|_| ()).map_err(ApiError::ForbiddenOrigin)
+                local.map(|_| ()).map_err(AdminError::ForbiddenOrigin)
             }
         }
     }
 
     /// Whether a caller has a right.
-    pub async fn allows(&self, caller: &Caller, right: &Right) -> Result<bool, ApiError> {
+    pub async fn allows(&self, caller: &AdminCaller, right: &Right) -> Result<bool, AdminError> {
         match (self, caller) {
-            (Self::Cluster(reviewer), Caller::User(user, client)) => {
+            (Self::Cluster(reviewer), AdminCaller::User(user, client)) => {
                 Ok(reviewer.allows(user, right, *client).await?)
             }
-            (Self::Loopback(_), Caller::Local) => Ok(true),
+            (Self::Loopback(_), AdminCaller::Local) => Ok(true),
             // Unreachable: a guard authenticates only its own kind of callers.
             _ => Ok(false),
         }
     }
 
     /// Rejects a caller without a right.
-    pub async fn require(&self, caller: &Caller, right: Right) -> Result<(), ApiError> {
-        if self.allows(caller, &right).await? { Ok(()) } else { Err(ApiError::Forbidden(right)) }
+    pub async fn require(&self, caller: &AdminCaller, right: Right) -> Result<(), AdminError> {
+        if self.allows(caller, &right).await? { Ok(()) } else { Err(AdminError::Forbidden(right)) }
     }
 }
 

@@ -105,7 +105,8 @@ impl Metrics {
         }
     }
 
-    /// Watches and status writes, which are empty in standalone mode, and the reachability of listeners.
+    /// Watches and status writes, which are empty in standalone mode, and the reachability of
+    /// listeners.
     fn control_plane(&self) -> Vec<Family> {
         let kind = |kind: &str| vec![("kind", kind.to_owned())];
         let signals = self.brain.signals();

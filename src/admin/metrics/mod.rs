@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use self::families::Family;
-pub use self::text::Format;
+pub use self::text::MetricsFormat;
 use crate::http::ConnectionCounts;
 use crate::moment::Moment;
 use crate::source::Brain;
@@ -23,7 +23,8 @@ use crate::store::Store;
 /// Prefix of all metric names.
 const PREFIX: &str = "webhook_operator";
 
-/// Sources of the metrics. Counters are incremented where events occur and collected on each scrape.
+/// Sources of the metrics. Counters are incremented where events occur and collected on each
+/// scrape.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     /// The routes and the counters of their triggers.
@@ -45,7 +46,7 @@ impl Metrics {
     ///
     /// # Errors
     /// The encoder's errors. None is known, as writing to a `String` cannot fail.
-    pub async fn text(&self, format: Format) -> Result<String, fmt::Error> {
+    pub async fn text(&self, format: MetricsFormat) -> Result<String, fmt::Error> {
         let families = self.gather(Moment::now()).await;
         let mut registry = Registry::with_prefix(PREFIX);
         registry.register_collector(Box::new(GatheredFamilies(families)));

@@ -1,5 +1,5 @@
-//! Delivery counts of apps and webhooks: from the store, from the counters of the last hour, and from the
-//! other replicas.
+//! Delivery counts of apps and webhooks: from the store, from the counters of the last hour, and
+//! from the other replicas.
 
 use std::collections::HashMap;
 use std::sync::Arc;

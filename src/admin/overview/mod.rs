@@ -15,11 +15,11 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
 
 use self::counts::AllCounts;
-use self::view::{App, OverviewPage, Webhook};
+use self::view::{AppItem, OverviewPage, WebhookItem};
 use super::Guard;
 use super::deliveries::view::Tallies;
-use super::error::ApiError;
-use super::guard::Caller;
+use super::error::AdminError;
+use super::guard::AdminCaller;
 use crate::http::json;
 use crate::moment::Moment;
 use crate::peers::{Peers, Question, REPLICA};
@@ -27,8 +27,8 @@ use crate::plan::overview::Part;
 use crate::source::{Brain, Right, Verb};
 use crate::store::Store;
 
-/// Maximum size of a replica's response, in bytes: about 25,000 webhooks with their last hour. A replica with
-/// a larger response counts as unreachable; callers can then filter by namespace.
+/// Maximum size of a replica's response, in bytes: about 25,000 webhooks with their last hour. A
+/// replica with a larger response counts as unreachable; callers can then filter by namespace.
 const MAX_RESPONSE: usize = 16 << 20;
 
 /// State of the overview API.
@@ -53,16 +53,16 @@ pub fn router(brain: Arc<Brain>, store: Arc<dyn Store>, guard: Guard, peers: Arc
     Router::new()
         .route("/api/apps", get(apps))
         .route("/api/webhooks", get(webhooks))
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .method_not_allowed_fallback(async || AdminError::MethodNotAllowed)
         .with_state(Arc::new(api))
 }
 
 async fn apps(
     State(api): State<Arc<OverviewApi>>,
-    caller: Caller,
+    caller: AdminCaller,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
+) -> Result<Response, AdminError> {
     let part = api.part(&caller, query, &["namespace"]).await?;
     let (counts, unavailable) = api.counts(&headers, part.namespace.as_deref()).await?;
     let found = api.brain.planner().app_overviews(&part);
@@ -72,7 +72,7 @@ async fn apps(
         |app| &app.position,
         |app| {
             let counts = counts.of_app(&app.position.key, &app.ids);
-            App::new(app, counts)
+            AppItem::new(app, counts)
         },
     );
     Ok(json(StatusCode::OK, &OverviewPage { unavailable, ..page }).map(Body::new))
@@ -80,10 +80,10 @@ async fn apps(
 
 async fn webhooks(
     State(api): State<Arc<OverviewApi>>,
-    caller: Caller,
+    caller: AdminCaller,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
+) -> Result<Response, AdminError> {
     let part = api.part(&caller, query, &["namespace", "app"]).await?;
     let (counts, unavailable) = api.counts(&headers, part.namespace.as_deref()).await?;
     let found = api.brain.planner().webhook_overviews(&part);
@@ -93,21 +93,21 @@ async fn webhooks(
         |webhook| &webhook.position,
         |webhook| {
             let counts = counts.of_webhook(&webhook.position.key, webhook.id.as_slice());
-            Webhook::new(webhook, counts)
+            WebhookItem::new(webhook, counts)
         },
     );
     Ok(json(StatusCode::OK, &OverviewPage { unavailable, ..page }).map(Body::new))
 }
 
 impl OverviewApi {
-    /// Parses the query and checks the caller's right. The limit is increased by one, because an additional
-    /// item shows that a next page exists.
+    /// Parses the query and checks the caller's right. The limit is increased by one, because an
+    /// additional item shows that a next page exists.
     async fn part(
         &self,
-        caller: &Caller,
+        caller: &AdminCaller,
         query: Option<String>,
         filters: &[&str],
-    ) -> Result<Part, ApiError> {
+    ) -> Result<Part, AdminError> {
         let part = query::part(query.as_deref().unwrap_or_default(), filters)?;
         let right = Right { verb: Verb::List, namespace: part.namespace.clone(), webhook: None };
         self.guard.require(caller, right).await?;
@@ -119,7 +119,7 @@ impl OverviewApi {
         &self,
         headers: &HeaderMap,
         namespace: Option<&str>,
-    ) -> Result<(AllCounts<'_>, Vec<String>), ApiError> {
+    ) -> Result<(AllCounts<'_>, Vec<String>), AdminError> {
         let (others, unavailable) = self.counts_of_others(headers, namespace).await;
         let tallies = self.store.tallies().await?;
         let mut counts = AllCounts::new(&tallies, self.brain.routes().meters(), (self.clock)());

@@ -1,5 +1,5 @@
-//! Apps and webhooks in responses of the API. URLs and UUIDs are left out, because they are sufficient to trigger a
-//! webhook.
+//! Apps and webhooks in responses of the API. URLs and UUIDs are left out, because they are
+//! sufficient to trigger a webhook.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl<T> OverviewPage<T> {
 /// A WebhookApp.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct App {
+pub struct AppItem {
     namespace: Arc<str>,
     name: Arc<str>,
     #[serde(flatten)]
@@ -60,7 +60,7 @@ pub struct App {
 /// A Webhook.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Webhook {
+pub struct WebhookItem {
     namespace: Arc<str>,
     name: Arc<str>,
     /// Like `action` and `mode`, `None` if the spec is invalid.
@@ -144,7 +144,7 @@ impl LastHour {
     }
 }
 
-impl App {
+impl AppItem {
     /// The view of an app.
     pub fn new(app: AppOverview, counts: TotalCounts) -> Self {
         let AppOverview { position, verdict, reachable, webhooks, ids: _ } = app;
@@ -161,7 +161,7 @@ impl App {
     }
 }
 
-impl Webhook {
+impl WebhookItem {
     /// The view of a webhook.
     pub fn new(webhook: WebhookOverview, counts: TotalCounts) -> Self {
         let WebhookOverview { position, verdict, app, action, mode, id: _ } = webhook;

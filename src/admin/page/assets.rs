@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_of_the_folder_is_served_and_says_what_it_is() {
+    fn every_file_of_the_folder_is_served_with_its_content_type() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/admin/page/static");
         let mut count = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -100,12 +100,12 @@ mod tests {
     }
 
     #[test]
-    fn what_the_page_loads_is_there() {
+    fn the_page_preloads_all_scripts_and_all_loaded_files_exist() {
         let page = str::from_utf8(index().bytes).unwrap();
         let loaded = page.split("\"/ui/").skip(1).filter_map(|rest| rest.split('"').next());
         let loaded: Vec<_> = loaded.collect();
         assert!(loaded.contains(&"main.js") && loaded.contains(&"style.css"));
-        // All scripts are asked for at once: none waits until another one was read.
+        // The page loads all scripts in parallel, so no script waits for the one that imports it.
         for asset in ASSETS.iter().filter(|asset| asset.name.ends_with(".js")) {
             assert!(loaded.contains(&asset.name), "{}", asset.name);
         }

@@ -1,5 +1,5 @@
-//! Security headers of all responses of the admin port: browsers run only the page's own scripts, and other
-//! sites cannot embed it.
+//! Security headers of all responses of the admin port: browsers run only the page's own scripts,
+//! and other sites cannot embed it.
 
 use axum::Router;
 use axum::middleware::map_response;
@@ -9,8 +9,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
-/// Everything is denied unless listed. Bodies and headers of events are untrusted: even if one of them were
-/// rendered as HTML by mistake, it could neither run code nor send data.
+/// Everything is denied unless listed. Bodies and headers of events are untrusted: even if one of
+/// them were rendered as HTML by mistake, it could neither run code nor send data.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";

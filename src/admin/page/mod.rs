@@ -15,10 +15,10 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use self::assets::Asset;
 pub use self::headers::secure;
 use super::Guard;
-use super::error::ApiError;
+use super::error::AdminError;
 
-/// Serves the page at `/` and its files under `/ui/`. The files are public. With [`Guard::Loopback`] they are
-/// still served only to the local machine under one of its own names.
+/// Serves the page at `/` and its files under `/ui/`. The files are public. With
+/// [`Guard::Loopback`] they are still served only to the local machine under one of its own names.
 pub fn router(guard: Guard) -> Router {
     Router::new().route("/", get(index)).route("/ui/{name}", get(asset)).with_state(guard)
 }
@@ -27,9 +27,9 @@ pub fn router(guard: Guard) -> Router {
 struct PageAccess;
 
 impl FromRequestParts<Guard> for PageAccess {
-    type Rejection = ApiError;
+    type Rejection = AdminError;
 
-    async fn from_request_parts(parts: &mut Parts, guard: &Guard) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, guard: &Guard) -> Result<Self, AdminError> {
         guard.admits(parts).map(|()| Self)
     }
 }
@@ -42,13 +42,13 @@ async fn asset(
     _: PageAccess,
     Path(name): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let asset = assets::find(&name).ok_or(ApiError::NotFound)?;
+) -> Result<Response, AdminError> {
+    let asset = assets::find(&name).ok_or(AdminError::NotFound)?;
     Ok(serve(asset, &headers))
 }
 
-/// Serves a file, or 304 if the client has the current version. `no-cache` makes browsers revalidate each
-/// file, so that they do not mix files of two versions after an update.
+/// Serves a file, or 304 if the client has the current version. `no-cache` makes browsers
+/// revalidate each file, so that they do not mix files of two versions after an update.
 fn serve(asset: &Asset, headers: &HeaderMap) -> Response {
     let is_current = headers.get_all(IF_NONE_MATCH).iter().any(|tag| tag == asset.tag.as_str());
     let mut response = match is_current {

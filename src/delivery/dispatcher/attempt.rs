@@ -20,8 +20,8 @@ use crate::store::{
     Attempted, Body, Form, Lease, Leased, Next, Reason, Settled, StoreError, StoredWebhook,
 };
 
-/// Added to the call's timeout to get the duration of the lease: the body is read before the call, and the
-/// record is written after it.
+/// Added to the call's timeout to get the duration of the lease: the body is read before the call,
+/// and the record is written after it.
 pub const LEASE_SLACK: Duration = Duration::from_secs(30);
 
 /// How long an attempt waits for the memory of its body.
@@ -32,7 +32,7 @@ const FIRST_RETRY_DELAY: Duration = Duration::from_millis(100);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(10);
 
 /// Input of an attempt.
-pub struct Job {
+pub struct AttemptJob {
     pub app: Arc<App>,
     pub leased: Leased,
     /// End of the lease.
@@ -40,7 +40,7 @@ pub struct Job {
 }
 
 /// Result of a call, and what follows for the delivery and the schedule.
-struct Evaluation {
+struct AttemptEvaluation {
     attempted: Attempted,
     next: Next,
     result: AttemptResult,
@@ -48,8 +48,8 @@ struct Evaluation {
 
 impl<C: Call> TaskContext<C> {
     /// Makes an attempt and records it.
-    pub async fn attempt(&self, job: Job) -> TaskResult {
-        let Job { app, mut leased, until } = job;
+    pub async fn attempt(&self, job: AttemptJob) -> TaskResult {
+        let AttemptJob { app, mut leased, until } = job;
         let unsettled = TaskResult::Ended { app: app.id, result: AttemptResult::Unsettled(until) };
         // Deliveries are taken only for apps with a target, and this is the same immutable `App`.
         let Some(target) = &app.target else { return unsettled };
@@ -77,16 +77,16 @@ impl<C: Call> TaskContext<C> {
         let Some(settled) = self.record(lease, &evaluation).await else {
             return TaskResult::StoreFailed;
         };
-        // A record after the end of the lease has no effect: the delivery is attempted again and counted
-        // then.
+        // A record after the end of the lease has no effect: the delivery is attempted again and
+        // counted then.
         if let (Settled::Recorded, Some(meters)) = (settled, self.parts.routes.meters()) {
             count(meters, &webhook, evaluation.next);
         }
         TaskResult::Ended { app: app.id, result: evaluation.result }
     }
 
-    /// Returns the body with the permit for its memory. Returns `None` when no memory became free in
-    /// time, or the stored event is gone.
+    /// Returns the body with the permit for its memory. Returns `None` when no memory became free
+    /// in time, or the stored event is gone.
     async fn load_body(
         &self,
         app: &App,
@@ -114,7 +114,7 @@ impl<C: Call> TaskContext<C> {
         target: &Target,
         mut leased: Leased,
         body: Bytes,
-    ) -> Evaluation {
+    ) -> AttemptEvaluation {
         let webhook = leased.webhook.clone();
         let id = Id { app: app.uuid, webhook: webhook.uuid };
         let route = self.parts.routes.get(id).filter(|route| route.app.id == app.id);
@@ -165,9 +165,9 @@ impl<C: Call> TaskContext<C> {
         self.parts.caller.call(target, headers, body, subject.app.timeout).await
     }
 
-    /// Records an attempt. A failed write is retried: the call was made and must not be repeated because
-    /// of it. Returns `None` when the store has failed permanently.
-    async fn record(&self, lease: Lease, evaluation: &Evaluation) -> Option<Settled> {
+    /// Records an attempt. A failed write is retried: the call was made and must not be repeated
+    /// because of it. Returns `None` when the store has failed permanently.
+    async fn record(&self, lease: Lease, evaluation: &AttemptEvaluation) -> Option<Settled> {
         let mut failures = 0;
         loop {
             match self
@@ -178,7 +178,10 @@ impl<C: Call> TaskContext<C> {
             {
                 Ok(settled) => {
                     if settled == Settled::Stale {
-                        tracing::debug!(delivery = %lease.delivery, "the attempt outlived its lease");
+                        tracing::debug!(
+                            delivery = %lease.delivery,
+                            "the attempt outlived its lease"
+                        );
                     }
                     return Some(settled);
                 }
@@ -216,12 +219,12 @@ fn event(leased: &Leased, body: Bytes) -> Result<Event, EventError> {
     }
 }
 
-/// The stored event cannot be converted, so nothing can be sent. Its conversion succeeded when it was
-/// accepted: a later version of the program has become stricter.
-fn unconvertible(mut attempted: Attempted, error: &EventError) -> Evaluation {
+/// The stored event cannot be converted, so nothing can be sent. Its conversion succeeded when it
+/// was accepted: a later version of the program has become stricter.
+fn unconvertible(mut attempted: Attempted, error: &EventError) -> AttemptEvaluation {
     attempted.error = Some(error.to_string().into());
     let next = Next::Dead(Reason::Rejected);
-    Evaluation { attempted, next, result: AttemptResult::NotSent }
+    AttemptEvaluation { attempted, next, result: AttemptResult::NotSent }
 }
 
 /// Evaluates a call that ended at `now`.
@@ -230,7 +233,7 @@ fn evaluate(
     mut attempted: Attempted,
     now: Moment,
     decide: impl FnOnce(Outcome) -> Next,
-) -> Evaluation {
+) -> AttemptEvaluation {
     let outcome = match &called {
         Ok(status) => Outcome::Answered { status: status.as_u16(), retry_after: None },
         Err(CallError::Refused(refusal)) => Outcome::Answered {
@@ -254,5 +257,5 @@ fn evaluate(
             attempted.answer = refusal.body;
         }
     }
-    Evaluation { attempted, next: decide(outcome), result }
+    AttemptEvaluation { attempted, next: decide(outcome), result }
 }

@@ -1,5 +1,5 @@
-//! Memory budget for large request bodies. A large body is loaded from the store right before its call,
-//! and only while the budget has room for it.
+//! Memory budget for large request bodies. A large body is loaded from the store right before its
+//! call, and only while the budget has room for it.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use crate::shares::Shares;
 
-/// Bytes per semaphore permit: `acquire_many` takes a `u32`, too small to count large amounts of memory
-/// in bytes.
+/// Bytes per semaphore permit: `acquire_many` takes a `u32`, too small to count large amounts of
+/// memory in bytes.
 const UNIT: usize = 1024;
 /// Budget of all apps together, in units.
 const TOTAL: usize = 64 * 1024;
-/// Budget of one app, in units: enough for one body of the maximum size, and half of the total remains
-/// for other apps.
+/// Budget of one app, in units: enough for one body of the maximum size, and half of the total
+/// remains for other apps.
 const PER_APP: usize = TOTAL / 2;
 
 /// Memory budget shared by all apps.
@@ -38,8 +38,8 @@ impl Default for BodyBudget {
 }
 
 impl BodyBudget {
-    /// Waits until a body of `bytes` bytes of this app fits in the budget. A body that exceeds the app's
-    /// budget waits for all of it.
+    /// Waits until a body of `bytes` bytes of this app fits in the budget. A body that exceeds the
+    /// app's budget waits for all of it.
     pub async fn acquire(&self, app: Uuid, bytes: usize) -> BodyPermit {
         // The cast is lossless: PER_APP fits in a u32.
         let units = bytes.div_ceil(UNIT).min(PER_APP) as u32;

@@ -26,7 +26,7 @@ pub struct CircuitBreaker {
     consecutive_failures: u32,
     /// Time of the first of the consecutive failures.
     failing_since: Moment,
-    reported: Reported,
+    reported: LastReport,
 }
 
 #[derive(Debug, Default)]
@@ -34,8 +34,8 @@ enum BreakerState {
     /// The listener is called with the full concurrency of the app.
     #[default]
     Closed,
-    /// The limit doubles with each answer and halves with each failure: the backlog of the outage is
-    /// sent at a rate that the listener has proved to sustain.
+    /// The limit doubles with each answer and halves with each failure: the backlog of the outage
+    /// is sent at a rate that the listener has proved to sustain.
     Recovering { limit: usize },
     /// Only probes are sent, one attempt at a time.
     Open { probes: u32, next_probe: Moment, is_probe_in_flight: bool },
@@ -43,7 +43,7 @@ enum BreakerState {
 
 /// The last report, so that an unchanged [`Reachability`] is not reported again.
 #[derive(Debug, Default, PartialEq, Eq)]
-enum Reported {
+enum LastReport {
     #[default]
     Nothing,
     Reachable,
@@ -73,7 +73,8 @@ impl CircuitBreaker {
         matches!(self.state, BreakerState::Open { .. })
     }
 
-    /// Makes the next probe due immediately and restarts its backoff, because the listener has changed.
+    /// Makes the next probe due immediately and restarts its backoff, because the listener has
+    /// changed.
     pub fn probe_now(&mut self) {
         if let BreakerState::Open { probes, next_probe, .. } = &mut self.state {
             (*probes, *next_probe) = (0, Moment::default());
@@ -104,8 +105,8 @@ impl CircuitBreaker {
             }
             BreakerState::Closed | BreakerState::Recovering { .. } => BreakerState::Closed,
         };
-        let is_new = self.reported != Reported::Reachable;
-        self.reported = Reported::Reachable;
+        let is_new = self.reported != LastReport::Reachable;
+        self.reported = LastReport::Reachable;
         is_new.then_some(Reachability::Reachable)
     }
 
@@ -116,7 +117,8 @@ impl CircuitBreaker {
         }
         self.consecutive_failures = self.consecutive_failures.saturating_add(1);
         self.state = match self.state {
-            // This attempt started before the circuit opened, so it is no probe and does not delay one.
+            // This attempt started before the circuit opened, so it is no probe and does not delay
+            // one.
             BreakerState::Open { is_probe_in_flight: false, probes, next_probe } => {
                 BreakerState::Open { is_probe_in_flight: false, probes, next_probe }
             }
@@ -127,11 +129,11 @@ impl CircuitBreaker {
             }
             BreakerState::Closed => BreakerState::Closed,
         };
-        let is_reported = matches!(&self.reported, Reported::Unreachable(last) if **last == *why);
+        let is_reported = matches!(&self.reported, LastReport::Unreachable(last) if **last == *why);
         if !self.is_open() || is_reported {
             return None;
         }
-        self.reported = Reported::Unreachable(why.into());
+        self.reported = LastReport::Unreachable(why.into());
         let (since, failures) = (self.failing_since, self.consecutive_failures);
         Some(Reachability::Unreachable { since, why: why.into(), failures })
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::routes::{App, Endpoint, Upstream};
 
-/// An app and its ready endpoints at one moment. Both are swapped as a whole on a change, so equality
-/// compares pointers.
+/// An app and its ready endpoints at one moment. Both are swapped as a whole on a change, so
+/// equality compares pointers.
 #[derive(Debug)]
 pub struct ListenerSnapshot {
     app: Arc<App>,

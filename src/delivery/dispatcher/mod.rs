@@ -1,7 +1,8 @@
 //! The dispatcher: sends the stored deliveries that are due to their listeners.
 //!
-//! A single loop receives the apps with due deliveries from the store, asks the [`schedule`] for the next
-//! request to the store, and spawns a task for each attempt. It sleeps until the next event or due time.
+//! A single loop receives the apps with due deliveries from the store, asks the [`schedule`] for
+//! the next request to the store, and spawns a task for each attempt. It sleeps until the next
+//! event or due time.
 
 mod attempt;
 mod body_budget;
@@ -29,7 +30,7 @@ use crate::plan::Reachability;
 use crate::routes::{App, AppId, Table, Target};
 use crate::store::{News, Reason, Store, StoreError, Take, Taken};
 use crate::traces::Traces;
-use attempt::{Job, LEASE_SLACK};
+use attempt::{AttemptJob, LEASE_SLACK};
 use body_budget::BodyBudget;
 use listener_snapshot::ListenerSnapshot;
 pub use schedule::Limits;
@@ -38,7 +39,8 @@ use schedule::{AppReadiness, AttemptResult, Schedule, StoreRequest};
 /// Delay before the next request for an app whose last one failed because the store was busy.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// Upper limit of a sleep until the next due time, because the system clock may be changed meanwhile.
+/// Upper limit of a sleep until the next due time, because the system clock may be changed
+/// meanwhile.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 
 /// Minimum interval between two refreshes of all apps, however often they change.
@@ -72,8 +74,8 @@ impl Call for Caller {
 pub struct Parts<C> {
     /// Provides the deliveries and records their attempts.
     pub store: Arc<dyn Store>,
-    /// The routes of apps and webhooks. Has to be complete before the dispatcher runs: deliveries of an
-    /// app without a route are given up.
+    /// The routes of apps and webhooks. Has to be complete before the dispatcher runs: deliveries
+    /// of an unknown app are given up after the grace period.
     pub routes: Arc<Table>,
     /// Changes its value with each change of routes or endpoints.
     pub changes: watch::Receiver<u64>,
@@ -107,8 +109,8 @@ pub struct Dispatcher<C> {
     changes: watch::Receiver<u64>,
     schedule: Schedule,
     tasks: JoinSet<TaskResult>,
-    /// Snapshots of the probed listeners, taken at their last failure: a change makes the next probe
-    /// due immediately.
+    /// Snapshots of the probed listeners, taken at their last failure: a change makes the next
+    /// probe due immediately.
     probed: HashMap<AppId, ListenerSnapshot>,
     refresh: Refresh,
     /// While stopping, no new attempts start.
@@ -154,8 +156,8 @@ impl<C: Call> Dispatcher<C> {
         }
     }
 
-    /// Runs until `stop` turns true or the store fails permanently; the store's health reports the cause.
-    /// Deliveries that are leased but not yet attempted are left to the next start.
+    /// Runs until `stop` turns true or the store fails permanently; the store's health reports the
+    /// cause. Deliveries that are leased but not yet attempted are left to the next start.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         loop {
             self.make_requests();
@@ -167,7 +169,9 @@ impl<C: Call> Dispatcher<C> {
                         return;
                     }
                 }
-                () = changed(&mut self.changes), if !self.refresh.is_due => self.refresh.is_due = true,
+                () = changed(&mut self.changes), if !self.refresh.is_due => {
+                    self.refresh.is_due = true;
+                }
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
                 _ = stop.wait_for(|stop| *stop) => break,
             }
@@ -227,8 +231,8 @@ impl<C: Call> Dispatcher<C> {
     fn handle_finished(&mut self, task: Option<TaskResult>) -> ControlFlow<()> {
         let (mut next, now) = (task, self.now());
         loop {
-            // `None` is a task that panicked. This does not happen: attempts catch panics, and the other
-            // tasks cannot panic.
+            // `None` is a task that panicked. This does not happen: attempts catch panics, and the
+            // other tasks cannot panic.
             let flow = next.map_or(ControlFlow::Continue(()), |task| self.handle(task, now));
             if flow.is_break() {
                 return flow;
@@ -282,7 +286,7 @@ impl<C: Call> Dispatcher<C> {
             let (context, app) = (self.context.clone(), app.clone());
             self.tasks.spawn(async move {
                 let id = app.id;
-                let attempt = context.attempt(Job { app, leased, until });
+                let attempt = context.attempt(AttemptJob { app, leased, until });
                 // An attempt that panics must still end, or it would count as in flight forever.
                 let unsettled =
                     || TaskResult::Ended { app: id, result: AttemptResult::Unsettled(until) };
@@ -322,8 +326,8 @@ impl<C: Call> Dispatcher<C> {
         due.into_iter().chain(refresh).min()
     }
 
-    /// Refreshes the readiness of all apps, if something has changed and the minimum interval has passed.
-    /// Probes the listeners that have changed since their last failure.
+    /// Refreshes the readiness of all apps, if something has changed and the minimum interval has
+    /// passed. Probes the listeners that have changed since their last failure.
     fn refresh_if_due(&mut self) {
         let instant = Instant::now();
         if !self.refresh.is_due || instant < self.refresh.not_before {
@@ -366,7 +370,8 @@ impl<C> TaskContext<C> {
     }
 }
 
-/// Resolves at the next change. Never resolves once the sender is dropped, so that the loop does not spin.
+/// Resolves at the next change. Never resolves once the sender is dropped, so that the loop does
+/// not spin.
 async fn changed(changes: &mut watch::Receiver<u64>) {
     if changes.changed().await.is_err() {
         std::future::pending().await

@@ -1,9 +1,9 @@
-//! Decides which app's deliveries are attempted next, and how many of them. Pure: events and the time are
-//! parameters.
+//! Decides which app's deliveries are attempted next, and how many of them. Pure: events and the
+//! time are parameters.
 //!
-//! Apps with due deliveries and free capacity take turns. Each app has its own concurrency limit, and a turn
-//! takes one short batch: neither the backlog of one app nor its slow or failing listener delays the
-//! others. An app without due deliveries costs one map entry.
+//! Apps with due deliveries and free capacity take turns. Each app has its own concurrency limit,
+//! and a turn takes one short batch: neither the backlog of one app nor its slow or failing
+//! listener delays the others. An app without due deliveries costs one map entry.
 
 mod app_queue;
 mod run_queue;
@@ -21,8 +21,8 @@ use crate::routes::AppId;
 use app_queue::AppQueue;
 use run_queue::RunQueue;
 
-/// The default of `--app-deletion-grace`: long enough to notice that an app was deleted by mistake, and to
-/// restore it.
+/// The default of `--app-deletion-grace`: long enough to notice that an app was deleted by mistake,
+/// and to restore it.
 const APP_DELETION_GRACE: Duration = Duration::from_secs(3600);
 
 /// Limits of the dispatcher, over all apps.
@@ -154,8 +154,8 @@ impl Schedule {
         self.run_queue.next_timer()
     }
 
-    /// Completes a take request with `limit`: `count` attempts have started, and another delivery is due
-    /// at `next_due`.
+    /// Completes a take request with `limit`: `count` attempts have started, and another delivery
+    /// is due at `next_due`.
     pub fn finish_take(
         &mut self,
         app: AppId,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::run_queue::Position;
+use super::run_queue::RunQueuePosition;
 use super::{AppReadiness, AttemptResult, StoreRequest};
 use crate::delivery::dispatcher::circuit_breaker::CircuitBreaker;
 use crate::moment::Moment;
@@ -22,8 +22,8 @@ pub struct AppQueue {
     /// No request is made before this time.
     not_before: Moment,
     breaker: CircuitBreaker,
-    /// Position in the run queue.
-    pub position: Position,
+    /// The position in the run queue.
+    pub position: RunQueuePosition,
 }
 
 /// The last observed [`AppReadiness`].
@@ -46,7 +46,8 @@ impl AppQueue {
         self.due = Some(self.due.map_or(due, |known| known.min(due)));
     }
 
-    /// Updates the readiness of the app. The deliveries of a missing app are given up after `grace`.
+    /// Updates the readiness of the app. The deliveries of a missing app are given up after
+    /// `grace`.
     pub fn set_readiness(&mut self, readiness: AppReadiness, now: Moment, grace: Duration) {
         self.readiness = match (readiness, &self.readiness) {
             (AppReadiness::Ready { concurrency }, _) => LastReadiness::Ready(concurrency.max(1)),

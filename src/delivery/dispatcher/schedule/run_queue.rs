@@ -1,5 +1,5 @@
-//! The order in which apps take turns: a queue of the apps that have something to do, and timers of those
-//! that will have.
+//! The order in which apps take turns: a queue of the apps that have something to do, and timers of
+//! those that will have.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::BuildHasher;
@@ -17,14 +17,14 @@ pub struct RunQueue {
 
 /// Position of one app in the [`RunQueue`].
 #[derive(Debug, Default)]
-pub struct Position {
+pub struct RunQueuePosition {
     is_ready: bool,
     timer: Option<Moment>,
 }
 
 impl RunQueue {
-    /// Appends an app to the ready queue if it is due, and sets its timer otherwise. An app that is in the
-    /// ready queue keeps its turn.
+    /// Appends an app to the ready queue if it is due, and sets its timer otherwise. An app that is
+    /// in the ready queue keeps its turn.
     pub fn update(&mut self, app: AppId, queue: &mut AppQueue, now: Moment) {
         let due_at = queue.due_at();
         let is_due = due_at.is_some_and(|due_at| due_at <= now);
@@ -40,8 +40,8 @@ impl RunQueue {
         }
     }
 
-    /// Like [`Self::update`], but returns false and removes the timer if the app's queue is finished and
-    /// can be dropped.
+    /// Like [`Self::update`], but returns false and removes the timer if the app's queue is
+    /// finished and can be dropped.
     pub fn update_unless_finished(
         &mut self,
         app: AppId,
@@ -89,7 +89,7 @@ impl RunQueue {
     }
 }
 
-impl Position {
+impl RunQueuePosition {
     /// Records that the app was taken from the ready queue.
     pub fn leave_ready_queue(&mut self) {
         self.is_ready = false;

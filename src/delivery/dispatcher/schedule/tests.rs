@@ -33,6 +33,11 @@ fn flooded(number: u128) -> Schedule {
     schedule
 }
 
+/// Completes attempts of an app, which the listener answers.
+fn answer(schedule: &mut Schedule, app: AppId, count: usize) {
+    (0..count).for_each(|_| drop(schedule.finish_attempt(app, &AttemptResult::Answered, START)));
+}
+
 fn is_open(schedule: &Schedule, app: AppId) -> bool {
     schedule.queues.get(&app).is_some_and(AppQueue::is_open)
 }
@@ -342,10 +347,11 @@ proptest! {
         (0..apps).for_each(|number| schedule.mark_due(app(number), START, START));
         let mut turns = BTreeMap::<AppId, usize>::new();
         for _ in 0..rounds * apps as usize {
-            let Some(StoreRequest::Take { app, limit }) = schedule.next_request(START, ready) else { panic!() };
+            let request = schedule.next_request(START, ready);
+            let Some(StoreRequest::Take { app, limit }) = request else { panic!() };
             *turns.entry(app).or_default() += 1;
             schedule.finish_take(app, limit, limit, Some(START), START);
-            (0..limit).for_each(|_| drop(schedule.finish_attempt(app, &AttemptResult::Answered, START)));
+            answer(&mut schedule, app, limit);
         }
         prop_assert!(turns.values().all(|count| *count == rounds), "{:?}", turns);
     }
