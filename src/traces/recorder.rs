@@ -72,7 +72,7 @@ impl Traces {
         span
     }
 
-    /// Exports the finished spans and waits for it, at most [`FLUSH_TIMEOUT`]. Later spans are not
+    /// Exports the finished spans and waits for it, for at most 5 seconds. Later spans are not
     /// recorded.
     pub async fn finish(&self) {
         let Some(recorder) = self.0.clone() else { return };
