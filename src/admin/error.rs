@@ -1,4 +1,4 @@
-//! Why a call of the admin API fails, and the response that says so.
+//! Errors of the admin API, and their responses.
 
 use std::time::Duration;
 
@@ -9,62 +9,63 @@ use crate::http::{BodyError, HttpError, NoBearer, api_response};
 use crate::source::{self, Right};
 use crate::store::StoreError;
 
-/// When a caller may try again.
+/// `Retry-After` of responses with status 503.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Why a call fails. `Display` is what the caller gets to read.
+/// Error of a call. `Display` is the message for the caller.
 #[derive(Debug, thiserror::Error)]
-pub enum ApiError {
-    /// There is no bearer token.
+pub enum AdminError {
+    /// The request has no bearer token.
     #[error("You are not authenticated")]
     Unauthenticated,
-    /// The bearer token is nobody's.
+    /// The bearer token belongs to no user of the cluster.
     #[error("Your token is invalid.")]
     InvalidToken,
     /// The caller lacks a right.
-    #[error("you may not {} webhooks/deliveries.lenra.io in {}", .0.verb.name(), place(.0))]
+    #[error("you may not {} webhooks/deliveries.lenra.io in {}", .0.verb.name(), scope(.0))]
     Forbidden(Right),
-    /// Only this machine may call, and only what is meant for it; the text says what is wrong.
+    /// The request comes from another machine or another web site; the text says which check
+    /// failed.
     #[error("{0}")]
-    Foreign(&'static str),
-    /// A parameter or a field cannot be taken; the text says which and why.
+    ForbiddenOrigin(&'static str),
+    /// A parameter or field is invalid; the text says which and why.
     #[error("{0}")]
     InvalidFilter(String),
-    /// A POST that a form of another site could send.
+    /// A POST without JSON: a form of another web site could have sent it.
     #[error("the header Content-Type must be application/json")]
     NotJson,
-    /// The body was not read.
+    /// The body could not be read.
     #[error("{}", body_message(*.0))]
     Body(BodyError),
-    /// There is no such delivery here, or none that the caller may know of; or no such path.
+    /// The path or the delivery does not exist, or the caller may not see the delivery.
     #[error("Not Found.")]
     NotFound,
-    /// It is not where it was looked for, and these replicas were not reached.
-    #[error("this may be at a replica that does not answer: {}", .0.join(", "))]
+    /// The delivery was not found, but it may be at one of these unreachable replicas.
+    #[error("not found on reachable replicas; unreachable: {}", .0.join(", "))]
     ReplicaUnavailable(Vec<String>),
-    /// A replica that looked for others found itself.
-    #[error("a replica asks itself")]
-    AskedItself,
-    /// The path does not take this method.
-    #[error("the header Allow names the methods of this path")]
+    /// A request between replicas has reached the replica that sent it.
+    #[error("peer request loop detected")]
+    RequestLoop,
+    /// The path does not support this method.
+    #[error("method not allowed")]
     MethodNotAllowed,
-    /// The delivery has not ended: it is attempted anyway.
-    #[error("the delivery has not ended: it is attempted without a replay")]
-    NotEnded,
-    /// The store has no room for a replay.
+    /// The delivery is pending, so a replay is pointless.
+    #[error("the delivery is pending: it will be attempted without a replay")]
+    Pending,
+    /// The store has no space for a replay.
     #[error("the store is full")]
     Full,
-    /// The store or the cluster failed; the text is for the log, not for the caller.
-    #[error("this cannot be done right now, try again later")]
+    /// The store or the cluster failed. The text is for the log and is not sent to the caller.
+    #[error("temporarily unavailable; try again later")]
     Unavailable(String),
 }
 
-impl ApiError {
+impl AdminError {
     fn status_and_reason(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Self::InvalidToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
-            Self::Forbidden(_) | Self::Foreign(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::Forbidden(_) | Self::ForbiddenOrigin(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Self::InvalidFilter(_) => (StatusCode::BAD_REQUEST, "invalid_filter"),
             Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::Body(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
@@ -72,19 +73,19 @@ impl ApiError {
             Self::Body(BodyError::Broken) => (StatusCode::BAD_REQUEST, "invalid_body"),
             Self::NotFound => (StatusCode::NOT_FOUND, "error_404"),
             Self::ReplicaUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "replica_unavailable"),
-            Self::AskedItself => (StatusCode::LOOP_DETECTED, "asked_itself"),
+            Self::RequestLoop => (StatusCode::LOOP_DETECTED, "asked_itself"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::NotEnded => (StatusCode::CONFLICT, "not_ended"),
+            Self::Pending => (StatusCode::CONFLICT, "not_ended"),
             Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "store_full"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         }
     }
 }
 
-fn place(right: &Right) -> String {
+fn scope(right: &Right) -> String {
     match &right.namespace {
         Some(namespace) => format!("the namespace {namespace}"),
-        None => "all namespaces: name the one that is meant".into(),
+        None => "all namespaces; specify a namespace".into(),
     }
 }
 
@@ -96,10 +97,10 @@ fn body_message(error: BodyError) -> &'static str {
     }
 }
 
-impl IntoResponse for ApiError {
+impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
         if let Self::Unavailable(why) = &self {
-            tracing::error!(error = why, "a call of the API failed");
+            tracing::error!(error = why, "an API request failed");
         }
         let (status, reason) = self.status_and_reason();
         let mut error = HttpError::new(status, reason, self.to_string());
@@ -110,7 +111,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-impl From<NoBearer> for ApiError {
+impl From<NoBearer> for AdminError {
     fn from(error: NoBearer) -> Self {
         match error {
             NoBearer::Missing => Self::Unauthenticated,
@@ -119,16 +120,16 @@ impl From<NoBearer> for ApiError {
     }
 }
 
-impl From<BodyError> for ApiError {
+impl From<BodyError> for AdminError {
     fn from(error: BodyError) -> Self {
         Self::Body(error)
     }
 }
 
-impl From<StoreError> for ApiError {
+impl From<StoreError> for AdminError {
     fn from(error: StoreError) -> Self {
         match error {
-            // An app's share is asked of new events alone.
+            // `AppFull` does not occur for replays: the quota of an app applies to new events only.
             StoreError::Full | StoreError::AppFull => Self::Full,
             StoreError::Busy | StoreError::Rejected(_) | StoreError::Failed(_) => {
                 Self::Unavailable(error.to_string())
@@ -137,7 +138,7 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<source::StoreError> for ApiError {
+impl From<source::StoreError> for AdminError {
     fn from(error: source::StoreError) -> Self {
         Self::Unavailable(error.to_string())
     }

@@ -1,5 +1,4 @@
-//! The admin port: is this replica alive, does it serve, what does it have, and what
-//! happened to each event.
+//! The admin port: health probes, metrics, and the API and page for apps, webhooks and deliveries.
 
 pub mod deliveries;
 mod error;
@@ -19,21 +18,21 @@ use tokio::sync::watch;
 use crate::store;
 
 pub use guard::Guard;
-use metrics::Format;
 pub use metrics::Metrics;
+use metrics::MetricsFormat;
 
-/// What the admin port tells.
+/// State behind the probes and `/metrics`.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// What is measured, and whether every route is known.
+    /// The metrics, and whether all routes are known.
     pub metrics: Metrics,
     /// True once the server is stopping.
     pub stopping: watch::Receiver<bool>,
-    /// How the store of the queue is.
+    /// Health of the queue's store.
     pub store: watch::Receiver<store::Health>,
 }
 
-/// `/livez` and `/readyz`, as Kubernetes names them, and `/metrics` for Prometheus.
+/// Routes of the Kubernetes probes, `/livez` and `/readyz`, and of `/metrics` for Prometheus.
 pub fn router(health: Health) -> Router {
     Router::new()
         .route("/livez", get(livez))
@@ -42,7 +41,8 @@ pub fn router(health: Health) -> Router {
         .with_state(health)
 }
 
-/// A store that failed comes back with a new process alone: Kubernetes starts one when this says so.
+/// Fails once the store has failed, because only a new process can recover: Kubernetes then
+/// restarts the container.
 async fn livez(State(health): State<Health>) -> (StatusCode, String) {
     match store_failure(&health) {
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
@@ -70,7 +70,7 @@ async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
 }
 
 async fn metrics(State(health): State<Health>, headers: HeaderMap) -> Response {
-    let format = Format::of(&headers);
+    let format = MetricsFormat::of(&headers);
     match health.metrics.text(format).await {
         Ok(text) => {
             ([(CONTENT_TYPE, format.content_type()), (VARY, "accept")], text).into_response()

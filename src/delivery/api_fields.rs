@@ -1,4 +1,5 @@
-//! The `api` field of listener calls: made once for many calls of an app.
+//! The `api` field of listener calls, cached per app: signing a token for each call would be
+//! wasteful.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,21 +13,21 @@ use crate::app_token::Tokens;
 use crate::plan::Key;
 use crate::routes::App;
 
-/// For how long one token is given to further calls, in seconds.
+/// How long a token is used for further calls, in seconds.
 const FRESH: u64 = 30;
 
-/// How long a token lives on after the call it was given to may have ended.
+/// How long a token remains valid after the timeout of the last call that carries it.
 const SLACK: Duration = Duration::from_secs(30);
 
-/// The `api` fields of one runtime.
+/// Creates and caches the `api` fields of one runtime.
 pub struct ApiFields {
     url: String,
     tokens: Arc<Tokens>,
     clock: fn() -> u64,
-    made: Mutex<HashMap<Key, Made, RandomState>>,
+    cache: Mutex<HashMap<Key, CachedField, RandomState>>,
 }
 
-struct Made {
+struct CachedField {
     field: ApiField,
     fresh_until: u64,
     timeout: Duration,
@@ -34,34 +35,34 @@ struct Made {
 }
 
 impl ApiFields {
-    /// `url` is where apps find the app API; `clock` gives seconds since 1970.
+    /// `url` is the URL of the app API as seen by apps; `clock` returns seconds since 1970.
     pub fn new(url: impl Into<String>, tokens: Arc<Tokens>, clock: fn() -> u64) -> Self {
-        Self { url: url.into(), tokens, clock, made: Mutex::default() }
+        Self { url: url.into(), tokens, clock, cache: Mutex::default() }
     }
 
-    /// The field for a call of this app: its token lives as long as the call may.
+    /// The field for a call of this app. Its token is valid for at least the call's timeout.
     pub fn of(&self, app: &App) -> ApiField {
         let now = (self.clock)();
         let key = Key { namespace: app.namespace.clone(), name: app.name.clone() };
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = made.get(&key)
-            && now < made.fresh_until
-            && app.timeout <= made.timeout
-            && app.instance == made.instance
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cached) = cache.get(&key)
+            && now < cached.fresh_until
+            && app.timeout <= cached.timeout
+            && app.instance == cached.instance
         {
-            return made.field.clone();
+            return cached.field.clone();
         }
-        // Seldom: a good moment to forget the apps that are not called any more.
-        made.retain(|_, made| now < made.fresh_until);
+        // Misses are rare, so this is the place to evict the expired fields of all apps.
+        cache.retain(|_, cached| now < cached.fresh_until);
         let ttl = app.timeout + Duration::from_secs(FRESH) + SLACK;
         let field = ApiField::new(&self.url, &self.tokens.issue(&key, &app.instance, now, ttl));
-        let entry = Made {
+        let entry = CachedField {
             field: field.clone(),
             fresh_until: now + FRESH,
             timeout: app.timeout,
             instance: app.instance.clone(),
         };
-        made.insert(key, entry);
+        cache.insert(key, entry);
         field
     }
 }

@@ -1,19 +1,19 @@
-//! Which endpoint a call goes to: the less burdened of two that are drawn by lot.
+//! Load balancing over the endpoints of a Service: power of two choices (P2C).
 //!
-//! Two draws suffice for an even load, and many callers that look at the same moment do not all
-//! run to the same endpoint (M. Mitzenmacher, "The Power of Two Choices in Randomized Load
-//! Balancing", 2001).
+//! A call goes to the less loaded of two random endpoints. Two choices are enough for an even load,
+//! and concurrent callers do not all choose the same endpoint (M. Mitzenmacher, "The Power of Two
+//! Choices in Randomized Load Balancing", 2001).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::routes::{Busy, Endpoint};
 
-/// How long an endpoint that could not be connected to is passed over while there are others: an
-/// EndpointSlice tells of a node that is gone only after most of a minute.
+/// How long an endpoint is avoided after a failed connect, if there are others. An EndpointSlice
+/// shows the loss of a node only after most of a minute.
 const REST: Duration = Duration::from_secs(10);
 
-/// Chooses an endpoint that was not tried yet; `None` when there is none.
+/// Chooses an endpoint that was not tried yet; `None` if all were tried.
 pub fn pick(ready: &[Arc<Endpoint>], tried: &[Arc<Endpoint>]) -> Option<Busy> {
     if tried.is_empty() {
         return of_two(ready);
@@ -29,7 +29,8 @@ fn of_two(candidates: &[Arc<Endpoint>]) -> Option<Busy> {
         [only] => only,
         _ => {
             let first = fastrand::usize(..candidates.len());
-            // Drawn from those behind the first, all the way around: never the same twice.
+            // A random distance from the first one, modulo the length: never the same endpoint
+            // twice.
             let step = fastrand::usize(1..candidates.len());
             let second = &candidates[(first + step) % candidates.len()];
             std::cmp::min_by_key(&candidates[first], second, |endpoint| endpoint.burden())
@@ -38,7 +39,7 @@ fn of_two(candidates: &[Arc<Endpoint>]) -> Option<Busy> {
     Some(chosen.enter())
 }
 
-/// Passes an endpoint over for a while.
+/// Marks an endpoint as failed for [`REST`].
 pub fn rest(endpoint: &Arc<Endpoint>) {
     if endpoint.rest(true) {
         return;
@@ -74,7 +75,7 @@ mod tests {
     fn calls_that_stay_open_spread_evenly() {
         let ready = endpoints(10);
         let _open: Vec<_> = (0..1000).filter_map(|_| pick(&ready, &[])).collect();
-        // By lot alone, some endpoint would have 120 or more nearly always.
+        // With a single random choice, some endpoint would nearly always have 120 or more.
         assert!(
             ready.iter().all(|endpoint| (90..=110).contains(&endpoint.burden().1)),
             "{ready:?}"
@@ -82,14 +83,14 @@ mod tests {
     }
 
     #[test]
-    fn of_two_endpoints_the_less_burdened_one_is_taken() {
+    fn the_less_loaded_of_two_endpoints_is_chosen() {
         let ready = endpoints(2);
         let _call = ready[0].enter();
         assert!((0..50).all(|_| Arc::ptr_eq(&pick(&ready, &[]).unwrap(), &ready[1])));
     }
 
     #[test]
-    fn what_was_tried_is_not_tried_again() {
+    fn endpoints_are_tried_once() {
         let ready = endpoints(3);
         let mut tried = Vec::new();
         while let Some(busy) = pick(&ready, &tried) {
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_failed_is_passed_over_for_a_while() {
+    async fn a_failed_endpoint_is_avoided_for_a_while() {
         let ready = endpoints(2);
         rest(&ready[0]);
         let _calls: Vec<_> = (0..10).map(|_| ready[1].enter()).collect();

@@ -1,4 +1,5 @@
-//! Connecting to what tenants name: the address policy holds for what a name resolves to, at each connect.
+//! Connections to hosts that tenants name. Each connect checks the resolved addresses against the
+//! address policy, because a name may resolve to another address each time.
 
 use std::fmt;
 use std::io;
@@ -22,16 +23,16 @@ use crate::resources::Scheme;
 use crate::routes::{Host, Origin};
 use crate::trust;
 
-/// How long one of several addresses or endpoints is tried before the next one.
+/// Timeout of a connect while another address or endpoint is left to try.
 pub const ONE_OF_SEVERAL: Duration = Duration::from_secs(3);
 
-/// Status line and headers of a listener's answer, in bytes.
-const ANSWER_HEADER_BYTES: usize = 32 * 1024;
+/// Maximum size of the status line and headers of a response, in bytes.
+const MAX_RESPONSE_HEADER_BYTES: usize = 32 * 1024;
 
-/// Makes connections to listeners, and to the issuers of key sets.
+/// Connects to listeners and to the issuers of key sets.
 pub struct Connector {
     addresses: AddressPolicy,
-    /// Certificates to trust besides the system's.
+    /// Trusted certificates in addition to the system's.
     extra_roots: Vec<CertificateDer<'static>>,
     tls: OnceLock<TlsConnector>,
 }
@@ -43,17 +44,17 @@ impl fmt::Debug for Connector {
 }
 
 impl Connector {
-    /// A connector that trusts the system's certificate authorities and those of `ca_file`.
+    /// A connector that trusts the certificate authorities of the system and those in `ca_file`.
     ///
     /// # Errors
-    /// When the file cannot be read or holds no certificate.
+    /// If the file cannot be read or contains no certificate.
     pub fn new(addresses: AddressPolicy, ca_file: Option<PathBuf>) -> io::Result<Arc<Self>> {
         let extra_roots =
             ca_file.as_deref().map(trust::read_roots).transpose()?.unwrap_or_default();
         Ok(Arc::new(Self { addresses, extra_roots, tls: OnceLock::new() }))
     }
 
-    /// Connects, and shakes hands as far as HTTP.
+    /// Establishes a connection, including the TLS and HTTP handshakes.
     ///
     /// # Errors
     /// See [`ConnectError`].
@@ -94,7 +95,7 @@ impl Connector {
         Err(last)
     }
 
-    /// Made when the first listener wants it: reading the system's authorities takes a while.
+    /// Created on first use, because reading the system's certificate authorities is slow.
     fn tls(&self) -> &TlsConnector {
         self.tls
             .get_or_init(|| TlsConnector::from(Arc::new(trust::client_config(&self.extra_roots))))
@@ -116,10 +117,10 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (sender, connection) = http1::Builder::new()
-        .max_header_size(ANSWER_HEADER_BYTES)
+        .max_header_size(MAX_RESPONSE_HEADER_BYTES)
         .handshake(TokioIo::new(stream))
         .await?;
-    // How it ends is told to whoever waits for an answer.
+    // The result is not needed here: the request that waits for a response gets the error.
     tokio::spawn(async move { drop(connection.await) });
     Ok(sender)
 }

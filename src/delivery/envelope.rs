@@ -6,12 +6,12 @@ use super::{Pieces, Subject};
 use crate::event::Event;
 use crate::resources::Envelope;
 
-/// The end of the body: `,"api":{...}}`, the same for all calls of an app while its token lasts.
+/// The end of the body: `,"api":{...}}`, shared by all calls of an app that use the same token.
 #[derive(Clone, Debug)]
 pub struct ApiField(Bytes);
 
 impl ApiField {
-    /// Where the app API is, and the token that the app may use there.
+    /// Serializes the URL of the app API and the app's token for it.
     pub fn new(url: &str, token: &str) -> Self {
         let mut text = BytesMut::from(&br#","api":{"url":"#[..]);
         write_json(&mut text, url);
@@ -23,7 +23,7 @@ impl ApiField {
 }
 
 /// The body of a call: `{"action","props","event","api"}`, or with `listener` in place of
-/// `action`. The sender's JSON and the props are spliced in as they are.
+/// `action`. The sender's JSON and the props are copied unchanged.
 pub fn body(subject: Subject<'_>, event: &Event, api: &ApiField) -> Pieces {
     match subject.app.envelope {
         Envelope::Action => named(br#"{"action":"#, subject, event, api),
@@ -32,11 +32,11 @@ pub fn body(subject: Subject<'_>, event: &Event, api: &ApiField) -> Pieces {
 }
 
 fn named(opening: &[u8], subject: Subject<'_>, event: &Event, api: &ApiField) -> Pieces {
-    // The action's quotes and escapes, the field names and the pieces around the event fit in 64
-    // bytes nearly always; where they do not, the buffer grows.
-    let room = 64 + opening.len() + subject.action.len() + api.0.len();
-    let large = Pieces::room_for(subject.props) + Pieces::room_for(&event.body);
-    let mut body = Pieces::with_capacity(room + large);
+    // 64 bytes are nearly always enough for the quotes and escapes of the action, the field names
+    // and the pieces around the event. Otherwise the buffer grows.
+    let overhead = 64 + opening.len() + subject.action.len() + api.0.len();
+    let copied = Pieces::capacity_for(subject.props) + Pieces::capacity_for(&event.body);
+    let mut body = Pieces::with_capacity(overhead + copied);
     body.push_slice(opening);
     body.push_slice(&json(subject.action));
     body.push_slice(br#","props":"#);
@@ -50,7 +50,7 @@ fn named(opening: &[u8], subject: Subject<'_>, event: &Event, api: &ApiField) ->
 }
 
 fn json(text: &str) -> Vec<u8> {
-    // A text serializes.
+    // Cannot fail: every string serializes.
     serde_json::to_vec(text).unwrap_or_default()
 }
 

@@ -7,9 +7,9 @@ use super::Subject;
 use crate::routes::Target;
 use crate::traces::TraceContext;
 
-/// Names an event, in listener calls as in the answers of the trigger port.
+/// The event's id, in listener calls and in responses of the trigger port.
 pub const EVENT_ID: HeaderName = HeaderName::from_static("webhook-event-id");
-/// The `User-Agent` of everything that is called.
+/// The `User-Agent` of all outgoing requests.
 pub const OPERATOR: HeaderValue =
     HeaderValue::from_static(concat!("webhook-operator/", env!("CARGO_PKG_VERSION")));
 const APP_UUID: HeaderName = HeaderName::from_static("webhook-app-uuid");
@@ -17,7 +17,7 @@ const UUID: HeaderName = HeaderName::from_static("webhook-uuid");
 const ACTION: HeaderName = HeaderName::from_static("webhook-action");
 const ATTEMPT: HeaderName = HeaderName::from_static("webhook-attempt");
 
-/// Which attempt of which event a call is.
+/// Identifies a call: the event, and the number of the attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
     /// The event's id.
@@ -26,8 +26,8 @@ pub struct Attempt {
     pub number: u32,
 }
 
-/// The headers of one attempt; `passed` are those of the trigger that are passed on: see [`passed_on`].
-/// `trace` is the attempt's own span.
+/// The headers of one attempt. `passed` are the headers of the trigger that are passed on, see
+/// [`passed_on`]; `trace` is the context of the attempt's span.
 pub fn listener_headers(
     subject: Subject<'_>,
     target: &Target,
@@ -36,7 +36,7 @@ pub fn listener_headers(
     trace: &TraceContext,
 ) -> HeaderMap {
     let mut headers = passed;
-    // Ours come last, and replace: nothing that is passed on can stand in for them.
+    // The operator's headers are inserted last: a passed header cannot override them.
     headers.insert(HOST, target.authority.clone());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, OPERATOR);
@@ -49,15 +49,16 @@ pub fn listener_headers(
     headers
 }
 
-/// Of the headers of a trigger, what the webhook names, and what its provider tells about the event in
-/// (`told`). The map itself is used again where it can be: it has the room that ours need.
-pub fn passed_on(names: &[HeaderName], told: &[HeaderName], mut sent: HeaderMap) -> HeaderMap {
-    if names.is_empty() && told.is_empty() {
+/// Filters the headers of a trigger: keeps those in `names`, which the webhook lists, and those in
+/// `provider`, in which its provider describes the event. An empty result reuses the allocation of
+/// `sent` for the operator's headers.
+pub fn passed_on(names: &[HeaderName], provider: &[HeaderName], mut sent: HeaderMap) -> HeaderMap {
+    if names.is_empty() && provider.is_empty() {
         sent.clear();
         return sent;
     }
     let mut passed = HeaderMap::with_capacity(16);
-    for name in told.iter().chain(names.iter().filter(|name| !told.contains(name))) {
+    for name in provider.iter().chain(names.iter().filter(|name| !provider.contains(name))) {
         for value in sent.get_all(name) {
             passed.append(name.clone(), value.clone());
         }
@@ -69,11 +70,11 @@ pub fn passed_on(names: &[HeaderName], told: &[HeaderName], mut sent: HeaderMap)
 pub fn uuid_value(uuid: Uuid) -> HeaderValue {
     let mut buffer = Uuid::encode_buffer();
     let text = uuid.as_hyphenated().encode_lower(&mut buffer);
-    // Hexadecimal digits and hyphens are a header value.
+    // Cannot fail: hexadecimal digits and hyphens are valid in a header value.
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// An action may be any text; in a header, what is not printable ASCII and `%` itself are
+/// An action is arbitrary text. In the header, `%` and everything except printable ASCII are
 /// percent-encoded (RFC 3986, section 2.1).
 fn action_value(action: &str) -> HeaderValue {
     let is_plain = |byte: u8| (byte == b' ' || byte.is_ascii_graphic()) && byte != b'%';
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_action_of_any_text_becomes_a_header_value() {
+    fn any_action_becomes_a_valid_header_value() {
         for (action, value) in [
             ("exampleListener", "exampleListener"),
             ("two words", "two words"),

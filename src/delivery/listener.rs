@@ -1,4 +1,4 @@
-//! One attempt: a POST to the listener, within its time, over a pooled connection.
+//! One call of a listener: a POST with a timeout over a pooled connection.
 
 use std::future::poll_fn;
 use std::io;
@@ -20,11 +20,11 @@ use super::pool::Pool;
 use super::{CallError, ConnectError, Connector, Pieces, REFUSAL_BODY_BYTES, Refusal, balance};
 use crate::routes::{Busy, Endpoint, Endpoints, Origin, Target, Upstream};
 
-/// How much of an answer's body is read so that its connection can be used again.
-const ANSWER_BODY_BYTES: usize = 64 * 1024;
+/// Maximum number of bytes read of a response body to make its connection reusable.
+const MAX_DRAINED_BYTES: usize = 64 * 1024;
 
-/// Calls listeners, with connections of its own. One for each runtime: a connection is driven by
-/// the runtime that made it.
+/// Calls listeners over its own connection pool. Each runtime has its own caller, because a
+/// connection is driven by the runtime that created it.
 #[derive(Clone, Debug)]
 pub struct Caller {
     connector: Arc<Connector>,
@@ -32,21 +32,23 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// A caller without connections yet.
+    /// A caller with an empty pool.
     pub fn new(connector: Arc<Connector>) -> Self {
         Self { connector, pool: Arc::default() }
     }
 
-    /// Closes idle connections for as long as somebody polls this.
+    /// Closes idle connections after their timeout. Never completes.
     pub fn sweep(&self) -> impl Future<Output = ()> + use<> {
         self.pool.clone().sweep()
     }
 
-    /// Makes one attempt. It succeeded when the listener answered 2xx, and returns which of them; a
-    /// redirect is no success.
+    /// Makes one attempt. Returns the status if it is 2xx; any other status is an error. Redirects
+    /// are not followed.
+    ///
+    /// `limit` bounds the time from the lookup of the name to the status.
     ///
     /// # Errors
-    /// See [`CallError`]. `limit` bounds everything from the look-up of the name to the status.
+    /// See [`CallError`].
     pub async fn call(
         &self,
         target: &Target,
@@ -57,21 +59,21 @@ impl Caller {
         let request = request(target, headers, body);
         let mut deadline = pin!(sleep(limit));
         let attempt = self.attempt(&target.upstream, request, limit);
-        let Some(answer) = before(deadline.as_mut(), attempt).await else {
+        let Some(answered) = before(deadline.as_mut(), attempt).await else {
             return Err(CallError::Timeout(limit));
         };
-        let Answered { origin, sender, response, _busy } = answer?;
+        let Answered { origin, sender, response, _busy } = answered?;
         let (head, mut body) = response.into_parts();
-        let mut beginning = Beginning::of(head.status);
+        let mut prefix = BodyPrefix::of(head.status);
         if body.is_end_stream() {
             self.pool.put(&origin, sender);
-        } else if before(deadline, is_short(&mut body, &mut beginning)).await == Some(true) {
-            // The status has decided: the body is read only to use the connection again, and to tell how
-            // a refusal begins. It has what is left of the attempt's time: a nearer deadline would cost a
-            // wake-up for each call.
+        } else if before(deadline, drain(&mut body, &mut prefix)).await == Some(true) {
+            // The status alone decides the result. The body is read to reuse the connection and to
+            // keep the beginning of an error response. It has the remaining time of the attempt:
+            // moving the deadline forward would wake the timer driver for each call.
             self.pool.put(&origin, sender);
         }
-        if head.status.is_success() { Ok(head.status) } else { Err(refused(&head, beginning)) }
+        if head.status.is_success() { Ok(head.status) } else { Err(refused(&head, prefix)) }
     }
 
     async fn attempt(
@@ -90,7 +92,7 @@ impl Caller {
         }
     }
 
-    /// Goes from endpoint to endpoint until one has taken the request.
+    /// Tries one endpoint after the other until the request is sent.
     async fn attempt_one_of(
         &self,
         endpoints: &Endpoints,
@@ -100,9 +102,10 @@ impl Caller {
         let mut failure = CallError::NoEndpoints;
         let mut tried = Vec::new();
         while let Some((busy, is_last)) = choose(endpoints, &tried) {
-            // The others get at least the other half.
-            let patience = (!is_last).then(|| ONE_OF_SEVERAL.min(limit / 2));
-            match self.send(&busy.origin, request, patience).await {
+            // At most half of the time is spent on the connect: the rest is left for other
+            // endpoints.
+            let connect_timeout = (!is_last).then(|| ONE_OF_SEVERAL.min(limit / 2));
+            match self.send(&busy.origin, request, connect_timeout).await {
                 Ok((sender, response)) => {
                     let origin = busy.origin.clone();
                     return Ok(Answered { origin, sender, response, _busy: Some(busy) });
@@ -118,20 +121,20 @@ impl Caller {
         Err(failure)
     }
 
-    /// Sends a request over a connection that waits, or over a new one, which may take as long as
-    /// `patience` to come about.
+    /// Sends a request over an idle connection, or over a new one, which has to be established
+    /// within `connect_timeout`.
     async fn send(
         &self,
         origin: &Arc<Origin>,
         mut request: Request<Pieces>,
-        patience: Option<Duration>,
+        connect_timeout: Option<Duration>,
     ) -> Result<(SendRequest<Pieces>, Response<Incoming>), Failed> {
         loop {
-            let waiting = self.pool.take(origin);
-            let is_fresh = waiting.is_none();
-            let mut sender = match waiting {
+            let idle = self.pool.take(origin);
+            let is_new = idle.is_none();
+            let mut sender = match idle {
                 Some(sender) => sender,
-                None => match self.connect(origin, patience).await {
+                None => match self.connect(origin, connect_timeout).await {
                     Ok(sender) => sender,
                     Err(error) => {
                         let unsent = Some(Box::new(request));
@@ -139,14 +142,14 @@ impl Caller {
                     }
                 },
             };
-            if sender.ready().await.is_err() && !is_fresh {
+            if sender.ready().await.is_err() && !is_new {
                 continue;
             }
             match sender.try_send_request(request).await {
                 Ok(response) => return Ok((sender, response)),
                 Err(mut error) => match error.take_message() {
-                    // The connection was closed before a byte of this request went out.
-                    Some(unsent) if !is_fresh => request = unsent,
+                    // The idle connection was closed before a byte of this request was sent.
+                    Some(unsent) if !is_new => request = unsent,
                     unsent => {
                         let error = error.into_error().into();
                         return Err(Failed { error, unsent: unsent.map(Box::new) });
@@ -159,39 +162,39 @@ impl Caller {
     async fn connect(
         &self,
         origin: &Origin,
-        patience: Option<Duration>,
+        connect_timeout: Option<Duration>,
     ) -> Result<SendRequest<Pieces>, ConnectError> {
-        // Boxed: a call that needs no new connection is not to carry the room for making one.
+        // Boxed to keep the future of a call on an idle connection small.
         let connecting = Box::pin(self.connector.connect(origin));
-        let Some(patience) = patience else { return connecting.await };
+        let Some(limit) = connect_timeout else { return connecting.await };
         let timed_out = |_| Err(ConnectError::Tcp(io::ErrorKind::TimedOut.into()));
-        timeout(patience, connecting).await.unwrap_or_else(timed_out)
+        timeout(limit, connecting).await.unwrap_or_else(timed_out)
     }
 }
 
-/// An answer, and where it came from.
+/// A response with its connection.
 struct Answered {
     origin: Arc<Origin>,
     sender: SendRequest<Pieces>,
     response: Response<Incoming>,
-    /// Counts the call until its answer is read.
+    /// Counts the call as in flight until the response is read.
     _busy: Option<Busy>,
 }
 
-/// A request without an answer.
+/// A request without a response.
 struct Failed {
     error: CallError,
-    /// The request, where no byte of it went out: it may be sent elsewhere.
+    /// The request, if no byte of it was sent: it may be sent to another endpoint.
     unsent: Option<Box<Request<Pieces>>>,
 }
 
-/// An endpoint that was not tried yet, and whether it is the last of those.
+/// Chooses an endpoint that was not tried yet. The flag is true for the last one.
 fn choose(endpoints: &Endpoints, tried: &[Arc<Endpoint>]) -> Option<(Busy, bool)> {
     let ready = endpoints.ready();
     Some((balance::pick(&ready, tried)?, ready.len() <= tried.len() + 1))
 }
 
-/// Polls until the deadline: one timer serves both the status and the body.
+/// Polls `work` until the deadline. One timer serves both the status and the body.
 async fn before<T>(mut deadline: Pin<&mut Sleep>, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     poll_fn(|cx| match work.as_mut().poll(cx) {
@@ -209,43 +212,43 @@ fn request(target: &Target, headers: HeaderMap, body: Pieces) -> Request<Pieces>
     request
 }
 
-fn refused(head: &Parts, beginning: Beginning) -> CallError {
+fn refused(head: &Parts, prefix: BodyPrefix) -> CallError {
     CallError::Refused(Box::new(Refusal {
         status: head.status,
         retry_after: head.headers.get(RETRY_AFTER).cloned(),
-        body: beginning.kept.into(),
+        body: prefix.bytes.into(),
     }))
 }
 
-/// The beginning of a body, as far as it is to be kept.
-struct Beginning {
-    kept: Vec<u8>,
-    most: usize,
+/// The beginning of a body, up to a limit.
+struct BodyPrefix {
+    bytes: Vec<u8>,
+    limit: usize,
 }
 
-impl Beginning {
-    /// Of a success, nothing is kept.
+impl BodyPrefix {
+    /// Nothing is kept of the body of a success.
     fn of(status: StatusCode) -> Self {
-        let most = if status.is_success() { 0 } else { REFUSAL_BODY_BYTES };
-        Self { kept: Vec::new(), most }
+        let limit = if status.is_success() { 0 } else { REFUSAL_BODY_BYTES };
+        Self { bytes: Vec::new(), limit }
     }
 
     fn add(&mut self, data: &[u8]) {
-        let room = self.most - self.kept.len();
-        self.kept.extend_from_slice(&data[..data.len().min(room)]);
+        let remaining = self.limit - self.bytes.len();
+        self.bytes.extend_from_slice(&data[..data.len().min(remaining)]);
     }
 }
 
-/// Reads and drops a body, but for its beginning; false when it is longer than is worth reading, or
-/// breaks.
-async fn is_short(body: &mut Incoming, beginning: &mut Beginning) -> bool {
+/// Drains a body and keeps its prefix. Returns false if the connection breaks or the body exceeds
+/// [`MAX_DRAINED_BYTES`]: closing the connection is then cheaper than reading on.
+async fn drain(body: &mut Incoming, prefix: &mut BodyPrefix) -> bool {
     let mut read = 0;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return false };
         let Some(data) = frame.data_ref() else { continue };
-        beginning.add(data);
+        prefix.add(data);
         read += data.len();
-        if read > ANSWER_BODY_BYTES {
+        if read > MAX_DRAINED_BYTES {
             return false;
         }
     }

@@ -1,4 +1,4 @@
-//! From an event to the listener: the envelope, the headers, the call and its connections.
+//! Calls to listeners: envelope, headers, connections and the dispatcher of queued deliveries.
 
 mod api_fields;
 mod balance;

@@ -1,4 +1,4 @@
-//! How a connection or an attempt failed.
+//! Errors of connections and attempts.
 
 use std::io;
 use std::time::Duration;
@@ -8,21 +8,17 @@ use http::{HeaderValue, StatusCode};
 
 use crate::plan::address::AddressRefusal;
 
-/// Why no connection came about, to whomever it was.
+/// Error of a connect to a listener or to an issuer of key sets.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The name has no address.
-    #[error("its name could not be resolved: {0}")]
+    /// The host name cannot be resolved.
+    #[error("cannot resolve the host name: {0}")]
     Resolve(io::Error),
-    /// Every address belongs to a class that is not connected to.
-    #[error(
-        "it resolves to a loopback, link-local, multicast or metadata address, which is refused"
-    )]
+    /// Every address of the host belongs to a class that the address policy refuses.
+    #[error("the host has a loopback, link-local, multicast or metadata address, which is refused")]
     AddressRefused,
-    /// Its address is in a network that a URL must not reach.
-    #[error(
-        "its URL leads to a network that this operator does not connect to (--egress-deny-cidr)"
-    )]
+    /// The address is in a network that the operator's flags deny to URLs.
+    #[error("the URL resolves to a network that is denied by --egress-deny-cidr")]
     NetworkDenied,
     /// TCP failed.
     #[error("cannot connect: {0}")]
@@ -30,8 +26,8 @@ pub enum ConnectError {
     /// TLS failed.
     #[error("TLS failed: {0}")]
     Tls(io::Error),
-    /// HTTP did not begin.
-    #[error("HTTP did not begin: {0}")]
+    /// The HTTP handshake failed.
+    #[error("HTTP handshake failed: {0}")]
     Http(#[from] hyper::Error),
 }
 
@@ -44,52 +40,52 @@ impl From<AddressRefusal> for ConnectError {
     }
 }
 
-/// An answer that was no success.
+/// A response without a 2xx status.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// Its status.
+    /// The status.
     pub status: StatusCode,
-    /// Its header `Retry-After`.
+    /// The header `Retry-After`.
     pub retry_after: Option<HeaderValue>,
-    /// The beginning of its body: at most [`REFUSAL_BODY_BYTES`].
+    /// The beginning of the body: at most [`REFUSAL_BODY_BYTES`].
     pub body: Bytes,
 }
 
-/// How much of the body of an answer that was no success is kept.
+/// Maximum number of bytes kept of the body of a [`Refusal`].
 pub const REFUSAL_BODY_BYTES: usize = 1024;
 
-/// Why the listener did not take the event. For logs and conditions, not for the sender.
+/// Error of an attempt. Its text is for logs and conditions, not for the sender.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// The listener's Service has no endpoint that is ready.
+    /// The listener's Service has no ready endpoint.
     #[error("the listener's Service has no ready endpoint")]
     NoEndpoints,
-    /// No connection came about.
+    /// The connection could not be established.
     #[error("{}", no_connection(.0))]
     Connect(#[from] ConnectError),
-    /// The connection broke before the answer was there, or the answer is not HTTP.
-    #[error("the listener gave no valid answer: {0}")]
+    /// The connection broke before the response was complete, or the response is not valid HTTP.
+    #[error("no valid response from the listener: {0}")]
     Http(#[from] hyper::Error),
-    /// It answered, but not 2xx.
+    /// The listener answered with a status other than 2xx.
     #[error("the listener answered {}", .0.status)]
     Refused(Box<Refusal>),
-    /// It did not answer in time.
+    /// The listener did not answer in time.
     #[error("the listener did not answer within {0:?}")]
     Timeout(Duration),
 }
 
-/// A tenant is told which field to correct.
+/// For a denied network the message names the field that the tenant has to correct.
 fn no_connection(why: &ConnectError) -> String {
     match why {
         ConnectError::NetworkDenied => {
-            "listener.url leads to a network that this operator does not connect to (--egress-deny-cidr)".into()
+            "listener.url resolves to a network that is denied by --egress-deny-cidr".into()
         }
         _ => format!("no connection to the listener: {why}"),
     }
 }
 
 impl CallError {
-    /// The word for programs.
+    /// The machine-readable reason in responses of synchronous webhooks.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Timeout(_) => "listener_timeout",
@@ -99,7 +95,7 @@ impl CallError {
     }
 }
 
-/// How an attempt ended, in one word: see [`crate::routes::counts::ATTEMPT_OUTCOMES`].
+/// The outcome of an attempt as a metric label: one of [`crate::routes::counts::ATTEMPT_OUTCOMES`].
 pub fn outcome(called: &Result<StatusCode, CallError>) -> &'static str {
     match called {
         Ok(_) => "succeeded",

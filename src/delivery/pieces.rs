@@ -1,4 +1,4 @@
-//! A request body in pieces: small ones joined, large ones passed on without a copy.
+//! A request body in pieces: small pieces are concatenated, large ones are sent without a copy.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -8,21 +8,21 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// From this length on, a piece is cheaper to send by itself than to copy.
+/// Minimum length in bytes of a piece that is cheaper to send as a frame of its own than to copy.
 const LARGE: usize = 4 * 1024;
 
 /// A body of known length.
 #[derive(Clone, Debug, Default)]
 pub struct Pieces {
-    /// What is followed by a large piece, in order.
+    /// Completed frames, in order.
     closed: VecDeque<Bytes>,
-    /// The small pieces since then. Mostly it is the whole body, and goes out by itself.
+    /// The small pieces since the last large one. Usually the whole body, sent as one frame.
     open: Vec<u8>,
     len: usize,
 }
 
 impl Pieces {
-    /// A body with room for so many bytes of small pieces.
+    /// An empty body, with capacity for `bytes` bytes of small pieces.
     pub fn with_capacity(bytes: usize) -> Self {
         Self { closed: VecDeque::new(), open: Vec::with_capacity(bytes), len: 0 }
     }
@@ -45,8 +45,8 @@ impl Pieces {
         self.closed.push_back(bytes.clone());
     }
 
-    /// Room that a piece needs among the small ones.
-    pub fn room_for(bytes: &Bytes) -> usize {
+    /// The capacity in bytes that a piece needs among the small ones.
+    pub fn capacity_for(bytes: &Bytes) -> usize {
         if bytes.len() < LARGE { bytes.len() } else { 0 }
     }
 

@@ -1,4 +1,4 @@
-//! Open connections to listeners that wait for their next call.
+//! Pool of idle connections to listeners.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,14 +10,14 @@ use hyper::client::conn::http1::SendRequest;
 use super::Pieces;
 use crate::routes::Origin;
 
-/// How long a connection waits. Below the 5 s after which Node.js and uvicorn close theirs: who
-/// closes first loses no call to a connection that is just being closed.
-const IDLE: Duration = Duration::from_secs(4);
+/// Idle timeout. Below the 5 s after which Node.js and uvicorn close idle connections: closing
+/// first avoids sending a call on a connection that the listener is about to close.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How many connections of one listener wait, in one pool.
+/// Maximum number of idle connections per listener in one pool.
 const IDLE_PER_ORIGIN: usize = 256;
 
-/// The connections of one runtime.
+/// The idle connections of one runtime.
 #[derive(Debug, Default)]
 pub struct Pool {
     idle: Mutex<IdleByOrigin>,
@@ -33,16 +33,16 @@ struct Idle {
 
 impl Idle {
     fn is_usable(&self) -> bool {
-        !self.sender.is_closed() && self.since.elapsed() < IDLE
+        !self.sender.is_closed() && self.since.elapsed() < IDLE_TIMEOUT
     }
 }
 
 impl Pool {
-    /// A connection that was just used, if one waits: the latest is the least likely to be closed.
+    /// Takes the most recently used idle connection, which is the least likely to be closed.
     pub fn take(&self, origin: &Origin) -> Option<SendRequest<Pieces>> {
         let mut idle = self.idle();
-        let waiting = idle.get_mut(origin)?;
-        while let Some(candidate) = waiting.pop() {
+        let connections = idle.get_mut(origin)?;
+        while let Some(candidate) = connections.pop() {
             if candidate.is_usable() {
                 return Some(candidate.sender);
             }
@@ -50,27 +50,27 @@ impl Pool {
         None
     }
 
-    /// Lets a connection wait whose answer was read to its end.
+    /// Returns a connection to the pool. Its last response has to be read completely.
     pub fn put(&self, origin: &Arc<Origin>, sender: SendRequest<Pieces>) {
         let entry = Idle { sender, since: Instant::now() };
         let mut idle = self.idle();
-        if let Some(waiting) = idle.get_mut(origin) {
-            if waiting.len() < IDLE_PER_ORIGIN {
-                waiting.push(entry);
+        if let Some(connections) = idle.get_mut(origin) {
+            if connections.len() < IDLE_PER_ORIGIN {
+                connections.push(entry);
             }
             return;
         }
         idle.insert(origin.clone(), vec![entry]);
     }
 
-    /// Closes what waited too long, now and then, for as long as somebody polls this.
+    /// Periodically closes connections that exceed the idle timeout. Never completes.
     pub async fn sweep(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(IDLE / 2);
+        let mut ticks = tokio::time::interval(IDLE_TIMEOUT / 2);
         loop {
             ticks.tick().await;
-            self.idle().retain(|_, waiting| {
-                waiting.retain(Idle::is_usable);
-                !waiting.is_empty()
+            self.idle().retain(|_, connections| {
+                connections.retain(Idle::is_usable);
+                !connections.is_empty()
             });
         }
     }

@@ -1,4 +1,5 @@
-//! What a listener call says of the webhook: the same, whether it is there or what is left of it.
+//! The webhook of a listener call: from its resource, or from the store after the resource was
+//! deleted.
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -20,12 +21,12 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// A webhook whose resource is gone.
+    /// A webhook whose resource was deleted.
     pub fn stored(app: &'a App, webhook: &'a StoredWebhook) -> Self {
         Self { app, webhook: webhook.uuid, action: &webhook.action, props: &webhook.props }
     }
 
-    /// A webhook as its spec says now, for a call of this app.
+    /// A webhook with its current spec, for a call of this app.
     pub fn present(app: &'a App, route: &'a Route) -> Self {
         let binding = &route.binding;
         Self { app, webhook: route.webhook, action: &binding.action, props: &binding.props }

@@ -1,4 +1,4 @@
-//! What the span of an attempt says (OpenTelemetry semantic conventions for HTTP clients).
+//! Attributes of an attempt's span (OpenTelemetry semantic conventions for HTTP clients).
 
 use http::StatusCode;
 use http::uri::Authority;
@@ -10,10 +10,10 @@ use crate::traces::Span;
 
 /// The name of the span of an attempt.
 pub const NAME: &str = "attempt";
-/// Its kind: it is a call, wherever its event was in between.
+/// The kind of the span: a client call, even if the event was stored before.
 pub const KIND: SpanKind = SpanKind::Client;
 
-/// Says of a span what is called, for which event of which webhook.
+/// Adds the attributes that are known before the call: webhook, event, attempt and server address.
 pub fn begun(
     span: &mut Span,
     subject: Subject<'_>,
@@ -32,10 +32,10 @@ pub fn begun(
         ]
     });
     if attempt.number > 1 {
-        let again = i64::from(attempt.number) - 1;
-        span.describe(|| [("http.request.resend_count", again.into())]);
+        let resends = i64::from(attempt.number) - 1;
+        span.describe(|| [("http.request.resend_count", resends.into())]);
     }
-    // Its path may hold a secret: it is in nothing that is said.
+    // The URL's path is not recorded: it may contain a secret.
     let Ok(authority) = Authority::try_from(target.authority.as_bytes()) else { return };
     span.describe(|| [("server.address", authority.host().to_owned().into())]);
     if let Some(port) = authority.port_u16() {
@@ -43,7 +43,7 @@ pub fn begun(
     }
 }
 
-/// Ends the span of an attempt.
+/// Adds the result of the call and ends the span.
 pub fn ended(mut span: Span, called: &Result<StatusCode, CallError>) {
     let status = match called {
         Ok(status) => Some(*status),

@@ -1,4 +1,4 @@
-//! One fetch of a key set: a GET within its time, over a connection of its own.
+//! One fetch of a key set: a GET with a timeout over a new connection.
 
 use std::error::Error;
 use std::time::Duration;
@@ -17,70 +17,75 @@ use crate::resources::Scheme;
 use crate::routes::{Host, NamedBy, Origin};
 use crate::verify::jwt::{Jwks, JwksError};
 
-/// How long a fetch may take, from the look-up of the name to the last byte.
+/// Timeout of a fetch, from the lookup of the name to the last byte.
 pub const LIMIT: Duration = Duration::from_secs(10);
 
-/// Of these, how long until there is a connection: look-up, TCP and TLS. Longer than
-/// [`ONE_OF_SEVERAL`], so that a second address is tried where the first one is silent.
+/// Timeout of the connection within [`LIMIT`]: lookup, TCP and TLS. Longer than [`ONE_OF_SEVERAL`],
+/// so that a second address is tried if the first one does not respond.
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 const _: () = assert!(ONE_OF_SEVERAL.as_secs() < CONNECT_LIMIT.as_secs());
 const _: () = assert!(CONNECT_LIMIT.as_secs() < LIMIT.as_secs());
 
-/// The longest document, in bytes. Those of large issuers have a tenth of it.
+/// Maximum size of a document, in bytes. The documents of large issuers have a tenth of it.
 pub const MAX_DOCUMENT: usize = 256 * 1024;
 
-/// A set, and how long it may be used.
+/// A fetched set.
 #[derive(Debug)]
 pub struct Fetched {
     /// The keys.
     pub keys: Jwks,
-    /// Within our bounds, what the issuer says.
+    /// How long the set may be used: the lifetime set by the issuer, within this operator's bounds.
     pub lifetime: Duration,
 }
 
-/// Why a key set was not fetched. It repeats neither the URL's path and query nor what was read.
+/// Error of a fetch. Its text contains neither the path and query of the URL nor any part of the
+/// response, since both may contain secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The URL cannot be asked for.
-    #[error("its URL cannot be used: {0}")]
+    /// The URL is not valid in an HTTP request.
+    #[error("invalid URL: {0}")]
     Url(#[from] http::Error),
-    /// No connection came about.
+    /// The connection could not be established.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// It took too long until there was a connection.
+    /// The connection was not established in time.
     #[error("no connection within {CONNECT_LIMIT:?}")]
     ConnectTimeout,
-    /// The connection broke, or the answer is not HTTP.
-    #[error("no valid answer: {0}")]
+    /// The connection broke, or the response is not valid HTTP.
+    #[error("no valid response: {0}")]
     Http(#[from] hyper::Error),
-    /// A redirect is no key set either.
-    #[error("the answer is {0}")]
+    /// The status is not 200. Redirects are not followed.
+    #[error("the response status is {0}")]
     Status(StatusCode),
-    /// The document is longer than anyone's.
+    /// The document exceeds [`MAX_DOCUMENT`].
     #[error("the document is longer than {MAX_DOCUMENT} bytes")]
     TooLarge,
-    /// The document broke off.
-    #[error("the document could not be read: {0}")]
+    /// The connection broke while the document was read.
+    #[error("cannot read the document: {0}")]
     Broken(Box<dyn Error + Send + Sync>),
-    /// The document is not a set of keys that can be used.
+    /// The document is not a usable key set.
     #[error(transparent)]
     Jwks(#[from] JwksError),
-    /// It took too long.
-    #[error("no answer within {LIMIT:?}")]
+    /// The fetch took too long.
+    #[error("no response within {LIMIT:?}")]
     Timeout,
 }
 
-/// Fetches the key set of a URL, whose scheme is taken to be `https`.
+/// Fetches the key set of a URL. The scheme is assumed to be `https`.
 ///
-/// A tenant names the URL, and so makes the operator connect somewhere. What it can bring about is
-/// one GET without credentials, to a server that shows a certificate for the URL's name by an
-/// authority that the operator trusts; anything else that listens there sees a TLS handshake begin.
-/// Of the answer a tenant learns nothing but whether tokens are accepted by it.
-/// Refused are, at each connect and by what the name resolves to, loopback, link-local, multicast,
-/// unspecified, broadcast and metadata addresses ([`AddressPolicy`]), unless the operator's flags
-/// allow them; private networks are not, as issuers within the cluster may be there, unless the
-/// operator's flags deny them to URLs. Refused are every status but 200, so that no redirect is followed, and documents longer than [`MAX_DOCUMENT`].
+/// # Security
+/// A tenant chooses the URL (SSRF). The operator limits what a tenant can achieve with it:
+///
+/// - The request is a GET without credentials. It is sent only to a server with a certificate for
+///   the URL's host name by a trusted authority; any other server sees at most a TLS client hello.
+/// - The tenant learns nothing about the response except whether tokens are accepted.
+/// - Each connect checks the resolved addresses ([`AddressPolicy`]): loopback, link-local,
+///   multicast, unspecified, broadcast and metadata addresses are refused unless the operator's
+///   flags allow them. Private networks are allowed, because an issuer may run in the cluster,
+///   unless the flags deny them to URLs.
+/// - Every status except 200 is an error, so redirects are not followed. Documents longer than
+///   [`MAX_DOCUMENT`] are refused.
 ///
 /// [`AddressPolicy`]: crate::plan::address::AddressPolicy
 ///
@@ -105,9 +110,9 @@ async fn get(connector: &Connector, url: &Url) -> Result<Fetched, FetchError> {
 }
 
 fn origin(url: &Url) -> Origin {
-    // An https URL has a host; without one, the look-up would fail.
+    // An https URL always has a host. Without one, the lookup would fail.
     let host = Host::from(url.host().unwrap_or(url::Host::Domain("")));
-    // A certificate has an IPv6 address without the brackets of a URL.
+    // Certificates contain IPv6 addresses without the brackets of a URL.
     let server_name = host.to_string().into();
     let port = url.port().unwrap_or(443);
     Origin { scheme: Scheme::Https, host, port, server_name, named_by: NamedBy::Url }
@@ -121,7 +126,7 @@ fn request(url: &Url) -> Result<Request<Pieces>, http::Error> {
         .body(Pieces::default())
 }
 
-/// Reads a document; no more of it than may be is ever held.
+/// Reads a document. Never buffers more than [`MAX_DOCUMENT`].
 async fn read(body: Incoming) -> Result<Bytes, FetchError> {
     match Limited::new(body, MAX_DOCUMENT).collect().await {
         Ok(document) => Ok(document.to_bytes()),

@@ -1,4 +1,4 @@
-//! How long the answer of an issuer may be used.
+//! How long the response of an issuer may be used.
 
 use std::time::Duration;
 
@@ -7,36 +7,37 @@ use http::header::{AGE, CACHE_CONTROL, HeaderName};
 
 const MINUTE: u64 = 60;
 
-/// When the issuer says nothing.
+/// Lifetime of a response without `max-age`.
 const DEFAULT: Duration = Duration::from_secs(60 * MINUTE);
 
-/// Whatever the issuer says: nobody is asked all the time.
+/// Lower bound: limits the load on the issuer.
 const SHORTEST: Duration = Duration::from_secs(5 * MINUTE);
 
-/// Whatever the issuer says: a key that it takes back is not accepted for longer.
+/// Upper bound: limits how long a key is accepted after the issuer has revoked it.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * MINUTE);
 
-/// How long an answer with these headers is fresh (RFC 9111, section 4.2), within our bounds.
+/// The freshness lifetime of a response with these headers (RFC 9111, section 4.2), within the
+/// bounds.
 pub fn lifetime(headers: &HeaderMap) -> Duration {
-    let told = max_age(headers).map(|max_age| max_age.saturating_sub(age(headers)));
-    told.map_or(DEFAULT, Duration::from_secs).clamp(SHORTEST, LONGEST)
+    let remaining = max_age(headers).map(|max_age| max_age.saturating_sub(age(headers)));
+    remaining.map_or(DEFAULT, Duration::from_secs).clamp(SHORTEST, LONGEST)
 }
 
-/// What `Cache-Control` says, in seconds; of several ages the first.
+/// The first `max-age` of `Cache-Control`, in seconds. 0 for `no-store` and `no-cache`.
 fn max_age(headers: &HeaderMap) -> Option<u64> {
-    let mut told = None;
+    let mut max_age = None;
     for directive in texts(headers, &CACHE_CONTROL).flat_map(|value| value.split(',')) {
         let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
         match name.trim().to_ascii_lowercase().as_str() {
             "no-store" | "no-cache" => return Some(0),
-            "max-age" => told = told.or_else(|| value.trim().trim_matches('"').parse().ok()),
+            "max-age" => max_age = max_age.or_else(|| value.trim().trim_matches('"').parse().ok()),
             _ => {}
         }
     }
-    told
+    max_age
 }
 
-/// How long the answer has been in caches on its way, in seconds.
+/// How long the response was held in caches, in seconds (`Age`).
 fn age(headers: &HeaderMap) -> u64 {
     texts(headers, &AGE).next().and_then(|value| value.trim().parse().ok()).unwrap_or(0)
 }
@@ -60,8 +61,8 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_fresh_for_as_long_as_it_says_within_bounds() {
-        for (said, seconds) in [
+    fn max_age_is_respected_within_bounds() {
+        for (directives, seconds) in [
             ("max-age=1800", 1800),
             ("public, Max-Age=1800, must-revalidate", 1800),
             ("max-age=\"1800\"", 1800),
@@ -79,18 +80,18 @@ mod tests {
             ("public", 3600),
             ("", 3600),
         ] {
-            assert_eq!(of(&[(CACHE_CONTROL, said)]), seconds, "{said}");
+            assert_eq!(of(&[(CACHE_CONTROL, directives)]), seconds, "{directives}");
         }
         assert_eq!(of(&[]), 3600);
     }
 
     #[test]
-    fn what_is_said_in_several_headers_counts_together() {
+    fn several_cache_control_headers_are_combined() {
         assert_eq!(of(&[(CACHE_CONTROL, "public"), (CACHE_CONTROL, "max-age=1800")]), 1800);
     }
 
     #[test]
-    fn the_time_that_an_answer_spent_in_caches_is_not_left() {
+    fn age_is_subtracted_from_max_age() {
         let of = |age| of(&[(CACHE_CONTROL, "max-age=7200"), (AGE, age)]);
         assert_eq!(of("3600"), 3600);
         assert_eq!(of("9999"), 300);

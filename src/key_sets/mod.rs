@@ -1,18 +1,18 @@
-//! The key sets of issuers, fetched and kept fresh: what `verify::jwt` reads is put there by this.
+//! Fetches the key sets of issuers and keeps them fresh. `verify::jwt` reads the keys.
 //!
 //! | question | file |
 //! |---|---|
-//! | when is a set fetched? | `keep.rs`; the waits: `waits.rs` |
-//! | which fetch may start next? | `schedule.rs` (pure); who waits: `slots.rs` |
-//! | how is it fetched, and what is refused? | `fetch.rs` |
-//! | how long may its answer be used? | `lifetime.rs` |
+//! | When is a set fetched? | `refresh.rs`; the delays: `waits.rs` |
+//! | Which fetch starts next? | `schedule.rs` (pure); the queue: `slots.rs` |
+//! | How is a set fetched, and which URLs and responses are refused? | `fetch.rs` |
+//! | How long may a response be used? | `lifetime.rs` |
 
 mod fetch;
-mod keep;
 mod lifetime;
+mod refresh;
 mod schedule;
 mod slots;
 mod waits;
 
 pub use fetch::{CONNECT_LIMIT, FetchError, Fetched, LIMIT, MAX_DOCUMENT, fetch};
-pub use keep::{BETWEEN_MISSES, keep_fresh};
+pub use refresh::{BETWEEN_MISSES, keep_fresh};

@@ -1,17 +1,18 @@
-//! Which fetch may start next, given what runs and what waits. Pure.
+//! Decides which fetch starts next, given the running and the waiting ones. Pure.
 //!
-//! A fetch counts for each namespace that uses its URL, and for its host. It may start while one of
-//! its namespaces is under its share, not only when all are: otherwise a namespace at its share could
-//! delay the URLs that others use by naming them as well. A host's share is at least twice a
-//! namespace's, so that one namespace cannot use up another one's issuer.
+//! A fetch counts towards the limit of each namespace that uses its URL, and towards that of its
+//! host. It may start while at least one of its namespaces is below its limit. If all had to be, a
+//! namespace at its limit could delay the URLs of others by using them as well. The limit of a host
+//! is at least twice that of a namespace, so that one namespace cannot use up the limit of another
+//! one's issuer.
 //!
-//! A semaphore for all does not do: 192 silent URLs of one namespace took all permits in turn, and
-//! delayed everybody's first fetch by 28 s.
+//! A single semaphore is not enough: 192 unresponsive URLs of one namespace took all permits in
+//! turn and delayed the first fetch of every other namespace by 28 s.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Which fetches compete with each other.
+/// Group of fetches that compete with each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
     /// First fetches, and those of URLs whose last fetch succeeded.
@@ -20,47 +21,48 @@ pub enum Lane {
     Failing,
 }
 
-/// How many fetches of a lane run at once.
+/// Maximum numbers of concurrent fetches in a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// In all.
+pub struct LaneLimits {
+    /// Over all namespaces and hosts.
     pub total: usize,
-    /// Of one namespace.
+    /// Per namespace.
     pub namespace: usize,
-    /// From one host.
+    /// Per host.
     pub host: usize,
 }
 
 impl Lane {
     /// The limits of this lane.
-    pub const fn limits(self) -> Limits {
+    pub const fn limits(self) -> LaneLimits {
         match self {
-            Self::Regular => Limits { total: 64, namespace: 8, host: 16 },
-            Self::Failing => Limits { total: 8, namespace: 2, host: 4 },
+            Self::Regular => LaneLimits { total: 64, namespace: 8, host: 16 },
+            Self::Failing => LaneLimits { total: 8, namespace: 2, host: 4 },
         }
     }
 }
 
-/// A fetch that runs or waits.
+/// A running or waiting fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
     /// The namespaces that use the URL.
     pub namespaces: Vec<Arc<str>>,
     /// The host of the URL.
     pub host: Arc<str>,
-    /// Whether its last fetch failed.
+    /// The lane, which depends on the result of the last fetch.
     pub lane: Lane,
 }
 
-/// The position of the waiting fetch that starts next; `None` when none may start.
+/// The index of the waiting fetch that starts next; `None` if none may start.
 ///
-/// Of those that may start, it is one whose namespace has the fewest running; of these, the first.
+/// Among the fetches that may start, the one whose namespace has the fewest running fetches is
+/// chosen; the order of arrival breaks ties. [`Lane::Regular`] comes first.
 pub fn next<'a>(
     running: impl Iterator<Item = &'a Fetch> + Clone,
     waiting: impl Iterator<Item = &'a Fetch> + Clone,
 ) -> Option<usize> {
     [Lane::Regular, Lane::Failing].into_iter().find_map(|lane| {
-        let load = Load::of(lane, running.clone());
+        let load = LaneLoad::of(lane, running.clone());
         let (_, position) = waiting
             .clone()
             .enumerate()
@@ -71,15 +73,15 @@ pub fn next<'a>(
     })
 }
 
-/// What runs in a lane.
-struct Load<'a> {
-    limits: Limits,
+/// Numbers of running fetches in a lane.
+struct LaneLoad<'a> {
+    limits: LaneLimits,
     total: usize,
     namespaces: HashMap<&'a str, usize>,
     hosts: HashMap<&'a str, usize>,
 }
 
-impl<'a> Load<'a> {
+impl<'a> LaneLoad<'a> {
     fn of(lane: Lane, running: impl Iterator<Item = &'a Fetch>) -> Self {
         let (namespaces, hosts) = Default::default();
         let mut load = Self { limits: lane.limits(), total: 0, namespaces, hosts };
@@ -93,7 +95,8 @@ impl<'a> Load<'a> {
         load
     }
 
-    /// How many fetches run for the least busy namespace of a fetch; `None` when it may not start.
+    /// The number of running fetches of the least busy namespace of a fetch; `None` if the fetch
+    /// may not start.
     fn precedence(&self, fetch: &Fetch) -> Option<usize> {
         let of_host = self.hosts.get(&*fetch.host).copied().unwrap_or(0);
         if self.total >= self.limits.total || of_host >= self.limits.host {

@@ -1,4 +1,4 @@
-//! The slots in which fetches run: who waits for one, and who gets one that is free.
+//! Slots for running fetches, and the queue of fetches that wait for one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,17 +7,18 @@ use tokio::sync::oneshot;
 use super::schedule::{self, Fetch, Lane};
 use crate::verify::jwt::WeakKeys;
 
-/// The fetches that run and those that wait, as [`schedule::next`] decides.
+/// The running and the waiting fetches. [`schedule::next`] decides which one starts.
 #[derive(Default)]
-pub struct Slots(Mutex<Queue>);
+pub struct Slots(Mutex<FetchQueue>);
 
 #[derive(Default)]
-struct Queue {
+struct FetchQueue {
     next_id: u64,
-    /// With the namespaces of when they began: whoever drops a URL while it is fetched gets its slot
-    /// back only when the fetch ends, and cannot fill the slots by naming URLs and dropping them.
+    /// With the namespaces at the start of the fetch: a namespace that drops a URL during the fetch
+    /// occupies the slot until the fetch ends. Otherwise it could fill all slots by adding and
+    /// dropping URLs.
     running: Vec<(u64, Fetch)>,
-    /// In the order in which they came.
+    /// In the order of arrival.
     waiting: Vec<Waiting>,
 }
 
@@ -28,24 +29,25 @@ struct Waiting {
     start: oneshot::Sender<()>,
 }
 
-/// A fetch's slot, or its place in the queue; given back when this is dropped.
+/// The slot of a fetch, or its position in the queue. Released on drop.
 pub struct Slot<'a> {
     slots: &'a Slots,
     id: u64,
 }
 
 impl Slots {
-    /// Waits for a slot to fetch these keys in. Whoever stops waiting leaves the queue.
+    /// Waits for a slot for a fetch of these keys. Cancel-safe: dropping the future leaves the
+    /// queue.
     pub async fn acquire(&self, keys: &WeakKeys, host: &Arc<str>, lane: Lane) -> Slot<'_> {
         let fetch = Fetch { namespaces: keys.namespaces(), host: host.clone(), lane };
         let (start, started) = oneshot::channel();
         let slot = self.enqueue(fetch, keys.clone(), start);
-        // The sender is dropped unused only with this slot.
+        // Cannot fail: the sender is dropped unused only together with this slot.
         let _ = started.await;
         slot
     }
 
-    /// A further namespace uses a URL: what waits may start in its share.
+    /// Call this when another namespace uses a URL: waiting fetches may now start within its limit.
     pub fn users_changed(&self) {
         let mut queue = self.queue();
         for waiting in &mut queue.waiting {
@@ -63,17 +65,17 @@ impl Slots {
         Slot { slots: self, id }
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, FetchQueue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Queue {
+impl FetchQueue {
     fn start_waiting(&mut self) {
         while let Some(position) = self.next() {
             let Waiting { id, fetch, start, .. } = self.waiting.remove(position);
             self.running.push((id, fetch));
-            // A receiver that is gone gives the slot back right after.
+            // If the receiver was dropped, its `Slot` is dropped next and releases the slot.
             let _ = start.send(());
         }
     }

@@ -1,20 +1,21 @@
-//! How long to wait before the next fetch; each wait is drawn, so that replicas do not come at once.
+//! Delays before the next fetch. They are random, so that replicas do not fetch at the same time.
 
 use std::time::Duration;
 
 use crate::backoff;
 
-/// The wait after the first failure is drawn from the upper half of this.
+/// Maximum delay after the first failure; the actual one is random, at least half of it.
 const FIRST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 
-/// The wait after a number of failures in a row (1 or more): 5 to 10 s, then twice that, and so on
-/// up to 5 min.
+/// The delay after a number of consecutive failures (1 or more): 5 to 10 s, doubled with each
+/// further failure, at most 5 min.
 pub fn after_failures(failures: u32) -> Duration {
     backoff::delay(FIRST, failures, LONGEST)
 }
 
-/// The wait before an answer is fetched anew: a part of its lifetime, so that it is there in time.
+/// The delay before a set is fetched again: a random 81 % to 90 % of its lifetime, so that the new
+/// set arrives before the old one expires.
 pub fn before_end_of(lifetime: Duration) -> Duration {
     backoff::spread(lifetime.mul_f64(0.9), 0.9)
 }
@@ -35,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_fetched_anew_before_its_end() {
+    fn a_set_is_fetched_again_before_it_expires() {
         for _ in 0..100 {
             let wait = before_end_of(Duration::from_secs(1000)).as_secs_f64();
             assert!((809.9..=900.1).contains(&wait), "{wait}");

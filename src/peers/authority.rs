@@ -1,6 +1,6 @@
-//! The certificate authority that all replicas of an operator share: its key is derived from the identity
-//! key, so that no certificate has to be distributed. A process without the identity key has no certificate
-//! that this authority has signed.
+//! The certificate authority shared by all replicas of an operator. Its key is derived from the
+//! identity key, so no certificate has to be distributed, and a process without the identity key
+//! cannot obtain a certificate of this authority.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,29 +16,31 @@ use zeroize::Zeroizing;
 
 use crate::plan::identity::IdentityKey;
 
-/// The name in the certificate of each replica. It is the same for all of them, because a replica is reached
-/// by an address that changes; `.internal` is reserved for private use and in no public certificate.
+/// The host name in the certificates of all replicas. It is the same for all, because the addresses
+/// of replicas change. `.internal` is reserved for private use, so no public authority certifies
+/// it.
 pub const REPLICA_NAME: &str = "replica.webhook-operator.internal";
 
-/// What the key is derived for. Another label gives an unrelated key.
+/// Label of the key derivation. Another label gives an unrelated key.
 const PURPOSE: &str = "peer-authority";
 
-/// An Ed25519 private key in PKCS#8 up to its 32 bytes (RFC 8410, section 7).
+/// PKCS#8 encoding of an Ed25519 private key, without the 32 bytes of the key (RFC 8410, section
+/// 7).
 const PKCS8_PREFIX: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
-/// Why there are no certificates.
+/// Error of creating credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
-    /// A certificate could not be made.
-    #[error("cannot make a certificate: {0}")]
+    /// The certificate could not be created.
+    #[error("cannot create a certificate: {0}")]
     Certificate(#[from] rcgen::Error),
-    /// TLS does not take what was made.
+    /// rustls rejected the certificate or the configuration.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
-    /// The certificates of clients cannot be verified.
-    #[error("cannot set up the verification of certificates: {0}")]
+    /// The verifier of client certificates could not be created.
+    #[error("cannot set up the verification of client certificates: {0}")]
     Verifier(#[from] rustls::server::VerifierBuilderError),
 }
 
@@ -46,7 +48,8 @@ pub enum CredentialsError {
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    /// The authority of an identity key: the same key and name in each process that has the identity key.
+    /// Derives the authority from an identity key: every process with this key gets the same key
+    /// and name.
     pub fn derive(identity: &IdentityKey) -> Result<Self, CredentialsError> {
         let mut params = CertificateParams::default();
         params.distinguished_name = common_name("webhook-operator replicas");
@@ -55,12 +58,12 @@ impl Authority {
         Ok(Self(CertifiedIssuer::self_signed(params, key(identity)?)?))
     }
 
-    /// The authority's own certificate, which is the only one that replicas trust.
+    /// The authority's own certificate: the only root that replicas trust.
     pub fn certificate(&self) -> CertificateDer<'static> {
         self.0.der().clone()
     }
 
-    /// A new key with a certificate for both sides of a connection; times are seconds since 1970.
+    /// Issues a new key with a certificate for servers and clients. Times are seconds since 1970.
     pub fn issue(&self, not_before: u64, not_after: u64) -> Result<CertifiedKey, CredentialsError> {
         let key = KeyPair::generate_for(&PKCS_ED25519)?;
         let mut params = CertificateParams::new([REPLICA_NAME.to_owned()])?;
@@ -84,7 +87,8 @@ impl fmt::Debug for Authority {
     }
 }
 
-/// Ed25519, because each 32 bytes are a private key: no search for a valid scalar.
+/// The key is Ed25519, because any 32 bytes are a valid private key, without a search for a valid
+/// scalar.
 fn key(identity: &IdentityKey) -> Result<KeyPair, rcgen::Error> {
     let seed = identity.derive(PURPOSE);
     let der = Zeroizing::new([&PKCS8_PREFIX[..], seed.as_ref()].concat());

@@ -1,5 +1,5 @@
-//! One question to one replica: a TLS connection of its own, bounded in time and in size. Nothing of the
-//! question is sent before the other side has proved that it is a replica.
+//! One request to one replica over a new TLS connection, bounded in time and size. Nothing of the
+//! request is sent before the peer has proved that it is a replica.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,95 +21,95 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::authority::REPLICA_NAME;
-use super::tls_error::TlsError;
-use super::{Answer, REPLICA};
+use super::tls_error::PeerTlsError;
+use super::{PeerResponse, REPLICA};
 use crate::delivery::OPERATOR;
 use crate::http::{BodyError, read_body};
 
-/// How long a connection may take, its handshake included.
-const CONNECT: Duration = Duration::from_secs(2);
+/// Timeout of the connection, including the TLS and HTTP handshakes.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long an answer may take, from the connection to the last byte.
-pub const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+/// Default deadline of a call, from the connect to the last byte of the response.
+pub const RESPONSE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The largest answer, in bytes, unless the question says otherwise: 500 deliveries of a list have less
-/// than 1 MiB.
-pub const MAX_ANSWER: usize = 4 << 20;
+/// Default maximum size of a response, in bytes. A list of 500 deliveries takes less than 1 MiB.
+pub const MAX_RESPONSE: usize = 4 << 20;
 
-/// What is asked of a replica.
+/// A request to a replica.
 #[derive(Clone)]
 pub struct Question {
     /// The method.
     pub method: Method,
     /// The path with its query.
     pub path: String,
-    /// Who asks.
+    /// The header `Authorization` of the original caller.
     pub authorization: Option<HeaderValue>,
-    /// The body, which is JSON.
+    /// The JSON body.
     pub body: Bytes,
-    /// How long it may take.
+    /// Deadline of the call.
     pub deadline: Duration,
-    /// The largest answer that is read, in bytes.
-    pub max_answer: usize,
+    /// Maximum size of the response, in bytes.
+    pub max_response: usize,
 }
 
-/// Why a replica did not answer.
+/// Error of a call.
 #[derive(Debug, thiserror::Error)]
-pub enum CallError {
-    /// No connection came about.
-    #[error("no connection: {0}")]
+pub enum PeerCallError {
+    /// The connection could not be established.
+    #[error("cannot connect: {0}")]
     Connect(io::Error),
-    /// The two sides have not proved themselves to each other.
+    /// The TLS handshake failed.
     #[error("{0}")]
-    Tls(TlsError),
-    /// It took too long.
-    #[error("no answer in time")]
+    Tls(PeerTlsError),
+    /// The call took too long.
+    #[error("no response in time")]
     Timeout,
-    /// There is no such request.
-    #[error("it cannot be asked for: {0}")]
+    /// The request is not valid HTTP.
+    #[error("invalid request: {0}")]
     Request(#[from] http::Error),
-    /// The connection broke, or the answer is not HTTP.
-    #[error("no valid answer: {0}")]
+    /// The connection broke, or the response is not valid HTTP.
+    #[error("no valid response: {0}")]
     Http(hyper::Error),
-    /// What answers does not say which replica it is.
-    #[error("what answers is no replica")]
-    Stranger,
-    /// The answer was not read.
-    #[error("the answer could not be read: {0:?}")]
+    /// The response lacks the header with the identity of the replica.
+    #[error("the response is not from a replica")]
+    NotAReplica,
+    /// The body of the response could not be read.
+    #[error("cannot read the response: {0:?}")]
     Body(BodyError),
 }
 
-impl From<io::Error> for CallError {
+impl From<io::Error> for PeerCallError {
     fn from(error: io::Error) -> Self {
-        TlsError::of(&error).map_or(Self::Connect(error), Self::Tls)
+        PeerTlsError::of(&error).map_or(Self::Connect(error), Self::Tls)
     }
 }
 
-impl From<hyper::Error> for CallError {
-    /// In TLS 1.3 a certificate is refused after the handshake: the first read tells.
+impl From<hyper::Error> for PeerCallError {
+    /// In TLS 1.3 the server verifies the client's certificate after the client has finished its
+    /// handshake: the rejection is an error of the first read.
     fn from(error: hyper::Error) -> Self {
-        TlsError::of(&error).map_or(Self::Http(error), Self::Tls)
+        PeerTlsError::of(&error).map_or(Self::Http(error), Self::Tls)
     }
 }
 
-/// Asks the replica at an address. Redirects are not followed.
+/// Sends a request to the replica at an address. Redirects are not followed.
 ///
 /// # Errors
-/// See [`CallError`].
+/// See [`PeerCallError`].
 pub async fn call(
     address: SocketAddr,
     tls: &TlsConnector,
     question: &Question,
     me: &HeaderValue,
     permits: &Semaphore,
-) -> Result<Answer, CallError> {
-    let asked = async {
-        // Nobody closes the semaphore.
-        let _permit = permits.acquire().await.map_err(|_| CallError::Timeout)?;
+) -> Result<PeerResponse, PeerCallError> {
+    let exchange = async {
+        // The semaphore is never closed.
+        let _permit = permits.acquire().await.map_err(|_| PeerCallError::Timeout)?;
         let response = send(address, tls, request(address, question, me)?).await?;
-        read(response, question.max_answer).await
+        read(response, question.max_response).await
     };
-    timeout(question.deadline, asked).await.map_err(|_| CallError::Timeout)?
+    timeout(question.deadline, exchange).await.map_err(|_| PeerCallError::Timeout)?
 }
 
 fn request(
@@ -134,16 +134,17 @@ async fn send(
     address: SocketAddr,
     tls: &TlsConnector,
     request: Request<Full<Bytes>>,
-) -> Result<Response<Incoming>, CallError> {
-    let stream = timeout(CONNECT, connect(address, tls)).await;
-    let stream = stream.map_err(|_| CallError::Timeout)??;
+) -> Result<Response<Incoming>, PeerCallError> {
+    let stream = timeout(CONNECT_TIMEOUT, connect(address, tls)).await;
+    let stream = stream.map_err(|_| PeerCallError::Timeout)??;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // It ends with the sender; how it ends is told to whoever waits for an answer.
+    // The task ends when the sender is dropped. Its result is not needed: `send_request` gets the
+    // error.
     tokio::spawn(async move { drop(connection.await) });
     Ok(sender.send_request(request).await?)
 }
 
-/// A connection to a replica that has proved itself.
+/// Connects to a replica and verifies its certificate.
 async fn connect(address: SocketAddr, tls: &TlsConnector) -> io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
@@ -151,13 +152,13 @@ async fn connect(address: SocketAddr, tls: &TlsConnector) -> io::Result<TlsStrea
     tls.connect(name, stream).await
 }
 
-async fn read(response: Response<Incoming>, max: usize) -> Result<Answer, CallError> {
+async fn read(response: Response<Incoming>, max: usize) -> Result<PeerResponse, PeerCallError> {
     let (parts, body) = response.into_parts();
-    let identity = parts.headers.get(REPLICA).ok_or(CallError::Stranger)?;
-    let replica = identity.to_str().map_err(|_| CallError::Stranger)?;
-    let body = read_body(Body::new(body), max).await.map_err(CallError::Body)?;
+    let identity = parts.headers.get(REPLICA).ok_or(PeerCallError::NotAReplica)?;
+    let replica = identity.to_str().map_err(|_| PeerCallError::NotAReplica)?;
+    let body = read_body(Body::new(body), max).await.map_err(PeerCallError::Body)?;
     let location = parts.headers.get(LOCATION).cloned();
     let replica = super::name_of(replica).to_owned();
     let (identity, status) = (identity.clone(), parts.status);
-    Ok(Answer { identity, replica, status, location, body })
+    Ok(PeerResponse { identity, replica, status, location, body })
 }

@@ -1,7 +1,8 @@
-//! The certificate of this replica: short-lived, and renewed by the connection that finds it old.
+//! The short-lived certificate of this replica. The first connection after the renewal age renews
+//! it.
 //!
-//! It is renewed when it is used rather than by a timer: there is no task that could end, and a machine that
-//! was suspended has a new one with its first connection.
+//! It is renewed on use and not by a timer: no background task can fail, and a machine that was
+//! suspended has a new certificate on its first connection.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,15 +17,15 @@ use super::authority::{Authority, CredentialsError};
 /// How long a certificate is valid, in seconds.
 const LIFETIME: u64 = 24 * 60 * 60;
 
-/// At which age it is replaced, in seconds.
+/// Age at which a certificate is renewed, in seconds.
 const RENEWAL: u64 = LIFETIME / 2;
 
 /// How far the clock of another replica may be behind, in seconds.
 const CLOCK_SKEW: u64 = 60 * 60;
 
-/// The certificate in force, for both sides of a connection.
+/// The current certificate, for both servers and clients.
 #[derive(Debug)]
-pub struct Current {
+pub struct CurrentCertificate {
     authority: Authority,
     clock: Arc<dyn TimeProvider>,
     issued: Mutex<Issued>,
@@ -43,14 +44,14 @@ impl Issued {
         Ok(Self { at: now, key: Arc::new(key) })
     }
 
-    /// False also for a certificate of the future: the clock was set back.
+    /// A certificate from the future is not fresh either: the clock was set back.
     fn is_fresh(&self, now: u64) -> bool {
         now.checked_sub(self.at).is_some_and(|age| age < RENEWAL)
     }
 }
 
-impl Current {
-    /// A first certificate.
+impl CurrentCertificate {
+    /// Issues the first certificate.
     pub fn new(
         authority: Authority,
         clock: Arc<dyn TimeProvider>,
@@ -67,21 +68,22 @@ impl Current {
         if !issued.is_fresh(now) {
             match Issued::new(&self.authority, now) {
                 Ok(renewed) => *issued = renewed,
-                // It is tried again by the next connection, while the old one is valid for as long again.
-                Err(error) => tracing::error!(%error, "the certificate for peers is not renewed"),
+                // The next connection tries again. The old certificate is still valid for half its
+                // lifetime.
+                Err(error) => tracing::error!(%error, "cannot renew the certificate for peers"),
             }
         }
         Some(issued.key.clone())
     }
 }
 
-impl ResolvesServerCert for Current {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.get()
     }
 }
 
-impl ResolvesClientCert for Current {
+impl ResolvesClientCert for CurrentCertificate {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         self.get()
     }

@@ -1,8 +1,8 @@
-//! TLS between replicas: version 1.3 alone, and each side proves with its certificate that it has the
-//! identity key before a byte of a request is sent.
+//! Mutual TLS between replicas, version 1.3 only: each side proves with its certificate that it has
+//! the identity key before a byte of a request is sent.
 //!
-//! No session is resumed: a resumed one would skip the certificates, and a replica is asked too seldom for
-//! it to matter.
+//! Session resumption is disabled, because it would skip the certificates. Calls between replicas
+//! are too rare to benefit from it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use super::authority::Authority;
 pub use super::authority::CredentialsError;
-use super::certificate::Current;
+use super::certificate::CurrentCertificate;
 use crate::plan::identity::IdentityKey;
 
-/// What a replica speaks: peers are asked with HTTP/1.1.
+/// The protocol between replicas.
 const ALPN: &[u8] = b"http/1.1";
 
-/// How a replica proves itself, and what it asks of others.
+/// TLS configurations with which a replica authenticates itself and verifies its peers.
 #[derive(Clone)]
 pub struct Credentials {
     server: Arc<ServerConfig>,
@@ -30,15 +30,16 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// The credentials that an identity key gives.
+    /// The credentials of an identity key.
     ///
     /// # Errors
-    /// When a certificate cannot be made, as without randomness.
+    /// If a certificate cannot be created, for example without a source of randomness.
     pub fn new(identity: &IdentityKey) -> Result<Self, CredentialsError> {
         Self::with_clock(identity, Arc::new(DefaultTimeProvider))
     }
 
-    /// The same by another clock, by which certificates are made and verified.
+    /// Like [`Self::new`], with a clock that determines the issue and the verification of
+    /// certificates.
     ///
     /// # Errors
     /// See [`Self::new`].
@@ -50,18 +51,18 @@ impl Credentials {
         let mut roots = RootCertStore::empty();
         roots.add(authority.certificate())?;
         let roots = Arc::new(roots);
-        let current = Arc::new(Current::new(authority, clock.clone())?);
+        let current = Arc::new(CurrentCertificate::new(authority, clock.clone())?);
         let server = server(roots.clone(), current.clone(), clock.clone())?;
         let client = client(roots, current, clock)?;
         Ok(Self { server: Arc::new(server), client: Arc::new(client) })
     }
 
-    /// For the port that peers call.
+    /// The configuration of the port that peers call.
     pub fn server(&self) -> Arc<ServerConfig> {
         self.server.clone()
     }
 
-    /// For calls to peers.
+    /// The configuration of calls to peers.
     pub fn client(&self) -> Arc<ClientConfig> {
         self.client.clone()
     }
@@ -75,7 +76,7 @@ impl fmt::Debug for Credentials {
 
 fn server(
     roots: Arc<RootCertStore>,
-    current: Arc<Current>,
+    current: Arc<CurrentCertificate>,
     clock: Arc<dyn TimeProvider>,
 ) -> Result<ServerConfig, CredentialsError> {
     let provider = Arc::new(ring::default_provider());
@@ -92,7 +93,7 @@ fn server(
 
 fn client(
     roots: Arc<RootCertStore>,
-    current: Arc<Current>,
+    current: Arc<CurrentCertificate>,
     clock: Arc<dyn TimeProvider>,
 ) -> Result<ClientConfig, CredentialsError> {
     let provider = Arc::new(ring::default_provider());

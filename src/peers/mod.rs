@@ -1,9 +1,10 @@
-//! The other replicas: found by a name, and asked what this one is asked, by whoever asks it.
+//! The other replicas: discovered by DNS names, and queried to answer requests for all replicas
+//! together.
 //!
-//! What is asked has the caller's own credentials, so that each replica decides by itself what the caller
-//! may do: to be a peer gives no right. A peer is called at the addresses that the names resolve to, over TLS
-//! with a certificate on each side that only a process with the identity key can make: whoever else is
-//! at such an address gets to see no token.
+//! A request carries the credentials of the original caller, and each replica authorizes that
+//! caller: being a peer grants no rights. Connections use mutual TLS with certificates that only a
+//! process with the identity key can issue, so no other process at a peer's address receives a
+//! token.
 
 mod authority;
 mod call;
@@ -27,19 +28,19 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
 pub use self::call::Question;
-use self::call::{ANSWER_DEADLINE, CallError, MAX_ANSWER};
+use self::call::{MAX_RESPONSE, PeerCallError, RESPONSE_DEADLINE};
 pub use self::credentials::{Credentials, CredentialsError};
 pub use self::name::{InvalidName, Name};
 use self::roster::Roster;
 
-/// In a request, which replica asks: it is answered for the replica that is asked alone, and nobody else is
-/// asked. In the answer to it, which replica answers.
+/// Header with the identity of a replica. In a request: the calling replica; the called replica
+/// then answers only for itself and does not query others. In a response: the replica that answers.
 pub const REPLICA: HeaderName = HeaderName::from_static("webhook-operator-replica");
 
-/// How many peers are asked at once, by all callers together.
+/// Maximum number of concurrent requests to peers, over all callers.
 const CONCURRENCY: usize = 64;
 
-/// The name of a replica, without what tells it from those of the same name before it.
+/// The name in a replica's identity, without the suffix that is unique for each process.
 pub fn name_of(identity: &str) -> &str {
     identity.rsplit_once('_').map_or(identity, |(name, _)| name)
 }
@@ -47,33 +48,34 @@ pub fn name_of(identity: &str) -> &str {
 /// The other replicas.
 #[derive(Debug)]
 pub struct Peers {
-    /// This process among all that ever were: `<name>_<something unique>`.
+    /// The identity of this process, unique over all processes and restarts: `<name>_<unique
+    /// suffix>`.
     me: HeaderValue,
     names: Vec<Name>,
-    /// How this process proves itself, where there may be others.
+    /// The TLS credentials of this process; `None` if there is a single replica.
     credentials: Option<Credentials>,
-    found: name::Cache,
-    /// The address among those of the names that turned out to be this process.
+    addresses: name::AddressCache,
+    /// The address of this process among the resolved ones, once it is known.
     own: OnceLock<SocketAddr>,
     roster: Mutex<Roster>,
-    /// Addresses without a TLS connection, in the last round.
+    /// Addresses whose TLS handshake failed in the last round.
     refused: Mutex<BTreeSet<SocketAddr>>,
     permits: Semaphore,
 }
 
-/// What the other replicas answered.
+/// The responses of the other replicas.
 #[derive(Debug, Default)]
-pub struct Answers {
-    /// One for each replica that answered.
-    pub given: Vec<Answer>,
-    /// The names of those that did not, or their addresses where no name is known.
+pub struct PeerResponses {
+    /// One per reachable replica.
+    pub responses: Vec<PeerResponse>,
+    /// The names of the unreachable replicas, or their addresses if the name is unknown.
     pub unavailable: Vec<String>,
 }
 
-/// What a replica answered.
+/// The response of a replica.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    /// What tells the replica from every other one.
+pub struct PeerResponse {
+    /// The unique identity of the replica.
     identity: HeaderValue,
     /// The name of the replica.
     pub replica: String,
@@ -86,13 +88,13 @@ pub struct Answer {
 }
 
 impl Peers {
-    /// Peers at whatever the names resolve to; this process may be among them. `me` tells it from
-    /// every other one, and begins with its name and `_`.
+    /// The peers at the addresses to which the names resolve; this process may be among them. `me`
+    /// is its identity: its name, `_` and a unique suffix.
     pub fn new(names: Vec<Name>, me: HeaderValue, credentials: Credentials) -> Self {
         Self { credentials: Some(credentials), names, ..Self::alone(me) }
     }
 
-    /// Nobody: there is one replica.
+    /// No peers: there is a single replica.
     pub fn none() -> Self {
         Self::alone(HeaderValue::from_static("standalone"))
     }
@@ -102,7 +104,7 @@ impl Peers {
             me,
             names: Vec::new(),
             credentials: None,
-            found: name::Cache::default(),
+            addresses: name::AddressCache::default(),
             own: OnceLock::new(),
             roster: Mutex::default(),
             refused: Mutex::default(),
@@ -110,53 +112,53 @@ impl Peers {
         }
     }
 
-    /// TLS of the port that peers call, where there may be others.
+    /// The TLS configuration of the port that peers call; `None` if there is a single replica.
     pub fn server_tls(&self) -> Option<Arc<ServerConfig>> {
         self.credentials.as_ref().map(Credentials::server)
     }
 
-    /// What this process calls itself.
+    /// The identity of this process.
     pub fn me(&self) -> &HeaderValue {
         &self.me
     }
 
-    /// Whether there may be others.
+    /// Whether there is a single replica.
     pub fn is_alone(&self) -> bool {
         self.names.is_empty()
     }
 
-    /// Asks every other replica at once. Takes no longer than the question's deadline, and 2 seconds to
-    /// find them.
-    pub async fn ask(&self, question: &Question) -> Answers {
-        let Some(credentials) = &self.credentials else { return Answers::default() };
+    /// Sends a request to all other replicas concurrently. Takes at most the deadline of the
+    /// request, and 2 seconds for the lookup of their addresses.
+    pub async fn ask(&self, question: &Question) -> PeerResponses {
+        let Some(credentials) = &self.credentials else { return PeerResponses::default() };
         let tls = &TlsConnector::from(credentials.client());
-        let name::Found { addresses, unresolved } = self.found.of(&self.names).await;
+        let name::Resolved { addresses, unresolved } = self.addresses.resolve(&self.names).await;
         let others = addresses.into_iter().filter(|address| self.own.get() != Some(address));
-        let asked = others.map(|address| async move {
+        let calls = others.map(|address| async move {
             (address, call::call(address, tls, question, &self.me, &self.permits).await)
         });
-        let answered = join_all(asked).await;
-        self.sort_out(answered, unresolved)
+        let results = join_all(calls).await;
+        self.collect(results, unresolved)
     }
 
-    /// Tells answers from failures, replicas from each other, and this one from the others.
-    fn sort_out(
+    /// Separates responses from failures, and removes this process and duplicates of a replica.
+    fn collect(
         &self,
-        answered: Vec<(SocketAddr, Result<Answer, CallError>)>,
+        results: Vec<(SocketAddr, Result<PeerResponse, PeerCallError>)>,
         unresolved: Vec<String>,
-    ) -> Answers {
+    ) -> PeerResponses {
         let now = Instant::now();
-        let mut answers = Answers { given: Vec::new(), unavailable: unresolved };
-        let (mut who, mut silent, mut refused) = (Vec::new(), Vec::new(), BTreeSet::new());
-        for (address, answer) in answered {
-            match answer {
-                Ok(answer) if answer.identity == self.me => drop(self.own.set(address)),
-                // Two addresses of one replica.
-                Ok(answer) if who.contains(&answer.identity) => {}
-                Ok(answer) => {
-                    self.roster().met(&answer.replica, address, now);
-                    who.push(answer.identity.clone());
-                    answers.given.push(answer);
+        let mut collected = PeerResponses { responses: Vec::new(), unavailable: unresolved };
+        let (mut seen, mut silent, mut refused) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for (address, result) in results {
+            match result {
+                Ok(response) if response.identity == self.me => drop(self.own.set(address)),
+                // A replica with two addresses.
+                Ok(response) if seen.contains(&response.identity) => {}
+                Ok(response) => {
+                    self.roster().record(&response.replica, address, now);
+                    seen.push(response.identity.clone());
+                    collected.responses.push(response);
                 }
                 Err(error) => {
                     if self.report(address, &error) {
@@ -167,17 +169,17 @@ impl Peers {
             }
         }
         *self.refused() = refused;
-        let present: Vec<&str> = answers.given.iter().map(|answer| &*answer.replica).collect();
-        answers.unavailable.extend(self.roster().missing(&present, &silent, now));
-        answers
+        let present: Vec<&str> = collected.responses.iter().map(|one| &*one.replica).collect();
+        collected.unavailable.extend(self.roster().missing(&present, &silent, now));
+        collected
     }
 
-    /// Logs why an address did not answer; says whether that is for lack of a TLS connection. Such an address is
-    /// one that somebody has to look at, and is warned of once: not by each of the calls that ask it.
-    fn report(&self, address: SocketAddr, error: &CallError) -> bool {
-        let is_refused = matches!(error, CallError::Tls(_));
+    /// Logs a failed call. Returns whether the TLS handshake failed. Such a failure needs an
+    /// administrator and is a warning, but only the first time, so that calls do not flood the log.
+    fn report(&self, address: SocketAddr, error: &PeerCallError) -> bool {
+        let is_refused = matches!(error, PeerCallError::Tls(_));
         if is_refused && !self.refused().contains(&address) {
-            tracing::warn!(%address, %error, "a peer is left out");
+            tracing::warn!(%address, %error, "ignoring a peer");
         } else {
             tracing::debug!(%address, %error, "a replica did not answer");
         }
@@ -193,17 +195,18 @@ impl Peers {
     }
 }
 
-impl Answers {
-    /// The answers as what they should be, and the names of who gave them. Whoever answered something
-    /// else counts as unavailable.
+impl PeerResponses {
+    /// Parses the bodies. Returns them with the names of their replicas, and the names of the
+    /// unavailable replicas; a replica with an error status or an unexpected body counts as
+    /// unavailable.
     pub fn read<T: DeserializeOwned>(self) -> (Vec<(String, T)>, Vec<String>) {
-        let Self { given, mut unavailable } = self;
+        let Self { responses, mut unavailable } = self;
         let mut read = Vec::new();
-        for answer in given {
-            let body = answer.status.is_success().then_some(&answer.body);
+        for response in responses {
+            let body = response.status.is_success().then_some(&response.body);
             match body.and_then(|body| serde_json::from_slice(body).ok()) {
-                Some(value) => read.push((answer.replica, value)),
-                None => unavailable.push(answer.replica),
+                Some(value) => read.push((response.replica, value)),
+                None => unavailable.push(response.replica),
             }
         }
         (read, unavailable)
@@ -211,22 +214,22 @@ impl Answers {
 }
 
 impl Question {
-    /// A question that is answered at once.
+    /// A request without a body, with the default limits.
     pub fn new(method: Method, path: String, authorization: Option<HeaderValue>) -> Self {
-        let (body, deadline, max_answer) = (Bytes::new(), ANSWER_DEADLINE, MAX_ANSWER);
-        Self { method, path, authorization, body, deadline, max_answer }
+        let (body, deadline, max_response) = (Bytes::new(), RESPONSE_DEADLINE, MAX_RESPONSE);
+        Self { method, path, authorization, body, deadline, max_response }
     }
 
-    /// What became of the events of a namespace's webhooks, of all where it is empty; with their last hour,
-    /// if that is wanted.
+    /// Requests the delivery counts of the webhooks in a namespace, or in all namespaces if it is
+    /// empty. `last_hour` adds the counts per minute.
     pub fn tallies(
         namespace: &str,
         last_hour: bool,
         authorization: Option<HeaderValue>,
-        max_answer: usize,
+        max_response: usize,
     ) -> Self {
         let namespace: String = form_urlencoded::byte_serialize(namespace.as_bytes()).collect();
         let path = format!("/api/tallies?namespace={namespace}&lastHour={last_hour}");
-        Self { max_answer, ..Self::new(Method::GET, path, authorization) }
+        Self { max_response, ..Self::new(Method::GET, path, authorization) }
     }
 }

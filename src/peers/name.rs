@@ -1,4 +1,4 @@
-//! Names of peers, and the addresses that they resolve to.
+//! Host names of peers, and their addresses.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-/// How long a resolver may take.
+/// Timeout of a lookup.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// How long an answer of the resolver is used again.
+/// How long the result of a lookup is cached.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// `HOST:PORT`; the host is a name of one or many replicas, or an address.
+/// `HOST:PORT`; the host is a DNS name of one or more replicas, or an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
 
-/// What is no `HOST:PORT`.
+/// The text is not `HOST:PORT`.
 #[derive(Debug, thiserror::Error)]
 #[error("must be HOST:PORT, such as webhook-operator-headless.webhook-operator.svc:9443")]
 pub struct InvalidName;
@@ -40,67 +40,68 @@ impl FromStr for Name {
 
 impl Name {
     async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        let found = timeout(DEADLINE, tokio::net::lookup_host(&self.0)).await??;
-        Ok(of_one_family(found.collect()))
+        let addresses = timeout(DEADLINE, tokio::net::lookup_host(&self.0)).await??;
+        Ok(of_one_family(addresses.collect()))
     }
 }
 
-/// A replica may have an address of each family: one is enough to ask it once.
+/// Keeps the addresses of the family of the first one. A replica may have an address of each family
+/// and should be called only once.
 fn of_one_family(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_ipv4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
     addresses.retain(|address| address.is_ipv4() == first_is_ipv4);
     addresses
 }
 
-/// Where peers are.
+/// Result of a lookup.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
-    /// Sorted, each once.
+pub struct Resolved {
+    /// Sorted, without duplicates.
     pub addresses: Vec<SocketAddr>,
-    /// Names that did not resolve.
+    /// Names that could not be resolved.
     pub unresolved: Vec<String>,
 }
 
-/// The last answer of the resolver.
+/// Caches the last complete lookup.
 #[derive(Debug, Default)]
-pub struct Cache(Mutex<Option<(Instant, Found)>>);
+pub struct AddressCache(Mutex<Option<(Instant, Resolved)>>);
 
-impl Cache {
-    /// Where the peers of these names are, as of a moment ago.
-    pub async fn of(&self, names: &[Name]) -> Found {
-        if let Some(found) = self.fresh() {
-            return found;
+impl AddressCache {
+    /// The addresses of the names, at most [`FRESH`] old.
+    pub async fn resolve(&self, names: &[Name]) -> Resolved {
+        if let Some(resolved) = self.fresh() {
+            return resolved;
         }
-        let found = find(names).await;
-        if found.unresolved.is_empty() {
-            let entry = Some((Instant::now(), found.clone()));
+        let resolved = resolve(names).await;
+        if resolved.unresolved.is_empty() {
+            let entry = Some((Instant::now(), resolved.clone()));
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = entry;
         }
-        found
+        resolved
     }
 
-    fn fresh(&self) -> Option<Found> {
+    fn fresh(&self) -> Option<Resolved> {
         let entry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (when, found) = entry.as_ref()?;
-        (when.elapsed() < FRESH).then(|| found.clone())
+        let (when, resolved) = entry.as_ref()?;
+        (when.elapsed() < FRESH).then(|| resolved.clone())
     }
 }
 
-async fn find(names: &[Name]) -> Found {
-    let mut found = Found::default();
-    let resolved = join_all(names.iter().map(Name::addresses)).await;
-    for (name, addresses) in names.iter().zip(resolved) {
+async fn resolve(names: &[Name]) -> Resolved {
+    let mut all = Resolved::default();
+    let lookups = join_all(names.iter().map(Name::addresses)).await;
+    for (name, addresses) in names.iter().zip(lookups) {
         match addresses {
-            Ok(addresses) => found.addresses.extend(addresses),
+            Ok(addresses) => all.addresses.extend(addresses),
             Err(error) => {
-                tracing::debug!(name = name.0, %error, "a name of replicas does not resolve");
-                found.unresolved.push(name.0.clone());
+                tracing::debug!(name = name.0, %error, "cannot resolve a name of peers");
+                all.unresolved.push(name.0.clone());
             }
         }
     }
-    found.addresses.sort();
-    found.addresses.dedup();
-    found
+    all.addresses.sort();
+    all.addresses.dedup();
+    all
 }
 
 #[cfg(test)]
@@ -118,16 +119,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_are_resolved_together_and_the_rest_is_told_of() {
+    async fn names_are_resolved_together_and_failures_are_reported() {
         let names = ["127.0.0.2:1", "127.0.0.1:1", "127.0.0.2:1", "no.invalid:1"];
         let names = names.map(|name| name.parse().unwrap());
-        let Found { addresses, unresolved } = Cache::default().of(&names).await;
+        let Resolved { addresses, unresolved } = AddressCache::default().resolve(&names).await;
         let expected = ["127.0.0.1:1", "127.0.0.2:1"].map(|text| text.parse().unwrap());
         assert_eq!((addresses, unresolved), (expected.into(), vec!["no.invalid:1".to_owned()]));
     }
 
     #[test]
-    fn a_replica_with_an_address_of_each_family_is_asked_once() {
+    fn a_replica_with_an_address_of_each_family_is_called_once() {
         let addresses = |texts: &[&str]| -> Vec<SocketAddr> {
             texts.iter().map(|text| text.parse().unwrap()).collect()
         };

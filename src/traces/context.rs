@@ -1,5 +1,5 @@
-//! `traceparent` and `tracestate` (W3C Trace Context, level 1): the sender's trace goes on, or a new one
-//! begins.
+//! `traceparent` and `tracestate` (W3C Trace Context, level 1): continues the sender's trace or
+//! starts a new one.
 
 use std::str::FromStr;
 
@@ -9,15 +9,15 @@ use opentelemetry::trace::TraceState;
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// The longest `tracestate` that is passed on, in bytes (section 3.3.1.5: at least so many).
+/// Maximum length of a propagated `tracestate`, in bytes (section 3.3.1.5 requires at least this).
 const STATE_BYTES: usize = 512;
-/// The most entries that it may have (section 3.3.1.1).
+/// Maximum number of members of a `tracestate` (section 3.3.1.1).
 const STATE_MEMBERS: usize = 32;
 
-/// The flag of a trace that is recorded.
+/// The flag of a sampled trace.
 const SAMPLED: u8 = 1;
 
-/// A span's place in its trace, as it is told from one program to the next.
+/// A span's identity within its trace, as it is propagated between programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     trace: u128,
@@ -27,7 +27,7 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// What headers say; `None` unless `traceparent` is there once and valid (section 3.2.2).
+    /// Parses the headers; `None` unless there is exactly one valid `traceparent` (section 3.2.2).
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(TRACEPARENT).iter();
         let (value, None) = (values.next()?, values.next()) else { return None };
@@ -41,12 +41,12 @@ impl TraceContext {
         Self { trace, span: fastrand::u64(1..), flags: 0, state: None }
     }
 
-    /// Another span of the same trace.
+    /// A new span of the same trace.
     pub fn next(&self) -> Self {
         Self { span: fastrand::u64(1..), ..self.clone() }
     }
 
-    /// Says in headers that this is the parent of what is to come.
+    /// Inserts the headers that make this span the parent of the called program's spans.
     pub fn put_in(&self, headers: &mut HeaderMap) {
         headers.insert(TRACEPARENT, self.to_header());
         match &self.state {
@@ -55,28 +55,28 @@ impl TraceContext {
         }
     }
 
-    /// Whether the trace is recorded.
+    /// Whether the trace is sampled.
     pub fn is_sampled(&self) -> bool {
         self.flags & SAMPLED != 0
     }
 
-    /// The same, recorded or not.
+    /// Returns the context with the sampled flag set to `is_sampled`.
     pub fn sampled(mut self, is_sampled: bool) -> Self {
         self.flags = self.flags & !SAMPLED | u8::from(is_sampled);
         self
     }
 
-    /// The ids of trace and span.
+    /// The ids of the trace and the span.
     pub fn ids(&self) -> (u128, u64) {
         (self.trace, self.span)
     }
 
-    /// The flags, as they are sent.
+    /// The flags of `traceparent`.
     pub fn flags(&self) -> u8 {
         self.flags
     }
 
-    /// What other tracing systems have said of the trace.
+    /// The `tracestate` of other tracing systems.
     pub fn state(&self) -> TraceState {
         let text = self.state.as_ref().and_then(|state| state.to_str().ok());
         text.and_then(|text| TraceState::from_str(text).ok()).unwrap_or_default()
@@ -89,18 +89,18 @@ impl TraceContext {
         value[19..35].copy_from_slice(&hex(self.trace as u64));
         value[36..52].copy_from_slice(&hex(self.span));
         value[53..].copy_from_slice(&hex(u64::from(self.flags))[14..]);
-        // Hexadecimal digits and hyphens are a header value.
+        // Cannot fail: hexadecimal digits and hyphens are valid in a header value.
         HeaderValue::from_bytes(&value).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 }
 
-/// Trace, parent and flags of a valid `traceparent`.
+/// Parses a `traceparent` into trace id, parent id and flags.
 fn parse(value: &[u8]) -> Option<(u128, u64, u8)> {
     let (fields, rest) = value.split_at_checked(55)?;
     let hyphens = [fields[2], fields[35], fields[52]] == *b"---";
     let version = number(&fields[..2])?;
-    // A later version may have more fields; version 00 has not.
-    let known = match version {
+    // Later versions may have more fields than version 00.
+    let is_supported = match version {
         0 => rest.is_empty(),
         0xff => false,
         _ => matches!(rest, [] | [b'-', ..]),
@@ -108,10 +108,10 @@ fn parse(value: &[u8]) -> Option<(u128, u64, u8)> {
     let trace = number(&fields[3..35])?;
     let span = number(&fields[36..52])? as u64;
     let flags = number(&fields[53..])? as u8;
-    (hyphens && known && trace != 0 && span != 0).then_some((trace, span, flags))
+    (hyphens && is_supported && trace != 0 && span != 0).then_some((trace, span, flags))
 }
 
-/// What lower-case hexadecimal digits say, at most 32 of them.
+/// Parses up to 32 lower-case hexadecimal digits.
 fn number(digits: &[u8]) -> Option<u128> {
     digits.iter().try_fold(0, |number, digit| {
         let value = match digit {
@@ -123,7 +123,7 @@ fn number(digits: &[u8]) -> Option<u128> {
     })
 }
 
-/// `tracestate`, when it is well-formed and not too long.
+/// The combined `tracestate`, if it is well-formed and within the limits.
 fn state(headers: &HeaderMap) -> Option<HeaderValue> {
     let mut values = headers.get_all(TRACESTATE).iter();
     let first = values.next()?;
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_valid_trace_goes_on_with_a_new_parent() {
+    fn a_valid_trace_is_continued_with_a_new_parent() {
         let sent = TraceContext::of(&headers(&[("traceparent", VALID)])).unwrap();
         assert_eq!(put(&sent)[TRACEPARENT], VALID);
         let ours = put(&sent.next());
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_trace_is_valid_and_not_recorded() {
+    fn a_new_trace_is_valid_and_not_sampled() {
         let begun = TraceContext::begin();
         assert!(!begun.is_sampled());
         assert_eq!(TraceContext::of(&put(&begun)), Some(begun));
@@ -197,14 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn a_later_version_is_read_as_far_as_it_is_known() {
+    fn unknown_fields_of_a_later_version_are_ignored() {
         let later = VALID.replacen("00", "cc", 1) + "-what-comes";
         let context = TraceContext::of(&headers(&[("traceparent", &later)])).unwrap();
         assert_eq!(put(&context)[TRACEPARENT], VALID);
     }
 
     #[test]
-    fn tracestate_goes_on_when_it_is_well_formed_and_short() {
+    fn tracestate_is_propagated_if_it_is_well_formed_and_short() {
         let passed = |states: &[&str]| {
             let mut all = vec![("traceparent", VALID)];
             all.extend(states.iter().map(|state| ("tracestate", *state)));

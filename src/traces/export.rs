@@ -1,4 +1,5 @@
-//! The exporter: OTLP over gRPC or HTTP, as the standard variables say, from a thread of its own.
+//! The exporter: OTLP over gRPC or HTTP, configured by the standard variables, on a background
+//! thread.
 
 use std::io;
 use std::sync::Arc;
@@ -26,22 +27,23 @@ use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanExporter, SpanP
 use tokio::runtime::Handle;
 
 use super::Traces;
-use super::settings::{Protocol, Settings, Variables};
+use super::settings::{ExportProtocol, TraceSettings, Variables};
 use crate::trust;
 
-/// Why no traces can be exported.
+/// Error of starting the exporter.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The certificates to trust cannot be read.
+    /// The trusted certificates cannot be read.
     #[error("OTEL_EXPORTER_OTLP_CERTIFICATE: {0}")]
     Certificate(#[from] io::Error),
-    /// The exporter does not take what the variables say.
+    /// The exporter rejects the values of the variables.
     #[error("invalid OTEL_* variables: {0}")]
     Exporter(#[from] ExporterBuildError),
 }
 
-/// Starts what the variables of the process ask for: nothing, without the address of a collector. Within
-/// a runtime, which then has to live as long as spans are to be sent.
+/// Starts the exporter that the environment variables configure; does nothing without the endpoint
+/// of a collector. Has to be called within a runtime, which sends the spans and has to outlive
+/// them.
 ///
 /// # Errors
 /// See [`Error`].
@@ -53,10 +55,10 @@ pub fn start() -> Result<Traces, Error> {
     }
     let Some(settings) = settings else { return Ok(Traces::default()) };
     let exporter = match settings.protocol {
-        Protocol::Grpc => grpc(&settings)?,
-        Protocol::HttpProtobuf => http(&settings)?,
+        ExportProtocol::Grpc => grpc(&settings)?,
+        ExportProtocol::HttpProtobuf => http(&settings)?,
     };
-    let exporter = Watched { exporter, is_down: AtomicBool::new(false) };
+    let exporter = LoggingExporter { exporter, is_down: AtomicBool::new(false) };
     let mut processor = BatchSpanProcessor::builder(exporter).build();
     processor.set_resource(&resource(settings.has_service_name));
     tracing::info!(
@@ -68,7 +70,7 @@ pub fn start() -> Result<Traces, Error> {
     Ok(Traces::new(settings.sampling, processor))
 }
 
-fn grpc(settings: &Settings) -> Result<Otlp, Error> {
+fn grpc(settings: &TraceSettings) -> Result<Otlp, Error> {
     let builder = Otlp::builder().with_tonic().with_timeout(settings.timeout);
     if settings.is_plain {
         return Ok(builder.build()?);
@@ -80,7 +82,7 @@ fn grpc(settings: &Settings) -> Result<Otlp, Error> {
     Ok(builder.with_tls_config(tls).build()?)
 }
 
-fn http(settings: &Settings) -> Result<Otlp, Error> {
+fn http(settings: &TraceSettings) -> Result<Otlp, Error> {
     let client: Arc<dyn HttpClient> = if settings.is_plain {
         Arc::new(HyperClient::with_default_connector(settings.timeout, None))
     } else {
@@ -94,11 +96,12 @@ fn http(settings: &Settings) -> Result<Otlp, Error> {
     };
     let client = InRuntime { client, runtime: Handle::current() };
     let builder = Otlp::builder().with_http().with_http_client(client);
-    // The variables are read here: what the exporter does not know of them must not decide.
+    // All settings are explicit: `Variables` has read the environment, and the exporter's own
+    // defaults and variables must not override it.
     Ok(builder.with_protocol(Wire::HttpBinary).with_timeout(settings.timeout).build()?)
 }
 
-/// What the spans are about; the variables go before what is known here.
+/// Attributes of the operator. The environment variables override the built-in ones.
 fn resource(has_name: bool) -> Resource {
     let builder = Resource::builder_empty()
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
@@ -113,7 +116,7 @@ fn resource(has_name: bool) -> Resource {
     }
 }
 
-/// A client that needs a runtime, for the thread of the processor, which has none.
+/// Runs an HTTP client on a runtime, because the processor's thread has none.
 #[derive(Debug)]
 struct InRuntime {
     client: Arc<dyn HttpClient>,
@@ -125,27 +128,27 @@ impl HttpClient for InRuntime {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let client = self.client.clone();
         let sent = self.runtime.spawn(async move { client.send_bytes(request).await }).await?;
-        // The exporter says no more of it than that it failed.
+        // Logged here, because the exporter's own error does not contain the cause.
         sent.inspect_err(
             |error| tracing::debug!(%error, source = error.source(), "trace export failed"),
         )
     }
 }
 
-/// Says once that the collector takes nothing, and once that it does again.
+/// Logs the first failed export of an outage, and the first success after it.
 #[derive(Debug)]
-struct Watched<E> {
+struct LoggingExporter<E> {
     exporter: E,
     is_down: AtomicBool,
 }
 
-impl<E: SpanExporter> SpanExporter for Watched<E> {
+impl<E: SpanExporter> SpanExporter for LoggingExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let exported = self.exporter.export(batch).await;
         let was_down = self.is_down.swap(exported.is_err(), Ordering::Relaxed);
         match &exported {
             Err(error) if !was_down => {
-                tracing::warn!(%error, "traces cannot be exported; spans are dropped meanwhile");
+                tracing::warn!(%error, "traces cannot be exported; dropping spans");
             }
             Ok(()) if was_down => tracing::info!("traces are exported again"),
             _ => {}

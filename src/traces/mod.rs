@@ -1,7 +1,7 @@
-//! Traces: which triggers are followed, what is recorded of each step, and where that is sent.
+//! Distributed tracing: sampling, spans, and export to an OpenTelemetry collector.
 //!
-//! A trigger whose trace is not sampled costs one random number: its context goes on to the listener, and
-//! nothing is recorded.
+//! A trigger whose trace is not sampled costs one random number: its trace context is propagated to
+//! the listener, and nothing is recorded.
 
 mod context;
 mod export;

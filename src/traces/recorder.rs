@@ -1,4 +1,4 @@
-//! Where spans begin, and where they go when they end.
+//! Starts spans, and hands finished ones to the exporter.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,16 +13,15 @@ use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanProcessor};
 use super::span::Parent;
 use super::{Sampling, Span, TraceContext};
 
-/// How long the last spans have to reach the collector when the program ends.
-const FLUSH: Duration = Duration::from_secs(5);
+/// Timeout of the last export at shutdown.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Begins spans. Without a recorder (the default) traces go from the sender to the listener, and
-/// nothing is recorded of them.
+/// Starts spans. Without a recorder (the default) trace contexts are propagated from the sender to
+/// the listener, and nothing is recorded.
 #[derive(Clone, Debug, Default)]
 pub struct Traces(Option<Arc<Recorder>>);
 
-/// Takes the spans that have ended; the processor sends them in the background, as many as its queue
-/// holds.
+/// Receives finished spans. The processor exports them in the background from a bounded queue.
 pub(super) struct Recorder {
     pub scope: InstrumentationScope,
     sampling: Sampling,
@@ -37,8 +36,8 @@ impl Traces {
         Self(Some(Arc::new(Recorder { scope, sampling, processor })))
     }
 
-    /// The span of a request with these headers: of the sender's trace, or the first of a new one.
-    /// Here it is decided whether the trace is recorded.
+    /// Starts the span of a request with these headers, in the sender's trace or in a new one.
+    /// Makes the sampling decision.
     pub fn receive(
         &self,
         headers: &HeaderMap,
@@ -48,7 +47,7 @@ impl Traces {
         let parent = TraceContext::of(headers);
         let context = parent.as_ref().map_or_else(TraceContext::begin, TraceContext::next);
         let Some(recorder) = &self.0 else { return Span::unrecorded(context) };
-        let context = context.sampled(recorder.sampling.takes(parent.as_ref()));
+        let context = context.sampled(recorder.sampling.samples(parent.as_ref()));
         if !context.is_sampled() {
             return Span::unrecorded(context);
         }
@@ -56,8 +55,9 @@ impl Traces {
         Span::recorded(recorder.clone(), context, parent, name(), kind)
     }
 
-    /// The span of what is done later with what was stored: a step of the span that stored it, and
-    /// linked to it, as messages are to what sent them. It is recorded if that one was.
+    /// Starts a span for the processing of a stored event: a child of the span that stored it, with
+    /// a link to it (OpenTelemetry semantic conventions for messaging). It is recorded if that span
+    /// was sampled.
     pub fn resume(&self, stored: &HeaderMap, name: &'static str, kind: SpanKind) -> Span {
         let Some(stored) = TraceContext::of(stored) else {
             return Span::unrecorded(TraceContext::begin());
@@ -72,10 +72,11 @@ impl Traces {
         span
     }
 
-    /// Sends what has ended, and waits for it, within a bound. Nothing is recorded from then on.
+    /// Exports the finished spans and waits for it, for at most 5 seconds. Later spans are not
+    /// recorded.
     pub async fn finish(&self) {
         let Some(recorder) = self.0.clone() else { return };
-        let finish = move || recorder.processor.shutdown_with_timeout(FLUSH);
+        let finish = move || recorder.processor.shutdown_with_timeout(FLUSH_TIMEOUT);
         if let Ok(Err(error)) = tokio::task::spawn_blocking(finish).await {
             tracing::warn!(%error, "cannot export the last spans");
         }

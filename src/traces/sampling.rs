@@ -1,26 +1,25 @@
-//! Which traces are recorded.
+//! The sampling decision: which traces are recorded.
 
 use super::TraceContext;
 
-/// What `OTEL_TRACES_SAMPLER` and its argument say.
+/// The sampler of `OTEL_TRACES_SAMPLER` and its argument.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
-    /// Whether what the sender has decided holds. A sender is a stranger: it is asked only where the
-    /// operator's owner says so.
+    /// Whether the sender's decision is respected. Senders are untrusted, so this is opt-in.
     pub follows_parent: bool,
-    /// How many of the others, from 0 to 1.
+    /// Fraction of the other traces, from 0 to 1.
     pub ratio: f64,
 }
 
 impl Sampling {
-    /// All traces, whatever their senders say.
+    /// Samples all traces, regardless of the sender's decision.
     pub const ALL: Self = Self { follows_parent: false, ratio: 1.0 };
 
-    /// Whether a trigger's trace is recorded.
-    pub fn takes(self, parent: Option<&TraceContext>) -> bool {
+    /// Decides whether a trigger's trace is sampled.
+    pub fn samples(self, parent: Option<&TraceContext>) -> bool {
         match parent.filter(|_| self.follows_parent) {
             Some(parent) => parent.is_sampled(),
-            // Not by the id of the trace: the sender may have chosen that.
+            // Random and not derived from the trace id, which the sender may have chosen.
             None => fastrand::f64() < self.ratio,
         }
     }
@@ -31,24 +30,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sender_decides_only_where_it_is_asked() {
+    fn the_senders_decision_is_respected_only_if_configured() {
         let sampled = TraceContext::begin().sampled(true);
         let unsampled = TraceContext::begin();
         let none = Sampling { follows_parent: false, ratio: 0.0 };
-        assert!(!none.takes(Some(&sampled)));
-        assert!(Sampling::ALL.takes(Some(&unsampled)));
+        assert!(!none.samples(Some(&sampled)));
+        assert!(Sampling::ALL.samples(Some(&unsampled)));
         let asked = |ratio| Sampling { follows_parent: true, ratio };
-        assert!(asked(0.0).takes(Some(&sampled)));
-        assert!(!asked(1.0).takes(Some(&unsampled)));
-        assert!(asked(1.0).takes(None));
-        assert!(!asked(0.0).takes(None));
+        assert!(asked(0.0).samples(Some(&sampled)));
+        assert!(!asked(1.0).samples(Some(&unsampled)));
+        assert!(asked(1.0).samples(None));
+        assert!(!asked(0.0).samples(None));
     }
 
     #[test]
-    fn a_ratio_takes_about_so_many_whatever_the_id_of_the_trace() {
+    fn a_ratio_samples_that_fraction_regardless_of_the_trace_id() {
         let one = TraceContext::begin().sampled(true);
         let some = Sampling { follows_parent: false, ratio: 0.25 };
-        let taken = (0..10_000).filter(|_| some.takes(Some(&one))).count();
+        let taken = (0..10_000).filter(|_| some.samples(Some(&one))).count();
         assert!((2000..3000).contains(&taken), "{taken}");
     }
 }

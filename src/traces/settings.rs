@@ -1,56 +1,56 @@
-//! The standard variables of OpenTelemetry (`OTEL_*`), as far as the exporter does not read them itself.
+//! Reads the standard variables of OpenTelemetry (`OTEL_*`) that the exporter does not read itself.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Sampling;
 
-/// How long one export may take, where nothing else is said.
+/// Default timeout of an export.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How spans are sent.
+/// Transport of the spans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum ExportProtocol {
     Grpc,
     HttpProtobuf,
 }
 
-/// What the variables say.
+/// Settings from the environment variables.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    pub protocol: Protocol,
-    /// Whether the collector is reached without TLS for certain.
+pub struct TraceSettings {
+    pub protocol: ExportProtocol,
+    /// Whether the endpoint is explicitly `http:`, so no TLS is set up.
     pub is_plain: bool,
     pub sampling: Sampling,
     pub timeout: Duration,
-    /// Certificates to trust besides the system's.
+    /// Trusted certificates in addition to the system's.
     pub certificate: Option<PathBuf>,
-    /// Whether the service is given a name.
+    /// Whether the variables set the service name.
     pub has_service_name: bool,
 }
 
-/// Reads variables by a look-up.
+/// Reads variables through a lookup function.
 pub struct Variables<'a> {
     look_up: &'a dyn Fn(&str) -> Option<String>,
     warnings: Vec<String>,
 }
 
 impl<'a> Variables<'a> {
-    /// Of these variables; an empty one counts as unset.
+    /// `look_up` returns the value of a variable. An empty value counts as unset.
     pub fn new(look_up: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self { look_up, warnings: Vec::new() }
     }
 
-    /// What they say, and what is to be said of those that are ignored; `None` when nothing is traced:
-    /// without the address of a collector nothing is.
-    pub fn settings(mut self) -> (Option<Settings>, Vec<String>) {
+    /// Returns the settings, and warnings about ignored variables. The settings are `None` if
+    /// tracing is disabled or no endpoint of a collector is set.
+    pub fn settings(mut self) -> (Option<TraceSettings>, Vec<String>) {
         if self.is_off() {
             return (None, self.warnings);
         }
         let Some(endpoint) = self.of_traces("ENDPOINT").map(|(_, value)| value) else {
             return (None, self.warnings);
         };
-        let settings = Settings {
+        let settings = TraceSettings {
             protocol: self.protocol(),
             is_plain: endpoint.to_ascii_lowercase().starts_with("http:"),
             sampling: self.sampling(),
@@ -58,7 +58,7 @@ impl<'a> Variables<'a> {
             certificate: self.of_traces("CERTIFICATE").map(|(_, value)| value.into()),
             has_service_name: self.has_service_name(),
         };
-        self.warn_of_what_is_not_there();
+        self.warn_about_unsupported();
         (Some(settings), self.warnings)
     }
 
@@ -66,14 +66,14 @@ impl<'a> Variables<'a> {
         (self.look_up)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    /// The variable of traces, else the one of all signals.
-    fn of_traces(&self, what: &str) -> Option<(String, String)> {
-        let names = ["TRACES_", ""].map(|signal| format!("OTEL_EXPORTER_OTLP_{signal}{what}"));
+    /// The name and value of the trace-specific variable, or else of the one for all signals.
+    fn of_traces(&self, suffix: &str) -> Option<(String, String)> {
+        let names = ["TRACES_", ""].map(|signal| format!("OTEL_EXPORTER_OTLP_{signal}{suffix}"));
         names.into_iter().find_map(|name| self.get(&name).map(|value| (name, value)))
     }
 
     fn ignore(&mut self, name: &str, value: &str, expected: &str) {
-        self.warnings.push(format!("{name}={value} is ignored: it is not {expected}"));
+        self.warnings.push(format!("{name}={value} is ignored: expected {expected}"));
     }
 
     fn is_off(&mut self) -> bool {
@@ -91,14 +91,16 @@ impl<'a> Variables<'a> {
         }
     }
 
-    fn protocol(&mut self) -> Protocol {
-        let Some((name, value)) = self.of_traces("PROTOCOL") else { return Protocol::HttpProtobuf };
+    fn protocol(&mut self) -> ExportProtocol {
+        let Some((name, value)) = self.of_traces("PROTOCOL") else {
+            return ExportProtocol::HttpProtobuf;
+        };
         match value.as_str() {
-            "grpc" => Protocol::Grpc,
-            "http/protobuf" => Protocol::HttpProtobuf,
+            "grpc" => ExportProtocol::Grpc,
+            "http/protobuf" => ExportProtocol::HttpProtobuf,
             other => {
                 self.ignore(&name, other, "grpc or http/protobuf");
-                Protocol::HttpProtobuf
+                ExportProtocol::HttpProtobuf
             }
         }
     }
@@ -126,7 +128,7 @@ impl<'a> Variables<'a> {
             "always_off" => 0.0,
             "traceidratio" => self.ratio(),
             _ => {
-                self.ignore(NAME, &sampler, "a sampler that is known here");
+                self.ignore(NAME, &sampler, "a supported sampler");
                 return Sampling::ALL;
             }
         };
@@ -151,14 +153,15 @@ impl<'a> Variables<'a> {
         self.get("OTEL_SERVICE_NAME").is_some() || attributes.split(',').any(named)
     }
 
-    fn warn_of_what_is_not_there(&mut self) {
+    fn warn_about_unsupported(&mut self) {
         let compression = self.of_traces("COMPRESSION").filter(|(_, value)| value != "none");
         if let Some((name, value)) = compression {
             self.ignore(&name, &value, "none");
         }
-        for what in ["CLIENT_KEY", "CLIENT_CERTIFICATE"] {
-            if let Some((name, value)) = self.of_traces(what) {
-                self.ignore(&name, &value, "supported");
+        for suffix in ["CLIENT_KEY", "CLIENT_CERTIFICATE"] {
+            if let Some((name, value)) = self.of_traces(suffix) {
+                let why = "client certificates are not supported";
+                self.warnings.push(format!("{name}={value} is ignored: {why}"));
             }
         }
     }
@@ -170,7 +173,7 @@ mod tests {
 
     const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
 
-    fn read(variables: &[(&str, &str)]) -> (Option<Settings>, Vec<String>) {
+    fn read(variables: &[(&str, &str)]) -> (Option<TraceSettings>, Vec<String>) {
         let look_up = |name: &str| {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
@@ -179,14 +182,14 @@ mod tests {
     }
 
     /// With an endpoint and these.
-    fn settings(variables: &[(&str, &str)]) -> Settings {
+    fn settings(variables: &[(&str, &str)]) -> TraceSettings {
         let (settings, warnings) = read(&[&[ENDPOINT], variables].concat());
         assert_eq!(warnings, [""; 0]);
         settings.expect("settings")
     }
 
     #[test]
-    fn nothing_is_traced_without_an_endpoint_or_where_it_is_switched_off() {
+    fn tracing_is_off_without_an_endpoint_or_if_disabled() {
         assert_eq!(read(&[]), (None, vec![]));
         assert_eq!(read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]), (None, vec![]));
         assert_eq!(read(&[ENDPOINT, ("OTEL_SDK_DISABLED", "True")]), (None, vec![]));
@@ -195,18 +198,18 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_of_traces_goes_before_that_of_all_signals() {
+    fn the_trace_specific_variable_overrides_the_general_one() {
         let all = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
-        assert_eq!(settings(&[]).protocol, Protocol::HttpProtobuf);
-        assert_eq!(settings(&[all]).protocol, Protocol::Grpc);
+        assert_eq!(settings(&[]).protocol, ExportProtocol::HttpProtobuf);
+        assert_eq!(settings(&[all]).protocol, ExportProtocol::Grpc);
         let traces = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf");
-        assert_eq!(settings(&[all, traces]).protocol, Protocol::HttpProtobuf);
+        assert_eq!(settings(&[all, traces]).protocol, ExportProtocol::HttpProtobuf);
         let tls = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://collector/v1/traces");
         assert!(settings(&[]).is_plain && !settings(&[tls]).is_plain);
     }
 
     #[test]
-    fn a_sender_is_followed_only_by_a_sampler_that_is_based_on_the_parent() {
+    fn the_senders_decision_is_respected_only_by_parent_based_samplers() {
         let sampling = |sampler, arg| {
             let variables = [("OTEL_TRACES_SAMPLER", sampler), ("OTEL_TRACES_SAMPLER_ARG", arg)];
             let Sampling { follows_parent, ratio } = settings(&variables).sampling;
@@ -227,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_ignored_and_said() {
+    fn an_unknown_value_is_ignored_with_a_warning() {
         for (name, value) in [
             ("OTEL_TRACES_EXPORTER", "zipkin"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),

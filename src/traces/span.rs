@@ -1,4 +1,4 @@
-//! A span: one step of a trigger's way, recorded if its trace is.
+//! A span: one operation in the processing of a trigger, recorded if its trace is sampled.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use super::TraceContext;
 use super::recorder::Recorder;
 
-/// What went wrong, in a word (OpenTelemetry semantic conventions).
+/// Attribute with the class of an error (OpenTelemetry semantic conventions).
 const ERROR_TYPE: &str = "error.type";
 
-/// One step; it ends when it is dropped.
+/// A span. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Span {
     context: TraceContext,
@@ -22,7 +22,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// A span of which nothing is recorded.
+    /// A span that is not recorded: it only propagates its context.
     pub(super) fn unrecorded(context: TraceContext) -> Self {
         Self { context, recorded: None }
     }
@@ -56,12 +56,12 @@ impl Span {
         Self { context, recorded: Some((recorder, Box::new(data))) }
     }
 
-    /// What whoever is called next gets as its parent.
+    /// The context that called programs receive as their parent.
     pub fn context(&self) -> &TraceContext {
         &self.context
     }
 
-    /// A step within this one.
+    /// Starts a child span in this process.
     pub fn child(&self, name: &'static str, kind: SpanKind) -> Self {
         let Some((recorder, _)) = &self.recorded else {
             return Self::unrecorded(self.context.clone());
@@ -71,7 +71,7 @@ impl Span {
         Self::recorded(recorder.clone(), context, Some(parent), name.into(), kind)
     }
 
-    /// Says more of it; nothing is worked out for one that is not recorded.
+    /// Adds attributes. The closure runs only if the span is recorded.
     pub fn describe<const N: usize>(
         &mut self,
         attributes: impl FnOnce() -> [(&'static str, Value); N],
@@ -82,7 +82,7 @@ impl Span {
         }
     }
 
-    /// Says that it failed, and how in a word.
+    /// Marks the span as failed. `why` is the value of `error.type`.
     pub fn fail(&mut self, why: impl Into<Cow<'static, str>>) {
         if let Some((_, data)) = &mut self.recorded {
             let why = why.into();
@@ -91,7 +91,7 @@ impl Span {
         }
     }
 
-    /// Names a span that led to this one.
+    /// Adds a link to the span that caused this one.
     pub(super) fn link(&mut self, to: &TraceContext) {
         if let Some((_, data)) = &mut self.recorded {
             data.links.links.push(Link::with_context(span_context(to, true)));
@@ -108,10 +108,10 @@ impl Drop for Span {
     }
 }
 
-/// The span that a span is a step of.
+/// The parent of a span.
 pub(super) struct Parent<'a> {
     pub context: &'a TraceContext,
-    /// Whether it is of another process, or of an earlier time.
+    /// Whether the parent is in another process, or in this one at an earlier time.
     pub is_remote: bool,
 }
 
@@ -126,5 +126,5 @@ fn span_context(context: &TraceContext, is_remote: bool) -> SpanContext {
     )
 }
 
-/// Room for the attributes of most spans.
+/// Initial capacity for attributes: enough for most spans.
 const ATTRIBUTES: usize = 12;

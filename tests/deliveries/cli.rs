@@ -127,7 +127,7 @@ async fn deliveries_are_replayed_by_id() {
     let again = shelf.details.lock().unwrap()[2].summary.clone();
     assert_eq!(said, format!("{dead} replayed as {}\n", again.id));
     assert_eq!((again.event, again.generation), (dead, 2));
-    run(&server, &format!("replay {pending}")).await.fails("has not ended");
+    run(&server, &format!("replay {pending}")).await.fails("the delivery is pending");
     let unknown = Uuid::from_u128(3);
     run(&server, &format!("replay {unknown}"))
         .await

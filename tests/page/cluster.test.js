@@ -96,7 +96,7 @@ test("who may see one namespace is told to choose it, and which right a replay n
   const { page, close } = await open(browser, operator.admin, "/");
   await signIn(page, await tokenOf("reader"));
   const problem = page.getByRole("alert");
-  await problem.getByText("You may not list webhooks/deliveries.lenra.io in all namespaces: name the one that is meant.").waitFor();
+  await problem.getByText("You may not list webhooks/deliveries.lenra.io in all namespaces; specify a namespace.").waitFor();
   await examine(page, "forbidden");
   await page.getByLabel("Namespace").fill("team-a");
   await page.keyboard.press("Enter");

@@ -1,4 +1,4 @@
-//! What the delivery API does: list, show, replay.
+//! Handlers of the delivery API: list, show and replay.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,58 +11,58 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use uuid::Uuid;
 
-use super::Deliveries;
+use super::DeliveryApi;
 use super::merge;
-use super::others::Others;
-use super::query::{self, MAX_LIMIT, Page};
+use super::other_replicas::OtherReplicas;
+use super::query::{self, ListQuery, MAX_LIMIT};
 use super::view::{Begun, Delivery, FullDelivery, List, Replayed};
-use crate::admin::error::ApiError;
-use crate::admin::guard::Caller;
+use crate::admin::error::AdminError;
+use crate::admin::guard::AdminCaller;
 use crate::http::{json, read_body};
 use crate::moment::Moment;
 use crate::source::{Right, Verb};
 use crate::store::{Detail, Filter, StoreError, Summary};
 
-/// The largest filter, in bytes.
+/// Maximum size of a filter, in bytes.
 const MAX_BODY: usize = 16 * 1024;
 
-/// How long another replica may take for a replay by filter.
+/// Deadline of a replay by filter on another replica.
 const REPLAY_DEADLINE: Duration = Duration::from_secs(15 * 60);
 
-/// The id in a path.
-pub struct Id(Uuid);
+/// The delivery id in a path.
+pub struct DeliveryId(Uuid);
 
-impl FromRequestParts<Arc<Deliveries>> for Id {
-    type Rejection = ApiError;
+impl FromRequestParts<Arc<DeliveryApi>> for DeliveryId {
+    type Rejection = AdminError;
 
     async fn from_request_parts(
         parts: &mut Parts,
-        api: &Arc<Deliveries>,
-    ) -> Result<Self, ApiError> {
+        api: &Arc<DeliveryApi>,
+    ) -> Result<Self, AdminError> {
         let path = Path::<String>::from_request_parts(parts, api).await;
         let id = path.ok().and_then(|Path(text)| Uuid::try_parse(&text).ok());
-        // What is no id is no delivery's.
-        id.map(Self).ok_or(ApiError::NotFound)
+        // An invalid id belongs to no delivery, so the response is that of an unknown one.
+        id.map(Self).ok_or(AdminError::NotFound)
     }
 }
 
 /// `GET /api/deliveries`.
 pub async fn list(
-    State(api): State<Arc<Deliveries>>,
-    caller: Caller,
-    others: Others,
+    State(api): State<Arc<DeliveryApi>>,
+    caller: AdminCaller,
+    others: OtherReplicas,
     RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    let Page { filter, cursor, limit } =
-        query::page(query.as_deref().unwrap_or_default(), (api.clock)())?;
+) -> Result<Response, AdminError> {
+    let ListQuery { filter, cursor, limit } =
+        query::list(query.as_deref().unwrap_or_default(), (api.clock)())?;
     api.guard.require(&caller, right(Verb::List, &filter)).await?;
-    // One more tells whether there is a next page.
+    // One item more than the limit shows that a next page exists.
     let own = api.store.list(filter, cursor, limit + 1);
-    let (own, answers) = tokio::join!(own, others.answers());
-    let (others, unavailable) = answers.read::<List>();
+    let (own, responses) = tokio::join!(own, others.responses());
+    let (others, unavailable) = responses.read::<List>();
     let own = List { items: items(own?), cursor: None, unavailable };
     let pages = others.into_iter().map(|(_, page)| page).chain([own]).collect();
-    Ok(answer(StatusCode::OK, &merge::pages(pages, limit)))
+    Ok(json_response(StatusCode::OK, &merge::pages(pages, limit)))
 }
 
 fn items(found: Vec<Summary>) -> Vec<Delivery> {
@@ -71,67 +71,67 @@ fn items(found: Vec<Summary>) -> Vec<Delivery> {
 
 /// `GET /api/deliveries/{id}`.
 pub async fn show(
-    State(api): State<Arc<Deliveries>>,
-    caller: Caller,
-    others: Others,
-    Id(id): Id,
-) -> Result<Response, ApiError> {
-    let Some(detail) = api.store.show(id).await? else { return others.who_has_it().await };
+    State(api): State<Arc<DeliveryApi>>,
+    caller: AdminCaller,
+    others: OtherReplicas,
+    DeliveryId(id): DeliveryId,
+) -> Result<Response, AdminError> {
+    let Some(detail) = api.store.show(id).await? else { return others.find().await };
     if !api.guard.allows(&caller, &right_on(Verb::Get, &detail)).await? {
-        return Err(ApiError::NotFound);
+        return Err(AdminError::NotFound);
     }
-    Ok(answer(StatusCode::OK, &FullDelivery::from(detail)))
+    Ok(json_response(StatusCode::OK, &FullDelivery::from(detail)))
 }
 
 /// `POST /api/deliveries/{id}/replay`.
 pub async fn replay(
-    State(api): State<Arc<Deliveries>>,
-    caller: Caller,
-    others: Others,
-    Id(id): Id,
-) -> Result<Response, ApiError> {
-    let Some(detail) = api.store.show(id).await? else { return others.who_has_it().await };
+    State(api): State<Arc<DeliveryApi>>,
+    caller: AdminCaller,
+    others: OtherReplicas,
+    DeliveryId(id): DeliveryId,
+) -> Result<Response, AdminError> {
+    let Some(detail) = api.store.show(id).await? else { return others.find().await };
     let right = right_on(Verb::Create, &detail);
     if !api.guard.allows(&caller, &right).await? {
-        // Who may not even see it does not learn that it is there.
+        // A caller who may not see the delivery must not learn that it exists.
         let may_see = api.guard.allows(&caller, &right_on(Verb::Get, &detail)).await?;
-        return Err(if may_see { ApiError::Forbidden(right) } else { ApiError::NotFound });
+        return Err(if may_see { AdminError::Forbidden(right) } else { AdminError::NotFound });
     }
     if detail.summary.finished.is_none() {
-        return Err(ApiError::NotEnded);
+        return Err(AdminError::Pending);
     }
-    let new = api.store.replay(id, (api.clock)()).await?.ok_or(ApiError::NotFound)?;
-    tracing::info!(delivery = %id, replay = %new, "a delivery was replayed");
-    let mut response = answer(StatusCode::CREATED, &Begun { id: new });
+    let new = api.store.replay(id, (api.clock)()).await?.ok_or(AdminError::NotFound)?;
+    tracing::info!(delivery = %id, replay = %new, "replayed a delivery");
+    let mut response = json_response(StatusCode::CREATED, &Begun { id: new });
     if let Ok(location) = HeaderValue::try_from(format!("/api/deliveries/{new}")) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
 }
 
-/// `POST /api/deliveries/replay`. It goes on in steps for as long as the caller waits.
+/// `POST /api/deliveries/replay`. Runs in steps and stops when the client disconnects.
 pub async fn replay_all(
-    State(api): State<Arc<Deliveries>>,
-    caller: Caller,
-    others: Others,
+    State(api): State<Arc<DeliveryApi>>,
+    caller: AdminCaller,
+    others: OtherReplicas,
     body: Body,
-) -> Result<Response, ApiError> {
+) -> Result<Response, AdminError> {
     let now = (api.clock)();
     let body = read_body(body, MAX_BODY).await?;
     let filter = query::replay(&body, now)?;
     api.guard.require(&caller, right(Verb::Create, &filter)).await?;
-    let others = others.with(body, REPLAY_DEADLINE);
-    let (own, answers) = tokio::join!(api.replay_own(&filter, now), others.answers());
-    let (replays, mut unavailable) = answers.read::<Replayed>();
+    let others = others.with_body(body, REPLAY_DEADLINE);
+    let (own, responses) = tokio::join!(api.replay_own(&filter, now), others.responses());
+    let (replays, mut unavailable) = responses.read::<Replayed>();
     let mut replayed = own?;
     for (_, other) in replays {
         replayed += other.replayed;
         unavailable.extend(other.unavailable);
     }
-    Ok(answer(StatusCode::OK, &Replayed { replayed, unavailable }))
+    Ok(json_response(StatusCode::OK, &Replayed { replayed, unavailable }))
 }
 
-impl Deliveries {
+impl DeliveryApi {
     async fn replay_own(&self, filter: &Filter, now: Moment) -> Result<u64, StoreError> {
         let (mut replayed, mut cursor) = (0, None);
         loop {
@@ -143,7 +143,7 @@ impl Deliveries {
             }
         }
         let Filter { namespace, webhook, .. } = filter;
-        tracing::info!(replayed, namespace, webhook, "replayed");
+        tracing::info!(replayed, namespace, webhook, "replayed deliveries by filter");
         Ok(replayed)
     }
 }
@@ -158,6 +158,7 @@ fn right_on(verb: Verb, detail: &Detail) -> Right {
     Right { verb, namespace: Some(namespace), webhook: Some(name) }
 }
 
-pub fn answer(status: StatusCode, value: &impl serde::Serialize) -> Response {
+/// A JSON response.
+pub fn json_response(status: StatusCode, value: &impl serde::Serialize) -> Response {
     json(status, value).map(Body::new)
 }

@@ -1,17 +1,17 @@
-//! What of an event is not shown: secrets, as far as names tell them. Pure.
+//! Masks secrets in shown events, recognized by the names of headers, members and fields. Pure.
 
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-/// Stands for what is not shown.
+/// Replaces masked values.
 pub const MASK: &str = "[masked]";
 
-/// What a name has in it that names a secret.
-const WITHIN: [&str; 3] = ["authorization", "cookie", "signature"];
+/// A name that contains one of these is secret.
+const SECRET_PARTS: [&str; 3] = ["authorization", "cookie", "signature"];
 
-/// What a name ends in that names a secret: not `tokens_used`.
-const AT_THE_END: [&str; 12] = [
+/// A name that ends with one of these is secret. Only suffixes, so that `tokens_used` is shown.
+const SECRET_SUFFIXES: [&str; 12] = [
     "token",
     "secret",
     "password",
@@ -26,7 +26,7 @@ const AT_THE_END: [&str; 12] = [
     "jwt",
 ];
 
-/// A member of a JSON object whose value is a string or a number. A string may be cut off.
+/// A member of a JSON object with a string or number value. A string may be truncated.
 static MEMBER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r#"(?s)"(?<name>(?:[^"\\]|\\.)*)"(?<colon>\s*:\s*)(?:"(?:[^"\\]|\\.)*(?:"|\\?$)|-?[0-9][0-9.eE+-]*)"#,
@@ -34,23 +34,23 @@ static MEMBER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// A field of a form.
+/// A field of a URL-encoded form.
 static FIELD: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?<before>^|&)(?<name>[^=&]+)=[^&]*").ok());
 
-/// Whether what a name names is not shown.
+/// Whether the value with this name is masked.
 pub fn is_secret(name: &str) -> bool {
     let plain = |c: &char| !matches!(c, '-' | '_' | '.' | ' ');
     let name: String = name.chars().filter(plain).map(|c| c.to_ascii_lowercase()).collect();
-    WITHIN.iter().any(|part| name.contains(part))
-        || AT_THE_END.iter().any(|end| name.ends_with(end))
+    SECRET_PARTS.iter().any(|part| name.contains(part))
+        || SECRET_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
 }
 
-/// A text without the values of members, or of fields of a form, whose names tell that they are secret.
+/// Masks the values of members, or of form fields, with secret names.
 pub fn text(text: &str, is_form: bool) -> String {
     let (pattern, masked): (_, fn(&Captures<'_>) -> String) =
         if is_form { (&FIELD, field) } else { (&MEMBER, member) };
-    // Fail closed, though both patterns are constants that a test compiles.
+    // Fails closed, although both patterns are constants that a test compiles.
     let Some(pattern) = &**pattern else { return MASK.into() };
     let replacement = |found: &Captures<'_>| {
         if is_secret(&found["name"]) { masked(found) } else { found[0].to_owned() }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_what_is_secret() {
+    fn secrets_are_recognized_by_name() {
         for name in [
             "Authorization",
             "proxy-authorization",
@@ -93,13 +93,13 @@ mod tests {
     }
 
     #[test]
-    fn values_of_secret_members_are_masked_wherever_they_stand_and_nothing_else_is() {
+    fn only_the_values_of_secret_members_are_masked_at_any_depth() {
         for (body, shown) in [
             (r#"{"token": "abc","id":1}"#, r#"{"token": "[masked]","id":1}"#),
             (r#"{"a":{"password":"a\"b\\"},"b":"c"}"#, r#"{"a":{"password":"[masked]"},"b":"c"}"#),
             (r#"{"pin_token":-1.5e3}"#, r#"{"pin_token":"[masked]"}"#),
             ("{\"secret\"\n:\n\"a\nb\"}", "{\"secret\"\n:\n\"[masked]\"}"),
-            // Cut off where the stored beginning ends.
+            // Truncated bodies.
             (r#"{"a":1,"secret":"begin"#, r#"{"a":1,"secret":"[masked]""#),
             (r#"{"secret":"begin\"#, r#"{"secret":"[masked]""#),
             (

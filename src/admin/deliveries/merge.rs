@@ -1,24 +1,24 @@
-//! The lists of several replicas as one. Pure.
+//! Merges the lists of several replicas. Pure.
 
 use std::cmp::Reverse;
 
 use super::query;
 use super::view::List;
 
-/// One page, the latest first, of pages that all begin at the same place and have at most `limit` items.
-/// Ids of all replicas are in one order, which begins with the time: a page that ends with an id ends
-/// there in each replica.
+/// Merges pages with the same cursor and at most `limit` items each into one page, latest first.
+/// Ids of all replicas are ordered by time, so the last id of the merged page is a valid cursor for
+/// each replica.
 pub fn pages(pages: Vec<List>, limit: usize) -> List {
-    let goes_on = pages.iter().any(|page| page.cursor.is_some());
+    let has_more = pages.iter().any(|page| page.cursor.is_some());
     let mut merged = List::default();
     for page in pages {
         merged.items.extend(page.items);
         merged.unavailable.extend(page.unavailable);
     }
     merged.items.sort_by_key(|item| Reverse(item.id));
-    let goes_on = goes_on || merged.items.len() > limit;
+    let has_more = has_more || merged.items.len() > limit;
     merged.items.truncate(limit);
-    let last = merged.items.last().filter(|_| goes_on);
+    let last = merged.items.last().filter(|_| has_more);
     merged.cursor = last.map(|last| query::cursor(last.id));
     merged
 }
@@ -44,23 +44,23 @@ mod tests {
         serde_json::from_value(delivery).unwrap()
     }
 
-    /// What a replica answers: one that is asked by another says whether more follows, the one that
-    /// merges gives one more.
-    fn page(kept: &[Uuid], before: Option<Uuid>, limit: usize, is_asked: bool) -> List {
+    /// The page of a replica. A queried peer sets a cursor if it has more deliveries; the merging
+    /// replica returns one more than the limit instead.
+    fn page(kept: &[Uuid], before: Option<Uuid>, limit: usize, is_peer: bool) -> List {
         let mut found: Vec<Uuid> =
             kept.iter().copied().filter(|id| before.is_none_or(|before| *id < before)).collect();
         found.sort_by_key(|id| Reverse(*id));
-        let goes_on = found.len() > limit;
-        found.truncate(if is_asked { limit } else { limit + 1 });
-        let cursor = (is_asked && goes_on).then(|| "one".to_owned());
+        let has_more = found.len() > limit;
+        found.truncate(if is_peer { limit } else { limit + 1 });
+        let cursor = (is_peer && has_more).then(|| "one".to_owned());
         let items = found.into_iter().map(delivery).collect();
         List { items, cursor, ..List::default() }
     }
 
     proptest! {
-        /// Keys are of few milliseconds: several replicas make the same ones.
+        /// Few distinct times, so that several replicas create ids with the same time.
         #[test]
-        fn pages_over_any_spread_of_deliveries_are_complete_and_repeat_nothing(
+        fn pages_are_complete_and_without_duplicates_for_any_distribution_of_deliveries(
             spread in btree_map((0_u64..20, 0_u64..4), 0_usize..4, 0..40),
             limit in 1_usize..9,
         ) {
@@ -87,7 +87,7 @@ mod tests {
         }
 
         #[test]
-        fn every_replica_that_is_missing_is_named(names in vec(vec("[a-c]", 0..3), 0..3)) {
+        fn every_unavailable_replica_is_named(names in vec(vec("[a-c]", 0..3), 0..3)) {
             let pages = names.iter().map(|names| List { unavailable: names.clone(), ..List::default() });
             prop_assert_eq!(super::pages(pages.collect(), 9).unavailable, names.concat());
         }

@@ -1,9 +1,9 @@
-//! The delivery API: what happened to each event, and its replay.
+//! The delivery API: the history of each event, and its replay.
 
 mod handlers;
 mod mask;
 mod merge;
-mod others;
+mod other_replicas;
 pub(super) mod query;
 mod since;
 mod tallies;
@@ -21,19 +21,19 @@ use axum::routing::{get, post};
 
 pub use self::since::since;
 use super::Guard;
-use super::error::ApiError;
+use super::error::AdminError;
 use crate::moment::Moment;
 use crate::peers::Peers;
 use crate::routes::Table;
 use crate::source::LocalTallies;
 use crate::store::Store;
 
-/// The description of the API (OpenAPI 3.1), kept by hand and held to the code by a test.
+/// The OpenAPI 3.1 description of the API. Written by hand; a test compares it with the code.
 pub const OPENAPI: &str = include_str!("openapi.json");
 
-/// What the delivery API works with.
+/// State of the delivery API.
 #[derive(Debug)]
-struct Deliveries {
+struct DeliveryApi {
     store: Arc<dyn Store>,
     guard: Guard,
     peers: Arc<Peers>,
@@ -42,14 +42,15 @@ struct Deliveries {
     clock: fn() -> Moment,
 }
 
-impl FromRef<Arc<Deliveries>> for Guard {
-    fn from_ref(api: &Arc<Deliveries>) -> Self {
+impl FromRef<Arc<DeliveryApi>> for Guard {
+    fn from_ref(api: &Arc<DeliveryApi>) -> Self {
         api.guard.clone()
     }
 }
 
-/// The paths under `/api`, for what this replica and its peers have. Under [`Guard::Loopback`] a request needs its [`crate::http::Peer`] as an
-/// extension; without one nobody may call.
+/// The paths under `/api`, for the deliveries of this replica and its peers. With
+/// [`Guard::Loopback`] each request needs its [`crate::http::Peer`] as an extension; requests
+/// without one are rejected.
 pub fn router(
     store: Arc<dyn Store>,
     routes: Arc<Table>,
@@ -57,8 +58,8 @@ pub fn router(
     peers: Arc<Peers>,
 ) -> Router {
     let tallies = LocalTallies::new(store.clone(), routes.clone());
-    let between_replicas = from_fn_with_state(peers.clone(), others::between_replicas);
-    let deliveries = Deliveries { store, guard, peers, tallies, routes, clock: Moment::now };
+    let identify_replica = from_fn_with_state(peers.clone(), other_replicas::identify_replica);
+    let api = DeliveryApi { store, guard, peers, tallies, routes, clock: Moment::now };
     let paths = Router::new()
         .route("/openapi.json", get(openapi))
         .route("/deliveries", get(handlers::list))
@@ -66,22 +67,22 @@ pub fn router(
         .route("/deliveries/{id}", get(handlers::show))
         .route("/deliveries/{id}/replay", post(handlers::replay))
         .route("/tallies", get(tallies::tallies))
-        .fallback(async || ApiError::NotFound)
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(between_replicas)
-        .with_state(Arc::new(deliveries));
+        .fallback(async || AdminError::NotFound)
+        .method_not_allowed_fallback(async || AdminError::MethodNotAllowed)
+        .layer(identify_replica)
+        .with_state(Arc::new(api));
     Router::new().nest("/api", paths)
 }
 
-/// The same paths for the port that replicas call, which answers nobody else: each question is for this replica
-/// alone. It takes a right of the caller as everywhere.
+/// The same paths for the peer port, which serves requests from replicas only and answers for this
+/// replica only. The rights of the original caller are checked as on the admin port.
 pub fn peer_router(
     store: Arc<dyn Store>,
     routes: Arc<Table>,
     guard: Guard,
     peers: Arc<Peers>,
 ) -> Router {
-    router(store, routes, guard, peers).layer(from_fn(others::only_from_replicas))
+    router(store, routes, guard, peers).layer(from_fn(other_replicas::require_replica))
 }
 
 async fn openapi() -> ([(HeaderName, &'static str); 1], Bytes) {

@@ -1,4 +1,4 @@
-//! Which deliveries a caller means: by a query string, or by a JSON body. Pure.
+//! Parses the filters of the delivery API, from a query string or a JSON body. Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,34 +7,34 @@ use uuid::Uuid;
 
 use super::since::since;
 use super::view::State;
-use crate::admin::error::ApiError;
+use crate::admin::error::AdminError;
 use crate::moment::Moment;
 use crate::store::{self, Filter};
 
-/// Deliveries of a page, when the caller does not say.
+/// Default number of deliveries per page.
 pub const DEFAULT_LIMIT: usize = 50;
 
-/// Deliveries of a page at most.
+/// Maximum number of deliveries per page.
 pub const MAX_LIMIT: usize = 500;
 
-/// The longest name of a Kubernetes object, in characters.
+/// Maximum length of the name of a Kubernetes object, in bytes.
 const MAX_NAME: usize = 253;
 
-/// A part of the list.
+/// Query of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// Of which deliveries.
+pub struct ListQuery {
+    /// Selects the deliveries.
     pub filter: Filter,
-    /// Those before this one.
+    /// The page contains deliveries before this one.
     pub cursor: Option<Uuid>,
-    /// How many at most.
+    /// Maximum number of deliveries.
     pub limit: usize,
 }
 
-/// What a replay by filter says.
+/// Body of a replay by filter.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Fields {
+struct FilterFields {
     namespace: Option<String>,
     webhook: Option<String>,
     state: Option<String>,
@@ -42,8 +42,8 @@ struct Fields {
     until: Option<String>,
 }
 
-impl Fields {
-    fn filter(self, now: Moment) -> Result<Filter, ApiError> {
+impl FilterFields {
+    fn filter(self, now: Moment) -> Result<Filter, AdminError> {
         let moment = |name, text: Option<String>| {
             let read = |text: String| since(&text, now).map_err(|why| invalid(name, &why));
             text.map(read).transpose()
@@ -58,12 +58,12 @@ impl Fields {
     }
 }
 
-/// Reads the query of a list. A parameter without a value counts as absent.
+/// Parses the query of a list. Empty parameters are ignored.
 ///
 /// # Errors
-/// [`ApiError::InvalidFilter`] for a parameter that is unknown, repeated or not readable.
-pub fn page(query: &str, now: Moment) -> Result<Page, ApiError> {
-    let mut fields = Fields::default();
+/// [`AdminError::InvalidFilter`] for an unknown, repeated or invalid parameter.
+pub fn list(query: &str, now: Moment) -> Result<ListQuery, AdminError> {
+    let mut fields = FilterFields::default();
     let (mut cursor, mut limit) = (None, None);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let field = match &*name {
@@ -77,30 +77,30 @@ pub fn page(query: &str, now: Moment) -> Result<Page, ApiError> {
             _ => return Err(unknown_parameter()),
         };
         if !value.is_empty() && field.replace(value.into_owned()).is_some() {
-            return Err(invalid(&name, "is there twice"));
+            return Err(invalid(&name, "is repeated"));
         }
     }
-    Ok(Page {
+    Ok(ListQuery {
         filter: fields.filter(now)?,
         cursor: cursor.map(|text| read_cursor(&text)).transpose()?,
         limit: limit.map_or(Ok(DEFAULT_LIMIT), |text| read_limit(&text))?,
     })
 }
 
-/// What is to be told of which webhooks.
+/// Query of the delivery counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
-    /// Those of this namespace.
+pub struct TalliesQuery {
+    /// Filter by namespace.
     pub namespace: Option<String>,
-    /// Whether their last hour is to be told too.
+    /// Whether to include the last hour.
     pub last_hour: bool,
 }
 
-/// Reads the query of tallies: a namespace, and whether the last hour is wanted.
+/// Parses the query of the delivery counts.
 ///
 /// # Errors
-/// [`ApiError::InvalidFilter`] for a parameter that is unknown, repeated or not readable.
-pub fn tallies(query: &str) -> Result<Told, ApiError> {
+/// [`AdminError::InvalidFilter`] for an unknown, repeated or invalid parameter.
+pub fn tallies(query: &str) -> Result<TalliesQuery, AdminError> {
     let (mut namespace, mut last_hour) = (None, None);
     for (parameter, value) in form_urlencoded::parse(query.as_bytes()) {
         let field = match &*parameter {
@@ -109,10 +109,10 @@ pub fn tallies(query: &str) -> Result<Told, ApiError> {
             _ => return Err(unknown_parameter()),
         };
         if !value.is_empty() && field.replace(value.into_owned()).is_some() {
-            return Err(invalid(&parameter, "is there twice"));
+            return Err(invalid(&parameter, "is repeated"));
         }
     }
-    Ok(Told {
+    Ok(TalliesQuery {
         namespace: namespace.map(|text| name("namespace", text)).transpose()?,
         last_hour: match last_hour.as_deref() {
             None | Some("false") => false,
@@ -122,19 +122,20 @@ pub fn tallies(query: &str) -> Result<Told, ApiError> {
     })
 }
 
-/// Reads the body of a replay by filter: what has ended, and is dead where it does not say. What begins
-/// from `now` on is not meant, the replays themselves among it.
+/// Parses the body of a replay by filter. It selects finished deliveries; the default state is
+/// dead. Deliveries that start at `now` or later are excluded, so that a replay does not select the
+/// deliveries it creates.
 ///
 /// # Errors
-/// [`ApiError::InvalidFilter`] for a field that is unknown or not readable.
-pub fn replay(body: &[u8], now: Moment) -> Result<Filter, ApiError> {
-    let fields: Fields = serde_json::from_slice(body)
-        .map_err(|error| ApiError::InvalidFilter(format!("the body is no filter: {error}")))?;
+/// [`AdminError::InvalidFilter`] for an unknown or invalid field.
+pub fn replay(body: &[u8], now: Moment) -> Result<Filter, AdminError> {
+    let fields: FilterFields = serde_json::from_slice(body)
+        .map_err(|error| AdminError::InvalidFilter(format!("invalid filter: {error}")))?;
     let mut filter = fields.filter(now)?;
     if filter.state == Some(store::State::Pending) {
         return Err(invalid(
             "state",
-            "must be dead or succeeded: what is pending is attempted anyway",
+            "must be dead or succeeded: pending deliveries are attempted without a replay",
         ));
     }
     filter.state.get_or_insert(store::State::Dead);
@@ -142,45 +143,46 @@ pub fn replay(body: &[u8], now: Moment) -> Result<Filter, ApiError> {
     Ok(filter)
 }
 
-/// Where the next page begins: after this delivery.
+/// The cursor of the page after this delivery.
 pub fn cursor(last: Uuid) -> String {
     URL_SAFE_NO_PAD.encode(last.as_bytes())
 }
 
-fn read_cursor(text: &str) -> Result<Uuid, ApiError> {
+fn read_cursor(text: &str) -> Result<Uuid, AdminError> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok();
     let id = bytes.and_then(|bytes| Uuid::from_slice(&bytes).ok());
-    id.ok_or_else(|| invalid("cursor", "must be what an answer called cursor"))
+    id.ok_or_else(|| invalid("cursor", "must be the cursor of a previous response"))
 }
 
-/// Reads how many at most.
-pub fn read_limit(text: &str) -> Result<usize, ApiError> {
+/// Parses the maximum number of items.
+pub fn read_limit(text: &str) -> Result<usize, AdminError> {
     let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| invalid("limit", "must be a number from 1 to 500"))
 }
 
-/// Reads the name of an object.
-pub fn name(field: &'static str, text: String) -> Result<String, ApiError> {
+/// Checks the name of an object.
+pub fn name(field: &'static str, text: String) -> Result<String, AdminError> {
     if text.is_empty() || text.len() > MAX_NAME {
-        return Err(invalid(field, "must be the name of one"));
+        return Err(invalid(field, "must be a name of 1 to 253 characters"));
     }
     Ok(text)
 }
 
-fn state(text: &str) -> Result<store::State, ApiError> {
+fn state(text: &str) -> Result<store::State, AdminError> {
     let state = State::ALL.into_iter().find(|state| state.name() == text);
     let state = state.ok_or_else(|| invalid("state", "must be pending, succeeded or dead"))?;
     Ok(state.stored())
 }
 
-/// That a parameter is unknown. It is not repeated to whoever sent it: it may be anything.
-pub fn unknown_parameter() -> ApiError {
-    ApiError::InvalidFilter("there is an unknown parameter".into())
+/// Error of an unknown parameter. The message does not repeat the parameter, which is arbitrary
+/// input.
+pub fn unknown_parameter() -> AdminError {
+    AdminError::InvalidFilter("unknown parameter".into())
 }
 
-/// What is wrong with a field.
-pub fn invalid(field: &str, why: &str) -> ApiError {
-    ApiError::InvalidFilter(format!("{field} {why}"))
+/// Error of an invalid field.
+pub fn invalid(field: &str, why: &str) -> AdminError {
+    AdminError::InvalidFilter(format!("{field} {why}"))
 }
 
 #[cfg(test)]
@@ -189,15 +191,15 @@ mod tests {
 
     const NOW: Moment = Moment(1_000_000_000_000);
 
-    fn why(error: ApiError) -> String {
+    fn why(error: AdminError) -> String {
         error.to_string()
     }
 
     #[test]
-    fn a_query_names_what_is_meant_and_an_empty_one_means_all() {
-        let none = Page { filter: Filter::default(), cursor: None, limit: 50 };
-        assert_eq!(page("", NOW).unwrap(), none);
-        assert_eq!(page("namespace=&webhook=&state=&since=&limit=&cursor=", NOW).unwrap(), none);
+    fn a_query_selects_deliveries_and_an_empty_one_selects_all() {
+        let none = ListQuery { filter: Filter::default(), cursor: None, limit: 50 };
+        assert_eq!(list("", NOW).unwrap(), none);
+        assert_eq!(list("namespace=&webhook=&state=&since=&limit=&cursor=", NOW).unwrap(), none);
         let id = Uuid::from_u128(7);
         let query = format!(
             "namespace=team-a&webhook=pay&state=dead&since=1970-01-01T01:00:01%2B01:00&until=1h&limit=500&cursor={}",
@@ -210,30 +212,33 @@ mod tests {
             since: Some(Moment(1_000)),
             until: Some(Moment(NOW.0 - 3_600_000)),
         };
-        assert_eq!(page(&query, NOW).unwrap(), Page { filter, cursor: Some(id), limit: 500 });
+        assert_eq!(list(&query, NOW).unwrap(), ListQuery { filter, cursor: Some(id), limit: 500 });
     }
 
     #[test]
-    fn a_query_that_cannot_be_taken_says_why() {
+    fn an_invalid_query_is_an_error_with_the_reason() {
         for (query, message) in [
             ("limit=0", "limit must be a number from 1 to 500"),
             ("limit=501", "limit must be a number from 1 to 500"),
             ("limit=x", "limit must be a number from 1 to 500"),
-            ("cursor=x", "cursor must be what an answer called cursor"),
+            ("cursor=x", "cursor must be the cursor of a previous response"),
             ("state=Dead", "state must be pending, succeeded or dead"),
             ("state=waiting", "state must be pending, succeeded or dead"),
-            ("state=dead&state=dead", "state is there twice"),
-            ("name=x", "there is an unknown parameter"),
+            ("state=dead&state=dead", "state is repeated"),
+            ("name=x", "unknown parameter"),
         ] {
-            assert_eq!(why(page(query, NOW).unwrap_err()), message, "{query}");
+            assert_eq!(why(list(query, NOW).unwrap_err()), message, "{query}");
         }
-        assert!(why(page("since=tomorrow", NOW).unwrap_err()).starts_with("since must be a time"));
+        assert!(why(list("since=tomorrow", NOW).unwrap_err()).starts_with("since must be a time"));
         let long = format!("webhook={}", "a".repeat(254));
-        assert_eq!(why(page(&long, NOW).unwrap_err()), "webhook must be the name of one");
+        assert_eq!(
+            why(list(&long, NOW).unwrap_err()),
+            "webhook must be a name of 1 to 253 characters"
+        );
     }
 
     #[test]
-    fn a_replay_means_the_dead_until_now_unless_it_says_otherwise() {
+    fn a_replay_selects_dead_deliveries_until_now_by_default() {
         let dead = replay(b"{}", NOW).unwrap();
         assert_eq!((dead.state, dead.until), (Some(store::State::Dead), Some(NOW)));
         let body = br#"{"state":"succeeded","until":"2100-01-01T00:00:00Z","since":"7d","namespace":null}"#;

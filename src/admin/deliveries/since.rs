@@ -1,14 +1,14 @@
-//! A moment as people give it: a time, or how long ago. Pure.
+//! Parses a time given as such, or as a duration before now. Pure.
 
 use std::time::Duration;
 
 use crate::moment::Moment;
 use crate::plan::duration;
 
-/// Reads a time of RFC 3339, or a duration such as `15m`, `24h` or `7d` before `now`.
+/// Parses an RFC 3339 time, or a duration before `now` such as `15m`, `24h` or `7d`.
 ///
 /// # Errors
-/// A sentence, when it is neither.
+/// The second half of a sentence that starts with the name of the field.
 pub fn since(text: &str, now: Moment) -> Result<Moment, String> {
     let ago = || match text.strip_suffix('d') {
         Some(days) => days.parse::<u32>().ok().map(days_long),
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_a_time_or_how_long_ago() {
+    fn a_time_is_absolute_or_a_duration_before_now() {
         let now = Moment(1_000_000_000_000);
         let day = 86_400_000;
         for (text, moment) in [

@@ -1,4 +1,4 @@
-//! What became of the events of each webhook at this replica, in numbers: for the replica that adds them up.
+//! The delivery counts of this replica's webhooks, for the replica that adds them up.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -7,39 +7,39 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
 
-use super::handlers::answer;
+use super::handlers::json_response;
 use super::view::{Tallies, WebhookTally};
-use super::{Deliveries, query};
-use crate::admin::error::ApiError;
-use crate::admin::guard::Caller;
+use super::{DeliveryApi, query};
+use crate::admin::error::AdminError;
+use crate::admin::guard::AdminCaller;
 use crate::admin::overview::view::LastHour;
 use crate::plan::Counted;
 use crate::routes::{Id, Route};
 use crate::source::{Right, Tallies as _, Verb};
 
-/// `GET /api/tallies`. Webhooks that are there, and had something to count.
+/// `GET /api/tallies`. Contains the existing webhooks with counts.
 pub async fn tallies(
-    State(api): State<Arc<Deliveries>>,
-    caller: Caller,
+    State(api): State<Arc<DeliveryApi>>,
+    caller: AdminCaller,
     RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    let query::Told { namespace, last_hour } =
+) -> Result<Response, AdminError> {
+    let query::TalliesQuery { namespace, last_hour } =
         query::tallies(query.as_deref().unwrap_or_default())?;
     let right = Right { verb: Verb::List, namespace: namespace.clone(), webhook: None };
     api.guard.require(&caller, right).await?;
-    let counted = api.tallies.count().await.map_err(ApiError::Unavailable)?;
+    let counted = api.tallies.count().await.map_err(AdminError::Unavailable)?;
     let items = counted.into_iter().filter_map(|(id, counted)| {
         let route = api.routes.get(id)?;
-        let is_meant = namespace.as_deref().is_none_or(|name| *name == *route.app.namespace);
-        is_meant.then(|| WebhookTally {
+        let is_selected = namespace.as_deref().is_none_or(|name| *name == *route.app.namespace);
+        is_selected.then(|| WebhookTally {
             last_hour: last_hour.then(|| api.last_hour(id)).flatten(),
             ..tally(&route, &counted)
         })
     });
-    Ok(answer(StatusCode::OK, &Tallies { items: items.collect() }))
+    Ok(json_response(StatusCode::OK, &Tallies { items: items.collect() }))
 }
 
-impl Deliveries {
+impl DeliveryApi {
     fn last_hour(&self, id: Id) -> Option<LastHour> {
         let counts = self.routes.meters()?.webhooks.find(id)?;
         Some(LastHour::of(&counts.rates((self.clock)())))

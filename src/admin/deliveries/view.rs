@@ -1,4 +1,4 @@
-//! Deliveries as the API writes them, and as its clients read them.
+//! Deliveries in responses of the API, for the server and the clients.
 
 use std::sync::Arc;
 
@@ -15,23 +15,23 @@ use crate::moment::Moment;
 use crate::resources::DeliveryCounts;
 use crate::store::{self, Attempted, Detail, Reason, Summary, ids};
 
-/// Where a delivery stands, as callers name it.
+/// State of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It has not ended.
+    /// Not finished.
     Pending,
-    /// The listener took it.
+    /// The listener answered 2xx.
     Succeeded,
-    /// It was given up.
+    /// Given up.
     Dead,
 }
 
 impl State {
-    /// Each of them.
+    /// All states.
     pub const ALL: [Self; 3] = [Self::Pending, Self::Succeeded, Self::Dead];
 
-    /// As it is written.
+    /// The name in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -40,7 +40,7 @@ impl State {
         }
     }
 
-    /// As a filter of the store has it.
+    /// The state in a filter of the store.
     pub fn stored(self) -> store::State {
         match self {
             Self::Pending => store::State::Pending,
@@ -60,26 +60,27 @@ impl From<store::State> for State {
     }
 }
 
-/// A part of the list, the latest first.
+/// A page of the list, latest first.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct List {
     /// The deliveries.
     pub items: Vec<Delivery>,
-    /// Where the next part begins; `None` when this is the last one.
+    /// Cursor of the next page; `None` on the last page.
     pub cursor: Option<String>,
-    /// The replicas that did not answer: what they have is not here.
+    /// Replicas that did not respond; their deliveries are missing from this page.
     #[serde(default)]
     pub unavailable: Vec<String>,
 }
 
-/// A delivery in a list. Neither UUID of its webhook's URL is told: who knows both may trigger it.
+/// A delivery in a list. The UUIDs of app and webhook are left out, because they are sufficient to
+/// trigger it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
     /// The delivery's id.
     pub id: Uuid,
-    /// The event's id: the same for its replays.
+    /// The event's id, the same for all replays.
     pub event_id: Uuid,
     /// 1 for the first delivery of an event, 2 for its first replay.
     pub generation: u32,
@@ -91,38 +92,38 @@ pub struct Delivery {
     pub webhook: Arc<str>,
     /// The webhook's action.
     pub action: Arc<str>,
-    /// Where it stands.
+    /// The state.
     pub state: State,
-    /// Whether it waits for one before it, by `ordering: Fifo`.
+    /// Whether a pending delivery waits for the previous one, with `ordering: Fifo`.
     pub waiting: bool,
-    /// Why it is dead: `AttemptsUsedUp`, `TooOld`, `Rejected` or `AppDeleted`.
+    /// Reason of a dead delivery, such as `AttemptsUsedUp` or `TooOld`.
     pub reason: Option<String>,
-    /// How many attempts were made.
+    /// Number of attempts.
     pub attempt_count: u32,
-    /// The status that the listener answered last.
+    /// Status of the listener's last response.
     pub last_status: Option<u16>,
-    /// When it began.
+    /// Start time.
     pub created_at: Moment,
-    /// When it is attempted next, while it is pending.
+    /// Time of the next attempt of a pending delivery.
     pub due_at: Option<Moment>,
-    /// When it ended.
+    /// End time.
     pub finished_at: Option<Moment>,
 }
 
-/// A delivery with all that is kept of it.
+/// A delivery with all its data.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FullDelivery {
-    /// As in the list.
+    /// The fields of the list.
     #[serde(flatten)]
     pub delivery: Delivery,
-    /// Its attempts, the first one first.
+    /// Attempts, oldest first.
     pub attempts: Vec<Attempt>,
     /// The content type of the event.
     pub content_type: Option<String>,
-    /// Headers of the trigger that are passed on; secrets are masked.
+    /// Forwarded headers of the trigger; secrets are masked.
     pub headers: Vec<Header>,
-    /// The event as it was sent; secrets are masked as far as names tell them.
+    /// The event as sent. Values with secret-like names are masked.
     pub body: Content,
 }
 
@@ -130,70 +131,70 @@ pub struct FullDelivery {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
-    /// Its number, from 1.
+    /// Number of the attempt, from 1.
     pub number: u32,
-    /// When it began.
+    /// Start time.
     pub started_at: Moment,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     pub duration_milliseconds: u64,
-    /// The status that the listener answered, if it did.
+    /// Status of the listener's response, if any.
     pub status: Option<u16>,
-    /// What went wrong.
+    /// Error message.
     pub error: Option<String>,
-    /// The beginning of the listener's answer; nothing is kept of the answer to a success.
+    /// Beginning of an error response; `None` for a success.
     pub answer: Option<Content>,
 }
 
 /// A header of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// In lower case.
+    /// Name in lower case.
     pub name: String,
-    /// `[masked]` where the name tells that it is a secret.
+    /// Value; `[masked]` for secret-like names.
     pub value: String,
 }
 
-/// Bytes for people: text where they are UTF-8.
+/// Bytes, as text if they are UTF-8, otherwise as base64.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Content {
-    /// How many there are in all.
+    /// Total size in bytes.
     pub bytes: u64,
-    /// Whether only the beginning is here.
+    /// Whether the content is truncated.
     pub truncated: bool,
-    /// Their text.
+    /// The content as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// What is no text.
+    /// The content in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base64: Option<String>,
 }
 
-/// The delivery that a replay began.
+/// The new delivery of a replay.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Begun {
-    /// Its id.
+    /// The delivery's id.
     pub id: Uuid,
 }
 
-/// What a replay by filter did.
+/// Result of a replay by filter.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Replayed {
-    /// How many deliveries began.
+    /// Number of new deliveries.
     pub replayed: u64,
-    /// The replicas that did not answer: how many began there is not known.
+    /// Replicas that did not respond; their new deliveries are not counted.
     #[serde(default)]
     pub unavailable: Vec<String>,
 }
 
-/// What became of the events of webhooks at one replica.
+/// Delivery counts of the webhooks of one replica.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tallies {
-    /// Of each webhook that had something to count.
+    /// One item per webhook with counts.
     pub items: Vec<WebhookTally>,
 }
 
-/// What became of the events of a webhook at one replica.
+/// Delivery counts of a webhook on one replica.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookTally {
@@ -203,11 +204,11 @@ pub struct WebhookTally {
     pub app: Arc<str>,
     /// The webhook's name.
     pub webhook: Arc<str>,
-    /// How many deliveries there are; `None` of one that never queued anything.
+    /// Delivery counts; `None` if the webhook never queued an event.
     pub deliveries: Option<DeliveryCounts>,
-    /// When its listener last took an event.
+    /// Time of the last successful delivery.
     pub last_delivery: Option<Moment>,
-    /// Minute by minute, where it was asked for and is counted.
+    /// Counts per minute, if requested and metrics are enabled.
     #[serde(default)]
     pub last_hour: Option<LastHour>,
 }
@@ -303,12 +304,12 @@ fn shown_answer(answer: &Bytes) -> Option<Content> {
 }
 
 impl Content {
-    /// The beginning of `total` bytes.
+    /// Content that starts with `beginning` and has `total` bytes in all.
     fn new(beginning: &[u8], total: u64, is_form: bool) -> Self {
         let truncated = (beginning.len() as u64) < total;
         let text = match str::from_utf8(beginning) {
             Ok(text) => Some(text),
-            // A character that was cut through ends the text, no more.
+            // Only the last character is truncated: the text ends before it.
             Err(error) if truncated && error.error_len().is_none() => {
                 str::from_utf8(&beginning[..error.valid_up_to()]).ok()
             }
@@ -328,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_text_where_they_are_utf_8_and_base64_elsewhere() {
+    fn bytes_are_text_if_they_are_utf_8_and_base64_otherwise() {
         let content = |bytes: &[u8], total| {
             let Content { truncated, text, base64, .. } = Content::new(bytes, total, false);
             (truncated, text, base64)

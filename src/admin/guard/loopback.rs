@@ -1,5 +1,5 @@
-//! Whether a request comes from a person or program on this machine, and not from a web site that a
-//! person on this machine looks at. Pure.
+//! Restricts the admin port to users and programs of the local machine, and rejects requests that a
+//! web site makes through a local browser. Pure.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,25 +10,25 @@ use http::{HeaderMap, HeaderName};
 
 use crate::http::Peer;
 
-/// Says from where a browser's request was begun (Fetch Metadata, section 2.4).
+/// Relation of a browser's request to the site that started it (Fetch Metadata, section 2.4).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Refuses what is not from here, or is from here because another site asked for it; the text says why.
-/// `admin` is the address of the port.
+/// Rejects requests from other machines, and cross-site requests of local browsers. `admin` is the
+/// address of the admin port. The error is the message for the client.
 pub fn check(parts: &Parts, peer: Peer, admin: SocketAddr) -> Result<(), &'static str> {
     let host = local(parts, peer, admin)?;
     same_site(&parts.headers, &host)
 }
 
-/// Refuses what is not from here: a link on another site may still lead here. Says by which name the
-/// port was called.
+/// Rejects requests from other machines only, so that links on other sites still work. Returns the
+/// host of the request.
 pub fn local(parts: &Parts, peer: Peer, admin: SocketAddr) -> Result<Authority, &'static str> {
     if !peer.is_some_and(is_loopback) {
-        return Err("only this machine may call the admin port");
+        return Err("the admin port accepts requests from the local machine only");
     }
-    // A name that a site had resolve to this machine (DNS rebinding) is not ours.
+    // Prevents DNS rebinding: a site may have its own name resolve to this machine.
     let host = host(parts).filter(|host| is_ours(host, admin));
-    host.ok_or("the header Host is not the address of the admin port")
+    host.ok_or("the header Host does not match the address of the admin port")
 }
 
 fn is_loopback(address: IpAddr) -> bool {
@@ -57,9 +57,10 @@ fn is_ours(host: &Authority, admin: SocketAddr) -> bool {
         || address.is_some_and(|address| is_loopback(address) || address == admin.ip())
 }
 
-/// A browser says where a page is from that makes it send something; other programs say nothing.
+/// Browsers send the origin of the page that makes a request; other programs send neither header
+/// and pass.
 fn same_site(headers: &HeaderMap, host: &Authority) -> Result<(), &'static str> {
-    let refusal = Err("another site may not call the API of the admin port");
+    let refusal = Err("the admin port does not accept cross-site API requests");
     let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
     if !sites.all(|site| site == "same-origin" || site == "none") {
         return refusal;
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn only_peers_on_this_machine_are_answered() {
+    fn only_local_clients_are_accepted() {
         let host = [("host", "127.0.0.1:9090")];
         for peer in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
             assert_eq!(answer(peer, &host), Ok(()), "{peer}");
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_only_resolves_to_this_machine_is_refused() {
+    fn dns_rebinding_is_refused() {
         for host in ["localhost:9090", "LOCALHOST:9090", "[::1]:9090", "127.0.0.2:9090"] {
             assert_eq!(answer("::1", &[("host", host)]), Ok(()), "{host}");
         }
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_another_site_is_refused() {
+    fn cross_site_requests_are_refused() {
         let with = |header| answer("::1", &[("host", "localhost:9090"), header]);
         for header in [
             ("origin", "http://localhost:9090"),

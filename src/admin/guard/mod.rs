@@ -1,4 +1,4 @@
-//! Who calls the API of the admin port, and what the caller may do.
+//! Authentication and authorization of the admin API.
 
 mod loopback;
 
@@ -11,16 +11,16 @@ use http::Method;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
-use super::error::ApiError;
+use super::error::AdminError;
 use crate::http::{Peer, bearer, peer_of};
 use crate::source::{AccessReviewer, Right, User};
 
-/// Who may call.
+/// Access policy of the admin port.
 #[derive(Clone)]
 pub enum Guard {
-    /// Whom the cluster gives the right to.
+    /// Users of the cluster, with the rights that its RBAC grants.
     Cluster(Arc<dyn AccessReviewer>),
-    /// Who is on this machine; the address is that of the admin port.
+    /// Everyone on the local machine. The address is that of the admin port.
     Loopback(SocketAddr),
 }
 
@@ -33,69 +33,70 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// Somebody who may call; what may be done is asked for each time.
-pub enum Caller {
-    /// Somebody on this machine, who may do everything.
+/// An authenticated caller. Each request checks the required rights separately.
+pub enum AdminCaller {
+    /// A caller on the local machine, with all rights.
     Local,
-    /// Somebody whom the cluster knows, and the address of the client.
+    /// A user of the cluster, and the address of the client.
     User(User, Peer),
 }
 
-impl<S> FromRequestParts<S> for Caller
+impl<S> FromRequestParts<S> for AdminCaller
 where
     Guard: FromRef<S>,
     S: Send + Sync,
 {
-    type Rejection = ApiError;
+    type Rejection = AdminError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AdminError> {
         let caller = match Guard::from_ref(state) {
             Guard::Loopback(admin) => {
-                loopback::check(parts, peer_of(parts), admin).map_err(ApiError::Foreign)?;
+                loopback::check(parts, peer_of(parts), admin)
+                    .map_err(AdminError::ForbiddenOrigin)?;
                 Self::Local
             }
             Guard::Cluster(reviewer) => {
                 let token = bearer(&parts.headers)?;
                 let client = peer_of(parts);
                 let user = reviewer.user(token, client).await?;
-                Self::User(user.ok_or(ApiError::InvalidToken)?, client)
+                Self::User(user.ok_or(AdminError::InvalidToken)?, client)
             }
         };
-        // What a form of another site can send is never of this type.
+        // Prevents CSRF: a form of another site cannot send this content type.
         if parts.method == Method::POST && !is_json(parts) {
-            return Err(ApiError::NotJson);
+            return Err(AdminError::NotJson);
         }
         Ok(caller)
     }
 }
 
 impl Guard {
-    /// Refuses a request that may not even load what is public here.
-    pub fn admits(&self, parts: &Parts) -> Result<(), ApiError> {
+    /// Rejects a request that may not even load the public files of the page.
+    pub fn admits(&self, parts: &Parts) -> Result<(), AdminError> {
         match self {
             Self::Cluster(_) => Ok(()),
             Self::Loopback(admin) => {
                 let local = loopback::local(parts, peer_of(parts), *admin);
-                local.map(|_| ()).map_err(ApiError::Foreign)
+                local.map(|_| ()).map_err(AdminError::ForbiddenOrigin)
             }
         }
     }
 
     /// Whether a caller has a right.
-    pub async fn allows(&self, caller: &Caller, right: &Right) -> Result<bool, ApiError> {
+    pub async fn allows(&self, caller: &AdminCaller, right: &Right) -> Result<bool, AdminError> {
         match (self, caller) {
-            (Self::Cluster(reviewer), Caller::User(user, client)) => {
+            (Self::Cluster(reviewer), AdminCaller::User(user, client)) => {
                 Ok(reviewer.allows(user, right, *client).await?)
             }
-            (Self::Loopback(_), Caller::Local) => Ok(true),
-            // No guard lets in such a caller.
+            (Self::Loopback(_), AdminCaller::Local) => Ok(true),
+            // Unreachable: a guard authenticates only its own kind of callers.
             _ => Ok(false),
         }
     }
 
-    /// Refuses a caller who lacks a right.
-    pub async fn require(&self, caller: &Caller, right: Right) -> Result<(), ApiError> {
-        if self.allows(caller, &right).await? { Ok(()) } else { Err(ApiError::Forbidden(right)) }
+    /// Rejects a caller without a right.
+    pub async fn require(&self, caller: &AdminCaller, right: Right) -> Result<(), AdminError> {
+        if self.allows(caller, &right).await? { Ok(()) } else { Err(AdminError::Forbidden(right)) }
     }
 }
 

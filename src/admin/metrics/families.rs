@@ -1,4 +1,4 @@
-//! Families of samples as the encoder wants them: by name, with the labels of each sample.
+//! Metric families in the form that the encoder needs.
 
 use std::fmt;
 
@@ -10,32 +10,32 @@ use crate::histogram::Snapshot;
 /// The labels of a sample.
 pub type Labels = Vec<(&'static str, String)>;
 
-/// What the values of a family are.
+/// The samples of a family, by metric type.
 #[derive(Debug)]
 pub enum Values {
-    /// They only grow.
+    /// Counters.
     Counters(Vec<(Labels, u64)>),
-    /// They go up and down.
+    /// Gauges.
     Gauges(Vec<(Labels, f64)>),
-    /// How often there was how much.
+    /// Histograms.
     Histograms(Vec<(Labels, Snapshot)>),
-    /// Facts, in labels.
+    /// An info metric, which consists of labels.
     Info(Labels),
 }
 
-/// Samples of one name.
+/// A metric family.
 #[derive(Debug)]
 pub struct Family {
-    /// Without the program's prefix, and without `_total`.
+    /// The name, without the prefix of the program and without `_total`.
     pub name: &'static str,
-    /// What it is, for people.
+    /// The help text.
     pub help: &'static str,
     /// The samples.
     pub values: Values,
 }
 
 impl Family {
-    /// Writes all samples.
+    /// Encodes all samples.
     pub fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let kind = match &self.values {
             Values::Counters(_) => MetricType::Counter,
@@ -65,7 +65,7 @@ impl Family {
         }
     }
 
-    /// Whether there is nothing to tell yet.
+    /// Whether the family has no samples yet.
     pub fn is_empty(&self) -> bool {
         match &self.values {
             Values::Counters(samples) => samples.is_empty(),
@@ -76,7 +76,7 @@ impl Family {
     }
 }
 
-/// A sample without labels has no braces either.
+/// A sample without labels is encoded without braces.
 fn encode_sample(
     family: &mut MetricEncoder<'_>,
     labels: &Labels,
@@ -85,7 +85,7 @@ fn encode_sample(
     if labels.is_empty() { encode(family) } else { encode(&mut family.encode_family(labels)?) }
 }
 
-/// A whole number is written as one.
+/// Encodes a whole number without a decimal point.
 fn encode_gauge(sample: &mut MetricEncoder<'_>, value: f64) -> fmt::Result {
     let whole = value as i64;
     if whole as f64 == value { sample.encode_gauge(&whole) } else { sample.encode_gauge(&value) }

@@ -1,4 +1,4 @@
-//! What there is to tell: one function for each part of the program that has something.
+//! Collects the metric families, with one function per part of the program.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -22,7 +22,7 @@ impl Metrics {
         let mut all = self.replica();
         all.extend(self.store(now));
         all.push(self.dead(&self.store.tallies().await.unwrap_or_default()));
-        all.extend(self.exchange());
+        all.extend(self.control_plane());
         if let Some(meters) = self.routes().meters() {
             all.extend(self.webhooks(meters));
             all.extend(self.apps(meters));
@@ -39,15 +39,15 @@ impl Metrics {
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         let (routes, synced) = (self.routes().len() as f64, *self.synced.borrow());
         let mut all = vec![
-            Family { name: "build", help: "The version of the program", values: Info(version) },
-            gauge("routes", "Webhooks that have a URL here", routes),
-            gauge("synced", "Whether all resources are known", f64::from(synced)),
+            Family { name: "build", help: "Version of the program", values: Info(version) },
+            gauge("routes", "Number of webhooks with a URL on this replica", routes),
+            gauge("synced", "Whether all resources have been listed", f64::from(synced)),
         ];
         let ends =
             [("refused", self.connections.refused()), ("evicted", self.connections.evicted())];
         all.push(Family {
             name: "connections_closed",
-            help: "Connections of the trigger port that were closed early, by why",
+            help: "Connections of the trigger port that were closed early, by reason",
             values: Counters(
                 ends.map(|(reason, count)| (vec![("reason", reason.to_owned())], count)).into(),
             ),
@@ -73,27 +73,23 @@ impl Metrics {
         vec![
             Family {
                 name: "queue_undelivered",
-                help: "Deliveries of an app that have not ended",
+                help: "Pending deliveries of an app",
                 values: Gauges(waiting.into()),
             },
             Family {
                 name: "queue_oldest_age_seconds",
-                help: "For how long the oldest of them has not ended",
+                help: "Age of the oldest pending delivery of an app",
                 values: Gauges(ages.into_iter().collect()),
             },
-            gauge("store_used_bytes", "Bytes of the store's file in use", bytes as f64),
-            gauge("store_max_bytes", "Bytes that may be in use", max_bytes as f64),
-            gauge("store_serving", "Whether the store takes events", f64::from(is_serving)),
+            gauge("store_used_bytes", "Used bytes of the store", bytes as f64),
+            gauge("store_max_bytes", "Maximum size of the store in bytes", max_bytes as f64),
+            gauge("store_serving", "Whether the store accepts events", f64::from(is_serving)),
             histogram(
                 "store_commit_duration_seconds",
-                "How long it took until writes were on stable storage",
+                "Time until writes are on stable storage",
                 commit_times,
             ),
-            histogram(
-                "store_commit_writes",
-                "How many writes became stable together",
-                commit_writes,
-            ),
+            histogram("store_commit_writes", "Number of writes per commit", commit_writes),
         ]
     }
 
@@ -104,13 +100,14 @@ impl Metrics {
         }
         Family {
             name: "queue_dead",
-            help: "Deliveries of a webhook that were given up and are kept",
+            help: "Retained dead deliveries of a webhook",
             values: Gauges(sums.into()),
         }
     }
 
-    /// What passes between this replica and the API server; nothing in standalone.
-    fn exchange(&self) -> Vec<Family> {
+    /// Watches and status writes, which are empty in standalone mode, and the reachability of
+    /// listeners.
+    fn control_plane(&self) -> Vec<Family> {
         let kind = |kind: &str| vec![("kind", kind.to_owned())];
         let signals = self.brain.signals();
         let watches = signals.watches(Instant::now());
@@ -124,7 +121,7 @@ impl Metrics {
         let reachable = reachable.map(|(app, is_reachable)| {
             (self.named("app", &app.namespace, &app.name), f64::from(is_reachable))
         });
-        // Where many are one, it is the worst.
+        // Without labels for apps, a series shows the worst app of its namespace.
         let mut worst = BTreeMap::<Labels, f64>::new();
         reachable.for_each(|(app, is_reachable)| {
             let value = worst.entry(app).or_insert(is_reachable);
@@ -133,22 +130,22 @@ impl Metrics {
         vec![
             Family {
                 name: "listener_reachable",
-                help: "Whether an app's listener answers this replica's attempts",
+                help: "Whether an app's listener answers the attempts of this replica",
                 values: Gauges(worst.into_iter().collect()),
             },
             Family {
                 name: "watch_lag_seconds",
-                help: "For how long changes of resources may have gone unseen; 0 while they are watched",
+                help: "How long changes of resources may have been missed; 0 during a watch",
                 values: Gauges(lags.collect()),
             },
             Family {
                 name: "watch_restarts",
-                help: "Watches that went on after they had been interrupted",
+                help: "Watches that were restarted after an interruption",
                 values: Counters(restarts.collect()),
             },
             Family {
                 name: "status_writes",
-                help: "Statuses that this replica wrote, or could not write",
+                help: "Status writes of this replica, by outcome",
                 values: Counters(statuses.collect()),
             },
         ]
@@ -171,17 +168,17 @@ impl Metrics {
         [
             Family {
                 name: "triggers",
-                help: "Triggers, by what became of them; those that no webhook takes have no name",
+                help: "Triggers, by outcome; namespace and webhook are empty if no webhook matches",
                 values: Counters(sums.triggers.into()),
             },
             Family {
                 name: "deliveries",
-                help: "Deliveries that ended, by how",
+                help: "Finished deliveries, by outcome",
                 values: Counters(sums.ended.into()),
             },
             Family {
                 name: "dead_letters",
-                help: "Deliveries that were given up, by why",
+                help: "Deliveries that were given up, by reason",
                 values: Counters(sums.dead.into()),
             },
         ]
@@ -196,23 +193,23 @@ impl Metrics {
         [
             Family {
                 name: "attempts",
-                help: "Calls of listeners, by how they ended",
+                help: "Calls of listeners, by outcome",
                 values: Counters(sums.attempts.into()),
             },
             Family {
                 name: "retries",
-                help: "Attempts that failed and are made again",
+                help: "Failed attempts that are retried",
                 values: Counters(sums.retries.into()),
             },
             Family {
                 name: "attempt_duration_seconds",
-                help: "How long calls of listeners took",
+                help: "Duration of calls of listeners",
                 values: Histograms(sums.took.into_iter().collect()),
             },
         ]
     }
 
-    /// What names an app; those that are gone are one, without a name.
+    /// The labels of an app. Deleted apps share one series with empty labels.
     fn app(&self, id: AppId) -> Labels {
         let app = self.routes().owned_app(id);
         let (namespace, name) = app.as_ref().map_or(("", ""), |app| (&app.namespace, &app.name));
@@ -277,12 +274,12 @@ fn durations(meters: &Meters) -> Family {
     let took = took.map(|(code, took)| (vec![("code", code.to_owned())], took.snapshot()));
     Family {
         name: "trigger_duration_seconds",
-        help: "How long triggers took to be answered, by class of the status",
+        help: "Time to the response of triggers, by status class",
         values: Histograms(took.collect()),
     }
 }
 
-/// Samples, one for each set of labels: what has the same is added up.
+/// Sums of samples with equal labels.
 #[derive(Debug)]
 struct Sums<T>(BTreeMap<Labels, T>);
 

@@ -1,4 +1,4 @@
-//! `/metrics`: what this replica is, has and has done, for Prometheus.
+//! `/metrics`: the metrics of this replica for Prometheus.
 
 mod families;
 mod gather;
@@ -14,54 +14,55 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use self::families::Family;
-pub use self::text::Format;
+pub use self::text::MetricsFormat;
 use crate::http::ConnectionCounts;
 use crate::moment::Moment;
 use crate::source::Brain;
 use crate::store::Store;
 
-/// The first part of every name.
+/// Prefix of all metric names.
 const PREFIX: &str = "webhook_operator";
 
-/// What is measured. It is counted where it happens, and put together when it is asked for.
+/// Sources of the metrics. Counters are incremented where events occur and collected on each
+/// scrape.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    /// Where triggers are routed, and what was counted of them.
+    /// The routes and the counters of their triggers.
     pub brain: Arc<Brain>,
-    /// Whether every route is known.
+    /// Whether all routes are known.
     pub synced: watch::Receiver<bool>,
-    /// What waits to be delivered.
+    /// The queue.
     pub store: Arc<dyn Store>,
-    /// Whether this replica holds the lease; `None` where there is no lease.
+    /// Whether this replica holds the lease; `None` without leader election.
     pub leading: Option<watch::Receiver<bool>>,
-    /// Whether there are series for each webhook and app, and not for each namespace alone.
+    /// Whether series have labels for webhook and app, or only for the namespace.
     pub by_webhook: bool,
-    /// Connections of the trigger port that were not served.
+    /// Connections of the trigger port that were closed without being served.
     pub connections: Arc<ConnectionCounts>,
 }
 
 impl Metrics {
-    /// The text.
+    /// Encodes all metrics.
     ///
     /// # Errors
-    /// None that is known of: a text can be written to.
-    pub async fn text(&self, format: Format) -> Result<String, fmt::Error> {
+    /// The encoder's errors. None is known, as writing to a `String` cannot fail.
+    pub async fn text(&self, format: MetricsFormat) -> Result<String, fmt::Error> {
         let families = self.gather(Moment::now()).await;
         let mut registry = Registry::with_prefix(PREFIX);
-        registry.register_collector(Box::new(Gathered(families)));
+        registry.register_collector(Box::new(GatheredFamilies(families)));
         let mut text = String::new();
         encode(&mut text, &registry)?;
         Ok(format.of_open_metrics(text))
     }
 }
 
-/// Everything at one moment.
+/// A snapshot of all families.
 #[derive(Debug)]
-struct Gathered(Vec<Family>);
+struct GatheredFamilies(Vec<Family>);
 
-impl Collector for Gathered {
+impl Collector for GatheredFamilies {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let told = self.0.iter().filter(|family| !family.is_empty());
-        told.into_iter().try_for_each(|family| family.encode(&mut encoder))
+        let mut families = self.0.iter().filter(|family| !family.is_empty());
+        families.try_for_each(|family| family.encode(&mut encoder))
     }
 }

@@ -1,26 +1,26 @@
-//! The two text formats of `/metrics`, and which of them is wanted. Pure.
+//! The two text formats of `/metrics`, and their negotiation. Pure.
 
 use http::HeaderMap;
 use http::header::ACCEPT;
 
 /// A text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum MetricsFormat {
     /// OpenMetrics 1.0.
     OpenMetrics,
-    /// The Prometheus text format 0.0.4: what every tool reads.
+    /// The Prometheus text format 0.0.4, which all tools support.
     Prometheus,
 }
 
-impl Format {
-    /// What a request asks for: OpenMetrics where it is named, as Prometheus does.
+impl MetricsFormat {
+    /// The format for a request: OpenMetrics if `Accept` lists it, as that of Prometheus does.
     pub fn of(headers: &HeaderMap) -> Self {
         let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let named = |value: &str| value.contains("application/openmetrics-text");
         if accepted.into_iter().any(named) { Self::OpenMetrics } else { Self::Prometheus }
     }
 
-    /// Its content type.
+    /// The content type.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -28,7 +28,7 @@ impl Format {
         }
     }
 
-    /// A text of OpenMetrics in this format.
+    /// Converts OpenMetrics text to this format.
     pub fn of_open_metrics(self, text: String) -> String {
         match self {
             Self::OpenMetrics => text,
@@ -37,7 +37,8 @@ impl Format {
     }
 }
 
-/// The older format names a family as its samples are named, has no type `info`, and no end.
+/// In the older format a family has the name of its samples, and neither the type `info` nor the
+/// final `# EOF` exists.
 fn prometheus(text: &str) -> String {
     let mut names = Vec::new();
     for line in text.lines() {
@@ -74,24 +75,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn open_metrics_is_answered_to_who_names_it() {
+    fn open_metrics_is_used_if_the_client_accepts_it() {
         let format = |accept: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, accept.parse().unwrap());
-            Format::of(&headers)
+            MetricsFormat::of(&headers)
         };
         let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2";
-        assert_eq!(format(prometheus), Format::OpenMetrics);
-        assert_eq!(format("*/*"), Format::Prometheus);
-        assert_eq!(Format::of(&HeaderMap::new()), Format::Prometheus);
+        assert_eq!(format(prometheus), MetricsFormat::OpenMetrics);
+        assert_eq!(format("*/*"), MetricsFormat::Prometheus);
+        assert_eq!(MetricsFormat::of(&HeaderMap::new()), MetricsFormat::Prometheus);
     }
 
     #[test]
-    fn the_older_format_has_the_names_of_samples_and_no_end() {
+    fn the_older_format_has_the_names_of_samples_and_no_eof() {
         let open = "# HELP x_build Version.\n# TYPE x_build info\nx_build_info{v=\"# HELP\"} 1\n# HELP x_things Things.\n# TYPE x_things counter\nx_things_total{a=\"b\"} 7\n# HELP x_g G.\n# TYPE x_g gauge\n# UNIT x_g seconds\nx_g 1\n# EOF\n";
-        let text = Format::Prometheus.of_open_metrics(open.into());
+        let text = MetricsFormat::Prometheus.of_open_metrics(open.into());
         let expected = "# HELP x_build_info Version.\n# TYPE x_build_info gauge\nx_build_info{v=\"# HELP\"} 1\n# HELP x_things_total Things.\n# TYPE x_things_total counter\nx_things_total{a=\"b\"} 7\n# HELP x_g G.\n# TYPE x_g gauge\nx_g 1\n";
         assert_eq!(text, expected);
-        assert_eq!(Format::OpenMetrics.of_open_metrics(open.into()), open);
+        assert_eq!(MetricsFormat::OpenMetrics.of_open_metrics(open.into()), open);
     }
 }

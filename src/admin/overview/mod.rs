@@ -1,6 +1,6 @@
-//! What is configured and how it is: apps and webhooks with what became of their events.
+//! The overview API: apps and webhooks with their state and delivery counts.
 
-mod numbers;
+mod counts;
 mod query;
 pub mod view;
 
@@ -14,12 +14,12 @@ use axum::routing::get;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, StatusCode};
 
-use self::numbers::Numbers;
-use self::view::{App, Page, Webhook};
+use self::counts::AllCounts;
+use self::view::{AppItem, OverviewPage, WebhookItem};
 use super::Guard;
 use super::deliveries::view::Tallies;
-use super::error::ApiError;
-use super::guard::Caller;
+use super::error::AdminError;
+use super::guard::AdminCaller;
 use crate::http::json;
 use crate::moment::Moment;
 use crate::peers::{Peers, Question, REPLICA};
@@ -27,13 +27,13 @@ use crate::plan::overview::Part;
 use crate::source::{Brain, Right, Verb};
 use crate::store::Store;
 
-/// The largest answer of a replica, in bytes: some 25,000 webhooks with their last hour. Whose answer is
-/// larger counts as one that does not answer; the caller may name a namespace.
-const MAX_ANSWER: usize = 16 << 20;
+/// Maximum size of a replica's response, in bytes: about 25,000 webhooks with their last hour. A
+/// replica with a larger response counts as unreachable; callers can then filter by namespace.
+const MAX_RESPONSE: usize = 16 << 20;
 
-/// What the overview is made from.
+/// State of the overview API.
 #[derive(Debug)]
-struct Overview {
+struct OverviewApi {
     brain: Arc<Brain>,
     store: Arc<dyn Store>,
     guard: Guard,
@@ -41,93 +41,94 @@ struct Overview {
     clock: fn() -> Moment,
 }
 
-impl FromRef<Arc<Overview>> for Guard {
-    fn from_ref(overview: &Arc<Overview>) -> Self {
-        overview.guard.clone()
+impl FromRef<Arc<OverviewApi>> for Guard {
+    fn from_ref(api: &Arc<OverviewApi>) -> Self {
+        api.guard.clone()
     }
 }
 
-/// `/api/apps` and `/api/webhooks`. Whoever may list deliveries may call.
+/// `/api/apps` and `/api/webhooks`. They need the right to list deliveries.
 pub fn router(brain: Arc<Brain>, store: Arc<dyn Store>, guard: Guard, peers: Arc<Peers>) -> Router {
-    let overview = Overview { brain, store, guard, peers, clock: Moment::now };
+    let api = OverviewApi { brain, store, guard, peers, clock: Moment::now };
     Router::new()
         .route("/api/apps", get(apps))
         .route("/api/webhooks", get(webhooks))
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .with_state(Arc::new(overview))
+        .method_not_allowed_fallback(async || AdminError::MethodNotAllowed)
+        .with_state(Arc::new(api))
 }
 
 async fn apps(
-    State(overview): State<Arc<Overview>>,
-    caller: Caller,
+    State(api): State<Arc<OverviewApi>>,
+    caller: AdminCaller,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    let part = overview.part(&caller, query, &["namespace"]).await?;
-    let (numbers, unavailable) = overview.numbers(&headers, part.namespace.as_deref()).await?;
-    let found = overview.brain.planner().app_overviews(&part);
-    let page = Page::of(
+) -> Result<Response, AdminError> {
+    let part = api.part(&caller, query, &["namespace"]).await?;
+    let (counts, unavailable) = api.counts(&headers, part.namespace.as_deref()).await?;
+    let found = api.brain.planner().app_overviews(&part);
+    let page = OverviewPage::of(
         found,
         part.limit - 1,
         |app| &app.position,
         |app| {
-            let numbers = numbers.of_app(&app.position.key, &app.ids);
-            App::new(app, numbers)
+            let counts = counts.of_app(&app.position.key, &app.ids);
+            AppItem::new(app, counts)
         },
     );
-    Ok(json(StatusCode::OK, &Page { unavailable, ..page }).map(Body::new))
+    Ok(json(StatusCode::OK, &OverviewPage { unavailable, ..page }).map(Body::new))
 }
 
 async fn webhooks(
-    State(overview): State<Arc<Overview>>,
-    caller: Caller,
+    State(api): State<Arc<OverviewApi>>,
+    caller: AdminCaller,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    let part = overview.part(&caller, query, &["namespace", "app"]).await?;
-    let (numbers, unavailable) = overview.numbers(&headers, part.namespace.as_deref()).await?;
-    let found = overview.brain.planner().webhook_overviews(&part);
-    let page = Page::of(
+) -> Result<Response, AdminError> {
+    let part = api.part(&caller, query, &["namespace", "app"]).await?;
+    let (counts, unavailable) = api.counts(&headers, part.namespace.as_deref()).await?;
+    let found = api.brain.planner().webhook_overviews(&part);
+    let page = OverviewPage::of(
         found,
         part.limit - 1,
         |webhook| &webhook.position,
         |webhook| {
-            let numbers = numbers.of_webhook(&webhook.position.key, webhook.id.as_slice());
-            Webhook::new(webhook, numbers)
+            let counts = counts.of_webhook(&webhook.position.key, webhook.id.as_slice());
+            WebhookItem::new(webhook, counts)
         },
     );
-    Ok(json(StatusCode::OK, &Page { unavailable, ..page }).map(Body::new))
+    Ok(json(StatusCode::OK, &OverviewPage { unavailable, ..page }).map(Body::new))
 }
 
-impl Overview {
-    /// What the caller asks for and may see, and one more: it tells whether there is a next page.
+impl OverviewApi {
+    /// Parses the query and checks the caller's right. The limit is increased by one, because an
+    /// additional item shows that a next page exists.
     async fn part(
         &self,
-        caller: &Caller,
+        caller: &AdminCaller,
         query: Option<String>,
         filters: &[&str],
-    ) -> Result<Part, ApiError> {
+    ) -> Result<Part, AdminError> {
         let part = query::part(query.as_deref().unwrap_or_default(), filters)?;
         let right = Right { verb: Verb::List, namespace: part.namespace.clone(), webhook: None };
         self.guard.require(caller, right).await?;
         Ok(Part { limit: part.limit + 1, ..part })
     }
 
-    /// The numbers of all replicas, and the names of those that did not tell theirs.
-    async fn numbers(
+    /// The counts of all replicas, and the names of the unreachable ones.
+    async fn counts(
         &self,
         headers: &HeaderMap,
         namespace: Option<&str>,
-    ) -> Result<(Numbers<'_>, Vec<String>), ApiError> {
-        let (told, unavailable) = self.others(headers, namespace).await;
+    ) -> Result<(AllCounts<'_>, Vec<String>), AdminError> {
+        let (others, unavailable) = self.counts_of_others(headers, namespace).await;
         let tallies = self.store.tallies().await?;
-        let mut numbers = Numbers::new(&tallies, self.brain.routes().meters(), (self.clock)());
-        told.into_iter().for_each(|(_, tallies)| numbers.add(tallies.items));
-        Ok((numbers, unavailable))
+        let mut counts = AllCounts::new(&tallies, self.brain.routes().meters(), (self.clock)());
+        others.into_iter().for_each(|(_, tallies)| counts.add(tallies.items));
+        Ok((counts, unavailable))
     }
 
-    /// What the other replicas tell, asked as the caller.
-    async fn others(
+    /// Requests the counts of the other replicas with the caller's token.
+    async fn counts_of_others(
         &self,
         headers: &HeaderMap,
         namespace: Option<&str>,
@@ -137,7 +138,7 @@ impl Overview {
         }
         let authorization = headers.get(AUTHORIZATION).cloned();
         let namespace = namespace.unwrap_or_default();
-        let question = Question::tallies(namespace, true, authorization, MAX_ANSWER);
+        let question = Question::tallies(namespace, true, authorization, MAX_RESPONSE);
         self.peers.ask(&question).await.read()
     }
 }

@@ -1,4 +1,4 @@
-//! Which apps or webhooks a caller means. Pure.
+//! Parses the queries of the lists of apps and webhooks. Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,15 +6,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::admin::deliveries::query::{
     DEFAULT_LIMIT, invalid, name, read_limit, unknown_parameter,
 };
-use crate::admin::error::ApiError;
+use crate::admin::error::AdminError;
 use crate::plan::Key;
 use crate::plan::overview::{Part, Position};
 
-/// Reads the query of a list that can be filtered by these parameters. One without a value counts as absent.
+/// Parses the query of a list that supports the parameters in `filters`. Empty parameters are
+/// ignored.
 ///
 /// # Errors
-/// [`ApiError::InvalidFilter`] for a parameter that is unknown, repeated or not readable.
-pub fn part(query: &str, filters: &[&str]) -> Result<Part, ApiError> {
+/// [`AdminError::InvalidFilter`] for an unknown, repeated or invalid parameter.
+pub fn part(query: &str, filters: &[&str]) -> Result<Part, AdminError> {
     let (mut namespace, mut app, mut cursor, mut limit) = (None, None, None, None);
     for (parameter, value) in form_urlencoded::parse(query.as_bytes()) {
         let field = match &*parameter {
@@ -25,7 +26,7 @@ pub fn part(query: &str, filters: &[&str]) -> Result<Part, ApiError> {
             _ => return Err(unknown_parameter()),
         };
         if !value.is_empty() && field.replace(value.into_owned()).is_some() {
-            return Err(invalid(&parameter, "is there twice"));
+            return Err(invalid(&parameter, "is repeated"));
         }
     }
     Ok(Part {
@@ -36,19 +37,19 @@ pub fn part(query: &str, filters: &[&str]) -> Result<Part, ApiError> {
     })
 }
 
-/// Where the next page begins: behind this place.
+/// The cursor of the page after this position.
 pub fn cursor(Position { is_well, key }: &Position) -> String {
     URL_SAFE_NO_PAD.encode(format!("{} {key}", u8::from(*is_well)))
 }
 
-fn read_cursor(text: &str) -> Result<Position, ApiError> {
+fn read_cursor(text: &str) -> Result<Position, AdminError> {
     let decoded = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let position = decoded.as_deref().and_then(|text| {
         let (is_well, key) = text.split_once(' ')?;
         let (namespace, name) = key.split_once('/')?;
         Some(Position { is_well: is_well == "1", key: Key::new(namespace, name) })
     });
-    position.ok_or_else(|| invalid("cursor", "must be what an answer called cursor"))
+    position.ok_or_else(|| invalid("cursor", "must be the cursor of a previous response"))
 }
 
 #[cfg(test)]
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_names_what_is_meant_and_where_to_go_on() {
+    fn a_query_has_filters_a_limit_and_a_cursor() {
         let position = Position { is_well: true, key: Key::new("team-a", "pay") };
         let query = format!("namespace=team-a&app=shop&limit=7&cursor={}", cursor(&position));
         let read = part(&query, &["namespace", "app"]).unwrap();
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_taken_is_refused() {
+    fn invalid_queries_are_rejected() {
         for query in [
             "app=x",
             "state=dead",

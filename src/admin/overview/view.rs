@@ -1,10 +1,11 @@
-//! Apps and webhooks as the API writes them. Neither a URL nor a UUID of one is told: who knows them may trigger.
+//! Apps and webhooks in responses of the API. URLs and UUIDs are left out, because they are
+//! sufficient to trigger a webhook.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::numbers::Sum;
+use super::counts::TotalCounts;
 use super::query;
 use crate::moment::Moment;
 use crate::plan::overview::{AppOverview, Position, WebhookOverview};
@@ -12,19 +13,19 @@ use crate::resources::DeliveryMode;
 use crate::resources::conditions::Verdict;
 use crate::routes::counts::Rates;
 
-/// A part of a list, what has a problem first.
+/// A page of a list, items with a problem first.
 #[derive(Debug, Serialize)]
-pub struct Page<T> {
-    /// What is in it.
+pub struct OverviewPage<T> {
+    /// The items.
     pub items: Vec<T>,
-    /// Where the next part begins; `None` when this is the last one.
+    /// Cursor of the next page; `None` on the last page.
     pub cursor: Option<String>,
-    /// The replicas that did not answer: what they counted is not in the numbers.
+    /// Replicas that did not respond; their counts are not included.
     pub unavailable: Vec<String>,
 }
 
-impl<T> Page<T> {
-    /// At most `limit` of what was found, with a cursor where there was more.
+impl<T> OverviewPage<T> {
+    /// A page with at most `limit` items of `found`, and a cursor if `found` has more.
     pub fn of<F>(
         mut found: Vec<F>,
         limit: usize,
@@ -38,84 +39,84 @@ impl<T> Page<T> {
     }
 }
 
-/// An app.
+/// A WebhookApp.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct App {
+pub struct AppItem {
     namespace: Arc<str>,
     name: Arc<str>,
     #[serde(flatten)]
-    condition: Ready,
-    /// Whether its listener answers; `None` while it is not known.
+    condition: ReadyCondition,
+    /// Whether the listener answers; `None` if unknown.
     reachable: Option<bool>,
-    /// What there is to say about that.
+    /// Message about the listener's reachability.
     listener_message: Option<String>,
-    /// How many webhooks name it.
+    /// Number of webhooks of the app.
     webhooks: usize,
     #[serde(flatten)]
-    numbers: Shown,
+    counts: CountsView,
 }
 
-/// A webhook.
+/// A Webhook.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Webhook {
+pub struct WebhookItem {
     namespace: Arc<str>,
     name: Arc<str>,
-    /// The three are `None` where its spec is invalid.
+    /// Like `action` and `mode`, `None` if the spec is invalid.
     app: Option<Arc<str>>,
     action: Option<Box<str>>,
     mode: Option<DeliveryMode>,
     suspended: bool,
     #[serde(flatten)]
-    condition: Ready,
+    condition: ReadyCondition,
     #[serde(flatten)]
-    numbers: Shown,
+    counts: CountsView,
 }
 
-/// As the condition `Ready` has it.
+/// The condition `Ready`.
 #[derive(Debug, Serialize)]
-struct Ready {
+struct ReadyCondition {
     ready: bool,
     reason: &'static str,
     message: String,
 }
 
-/// What became of its events.
+/// The counts of an app or webhook.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
-    deliveries: Deliveries,
+struct CountsView {
+    deliveries: StateCounts,
     last_success_at: Option<Moment>,
     last_hour: Option<LastHour>,
 }
 
-/// How many deliveries there are, by where they stand.
+/// Numbers of deliveries by state.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Deliveries {
-    /// Those that the listener took, ever.
+pub struct StateCounts {
+    /// Total successful deliveries.
     pub succeeded: u64,
-    /// Those that have not ended.
+    /// Pending deliveries.
     pub pending: u64,
-    /// Those that were given up and are kept.
+    /// Retained dead deliveries.
     pub dead: u64,
 }
 
-/// The last sixty minutes, the present one last, as replicas counted them.
+/// Counts of sixty minutes, the current one last, as counted by each replica since its start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LastHour {
-    /// Triggers that were no errors.
+    /// Accepted triggers.
     accepted: Vec<u32>,
-    /// Triggers that were refused.
+    /// Rejected triggers.
     refused: Vec<u32>,
-    /// Attempts that the listener answered 2xx.
+    /// Successful attempts (2xx).
     succeeded: Vec<u32>,
-    /// Attempts that failed.
+    /// Failed attempts.
     failed: Vec<u32>,
 }
 
 impl LastHour {
-    /// These minutes.
+    /// The counts of these minutes.
     pub fn of(minutes: &[Rates]) -> Self {
         let each = |number: fn(&Rates) -> u32| minutes.iter().map(number).collect();
         Self {
@@ -126,7 +127,7 @@ impl LastHour {
         }
     }
 
-    /// Adds what another replica counted in the same minutes.
+    /// Adds the counts of another replica for the same minutes.
     pub fn add(&mut self, other: &Self) {
         let each = [
             (&mut self.accepted, &other.accepted),
@@ -143,9 +144,9 @@ impl LastHour {
     }
 }
 
-impl App {
-    /// What is shown of it.
-    pub fn new(app: AppOverview, numbers: Sum) -> Self {
+impl AppItem {
+    /// The view of an app.
+    pub fn new(app: AppOverview, counts: TotalCounts) -> Self {
         let AppOverview { position, verdict, reachable, webhooks, ids: _ } = app;
         let (reachable, listener_message) = reachable.unzip();
         Self {
@@ -155,14 +156,14 @@ impl App {
             reachable,
             listener_message,
             webhooks,
-            numbers: numbers.into(),
+            counts: counts.into(),
         }
     }
 }
 
-impl Webhook {
-    /// What is shown of it.
-    pub fn new(webhook: WebhookOverview, numbers: Sum) -> Self {
+impl WebhookItem {
+    /// The view of a webhook.
+    pub fn new(webhook: WebhookOverview, counts: TotalCounts) -> Self {
         let WebhookOverview { position, verdict, app, action, mode, id: _ } = webhook;
         Self {
             namespace: position.key.namespace,
@@ -172,20 +173,21 @@ impl Webhook {
             mode,
             suspended: verdict == Verdict::Suspended,
             condition: (&verdict).into(),
-            numbers: numbers.into(),
+            counts: counts.into(),
         }
     }
 }
 
-impl From<&Verdict> for Ready {
+impl From<&Verdict> for ReadyCondition {
     fn from(verdict: &Verdict) -> Self {
         let message = verdict.message().to_owned();
         Self { ready: verdict.is_ready(), reason: verdict.reason(), message }
     }
 }
 
-impl From<Sum> for Shown {
-    fn from(Sum { deliveries, last_success_at, last_hour }: Sum) -> Self {
+impl From<TotalCounts> for CountsView {
+    fn from(counts: TotalCounts) -> Self {
+        let TotalCounts { deliveries, last_success_at, last_hour } = counts;
         Self { deliveries, last_success_at, last_hour }
     }
 }

@@ -1,4 +1,4 @@
-//! The files of the page, and what tells one version of a file from another.
+//! The files of the page and their entity tags.
 
 use std::sync::LazyLock;
 
@@ -6,16 +6,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 
-/// A file.
+/// A file of the page.
 #[derive(Debug)]
 pub struct Asset {
-    /// Its name under `/ui/`.
+    /// Name under `/ui/`.
     name: &'static str,
-    /// For `Content-Type`.
+    /// Value of `Content-Type`.
     pub content_type: &'static str,
-    /// What is in it.
+    /// Content.
     pub bytes: &'static [u8],
-    /// Its `ETag`: a hash of what is in it, in quotes.
+    /// The quoted `ETag`: a hash of the content.
     pub tag: String,
 }
 
@@ -25,7 +25,7 @@ macro_rules! assets {
     };
 }
 
-/// What there is. The first one is the page itself.
+/// All files. The first one is the HTML page.
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     let files = assets![
         "index.html",
@@ -53,12 +53,12 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     files.into_iter().map(|(name, bytes)| Asset::new(name, bytes)).collect()
 });
 
-/// The page itself.
+/// The HTML page.
 pub fn index() -> &'static Asset {
     &ASSETS[0]
 }
 
-/// The file of a name.
+/// The file with this name.
 pub fn find(name: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.name == name)
 }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_of_the_folder_is_served_and_says_what_it_is() {
+    fn every_file_of_the_folder_is_served_with_its_content_type() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/admin/page/static");
         let mut count = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -100,12 +100,12 @@ mod tests {
     }
 
     #[test]
-    fn what_the_page_loads_is_there() {
+    fn the_page_preloads_all_scripts_and_all_loaded_files_exist() {
         let page = str::from_utf8(index().bytes).unwrap();
         let loaded = page.split("\"/ui/").skip(1).filter_map(|rest| rest.split('"').next());
         let loaded: Vec<_> = loaded.collect();
         assert!(loaded.contains(&"main.js") && loaded.contains(&"style.css"));
-        // All scripts are asked for at once: none waits until another one was read.
+        // The page loads all scripts in parallel, so no script waits for the one that imports it.
         for asset in ASSETS.iter().filter(|asset| asset.name.ends_with(".js")) {
             assert!(loaded.contains(&asset.name), "{}", asset.name);
         }

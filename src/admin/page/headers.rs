@@ -1,5 +1,5 @@
-//! What browsers are told about everything on the admin port: to run nothing but the page's own scripts,
-//! and to show it nowhere else.
+//! Security headers of all responses of the admin port: browsers run only the page's own scripts,
+//! and other sites cannot embed it.
 
 use axum::Router;
 use axum::middleware::map_response;
@@ -9,8 +9,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
-/// Nothing is allowed that is not named. Bodies and headers of events are written by strangers: were one of
-/// them ever taken for HTML, it could neither run nor send anything.
+/// Everything is denied unless listed. Bodies and headers of events are untrusted: even if one of
+/// them were rendered as HTML by mistake, it could neither run code nor send data.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
@@ -23,7 +23,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// The same router, whose answers say so.
+/// Adds the headers to all responses of a router.
 pub fn secure(router: Router) -> Router {
     router.layer(map_response(async |mut response: Response| {
         add(response.headers_mut());
@@ -35,6 +35,6 @@ fn add(headers: &mut HeaderMap) {
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    // What was read with a token is kept by no cache.
+    // Data that was read with a token must not be cached.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }

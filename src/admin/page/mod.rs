@@ -1,4 +1,4 @@
-//! The page: apps, webhooks and deliveries in a browser, from files that are part of the program.
+//! The web page with apps, webhooks and deliveries. Its files are embedded in the program.
 
 mod assets;
 mod headers;
@@ -15,42 +15,43 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use self::assets::Asset;
 pub use self::headers::secure;
 use super::Guard;
-use super::error::ApiError;
+use super::error::AdminError;
 
-/// `/`, and what it loads from `/ui/`. The files hold nothing that is not public; under
-/// [`Guard::Loopback`] they are for this machine alone all the same, and for a name of its own.
+/// Serves the page at `/` and its files under `/ui/`. The files are public. With
+/// [`Guard::Loopback`] they are still served only to the local machine under one of its own names.
 pub fn router(guard: Guard) -> Router {
     Router::new().route("/", get(index)).route("/ui/{name}", get(asset)).with_state(guard)
 }
 
-/// A request that may load the page.
-struct Visitor;
+/// Extractor that rejects requests which may not load the page.
+struct PageAccess;
 
-impl FromRequestParts<Guard> for Visitor {
-    type Rejection = ApiError;
+impl FromRequestParts<Guard> for PageAccess {
+    type Rejection = AdminError;
 
-    async fn from_request_parts(parts: &mut Parts, guard: &Guard) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, guard: &Guard) -> Result<Self, AdminError> {
         guard.admits(parts).map(|()| Self)
     }
 }
 
-async fn index(_: Visitor, headers: HeaderMap) -> Response {
+async fn index(_: PageAccess, headers: HeaderMap) -> Response {
     serve(assets::index(), &headers)
 }
 
 async fn asset(
-    _: Visitor,
+    _: PageAccess,
     Path(name): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let asset = assets::find(&name).ok_or(ApiError::NotFound)?;
+) -> Result<Response, AdminError> {
+    let asset = assets::find(&name).ok_or(AdminError::NotFound)?;
     Ok(serve(asset, &headers))
 }
 
-/// A file, or 304 to who has it. It is asked for each time: after an update no part is an old one.
+/// Serves a file, or 304 if the client has the current version. `no-cache` makes browsers
+/// revalidate each file, so that they do not mix files of two versions after an update.
 fn serve(asset: &Asset, headers: &HeaderMap) -> Response {
-    let known = headers.get_all(IF_NONE_MATCH).iter().any(|tag| tag == asset.tag.as_str());
-    let mut response = match known {
+    let is_current = headers.get_all(IF_NONE_MATCH).iter().any(|tag| tag == asset.tag.as_str());
+    let mut response = match is_current {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => Body::from(asset.bytes).into_response(),
     };

@@ -1,4 +1,4 @@
-//! One attempt of a delivery: what is sent, what comes of it, and its record.
+//! One attempt of a delivery: the call, the decision on what follows, and the record.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::room::Taken as Held;
-use super::schedule::End;
-use super::{Call, Dispatched, Work};
+use super::body_budget::BodyPermit;
+use super::schedule::AttemptResult;
+use super::{Call, TaskContext, TaskResult};
 use crate::backoff;
 use crate::delivery::{self, Attempt, CallError, Subject, trace};
 use crate::event::{self, Event, EventError};
@@ -20,92 +20,101 @@ use crate::store::{
     Attempted, Body, Form, Lease, Leased, Next, Reason, Settled, StoreError, StoredWebhook,
 };
 
-/// How much longer than its call an attempt's lease is: the body is read before, the record is written
-/// after.
+/// Added to the call's timeout to get the duration of the lease: the body is read before the call,
+/// and the record is written after it.
 pub const LEASE_SLACK: Duration = Duration::from_secs(30);
 
-/// How long an attempt waits for memory for its body.
-const PATIENCE_FOR_ROOM: Duration = Duration::from_secs(15);
+/// How long an attempt waits for the memory of its body.
+const BODY_MEMORY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The wait before a record is written again; it doubles up to the longest one.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Delay before a failed write of a record is retried; it doubles up to the maximum.
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(100);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(10);
 
-/// What an attempt is made of.
-pub struct Job {
+/// Input of an attempt.
+pub struct AttemptJob {
     pub app: Arc<App>,
     pub leased: Leased,
-    /// When the lease ends.
+    /// End of the lease.
     pub until: Moment,
 }
 
-/// What came of a call, and what follows.
-struct Done {
+/// Result of a call, and what follows for the delivery and the schedule.
+struct AttemptEvaluation {
     attempted: Attempted,
     next: Next,
-    end: End,
+    result: AttemptResult,
 }
 
-impl<C: Call> Work<C> {
-    /// Makes an attempt, and records it.
-    pub async fn attempt(&self, job: Job) -> Dispatched {
-        let Job { app, mut leased, until } = job;
-        let unsettled = Dispatched::Ended { app: app.id, end: End::Unsettled(until) };
-        // An app of which something was taken had a listener: it has one still, it is the same app.
+impl<C: Call> TaskContext<C> {
+    /// Makes an attempt and records it.
+    pub async fn attempt(&self, job: AttemptJob) -> TaskResult {
+        let AttemptJob { app, mut leased, until } = job;
+        let unsettled = TaskResult::Ended { app: app.id, result: AttemptResult::Unsettled(until) };
+        // Deliveries are taken only for apps with a target, and this is the same immutable `App`.
         let Some(target) = &app.target else { return unsettled };
         let body = std::mem::replace(&mut leased.body, Body::Here(Bytes::new()));
-        let (body, room) = match self.body(&app, &leased, body).await {
+        let (body, permit) = match self.load_body(&app, &leased, body).await {
             Ok(Some(body)) => body,
             Ok(None) => return unsettled,
-            Err(StoreError::Failed(_)) => return Dispatched::StoreFailed,
+            Err(StoreError::Failed(_)) => return TaskResult::StoreFailed,
             Err(_) => return unsettled,
         };
         let lease = leased.lease;
         let webhook = leased.webhook.clone();
-        let done = self.call(&app, target, leased, body).await;
-        drop(room);
-        if let Next::Dead(reason) = done.next {
+        let evaluation = self.call(&app, target, leased, body).await;
+        drop(permit);
+        if let Next::Dead(reason) = evaluation.next {
             tracing::warn!(
                 namespace = &*webhook.namespace,
                 webhook = &*webhook.name,
                 delivery = %lease.delivery,
                 ?reason,
-                error = done.attempted.error.as_deref(),
-                "a delivery was given up"
+                error = evaluation.attempted.error.as_deref(),
+                "gave up a delivery"
             );
         }
-        let Some(settled) = self.record(lease, &done).await else {
-            return Dispatched::StoreFailed;
+        let Some(settled) = self.record(lease, &evaluation).await else {
+            return TaskResult::StoreFailed;
         };
-        // What came too late changed nothing: it is attempted again, and counted then.
+        // A record after the end of the lease has no effect: the delivery is attempted again and
+        // counted then.
         if let (Settled::Recorded, Some(meters)) = (settled, self.parts.routes.meters()) {
-            count(meters, &webhook, done.next);
+            count(meters, &webhook, evaluation.next);
         }
-        Dispatched::Ended { app: app.id, end: done.end }
+        TaskResult::Ended { app: app.id, result: evaluation.result }
     }
 
-    /// The body, and the memory that it takes; `None` when there is none of one of them.
-    async fn body(
+    /// Returns the body with the permit for its memory. Returns `None` when no memory became free
+    /// in time, or the stored event is gone.
+    async fn load_body(
         &self,
         app: &App,
         leased: &Leased,
         body: Body,
-    ) -> Result<Option<(Bytes, Option<Held>)>, StoreError> {
+    ) -> Result<Option<(Bytes, Option<BodyPermit>)>, StoreError> {
         let len = match body {
             Body::Here(bytes) => return Ok(Some((bytes, None))),
             Body::Stored(len) => len,
         };
-        let Ok(room) = timeout(PATIENCE_FOR_ROOM, self.room.take(app.uuid, len)).await else {
+        let acquiring = self.body_budget.acquire(app.uuid, len);
+        let Ok(permit) = timeout(BODY_MEMORY_TIMEOUT, acquiring).await else {
             return Ok(None);
         };
         let body = self.parts.store.body(leased.event).await?;
         if body.is_none() {
-            tracing::warn!(event = %leased.event, "the event of a delivery is gone");
+            tracing::warn!(event = %leased.event, "the event of a delivery is missing");
         }
-        Ok(body.map(|body| (body, Some(room))))
+        Ok(body.map(|body| (body, Some(permit))))
     }
 
-    async fn call(&self, app: &App, target: &Target, mut leased: Leased, body: Bytes) -> Done {
+    async fn call(
+        &self,
+        app: &App,
+        target: &Target,
+        mut leased: Leased,
+        body: Bytes,
+    ) -> AttemptEvaluation {
         let webhook = leased.webhook.clone();
         let id = Id { app: app.uuid, webhook: webhook.uuid };
         let route = self.parts.routes.get(id).filter(|route| route.app.id == app.id);
@@ -124,7 +133,7 @@ impl<C: Call> Work<C> {
         };
         let event = match event(&leased, body) {
             Ok(event) => event,
-            Err(error) => return hopeless(attempted(Duration::ZERO), &error),
+            Err(error) => return unconvertible(attempted(Duration::ZERO), &error),
         };
         let headers = std::mem::take(&mut leased.headers);
         let attempt = Attempt { event: leased.event, number: leased.attempt };
@@ -140,7 +149,7 @@ impl<C: Call> Work<C> {
         }
         let policy = policy(app, route.as_deref(), &webhook);
         let chance = 2.0 * fastrand::f64() - 1.0;
-        done(called, attempted, now, |outcome| {
+        evaluate(called, attempted, now, |outcome| {
             retry::decide(policy, outcome, leased.attempt, leased.begun(), now, chance)
         })
     }
@@ -156,15 +165,23 @@ impl<C: Call> Work<C> {
         self.parts.caller.call(target, headers, body, subject.app.timeout).await
     }
 
-    /// Writes what came of an attempt. What cannot be written now is written later: the call was made,
-    /// and is not made again for that. `None` when the store has failed.
-    async fn record(&self, lease: Lease, done: &Done) -> Option<Settled> {
+    /// Records an attempt. A failed write is retried: the call was made and must not be repeated
+    /// because of it. Returns `None` when the store has failed permanently.
+    async fn record(&self, lease: Lease, evaluation: &AttemptEvaluation) -> Option<Settled> {
         let mut failures = 0;
         loop {
-            match self.parts.store.settle(lease, done.attempted.clone(), done.next).await {
+            match self
+                .parts
+                .store
+                .settle(lease, evaluation.attempted.clone(), evaluation.next)
+                .await
+            {
                 Ok(settled) => {
                     if settled == Settled::Stale {
-                        tracing::debug!(delivery = %lease.delivery, "an answer came after its lease");
+                        tracing::debug!(
+                            delivery = %lease.delivery,
+                            "the attempt outlived its lease"
+                        );
                     }
                     return Some(settled);
                 }
@@ -172,12 +189,12 @@ impl<C: Call> Work<C> {
                 Err(StoreError::Rejected(_)) => return Some(Settled::Stale),
                 Err(_) => failures += 1,
             }
-            sleep(backoff::delay(FIRST_WAIT, failures, LONGEST_WAIT)).await;
+            sleep(backoff::delay(FIRST_RETRY_DELAY, failures, MAX_RETRY_DELAY)).await;
         }
     }
 }
 
-/// Counts what follows from an attempt.
+/// Counts the outcome of a recorded attempt.
 fn count(meters: &Meters, webhook: &StoredWebhook, next: Next) {
     let counts = || meters.webhooks.of(Id { app: webhook.app.uuid, webhook: webhook.uuid });
     match next {
@@ -187,7 +204,7 @@ fn count(meters: &Meters, webhook: &StoredWebhook, next: Next) {
     }
 }
 
-/// As the webhook says now, or has said last; else as the app says.
+/// The retry policy of the webhook's current spec, else of its last stored spec, else of the app.
 fn policy<'a>(app: &'a App, route: Option<&'a Route>, stored: &'a StoredWebhook) -> &'a Policy {
     let own = route.map_or(&stored.retry, |route| &route.binding.delivery.retry);
     own.as_deref().unwrap_or(&app.retry)
@@ -202,20 +219,21 @@ fn event(leased: &Leased, body: Bytes) -> Result<Event, EventError> {
     }
 }
 
-/// There is nothing that could be sent. It was converted when it came: a later version of the program
-/// must have become stricter.
-fn hopeless(mut attempted: Attempted, error: &EventError) -> Done {
+/// The stored event cannot be converted, so nothing can be sent. Its conversion succeeded when it
+/// was accepted: a later version of the program has become stricter.
+fn unconvertible(mut attempted: Attempted, error: &EventError) -> AttemptEvaluation {
     attempted.error = Some(error.to_string().into());
-    Done { attempted, next: Next::Dead(Reason::Rejected), end: End::Nothing }
+    let next = Next::Dead(Reason::Rejected);
+    AttemptEvaluation { attempted, next, result: AttemptResult::NotSent }
 }
 
-/// What follows from a call. `now` is when it ended.
-fn done(
+/// Evaluates a call that ended at `now`.
+fn evaluate(
     called: Result<StatusCode, CallError>,
     mut attempted: Attempted,
     now: Moment,
     decide: impl FnOnce(Outcome) -> Next,
-) -> Done {
+) -> AttemptEvaluation {
     let outcome = match &called {
         Ok(status) => Outcome::Answered { status: status.as_u16(), retry_after: None },
         Err(CallError::Refused(refusal)) => Outcome::Answered {
@@ -227,9 +245,11 @@ fn done(
     if let Outcome::Answered { status, .. } = outcome {
         attempted.status = Some(status);
     }
-    let end = match &called {
-        Err(error) if retry::is_listener_failing(outcome) => End::Failing(error.to_string().into()),
-        _ => End::Answered,
+    let result = match &called {
+        Err(error) if retry::is_listener_failing(outcome) => {
+            AttemptResult::ListenerFailed(error.to_string().into())
+        }
+        _ => AttemptResult::Answered,
     };
     if let Err(error) = called {
         attempted.error = Some(error.to_string().into());
@@ -237,5 +257,5 @@ fn done(
             attempted.answer = refusal.body;
         }
     }
-    Done { attempted, next: decide(outcome), end }
+    AttemptEvaluation { attempted, next: decide(outcome), result }
 }

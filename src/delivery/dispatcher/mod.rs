@@ -1,16 +1,18 @@
-//! The dispatcher: what is due in the store is carried to listeners, app by app.
+//! The dispatcher: sends the stored deliveries that are due to their listeners.
 //!
-//! One loop, on one thread: it hears from the store what is due, asks the [`schedule`] what to do, and
-//! begins a task for each attempt. It sleeps until something happens or is due.
+//! A single loop receives the apps with due deliveries from the store, asks the [`schedule`] for
+//! the next request to the store, and spawns a task for each attempt. It sleeps until the next
+//! event or due time.
 
 mod attempt;
-mod health;
-mod room;
+mod body_budget;
+mod circuit_breaker;
+mod listener_snapshot;
 mod schedule;
-mod sight;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,22 +30,23 @@ use crate::plan::Reachability;
 use crate::routes::{App, AppId, Table, Target};
 use crate::store::{DueApps, Reason, Store, StoreError, Take, Taken};
 use crate::traces::Traces;
-use attempt::{Job, LEASE_SLACK};
-use room::Room;
+use attempt::{AttemptJob, LEASE_SLACK};
+use body_budget::BodyBudget;
+use listener_snapshot::ListenerSnapshot;
 pub use schedule::Limits;
-use schedule::{End, Order, Schedule, Standing};
-use sight::Sight;
+use schedule::{AppReadiness, AttemptResult, Schedule, StoreRequest};
 
-/// How long an app waits from which nothing could be taken: the store is busy.
-const REST: Duration = Duration::from_millis(200);
+/// Delay before the next request for an app whose last one failed because the store was busy.
+const RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// How long the loop sleeps at most while something is due later: the system's clock may be set.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// Upper limit of a sleep until the next due time, because the system clock may be changed
+/// meanwhile.
+const MAX_SLEEP: Duration = Duration::from_secs(60);
 
-/// Between two looks at all apps, however often they change.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+/// Minimum interval between two refreshes of all apps, however often they change.
+const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Calls a listener: [`Caller`], but for tests.
+/// Calls a listener. Implemented by [`Caller`]; tests substitute their own.
 pub trait Call: Send + Sync + 'static {
     /// See [`Caller::call`].
     fn call(
@@ -67,27 +70,28 @@ impl Call for Caller {
     }
 }
 
-/// What a dispatcher works with.
+/// Dependencies and settings of a dispatcher.
 pub struct Parts<C> {
-    /// Where deliveries come from, and where their attempts are recorded.
+    /// Provides the deliveries and records their attempts.
     pub store: Arc<dyn Store>,
-    /// Where apps and webhooks are found. Every route has to be known.
+    /// The routes of apps and webhooks. Has to be complete before the dispatcher runs: deliveries
+    /// of an unknown app are given up after the grace period.
     pub routes: Arc<Table>,
-    /// Changes its value whenever routes or endpoints have changed.
+    /// Changes its value with each change of routes or endpoints.
     pub changes: watch::Receiver<u64>,
-    /// Calls listeners, with connections of this runtime.
+    /// Calls listeners over connections of this runtime.
     pub caller: C,
-    /// The field `api` of the calls of an app.
+    /// Creates the field `api` for the calls of an app.
     pub api: Box<dyn Fn(&App) -> ApiField + Send + Sync>,
-    /// Is told whether an app's listener answers, when that changes.
+    /// Called with the app's UUID when the reachability of its listener changes.
     pub tell: Box<dyn Fn(Uuid, Reachability) + Send + Sync>,
-    /// Where attempts are recorded as spans.
+    /// Records attempts as spans.
     pub traces: Traces,
-    /// The time.
+    /// Returns the current time.
     pub clock: fn() -> Moment,
-    /// What there may be at once.
+    /// Concurrency limits.
     pub limits: Limits,
-    /// How long attempts that are under way have to end, once it is to stop.
+    /// How long a stopping dispatcher waits for the attempts in flight.
     pub drain: Duration,
 }
 
@@ -97,270 +101,277 @@ impl<C> fmt::Debug for Parts<C> {
     }
 }
 
-/// Carries what is due to listeners.
+/// Sends due deliveries to listeners.
 #[derive(Debug)]
 pub struct Dispatcher<C> {
-    work: Arc<Work<C>>,
-    news: Arc<DueApps>,
+    context: Arc<TaskContext<C>>,
+    due_apps: Arc<DueApps>,
     changes: watch::Receiver<u64>,
     schedule: Schedule,
-    tasks: JoinSet<Dispatched>,
-    /// How the listeners that are probed looked when they failed last.
-    sights: HashMap<AppId, Sight>,
-    looks: Looks,
-    /// Nothing more is begun.
+    tasks: JoinSet<TaskResult>,
+    /// Snapshots of the probed listeners, taken at their last failure: a change makes the next
+    /// probe due immediately.
+    probed: HashMap<AppId, ListenerSnapshot>,
+    refresh: Refresh,
+    /// While stopping, no new attempts start.
     is_stopping: bool,
 }
 
-/// When all apps are looked at again.
+/// When the readiness of all apps is refreshed.
 #[derive(Debug)]
-struct Looks {
-    /// Whether something has changed since the last look.
+struct Refresh {
+    /// Whether routes or endpoints have changed since the last refresh.
     is_due: bool,
-    /// Not before.
-    next: Instant,
+    not_before: Instant,
 }
 
-/// What tasks share.
+/// Shared by all tasks.
 #[derive(Debug)]
-struct Work<C> {
+struct TaskContext<C> {
     parts: Parts<C>,
-    room: Room,
+    body_budget: BodyBudget,
 }
 
-/// How a task ended.
-enum Dispatched {
-    Taken { app: Arc<App>, most: usize, until: Moment, taken: Result<Taken, StoreError> },
+/// Result of a task.
+enum TaskResult {
+    Taken { app: Arc<App>, limit: usize, until: Moment, taken: Result<Taken, StoreError> },
     GaveUp { app: AppId, count: Result<usize, StoreError> },
-    Ended { app: AppId, end: End },
+    Ended { app: AppId, result: AttemptResult },
     StoreFailed,
 }
 
-/// Whether to go on.
-enum Flow {
-    GoOn,
-    /// The store has failed: there is nothing to work with.
-    End,
-}
-
 impl<C: Call> Dispatcher<C> {
-    /// A dispatcher that has not begun.
+    /// A dispatcher; [`Self::run`] starts it.
     pub fn new(parts: Parts<C>) -> Self {
-        let (news, changes) = (parts.store.due_apps(), parts.changes.clone());
+        let (due_apps, changes) = (parts.store.due_apps(), parts.changes.clone());
         Self {
             schedule: Schedule::new(parts.limits),
-            work: Arc::new(Work { parts, room: Room::default() }),
-            news,
+            context: Arc::new(TaskContext { parts, body_budget: BodyBudget::default() }),
+            due_apps,
             changes,
             tasks: JoinSet::new(),
-            sights: HashMap::new(),
-            looks: Looks { is_due: false, next: Instant::now() },
+            probed: HashMap::new(),
+            refresh: Refresh { is_due: false, not_before: Instant::now() },
             is_stopping: false,
         }
     }
 
-    /// Works until `stop` turns true, or the store fails: what the store says of its health tells why.
-    /// What is leased then and was not begun is left to the next start.
+    /// Runs until `stop` turns true or the store fails permanently; the store's health reports the
+    /// cause. Deliveries that are leased but not yet attempted are left to the next start.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         loop {
-            self.give_orders();
-            let wake = self.wakes();
+            self.make_requests();
+            let wake = self.next_wake();
             tokio::select! {
-                news = self.news.take() => self.told(news),
+                due_apps = self.due_apps.take() => self.mark_due(due_apps),
                 Some(task) = self.tasks.join_next() => {
-                    if let Flow::End = self.ended(task.ok()) {
+                    if self.handle_finished(task.ok()).is_break() {
                         return;
                     }
                 }
-                () = changed(&mut self.changes), if !self.looks.is_due => self.looks.is_due = true,
+                () = changed(&mut self.changes), if !self.refresh.is_due => {
+                    self.refresh.is_due = true;
+                }
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
                 _ = stop.wait_for(|stop| *stop) => break,
             }
-            self.look_again();
+            self.refresh_if_due();
         }
         self.is_stopping = true;
-        let drain = self.work.parts.drain;
+        let drain = self.context.parts.drain;
         if timeout(drain, self.finish()).await.is_err() {
             let count = self.tasks.len();
-            tracing::warn!(count, "attempts were cut off: they are made again after the start");
+            tracing::warn!(
+                count,
+                "shutdown interrupted attempts; they are repeated after the restart"
+            );
         }
     }
 
     fn now(&self) -> Moment {
-        (self.work.parts.clock)()
+        (self.context.parts.clock)()
     }
 
-    fn told(&mut self, news: HashMap<AppId, Moment>) {
+    fn mark_due(&mut self, due_apps: HashMap<AppId, Moment>) {
         let now = self.now();
-        news.into_iter().for_each(|(app, due)| self.schedule.told(app, due, now));
+        due_apps.into_iter().for_each(|(app, due)| self.schedule.mark_due(app, due, now));
     }
 
-    fn give_orders(&mut self) {
-        let (now, work) = (self.now(), self.work.clone());
-        while let Some(order) = self.schedule.next(now, |app| work.standing(app)) {
-            match order {
-                Order::Take { app, most } => self.take(app, most, now),
-                Order::GiveUp { app } => self.give_up(app, now),
+    fn make_requests(&mut self) {
+        let (now, context) = (self.now(), self.context.clone());
+        while let Some(request) = self.schedule.next_request(now, |app| context.readiness(app)) {
+            match request {
+                StoreRequest::Take { app, limit } => self.take(app, limit, now),
+                StoreRequest::GiveUp { app } => self.give_up(app, now),
             }
         }
     }
 
-    fn take(&mut self, id: AppId, most: usize, now: Moment) {
-        // It was ready a moment ago; if it is no more, that is seen in the next turn.
-        let app = self.work.parts.routes.owned_app(id).filter(|app| app.target.is_some());
+    fn take(&mut self, id: AppId, limit: usize, now: Moment) {
+        // The app may have changed since the schedule checked it: its next turn sees the change.
+        let app = self.context.parts.routes.owned_app(id).filter(|app| app.target.is_some());
         let Some(app) = app else {
-            return self.schedule.not_taken(id, most, now, now);
+            return self.schedule.fail_take(id, limit, now, now);
         };
         let lease = app.timeout + LEASE_SLACK;
-        let taken = self.work.parts.store.take(Take { app: id, most, now, lease });
+        let taken = self.context.parts.store.take(Take { app: id, most: limit, now, lease });
         let until = now + lease;
         self.tasks.spawn(async move {
             let taken = taken.await;
-            Dispatched::Taken { app, most, until, taken }
+            TaskResult::Taken { app, limit, until, taken }
         });
     }
 
     fn give_up(&mut self, app: AppId, now: Moment) {
-        let count = self.work.parts.store.give_up(app, Reason::AppDeleted, now);
-        self.tasks.spawn(async move { Dispatched::GaveUp { app, count: count.await } });
+        let count = self.context.parts.store.give_up(app, Reason::AppDeleted, now);
+        self.tasks.spawn(async move { TaskResult::GaveUp { app, count: count.await } });
     }
 
-    /// A task has ended, and those that have by now.
-    fn ended(&mut self, task: Option<Dispatched>) -> Flow {
+    /// Handles a finished task, and the others that have finished meanwhile.
+    fn handle_finished(&mut self, task: Option<TaskResult>) -> ControlFlow<()> {
         let (mut next, now) = (task, self.now());
         loop {
-            // No task ends without a word: attempts catch panics, and the others cannot panic.
-            let flow = next.map_or(Flow::GoOn, |task| self.heard(task, now));
-            if let Flow::End = flow {
+            // `None` is a task that panicked. This does not happen: attempts catch panics, and the
+            // other tasks cannot panic.
+            let flow = next.map_or(ControlFlow::Continue(()), |task| self.handle(task, now));
+            if flow.is_break() {
                 return flow;
             }
-            let Some(task) = self.tasks.try_join_next() else { return Flow::GoOn };
+            let Some(task) = self.tasks.try_join_next() else { return ControlFlow::Continue(()) };
             next = task.ok();
         }
     }
 
-    fn heard(&mut self, task: Dispatched, now: Moment) -> Flow {
+    fn handle(&mut self, task: TaskResult, now: Moment) -> ControlFlow<()> {
         match task {
-            Dispatched::Ended { app, end } => {
-                if let Some(told) = self.schedule.ended(app, &end, now) {
-                    self.tell(app, told);
+            TaskResult::Ended { app, result } => {
+                if let Some(reachability) = self.schedule.finish_attempt(app, &result, now) {
+                    self.report(app, reachability);
                 }
             }
-            Dispatched::Taken { app, most, until, taken: Ok(taken) } => {
+            TaskResult::Taken { app, limit, until, taken: Ok(taken) } => {
                 let (id, next_due) = (app.id, taken.next_due);
-                let count = if self.is_stopping { 0 } else { self.begin(&app, taken, until) };
-                self.schedule.taken(id, most, count, next_due, now);
+                let count =
+                    if self.is_stopping { 0 } else { self.start_attempts(&app, taken, until) };
+                self.schedule.finish_take(id, limit, count, next_due, now);
             }
-            Dispatched::GaveUp { app, count: Ok(count) } => {
-                self.schedule.given_up(app, count, now);
+            TaskResult::GaveUp { app, count: Ok(count) } => {
+                self.schedule.finish_give_up(app, count, now);
                 if count > 0 {
                     let reason = Reason::AppDeleted.word();
-                    let meters = self.work.parts.routes.meters();
+                    let meters = self.context.parts.routes.meters();
                     meters.inspect(|meters| meters.dead.count(reason, count as u64));
-                    tracing::warn!(count, "deliveries were given up: their app is gone");
+                    tracing::warn!(count, "gave up deliveries of an app that was deleted");
                 }
             }
-            Dispatched::StoreFailed
-            | Dispatched::Taken { taken: Err(StoreError::Failed(_)), .. }
-            | Dispatched::GaveUp { count: Err(StoreError::Failed(_)), .. } => return Flow::End,
-            Dispatched::Taken { app, most, taken: Err(_), .. } => {
-                self.schedule.not_taken(app.id, most, now + REST, now);
+            TaskResult::StoreFailed
+            | TaskResult::Taken { taken: Err(StoreError::Failed(_)), .. }
+            | TaskResult::GaveUp { count: Err(StoreError::Failed(_)), .. } => {
+                return ControlFlow::Break(());
             }
-            Dispatched::GaveUp { app, count: Err(_) } => self.schedule.rest(app, now + REST, now),
+            TaskResult::Taken { app, limit, taken: Err(_), .. } => {
+                self.schedule.fail_take(app.id, limit, now + RETRY_DELAY, now);
+            }
+            TaskResult::GaveUp { app, count: Err(_) } => {
+                self.schedule.retry_at(app, now + RETRY_DELAY, now)
+            }
         }
-        Flow::GoOn
+        ControlFlow::Continue(())
     }
 
-    /// Begins attempts of what was taken, and says how many.
-    fn begin(&mut self, app: &Arc<App>, taken: Taken, until: Moment) -> usize {
+    /// Spawns an attempt for each taken delivery. Returns their number.
+    fn start_attempts(&mut self, app: &Arc<App>, taken: Taken, until: Moment) -> usize {
         let count = taken.leased.len();
         for leased in taken.leased {
-            let (work, app) = (self.work.clone(), app.clone());
+            let (context, app) = (self.context.clone(), app.clone());
             self.tasks.spawn(async move {
                 let id = app.id;
-                let attempt = work.attempt(Job { app, leased, until });
-                // One that panics must not take the room of others for ever.
-                let end = || Dispatched::Ended { app: id, end: End::Unsettled(until) };
-                AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| end())
+                let attempt = context.attempt(AttemptJob { app, leased, until });
+                // An attempt that panics must still end, or it would count as in flight forever.
+                let unsettled =
+                    || TaskResult::Ended { app: id, result: AttemptResult::Unsettled(until) };
+                AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| unsettled())
             });
         }
         count
     }
 
-    fn tell(&mut self, id: AppId, told: Reachability) {
-        if let Some(app) = self.work.parts.routes.owned_app(id) {
-            // Not the UUID: it is a part of URLs.
+    fn report(&mut self, id: AppId, reachability: Reachability) {
+        if let Some(app) = self.context.parts.routes.owned_app(id) {
+            // The UUID is not logged: it is part of trigger URLs.
             let (namespace, name) = (&*app.namespace, &*app.name);
-            if let Reachability::Unreachable { why, failures, .. } = &told {
+            if let Reachability::Unreachable { why, failures, .. } = &reachability {
                 tracing::warn!(
                     namespace,
                     app = name,
                     failures,
                     why,
-                    "a listener is down: it is probed"
+                    "the circuit breaker of a listener is open: only probes are sent"
                 );
-                self.sights.insert(id, Sight::of(app));
-            } else if self.sights.remove(&id).is_some() {
+                self.probed.insert(id, ListenerSnapshot::of(app));
+            } else if self.probed.remove(&id).is_some() {
                 tracing::info!(namespace, app = name, "a listener answers again");
             }
         }
-        (self.work.parts.tell)(id.uuid, told);
+        (self.context.parts.tell)(id.uuid, reachability);
     }
 
-    /// When to look what is to be done, if nothing happens before.
-    fn wakes(&self) -> Option<Instant> {
-        let due = self.schedule.wakes().map(|due| {
-            let wait = due.since(self.now()).min(LONGEST_SLEEP);
+    /// When the loop has to wake up, if no event occurs before.
+    fn next_wake(&self) -> Option<Instant> {
+        let due = self.schedule.next_wake().map(|due| {
+            let wait = due.since(self.now()).min(MAX_SLEEP);
             Instant::now() + wait
         });
-        let look = self.looks.is_due.then_some(self.looks.next);
-        due.into_iter().chain(look).min()
+        let refresh = self.refresh.is_due.then_some(self.refresh.not_before);
+        due.into_iter().chain(refresh).min()
     }
 
-    /// Looks at all apps, when something has changed and the last look was not just now.
-    fn look_again(&mut self) {
+    /// Refreshes the readiness of all apps, if something has changed and the minimum interval has
+    /// passed. Probes the listeners that have changed since their last failure.
+    fn refresh_if_due(&mut self) {
         let instant = Instant::now();
-        if !self.looks.is_due || instant < self.looks.next {
+        if !self.refresh.is_due || instant < self.refresh.not_before {
             return;
         }
-        self.looks = Looks { is_due: false, next: instant + BETWEEN_LOOKS };
-        let (now, work) = (self.now(), self.work.clone());
-        self.schedule.look_again(now, |app| work.standing(app));
+        self.refresh = Refresh { is_due: false, not_before: instant + REFRESH_INTERVAL };
+        let (now, context) = (self.now(), self.context.clone());
+        self.schedule.refresh(now, |app| context.readiness(app));
         let schedule = &mut self.schedule;
-        self.sights.retain(|app, sight| {
-            let Some(seen) = work.parts.routes.owned_app(*app) else { return false };
-            let seen = Sight::of(seen);
-            if seen != *sight {
-                schedule.probe_at_once(*app, now);
-                *sight = seen;
+        self.probed.retain(|id, snapshot| {
+            let Some(app) = context.parts.routes.owned_app(*id) else { return false };
+            let current = ListenerSnapshot::of(app);
+            if current != *snapshot {
+                schedule.probe_now(*id, now);
+                *snapshot = current;
             }
             true
         });
     }
 
-    /// Waits for what is under way.
+    /// Waits for the tasks in flight.
     async fn finish(&mut self) {
         while let Some(task) = self.tasks.join_next().await {
             let now = self.now();
-            let flow = task.map_or(Flow::GoOn, |task| self.heard(task, now));
-            if let Flow::End = flow {
+            let flow = task.map_or(ControlFlow::Continue(()), |task| self.handle(task, now));
+            if flow.is_break() {
                 return;
             }
         }
     }
 }
 
-impl<C> Work<C> {
-    fn standing(&self, app: AppId) -> Standing {
+impl<C> TaskContext<C> {
+    fn readiness(&self, app: AppId) -> AppReadiness {
         match self.parts.routes.owned_app(app) {
-            None => Standing::Missing,
-            Some(app) if app.target.is_none() => Standing::Held,
-            Some(app) => Standing::Ready { concurrency: app.concurrency },
+            None => AppReadiness::Missing,
+            Some(app) if app.target.is_none() => AppReadiness::NotReady,
+            Some(app) => AppReadiness::Ready { concurrency: app.concurrency },
         }
     }
 }
 
-/// Resolves at the next change; never, when there will be none any more.
+/// Resolves at the next change. Never resolves once the sender is dropped, so that the loop does
+/// not spin.
 async fn changed(changes: &mut watch::Receiver<u64>) {
     if changes.changed().await.is_err() {
         std::future::pending().await

@@ -1,12 +1,12 @@
-//! Which app's deliveries are attempted next, and how many of them. Pure: it is told what happens and
-//! when, and asked what to do.
+//! Decides which app's deliveries are attempted next, and how many of them. Pure: events and the
+//! time are parameters.
 //!
-//! Apps that have something due and room take turns. What one app has, how long its listener takes and
-//! whether it answers at all, is nothing to another: none has more than its own attempts at once, and
-//! a turn is short. Of an app that has nothing due there is an entry, and nothing else.
+//! Apps with due deliveries and free capacity take turns. Each app has its own concurrency limit,
+//! and a turn takes one short batch: neither the backlog of one app nor its slow or failing
+//! listener delays the others. An app without due deliveries costs one map entry.
 
-mod places;
-mod queue;
+mod app_queue;
+mod run_queue;
 #[cfg(test)]
 mod tests;
 
@@ -18,23 +18,23 @@ use foldhash::fast::RandomState;
 use crate::moment::Moment;
 use crate::plan::Reachability;
 use crate::routes::AppId;
-use places::Places;
-use queue::Queue;
+use app_queue::AppQueue;
+use run_queue::RunQueue;
 
-/// The default of `--app-deletion-grace`: long enough to notice that an app was deleted by mistake, and to
-/// restore it.
+/// The default of `--app-deletion-grace`: long enough to notice that an app was deleted by mistake,
+/// and to restore it.
 const APP_DELETION_GRACE: Duration = Duration::from_secs(3600);
 
-/// What there may be at once.
+/// Limits of the dispatcher, over all apps.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Attempts, of all apps together.
+    /// Maximum number of attempts in flight.
     pub attempts: usize,
-    /// Requests to the store for something to attempt.
+    /// Maximum number of pending requests to the store.
     pub takes: usize,
-    /// Deliveries of one such request: how long a turn is.
+    /// Maximum number of deliveries per request: the length of a turn.
     pub batch: usize,
-    /// How long the deliveries of a missing app wait for it before they are given up.
+    /// How long the deliveries of a missing app are kept before they are given up.
     pub app_deletion_grace: Duration,
 }
 
@@ -44,183 +44,190 @@ impl Default for Limits {
     }
 }
 
-/// What there is to know of an app.
+/// Whether an app's listener can be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Its listener can be called.
+pub enum AppReadiness {
+    /// The listener can be called.
     Ready {
-        /// How many attempts it may make at once.
+        /// Maximum number of concurrent attempts.
         concurrency: usize,
     },
-    /// It cannot, until the app changes.
-    Held,
-    /// There is no such app.
+    /// The listener cannot be called until the app changes.
+    NotReady,
+    /// The app does not exist.
     Missing,
 }
 
-/// What is to be done.
+/// A request to the store that the dispatcher has to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Take deliveries of this app: answered by [`Schedule::taken`] or [`Schedule::not_taken`].
+pub enum StoreRequest {
+    /// Take due deliveries; completed by [`Schedule::finish_take`] or [`Schedule::fail_take`].
     Take {
         /// The app.
         app: AppId,
-        /// How many at most.
-        most: usize,
+        /// Maximum number of deliveries.
+        limit: usize,
     },
-    /// Give up deliveries of this app: answered by [`Schedule::given_up`] or [`Schedule::rest`].
+    /// Give up deliveries; completed by [`Schedule::finish_give_up`] or [`Schedule::retry_at`].
     GiveUp {
         /// The app.
         app: AppId,
     },
 }
 
-impl Order {
-    /// How many attempts it may lead to.
+impl StoreRequest {
+    /// The number of attempts that the request may start.
     fn attempts(self) -> usize {
         match self {
-            Self::Take { most, .. } => most,
+            Self::Take { limit, .. } => limit,
             Self::GiveUp { .. } => 0,
         }
     }
 }
 
-/// How an attempt ended.
+/// Result of an attempt, as far as it concerns the schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum AttemptResult {
     /// The listener answered.
     Answered,
-    /// The listener failed, in this way.
-    Failing(Box<str>),
-    /// There was nothing to call it with.
-    Nothing,
-    /// There was none, or there is no record of it: the delivery is due again at that moment.
+    /// The listener failed, with this error.
+    ListenerFailed(Box<str>),
+    /// Nothing was sent, because the event cannot be converted. The delivery is finished.
+    NotSent,
+    /// No attempt was made, or its record was not written. The delivery is due again at this time.
     Unsettled(Moment),
 }
 
-/// The apps that have deliveries, and what is under way of each.
+/// The queues of all apps with deliveries.
 #[derive(Debug)]
 pub struct Schedule {
     limits: Limits,
-    queues: HashMap<AppId, Queue, RandomState>,
-    places: Places,
-    /// Attempts that are under way, and those that there is room kept for.
+    queues: HashMap<AppId, AppQueue, RandomState>,
+    run_queue: RunQueue,
+    /// Attempts in flight, and those reserved for pending requests.
     in_flight: usize,
-    /// Orders without an answer.
-    orders: usize,
+    pending_requests: usize,
 }
 
 impl Schedule {
-    /// A schedule that knows nothing.
+    /// An empty schedule.
     pub fn new(limits: Limits) -> Self {
-        let (queues, places) = (HashMap::default(), Places::default());
-        Self { limits, queues, places, in_flight: 0, orders: 0 }
+        let (queues, run_queue) = (HashMap::default(), RunQueue::default());
+        Self { limits, queues, run_queue, in_flight: 0, pending_requests: 0 }
     }
 
-    /// Something of an app is due at a moment.
-    pub fn told(&mut self, app: AppId, due: Moment, now: Moment) {
+    /// Records that a delivery of an app is due at a time.
+    pub fn mark_due(&mut self, app: AppId, due: Moment, now: Moment) {
         let queue = self.queues.entry(app).or_default();
-        queue.is_due(due);
-        self.places.put(app, queue, now);
+        queue.mark_due(due);
+        self.run_queue.update(app, queue, now);
     }
 
-    /// What to do next; nothing, when something has to happen first. `look` tells of an app.
-    pub fn next(&mut self, now: Moment, look: impl Fn(AppId) -> Standing) -> Option<Order> {
-        self.places.wake(&mut self.queues, now);
+    /// Returns the next request to the store; `None` when nothing is due or a limit is reached.
+    pub fn next_request(
+        &mut self,
+        now: Moment,
+        readiness: impl Fn(AppId) -> AppReadiness,
+    ) -> Option<StoreRequest> {
+        self.run_queue.expire_timers(&mut self.queues, now);
         loop {
-            let room = self.limits.attempts - self.in_flight;
-            if room == 0 || self.orders == self.limits.takes {
+            let capacity = self.limits.attempts - self.in_flight;
+            if capacity == 0 || self.pending_requests == self.limits.takes {
                 return None;
             }
-            let app = self.places.pop()?;
+            let app = self.run_queue.pop()?;
             let Some(queue) = self.queues.get_mut(&app) else { continue };
-            queue.place.left_line();
-            queue.see(look(app), now, self.limits.app_deletion_grace);
-            let order = queue.order(app, self.limits.batch.min(room), now);
-            self.places.put(app, queue, now);
-            if let Some(order) = order {
-                self.orders += 1;
-                self.in_flight += order.attempts();
-                return Some(order);
+            queue.position.leave_ready_queue();
+            queue.set_readiness(readiness(app), now, self.limits.app_deletion_grace);
+            let request = queue.make_request(app, self.limits.batch.min(capacity), now);
+            self.run_queue.update(app, queue, now);
+            if let Some(request) = request {
+                self.pending_requests += 1;
+                self.in_flight += request.attempts();
+                return Some(request);
             }
         }
     }
 
-    /// When there is something to do, if nothing happens before.
-    pub fn wakes(&self) -> Option<Moment> {
-        self.places.first()
+    /// When [`Self::next_request`] has to be called again, if no event occurs before.
+    pub fn next_wake(&self) -> Option<Moment> {
+        self.run_queue.next_timer()
     }
 
-    /// Of `most` deliveries of an app that were asked for, `count` are being attempted, and there is
-    /// another one at `next_due`.
-    pub fn taken(
+    /// Completes a take request with `limit`: `count` attempts have started, and another delivery
+    /// is due at `next_due`.
+    pub fn finish_take(
         &mut self,
         app: AppId,
-        most: usize,
+        limit: usize,
         count: usize,
         next_due: Option<Moment>,
         now: Moment,
     ) {
-        self.orders -= 1;
-        self.in_flight -= most - count;
+        self.pending_requests -= 1;
+        self.in_flight -= limit - count;
         let Some(queue) = self.queues.get_mut(&app) else { return };
-        queue.taken(most, count, next_due);
-        self.places.put(app, queue, now);
+        queue.finish_take(limit, count, next_due);
+        self.run_queue.update(app, queue, now);
     }
 
-    /// Nothing could be taken of an app: it is asked for again at that moment.
-    pub fn not_taken(&mut self, app: AppId, most: usize, again: Moment, now: Moment) {
-        self.in_flight -= most;
+    /// Completes a failed take request; the next one is made at `at`.
+    pub fn fail_take(&mut self, app: AppId, limit: usize, at: Moment, now: Moment) {
+        self.in_flight -= limit;
         if let Some(queue) = self.queues.get_mut(&app) {
-            queue.taken(most, 0, None);
+            queue.finish_take(limit, 0, None);
         }
-        self.rest(app, again, now);
+        self.retry_at(app, at, now);
     }
 
-    /// So many deliveries of an app were given up.
-    pub fn given_up(&mut self, app: AppId, count: usize, now: Moment) {
-        self.orders -= 1;
+    /// Completes a give-up request, which gave up `count` deliveries.
+    pub fn finish_give_up(&mut self, app: AppId, count: usize, now: Moment) {
+        self.pending_requests -= 1;
         let Some(queue) = self.queues.get_mut(&app) else { return };
-        queue.given_up(count, now);
-        self.settle(app, now);
+        queue.finish_give_up(count, now);
+        self.update_or_remove(app, now);
     }
 
-    /// An order could not be carried out: the app is looked at again at that moment.
-    pub fn rest(&mut self, app: AppId, again: Moment, now: Moment) {
-        self.orders -= 1;
+    /// Completes a failed request; the next one for the app is made at `at`.
+    pub fn retry_at(&mut self, app: AppId, at: Moment, now: Moment) {
+        self.pending_requests -= 1;
         let Some(queue) = self.queues.get_mut(&app) else { return };
-        queue.rest(again);
-        self.places.put(app, queue, now);
+        queue.retry_at(at);
+        self.run_queue.update(app, queue, now);
     }
 
-    /// An attempt of an app has ended. Returns what is to be told of its listener.
-    pub fn ended(&mut self, app: AppId, end: &End, now: Moment) -> Option<Reachability> {
+    /// Completes an attempt. Returns the reachability of the listener if it has to be reported.
+    pub fn finish_attempt(
+        &mut self,
+        app: AppId,
+        result: &AttemptResult,
+        now: Moment,
+    ) -> Option<Reachability> {
         self.in_flight -= 1;
-        let told = self.queues.get_mut(&app)?.ended(end, now);
-        self.settle(app, now);
-        told
+        let report = self.queues.get_mut(&app)?.finish_attempt(result, now);
+        self.update_or_remove(app, now);
+        report
     }
 
-    /// Something about an app's listener has changed: it is worth a try.
-    pub fn probe_at_once(&mut self, app: AppId, now: Moment) {
+    /// Makes the next probe of an app's listener due immediately, because the listener has changed.
+    pub fn probe_now(&mut self, app: AppId, now: Moment) {
         let Some(queue) = self.queues.get_mut(&app) else { return };
-        queue.probe_at_once();
-        self.places.put(app, queue, now);
+        queue.probe_now();
+        self.run_queue.update(app, queue, now);
     }
 
-    /// Apps may have changed: those that are held may be so no more, others may be gone.
-    pub fn look_again(&mut self, now: Moment, look: impl Fn(AppId) -> Standing) {
-        let (places, grace) = (&mut self.places, self.limits.app_deletion_grace);
+    /// Updates the readiness of all apps, after apps have changed.
+    pub fn refresh(&mut self, now: Moment, readiness: impl Fn(AppId) -> AppReadiness) {
+        let (run_queue, grace) = (&mut self.run_queue, self.limits.app_deletion_grace);
         self.queues.retain(|app, queue| {
-            queue.see(look(*app), now, grace);
-            places.keep(*app, queue, now)
+            queue.set_readiness(readiness(*app), now, grace);
+            run_queue.update_unless_finished(*app, queue, now)
         });
     }
 
-    /// Puts a queue where it belongs; forgets it when its app is gone and nothing is left.
-    fn settle(&mut self, app: AppId, now: Moment) {
+    fn update_or_remove(&mut self, app: AppId, now: Moment) {
         if let Some(queue) = self.queues.get_mut(&app)
-            && !self.places.keep(app, queue, now)
+            && !self.run_queue.update_unless_finished(app, queue, now)
         {
             self.queues.remove(&app);
         }

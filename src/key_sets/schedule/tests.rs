@@ -13,7 +13,7 @@ fn regular(namespaces: &[&str], host: &str) -> Fetch {
     fetch(namespaces, host, Lane::Regular)
 }
 
-/// Starts what may start, as if no fetch ever ended.
+/// Starts all fetches that may start, as if none ever ended.
 fn start_all(running: &mut Vec<Fetch>, waiting: &mut Vec<Fetch>) {
     while let Some(position) = next(running.iter(), waiting.iter()) {
         running.push(waiting.remove(position));
@@ -21,13 +21,13 @@ fn start_all(running: &mut Vec<Fetch>, waiting: &mut Vec<Fetch>) {
 }
 
 #[test]
-fn nothing_starts_where_nothing_waits() {
+fn nothing_starts_if_nothing_waits() {
     assert_eq!(next([].iter(), [].iter()), None);
     assert_eq!(next([regular(&["a"], "x")].iter(), [].iter()), None);
 }
 
 #[test]
-fn the_namespace_with_the_fewest_fetches_is_next_and_then_the_first_that_came() {
+fn the_namespace_with_the_fewest_fetches_is_next_and_arrival_breaks_ties() {
     let running = [regular(&["a"], "x"), regular(&["b"], "y")];
     let waiting = [regular(&["a"], "x"), regular(&["b"], "y"), regular(&["c"], "z")];
     assert_eq!(next(running.iter(), waiting.iter()), Some(2));
@@ -35,7 +35,7 @@ fn the_namespace_with_the_fewest_fetches_is_next_and_then_the_first_that_came() 
 }
 
 #[test]
-fn a_url_that_a_busy_namespace_names_too_starts_in_the_share_of_the_other() {
+fn a_url_shared_with_a_busy_namespace_starts_within_the_limit_of_the_other() {
     let limits = Lane::Regular.limits();
     let running = vec![regular(&["busy"], "x"); limits.namespace];
     let waiting = [regular(&["busy"], "y"), regular(&["busy", "quiet"], "y")];
@@ -54,7 +54,7 @@ fn a_url_of_several_namespaces_counts_for_each_of_them() {
 }
 
 #[test]
-fn a_host_has_its_share_however_many_namespaces_ask_it() {
+fn a_host_has_its_limit_regardless_of_the_number_of_namespaces() {
     let limits = Lane::Regular.limits();
     let names: Vec<_> = (0..limits.host).map(|n| n.to_string()).collect();
     let running: Vec<_> = names.iter().map(|name| regular(&[name], "x")).collect();
@@ -65,7 +65,7 @@ fn a_host_has_its_share_however_many_namespaces_ask_it() {
 #[test]
 fn one_namespace_cannot_use_up_a_host_or_a_lane() {
     for lane in [Lane::Regular, Lane::Failing] {
-        let Limits { total, namespace, host } = lane.limits();
+        let LaneLimits { total, namespace, host } = lane.limits();
         assert!(2 * namespace <= host && host < total, "{lane:?}");
     }
 }
@@ -108,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn what_fails_takes_no_slot_of_what_does_not(mut waiting in any_fetches()) {
+    fn failing_fetches_take_no_regular_slots(mut waiting in any_fetches()) {
         let only = |lane| move |fetches: &[Fetch]| -> Vec<Fetch> {
             fetches.iter().filter(|fetch| fetch.lane == lane).cloned().collect()
         };
@@ -121,12 +121,12 @@ proptest! {
     }
 
     #[test]
-    fn no_limit_is_passed_and_no_slot_is_wasted(mut waiting in any_fetches()) {
+    fn no_limit_is_exceeded_and_no_slot_is_wasted(mut waiting in any_fetches()) {
         let mut running = Vec::new();
         start_all(&mut running, &mut waiting);
         for lane in [Lane::Regular, Lane::Failing] {
             let limits = lane.limits();
-            let load = Load::of(lane, running.iter());
+            let load = LaneLoad::of(lane, running.iter());
             prop_assert!(load.total <= limits.total);
             prop_assert!(load.hosts.values().all(|&number| number <= limits.host));
             for fetch in waiting.iter().filter(|fetch| fetch.lane == lane) {
@@ -141,11 +141,11 @@ proptest! {
     }
 
     #[test]
-    fn a_namespace_alone_never_passes_its_share(mut waiting in hostile()) {
+    fn a_single_namespace_never_exceeds_its_limit(mut waiting in hostile()) {
         let mut running = Vec::new();
         start_all(&mut running, &mut waiting);
         for lane in [Lane::Regular, Lane::Failing] {
-            let load = Load::of(lane, running.iter());
+            let load = LaneLoad::of(lane, running.iter());
             prop_assert!(load.total <= lane.limits().namespace);
         }
     }

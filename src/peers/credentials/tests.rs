@@ -6,7 +6,7 @@ use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{ClientConnection, ConnectionCommon, ServerConnection, SideData};
 
 use super::super::authority::REPLICA_NAME;
-use super::super::tls_error::TlsError;
+use super::super::tls_error::PeerTlsError;
 use super::*;
 
 const HOUR: u64 = 60 * 60;
@@ -14,7 +14,7 @@ const HOUR: u64 = 60 * 60;
 /// 2026-01-01, in seconds since 1970.
 const START: u64 = 1_767_225_600;
 
-/// A clock that a test sets.
+/// A clock under the control of a test.
 #[derive(Debug)]
 struct Clock(AtomicU64);
 
@@ -40,14 +40,14 @@ fn credentials(identity: u8, clock: &Arc<Clock>) -> Credentials {
     Credentials::with_clock(&identity, clock.clone()).unwrap()
 }
 
-/// What failed, and on which side.
+/// The error, and the side on which it occurred.
 #[derive(Debug)]
 enum Failed {
-    Client(TlsError),
-    Server(TlsError),
+    Client(PeerTlsError),
+    Server(PeerTlsError),
 }
 
-/// Hands over what one side has to say.
+/// Transfers the pending TLS records of one side to the other.
 fn pass<A: SideData, B: SideData>(
     from: &mut ConnectionCommon<A>,
     to: &mut ConnectionCommon<B>,
@@ -64,7 +64,7 @@ fn pass<A: SideData, B: SideData>(
     Ok(())
 }
 
-/// A handshake in memory; what the server learnt of the client and the client of the server.
+/// Performs a handshake in memory. Returns the connections of the client and the server.
 fn handshake(
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
@@ -94,7 +94,7 @@ fn replicas_with_the_same_identity_key_accept_each_other_in_tls_1_3() {
         let (client, server) = handshake(one.client(), two.server()).unwrap();
         assert_eq!(client.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
         assert_eq!(server.alpn_protocol(), Some(ALPN));
-        // The second one too: both have looked at a certificate.
+        // The second handshake is a full one too, with certificates on both sides.
         assert_eq!(client.handshake_kind(), Some(rustls::HandshakeKind::Full));
     }
     let [of_two, of_one] = certificates(&one, &two);
@@ -107,11 +107,11 @@ fn replicas_with_different_identity_keys_refuse_each_other() {
     let (one, other) = (credentials(7, &clock), credentials(8, &clock));
     for (client, server) in [(&one, &other), (&other, &one)] {
         let failed = handshake(client.client(), server.server()).unwrap_err();
-        assert!(matches!(failed, Failed::Client(TlsError::Untrusted)), "{failed:?}");
+        assert!(matches!(failed, Failed::Client(PeerTlsError::Untrusted)), "{failed:?}");
     }
 }
 
-/// A client that trusts the server, and shows what it is told to show.
+/// A client that trusts the server and presents the given certificate.
 fn client_of(
     server: &IdentityKey,
     build: impl FnOnce(
@@ -139,15 +139,15 @@ fn a_client_without_a_certificate_of_the_operator_is_refused_by_the_server_in_th
     let failed = handshake(none, server.server()).unwrap_err();
     let expected = rustls::Error::NoCertificatesPresented;
     assert!(
-        matches!(&failed, Failed::Server(TlsError::Other(error)) if *error == expected),
+        matches!(&failed, Failed::Server(PeerTlsError::Other(error)) if *error == expected),
         "{failed:?}"
     );
 
     let other = Authority::derive(&IdentityKey::new(&[8; 32]).unwrap()).unwrap();
-    let other = Arc::new(Current::new(other, clock).unwrap());
+    let other = Arc::new(CurrentCertificate::new(other, clock).unwrap());
     let foreign = client_of(&identity, |builder| builder.with_client_cert_resolver(other));
     let failed = handshake(foreign, server.server()).unwrap_err();
-    assert!(matches!(failed, Failed::Server(TlsError::Untrusted)), "{failed:?}");
+    assert!(matches!(failed, Failed::Server(PeerTlsError::Untrusted)), "{failed:?}");
 }
 
 #[test]
@@ -160,11 +160,11 @@ fn tls_1_2_is_refused() {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let failed = handshake(Arc::new(old), server.server()).unwrap_err();
-    assert!(matches!(failed, Failed::Server(TlsError::Other(_))), "{failed:?}");
+    assert!(matches!(failed, Failed::Server(PeerTlsError::Other(_))), "{failed:?}");
 }
 
 #[test]
-fn a_certificate_is_renewed_at_half_of_its_life_on_both_sides() {
+fn a_certificate_is_renewed_at_half_of_its_lifetime_on_both_sides() {
     let (clock, other) = (Clock::at(START), Clock::at(START));
     let (renewed, peer) = (credentials(7, &clock), credentials(7, &other));
     let now = |hours: u64, seconds: u64| {
@@ -182,13 +182,13 @@ fn a_certificate_is_renewed_at_half_of_its_life_on_both_sides() {
     let second = as_client(&renewed);
     assert_ne!(first, second);
     assert_eq!(second, as_server(&renewed));
-    // Long after the first one has ended, and after days without a connection.
+    // Long after the end of the first certificate, and after days without a connection.
     now(100, 0);
     assert_ne!(second, as_server(&renewed));
 }
 
 #[test]
-fn a_certificate_is_refused_after_its_end_and_before_its_beginning_but_for_an_hour_of_skew() {
+fn a_certificate_is_refused_outside_of_its_validity_with_an_hour_of_clock_skew() {
     let (ours, theirs) = (Clock::at(START), Clock::at(START));
     let (one, two) = (credentials(7, &ours), credentials(7, &theirs));
     let try_at = |offset: i64| {
@@ -199,15 +199,15 @@ fn a_certificate_is_refused_after_its_end_and_before_its_beginning_but_for_an_ho
     assert!(try_at(24 * HOUR as i64 - 1).is_err(), "the server does not take one of the future");
     for offset in [-(HOUR as i64) - 1, 24 * HOUR as i64 + 1] {
         let failed = try_at(offset).unwrap_err();
-        assert!(matches!(failed, Failed::Client(TlsError::OutOfDate)), "{offset}: {failed:?}");
+        assert!(matches!(failed, Failed::Client(PeerTlsError::OutOfDate)), "{offset}: {failed:?}");
     }
 }
 
 #[test]
-fn the_reason_of_a_failure_is_found_within_the_errors_around_it() {
+fn the_tls_error_is_found_in_the_source_chain() {
     let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
     let error = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, unknown));
-    let found = TlsError::of(&error).unwrap();
+    let found = PeerTlsError::of(&error).unwrap();
     assert_eq!(found.to_string(), "the certificate is not from this operator");
-    assert!(TlsError::of(&io::Error::other("reset")).is_none());
+    assert!(PeerTlsError::of(&io::Error::other("reset")).is_none());
 }

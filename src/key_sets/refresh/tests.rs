@@ -1,4 +1,4 @@
-//! When sets are fetched, by a clock that jumps and an issuer that notes when it is asked.
+//! Tests of the times of fetches, with a paused clock and an issuer that records its requests.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
@@ -9,17 +9,17 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::key_sets::LIMIT;
-use crate::key_sets::schedule::Limits;
+use crate::key_sets::schedule::LaneLimits;
 use crate::verify::jwt::{HOST_SETS, Jwks, KeySetError, MAX_SETS, NAMESPACE_SETS};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// An issuer, and a registry whose sets are kept fresh for as long as a story takes.
+/// An issuer, and key sets that are kept fresh while a test scenario runs.
 struct World {
     sets: KeySets,
     began: Instant,
-    /// Path, and seconds since the beginning.
+    /// Path and time of each request, in seconds since the start.
     calls: RefCell<Vec<(String, f64)>>,
     is_down: Cell<bool>,
 }
@@ -33,8 +33,8 @@ impl World {
     async fn during<T>(&self, story: impl Future<Output = T>) -> T {
         tokio::select! {
             biased;
-            () = keep_all(&self.sets, |url| self.answer(url)) => unreachable!("it never ends"),
-            told = story => told,
+            () = refresh_all(&self.sets, |url| self.answer(url)) => unreachable!("never completes"),
+            result = story => result,
         }
     }
 
@@ -65,17 +65,17 @@ impl World {
         self.sets.keys(&namespace.into(), &format!("https://{host}{path}")).unwrap()
     }
 
-    /// As many silent URLs as a namespace may use, each on a host of its own.
+    /// The maximum number of unresponsive URLs of a namespace, each on its own host.
     fn silent(&self, namespace: &str) -> Vec<Keys> {
         (0..NAMESPACE_SETS).map(|n| self.silent_one(namespace, namespace, n)).collect()
     }
 
-    /// One of the silent URLs of `owner`, for this namespace.
+    /// One of the unresponsive URLs of `owner`, used by `namespace`.
     fn silent_one(&self, namespace: &str, owner: &str, n: usize) -> Keys {
         self.keys_of(namespace, &format!("{owner}-{n}.example"), &format!("/hangs/{n}/"))
     }
 
-    /// When a path was asked for, in seconds since the beginning.
+    /// The times of the requests for a path, in seconds since the start.
     fn calls(&self, path: &str) -> Vec<f64> {
         let calls = self.calls.borrow();
         calls.iter().filter(|(called, _)| called.starts_with(path)).map(|(_, when)| *when).collect()
@@ -104,16 +104,16 @@ fn assert_times(calls: &[f64], expected: &[f64]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_url_is_fetched_at_once_and_the_next_holder_gets_the_same_keys() {
+async fn a_new_url_is_fetched_immediately_and_other_holders_share_its_keys() {
     let world = World::new();
     let story = async {
         sleep(5 * SECOND).await;
         let keys = world.keys("/a");
         assert!(keys.current().is_none());
         sleep(SECOND).await;
-        let fetched = keys.current().expect("they are there");
+        let fetched = keys.current().expect("the keys are fetched");
         assert!(same(&world.keys("/a"), &fetched));
-        assert!(same(&world.keys("/a#part"), &fetched), "a fragment is not asked for");
+        assert!(same(&world.keys("/a#part"), &fetched), "the fragment is not part of the request");
         sleep(SECOND).await;
         let _other = world.keys("/b");
         sleep(SECOND).await;
@@ -124,7 +124,7 @@ async fn a_new_url_is_fetched_at_once_and_the_next_holder_gets_the_same_keys() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_are_fetched_anew_before_they_age() {
+async fn keys_are_fetched_again_before_they_expire() {
     let world = World::new();
     let keys = world.keys("/a");
     world.during(sleep(10 * HOUR)).await;
@@ -146,13 +146,13 @@ async fn keys_stay_in_force_while_their_issuer_is_down() {
         assert!(same(&keys, &fetched));
         world.is_down.set(false);
         sleep(300 * SECOND).await;
-        assert!(!same(&keys, &fetched), "it is up again");
+        assert!(!same(&keys, &fetched), "the issuer is available again");
     };
     world.during(story).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_issuer_that_is_down_is_asked_at_growing_waits() {
+async fn an_unavailable_issuer_is_retried_with_increasing_delays() {
     let world = World::new();
     let _keys = world.keys("/a");
     world.is_down.set(true);
@@ -165,7 +165,7 @@ async fn an_issuer_that_is_down_is_asked_at_growing_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missed_key_is_asked_for_at_once_and_then_once_in_a_minute() {
+async fn a_missed_key_is_fetched_immediately_and_then_once_per_minute() {
     let world = World::new();
     let keys = world.keys("/a");
     let story = async {
@@ -180,7 +180,7 @@ async fn a_missed_key_is_asked_for_at_once_and_then_once_in_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missed_key_shortens_the_wait_for_an_issuer_that_is_down() {
+async fn a_missed_key_shortens_the_retry_delay_of_an_unavailable_issuer() {
     let world = World::new();
     let keys = world.keys("/a");
     world.is_down.set(true);
@@ -199,7 +199,7 @@ async fn a_missed_key_shortens_the_wait_for_an_issuer_that_is_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_missed_while_the_issuer_is_asked_is_no_reason_to_ask_again() {
+async fn a_key_missed_during_a_fetch_does_not_cause_another_one() {
     let world = World::new();
     let keys = world.keys("/slow");
     let story = async {
@@ -219,7 +219,7 @@ async fn a_namespace_whose_issuers_hang_delays_no_other() {
     let story = async {
         sleep(SECOND).await;
         let began = world.now();
-        // New ones, also while the first ones have failed and are tried again.
+        // New URLs are not delayed, even while the failed ones are retried.
         for n in 0..5 {
             let keys = world.keys_of("quiet", "quiet.example", &format!("/{n}"));
             sleep(LIMIT).await;
@@ -239,7 +239,7 @@ async fn a_url_that_fails_leaves_the_regular_slots() {
     assert_eq!(world.calls("/hangs").len(), regular.namespace);
     let world = World::new();
     let _silent = world.silent("hostile");
-    // Each of them has failed once, and some are tried again: never more of these at once.
+    // Each URL has failed once, and some are retried, within the limit of the failing lane.
     let rounds = NAMESPACE_SETS.div_ceil(regular.namespace);
     let story = async {
         sleep(rounds as u32 * LIMIT + SECOND).await;
@@ -251,7 +251,7 @@ async fn a_url_that_fails_leaves_the_regular_slots() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_issuer_that_fails_is_tried_again_beside_another_namespaces_silent_ones() {
+async fn a_failed_issuer_is_retried_despite_another_namespaces_unresponsive_ones() {
     let world = World::new();
     let _silent = world.silent("hostile");
     let story = async {
@@ -260,7 +260,7 @@ async fn an_issuer_that_fails_is_tried_again_beside_another_namespaces_silent_on
         let keys = world.keys_of("quiet", "quiet.example", "/a");
         sleep(SECOND).await;
         world.is_down.set(false);
-        // The first wait is at most 10 s.
+        // The first retry delay is at most 10 s.
         sleep(10 * SECOND).await;
         assert!(keys.current().is_some());
     };
@@ -268,14 +268,14 @@ async fn an_issuer_that_fails_is_tried_again_beside_another_namespaces_silent_on
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_url_that_waits_in_a_full_share_starts_once_another_namespace_uses_it() {
+async fn a_url_that_waits_for_its_namespace_starts_once_another_namespace_uses_it() {
     let world = World::new();
     let _silent = world.silent("hostile");
     let story = async {
         sleep(SECOND).await;
         assert_eq!(world.calls("/hangs").len(), Lane::Regular.limits().namespace);
         let waits = |n: &usize| world.calls(&format!("/hangs/{n}/")).is_empty();
-        let waiting = (0..NAMESPACE_SETS).find(waits).expect("most of them");
+        let waiting = (0..NAMESPACE_SETS).find(waits).expect("most URLs wait");
         let _shared = world.silent_one("quiet", "hostile", waiting);
         sleep(SECOND).await;
         assert_times(&world.calls(&format!("/hangs/{waiting}/")), &[1.0]);
@@ -284,9 +284,9 @@ async fn a_url_that_waits_in_a_full_share_starts_once_another_namespace_uses_it(
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_issuers_are_asked_at_once_than_may_be() {
+async fn concurrent_fetches_stay_within_the_total_limit() {
     let world = World::new();
-    let Limits { total, namespace, .. } = Lane::Regular.limits();
+    let LaneLimits { total, namespace, .. } = Lane::Regular.limits();
     let names: Vec<_> = (0..=total / namespace).map(|n| n.to_string()).collect();
     let _silent: Vec<_> = names.iter().flat_map(|name| world.silent(name)).collect();
     world.during(sleep(LIMIT - SECOND)).await;
@@ -307,7 +307,7 @@ async fn keys_that_are_dropped_before_their_turn_are_not_fetched() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_nobody_holds_are_not_fetched_any_more() {
+async fn dropped_keys_are_not_fetched_any_more() {
     let world = World::new();
     let (kept, dropped) = (world.keys("/kept"), world.keys("/dropped"));
     let story = async {
@@ -316,7 +316,7 @@ async fn keys_that_nobody_holds_are_not_fetched_any_more() {
         sleep(3 * HOUR).await;
         assert_times(&world.calls("/dropped"), &[0.0]);
         assert!(world.calls("/kept").len() > 2);
-        assert!(world.keys("/dropped").current().is_none(), "they were forgotten");
+        assert!(world.keys("/dropped").current().is_none(), "the keys were dropped");
     };
     world.during(story).await;
     drop(kept);
@@ -330,10 +330,10 @@ fn use_sets(sets: &KeySets, namespace: &str, number: usize) -> Vec<Keys> {
 }
 
 #[test]
-fn a_namespace_uses_at_most_its_share_of_sets_until_it_drops_some() {
+fn a_namespace_uses_at_most_its_quota_of_sets_until_it_drops_some() {
     let sets = KeySets::default();
     let mut held = use_sets(&sets, "hostile", NAMESPACE_SETS - 1);
-    // One that another namespace uses counts as well.
+    // A set that another namespace uses as well counts too.
     let (hostile, quiet) = (Arc::from("hostile"), Arc::from("quiet"));
     let shared = "https://shared.example/";
     let of_quiet = sets.keys(&quiet, shared).unwrap();
@@ -341,29 +341,29 @@ fn a_namespace_uses_at_most_its_share_of_sets_until_it_drops_some() {
     let another = "https://another.example/";
     assert_eq!(sets.keys(&hostile, another).unwrap_err(), KeySetError::NamespaceShare);
     let theirs = sets.keys(&quiet, another).unwrap();
-    let told = sets.keys(&hostile, another).unwrap_err();
-    assert_eq!(told, KeySetError::NamespaceShare, "though it is there");
-    assert!(sets.keys(&hostile, shared).is_ok(), "it uses that one already");
+    let error = sets.keys(&hostile, another).unwrap_err();
+    assert_eq!(error, KeySetError::NamespaceShare, "although the set exists");
+    assert!(sets.keys(&hostile, shared).is_ok(), "the namespace already uses this set");
     held.pop();
     assert!(sets.keys(&hostile, another).is_ok());
     drop((of_quiet, theirs));
 }
 
 #[test]
-fn as_many_sets_as_there_can_be_make_room_once_they_are_dropped() {
+fn dropped_sets_free_space_for_others_at_the_total_limit() {
     let sets = KeySets::default();
     let names: Vec<_> = (0..MAX_SETS / NAMESPACE_SETS).map(|n| n.to_string()).collect();
     let mut held: Vec<_> =
         names.iter().flat_map(|name| use_sets(&sets, name, NAMESPACE_SETS)).collect();
     let (quiet, another) = (Arc::from("quiet"), "https://another.example/");
     assert_eq!(sets.keys(&quiet, another).unwrap_err(), KeySetError::TooMany);
-    assert!(sets.keys(&quiet, "https://0-0.example/").is_ok(), "one of those that are there");
+    assert!(sets.keys(&quiet, "https://0-0.example/").is_ok(), "an existing set");
     held.pop();
     assert!(sets.keys(&quiet, another).is_ok());
 }
 
 #[test]
-fn a_host_has_at_most_its_share_of_sets() {
+fn a_host_has_at_most_its_quota_of_sets() {
     let sets = KeySets::default();
     let keys = |namespace: usize, path: usize| {
         sets.keys(&namespace.to_string().into(), &format!("https://one.example/{path}"))
@@ -373,7 +373,7 @@ fn a_host_has_at_most_its_share_of_sets() {
     assert!(keys(1000, 0).is_ok());
 }
 
-/// What is logged, as text.
+/// The log as text.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -388,7 +388,7 @@ impl Write for Log {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_one_warning_and_says_nothing_of_the_query() {
+async fn an_outage_is_one_warning_without_the_query() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -406,9 +406,9 @@ async fn an_outage_is_one_warning_and_says_nothing_of_the_query() {
         }
     };
     world.during(story).await;
-    let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(said.matches("WARN").count(), 2, "{said}");
-    assert_eq!(said.matches("is fetched again").count(), 1, "{said}");
-    assert!(said.contains("https://issuer.example/a\""), "{said}");
-    assert!(said.contains("503") && !said.contains("concern"), "{said}");
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(logged.matches("WARN").count(), 2, "{logged}");
+    assert_eq!(logged.matches("is fetched again").count(), 1, "{logged}");
+    assert!(logged.contains("https://issuer.example/a\""), "{logged}");
+    assert!(logged.contains("503") && !logged.contains("concern"), "{logged}");
 }

@@ -1,12 +1,12 @@
-//! What became of the events of webhooks: tallies of the store, the last hour, and what other replicas
-//! tell of both.
+//! Delivery counts of apps and webhooks: from the store, from the counters of the last hour, and
+//! from the other replicas.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::view::{Deliveries, LastHour};
+use super::view::{LastHour, StateCounts};
 use crate::admin::deliveries::view::WebhookTally;
 use crate::moment::Moment;
 use crate::plan::Key;
@@ -15,38 +15,38 @@ use crate::routes::counts::{MINUTES, Rates};
 use crate::routes::{AppId, Id, Meters};
 use crate::store::{StoredWebhook, Tally};
 
-/// Everything that there is.
-pub struct Numbers<'a> {
+/// The counts of all apps and webhooks.
+pub struct AllCounts<'a> {
     by_webhook: HashMap<(AppId, Uuid), Tally>,
     by_app: HashMap<AppId, Tally>,
-    /// `None` where nothing is counted.
+    /// `None` if metrics are disabled.
     meters: Option<&'a Meters>,
     now: Moment,
-    /// What the other replicas tell, by webhook and by app.
-    others: HashMap<Named, Vec<Arc<WebhookTally>>>,
+    /// The counts of the other replicas.
+    others: HashMap<CountsKey, Vec<Arc<WebhookTally>>>,
 }
 
-/// What numbers are wanted of.
+/// Object with counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Named {
+enum CountsKey {
     /// A webhook.
     Webhook(Key),
     /// All webhooks of an app.
     App(Key),
 }
 
-/// What became of the events of one webhook, or of all of an app.
+/// The counts of one webhook, or of all webhooks of an app.
 #[derive(Clone, Debug)]
-pub struct Sum {
-    /// By where their deliveries stand.
-    pub deliveries: Deliveries,
-    /// When one last succeeded.
+pub struct TotalCounts {
+    /// Deliveries by state.
+    pub deliveries: StateCounts,
+    /// Time of the last successful delivery.
     pub last_success_at: Option<Moment>,
-    /// Minute by minute; `None` where nothing is counted.
+    /// Counts per minute; `None` if metrics are disabled.
     pub last_hour: Option<LastHour>,
 }
 
-impl<'a> Numbers<'a> {
+impl<'a> AllCounts<'a> {
     pub fn new(
         tallies: &[(Arc<StoredWebhook>, Tally)],
         meters: Option<&'a Meters>,
@@ -61,38 +61,38 @@ impl<'a> Numbers<'a> {
         Self { by_webhook, by_app, meters, now, others: HashMap::new() }
     }
 
-    /// Adds what another replica tells.
+    /// Adds the counts of another replica.
     pub fn add(&mut self, tallies: Vec<WebhookTally>) {
         for tally in tallies.into_iter().map(Arc::new) {
             let key =
                 |name: &Arc<str>| Key { namespace: tally.namespace.clone(), name: name.clone() };
-            let names = [Named::Webhook(key(&tally.webhook)), Named::App(key(&tally.app))];
+            let names = [CountsKey::Webhook(key(&tally.webhook)), CountsKey::App(key(&tally.app))];
             for name in names {
                 self.others.entry(name).or_default().push(tally.clone());
             }
         }
     }
 
-    /// Of a webhook, which has these ids while it has a route.
-    pub fn of_webhook(&self, key: &Key, ids: &[Id]) -> Sum {
+    /// The counts of a webhook. `ids` contains its id, if it has a route.
+    pub fn of_webhook(&self, key: &Key, ids: &[Id]) -> TotalCounts {
         let mut all = Tally::default();
         let stored = |id: &Id| (AppId::new(&key.namespace, id.app), id.webhook);
         let tallies = ids.iter().filter_map(|id| self.by_webhook.get(&stored(id)));
         tallies.for_each(|tally| add(&mut all, tally));
-        self.sum(&Named::Webhook(key.clone()), all, ids)
+        self.sum(&CountsKey::Webhook(key.clone()), all, ids)
     }
 
-    /// Of an app that has these webhooks; events of those that it had before are among them.
-    pub fn of_app(&self, key: &Key, ids: &[Id]) -> Sum {
+    /// The counts of an app with these webhooks, including those of its deleted webhooks.
+    pub fn of_app(&self, key: &Key, ids: &[Id]) -> TotalCounts {
         let app = ids.first().map(|id| AppId::new(&key.namespace, id.app));
         let tally = app.and_then(|app| self.by_app.get(&app));
-        self.sum(&Named::App(key.clone()), tally.copied().unwrap_or_default(), ids)
+        self.sum(&CountsKey::App(key.clone()), tally.copied().unwrap_or_default(), ids)
     }
 
-    fn sum(&self, name: &Named, tally: Tally, ids: &[Id]) -> Sum {
+    fn sum(&self, name: &CountsKey, tally: Tally, ids: &[Id]) -> TotalCounts {
         let Tally { succeeded, dead, pending, last } = tally;
-        let mut sum = Sum {
-            deliveries: Deliveries { succeeded, dead, pending },
+        let mut sum = TotalCounts {
+            deliveries: StateCounts { succeeded, dead, pending },
             last_success_at: last,
             last_hour: self.meters.map(|meters| self.last_hour(meters, ids)),
         };
@@ -114,7 +114,7 @@ impl<'a> Numbers<'a> {
     }
 }
 
-impl Sum {
+impl TotalCounts {
     fn add(&mut self, tally: &WebhookTally) {
         let WebhookTally { deliveries, last_delivery, last_hour, .. } = tally;
         if let Some(DeliveryCounts { succeeded, dead, pending }) = *deliveries {

@@ -1,18 +1,19 @@
-//! How an app's listener looked at a time, to see whether it has changed since.
+//! A snapshot of an app's listener. Comparing two of them shows whether the listener has changed.
 
 use std::sync::Arc;
 
 use crate::routes::{App, Endpoint, Upstream};
 
-/// An app, and the endpoints that it had. Two are the same when nothing was swapped in between.
+/// An app and its ready endpoints at one moment. Both are swapped as a whole on a change, so
+/// equality compares pointers.
 #[derive(Debug)]
-pub struct Sight {
+pub struct ListenerSnapshot {
     app: Arc<App>,
     ready: Option<Arc<Vec<Arc<Endpoint>>>>,
 }
 
-impl Sight {
-    /// As it looks now.
+impl ListenerSnapshot {
+    /// Takes a snapshot of the app's listener.
     pub fn of(app: Arc<App>) -> Self {
         let ready = match app.target.as_ref().map(|target| &target.upstream) {
             Some(Upstream::Endpoints(endpoints)) => Some(endpoints.ready().clone()),
@@ -22,7 +23,7 @@ impl Sight {
     }
 }
 
-impl PartialEq for Sight {
+impl PartialEq for ListenerSnapshot {
     fn eq(&self, other: &Self) -> bool {
         let same_ready = match (&self.ready, &other.ready) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),

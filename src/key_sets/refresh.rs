@@ -1,4 +1,5 @@
-//! When sets are fetched: at once, before they age, and when a key is missed.
+//! Decides when sets are fetched: when they are added, before they expire, and when a key is
+//! missed.
 
 use std::mem;
 use std::pin::pin;
@@ -17,42 +18,42 @@ use super::waits;
 use crate::delivery::Connector;
 use crate::verify::jwt::{KeySet, KeySets, Keys, WeakKeys};
 
-/// From the beginning of a fetch to one because a key is missed: what strangers write into tokens
-/// must not become calls of an issuer.
+/// Minimum time from the start of a fetch to the next one that a missed key causes. The key ID of a
+/// token is untrusted input: unknown key IDs must not flood an issuer with requests.
 pub const BETWEEN_MISSES: Duration = Duration::from_secs(60);
 
-/// Keeps all sets fresh, for as long as somebody polls this: it never ends by itself.
+/// Keeps all sets fresh. Never completes.
 ///
-/// A set is fetched when it is added, again before its answer ages, and, when a key is missed, as
-/// soon as [`BETWEEN_MISSES`] has passed. Where a fetch fails, the keys that are known stay in force,
-/// however long it takes, and it is tried again with growing waits, in the lane of what fails. Which of
-/// several fetches comes first is decided in `schedule.rs`. A set that nobody holds any more
-/// is not fetched again.
+/// A set is fetched when it is added, again before its lifetime ends, and, after a missed key, as
+/// soon as [`BETWEEN_MISSES`] has passed. If a fetch fails, the known keys stay in force without a
+/// time limit, and the fetch is retried with increasing delays; failing sets have slots of their
+/// own. `schedule.rs` decides the order of concurrent fetches. A set is no longer fetched once all
+/// holders of its keys have dropped them.
 pub async fn keep_fresh(sets: Arc<KeySets>, connector: Arc<Connector>) {
     let by_connector = |url: Arc<Url>| {
         let connector = connector.clone();
         async move { fetch(&connector, &url).await }
     };
-    keep_all(&sets, by_connector).await;
+    refresh_all(&sets, by_connector).await;
 }
 
-async fn keep_all<F: Future<Output = Result<Fetched, FetchError>>>(
+async fn refresh_all<F: Future<Output = Result<Fetched, FetchError>>>(
     sets: &KeySets,
     fetch: impl Fn(Arc<Url>) -> F,
 ) {
     let slots = Slots::default();
-    let mut kept = FuturesUnordered::new();
+    let mut refreshing = FuturesUnordered::new();
     loop {
         tokio::select! {
-            set = sets.added() => kept.push(keep(set, &fetch, &slots)),
+            set = sets.added() => refreshing.push(refresh(set, &fetch, &slots)),
             () = sets.shared() => slots.users_changed(),
-            Some(()) = kept.next() => {}
+            Some(()) = refreshing.next() => {}
         }
     }
 }
 
-/// Keeps one set fresh; ends when nobody holds its keys any more.
-async fn keep<F: Future<Output = Result<Fetched, FetchError>>>(
+/// Keeps one set fresh until its keys are dropped.
+async fn refresh<F: Future<Output = Result<Fetched, FetchError>>>(
     set: KeySet,
     fetch: impl Fn(Arc<Url>) -> F,
     slots: &Slots,
@@ -67,7 +68,7 @@ async fn keep<F: Future<Output = Result<Fetched, FetchError>>>(
         let fetched = fetch(url.clone()).await;
         drop(slot);
         let Some(keys) = set.keys.upgrade() else { return };
-        let wait = take(&url, &keys, fetched, &mut failures);
+        let wait = apply(&url, &keys, fetched, &mut failures);
         drop(keys);
         if !is_due(&set.keys, began, Instant::now() + wait).await {
             return;
@@ -75,7 +76,7 @@ async fn keep<F: Future<Output = Result<Fetched, FetchError>>>(
     }
 }
 
-/// Waits for a slot to fetch these keys in; `None` when nobody holds them any more.
+/// Waits for a slot for a fetch of these keys; `None` once the keys are dropped.
 async fn slot<'s>(
     slots: &'s Slots,
     keys: &WeakKeys,
@@ -86,23 +87,24 @@ async fn slot<'s>(
     while !keys.is_dropped() {
         tokio::select! {
             slot = &mut acquired => return (!keys.is_dropped()).then_some(slot),
-            // That a key is missed changes nothing: it is about to be fetched.
+            // A missed key changes nothing, since the set is about to be fetched.
             () = keys.news() => {}
         }
     }
     None
 }
 
-/// Takes an answer in; says how long to wait before the next fetch.
-fn take(
+/// Applies the result of a fetch. Returns the delay until the next one.
+fn apply(
     url: &Url,
     keys: &Keys,
     fetched: Result<Fetched, FetchError>,
     failures: &mut u32,
 ) -> Duration {
-    // Not the query, which may hold a secret.
+    // The query is not logged, because it may contain a secret.
     let url = &url[..Position::AfterPath];
-    // What was missed meanwhile is missed again, if it still is not there.
+    // Clears the keys that were missed during the fetch: if a key is still unknown, the next token
+    // that needs it reports it again.
     keys.settle();
     match fetched {
         Ok(Fetched { keys: new, lifetime }) => {
@@ -114,18 +116,19 @@ fn take(
         }
         Err(error) => {
             *failures = failures.saturating_add(1);
-            let stay = "the key set is not fetched; the keys that are known stay in force";
+            // Only the first failure is a warning, so that an outage does not flood the log.
+            let message = "cannot fetch the key set; the known keys stay in force";
             match failures {
-                1 => tracing::warn!(url, %error, "{stay}"),
-                _ => tracing::debug!(url, %error, failures, "{stay}"),
+                1 => tracing::warn!(url, %error, "{message}"),
+                _ => tracing::debug!(url, %error, failures, "{message}"),
             }
             waits::after_failures(*failures)
         }
     }
 }
 
-/// Waits until a set is due, or a key is missed and the last fetch, which `began` then, long enough
-/// ago; false when nobody holds its keys any more.
+/// Waits until a set is due. A missed key makes it due [`BETWEEN_MISSES`] after `began`, the start
+/// of the last fetch. Returns false once the keys are dropped.
 async fn is_due(keys: &WeakKeys, began: Instant, mut due: Instant) -> bool {
     loop {
         let news = timeout_at(due, keys.news()).await;
