@@ -107,3 +107,29 @@ fn no_folders_import_each_other_in_a_circle() {
     }
     assert!(below.is_empty(), "a circle is among these: {below:#?}");
 }
+
+/// The paths below the folders of code in a page, between backticks.
+fn paths(page: &str) -> impl Iterator<Item = &str> {
+    const FOLDERS: [&str; 7] = ["src/", "tests/", "fuzz/", "hack/", "crash/", "bench/", "attack/"];
+    let quoted = page.split('`').skip(1).step_by(2);
+    quoted.filter(|text| {
+        let is_path = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+        FOLDERS.iter().any(|folder| text.starts_with(folder)) && text.chars().all(is_path)
+    })
+}
+
+#[test]
+fn the_files_that_the_docs_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [root.to_owned(), root.join("docs")];
+    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    let pages = files.map(|entry| entry.unwrap().path());
+    let mut count = 0;
+    for page in pages.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        for path in paths(&fs::read_to_string(&page).unwrap()) {
+            count += 1;
+            assert!(root.join(path).exists(), "{}: {path}", page.display());
+        }
+    }
+    assert!(count > 30, "{count}");
+}
