@@ -84,17 +84,6 @@ fn no_connection(why: &ConnectError) -> String {
     }
 }
 
-impl CallError {
-    /// The machine-readable reason in responses of synchronous webhooks.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Timeout(_) => "listener_timeout",
-            Self::NoEndpoints => "listener_unavailable",
-            _ => "listener_error",
-        }
-    }
-}
-
 /// The outcome of an attempt as a metric label: one of [`crate::routes::counts::ATTEMPT_OUTCOMES`].
 pub fn outcome(called: &Result<StatusCode, CallError>) -> &'static str {
     match called {
