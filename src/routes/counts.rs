@@ -6,13 +6,9 @@ use std::time::Duration;
 
 use strum::{EnumCount, VariantArray};
 
-use super::outcome::TriggerOutcome;
+use super::outcome::{AttemptOutcome, TriggerOutcome};
 use crate::histogram::Histogram;
 use crate::moment::Moment;
-
-/// The outcomes of a delivery attempt, as metric labels.
-pub const ATTEMPT_OUTCOMES: [&str; 6] =
-    ["succeeded", "refused", "timeout", "connect", "http", "no_endpoints"];
 
 /// The reasons for giving up a delivery, as metric labels.
 pub const DEATHS: [&str; 5] =
@@ -172,7 +168,7 @@ fn minute_of(now: Moment) -> u32 {
 /// The counts of one app's listener.
 #[derive(Debug)]
 pub struct AppCounts {
-    attempts: [AtomicU64; ATTEMPT_OUTCOMES.len()],
+    attempts: [AtomicU64; AttemptOutcome::COUNT],
     /// Attempts that were followed by a retry.
     retries: AtomicU64,
     /// The durations of attempts.
@@ -187,11 +183,9 @@ impl Default for AppCounts {
 }
 
 impl AppCounts {
-    /// Counts an attempt, by one of [`ATTEMPT_OUTCOMES`].
-    pub fn attempted(&self, outcome: &str, took: Duration) {
-        if let Some(index) = ATTEMPT_OUTCOMES.iter().position(|known| *known == outcome) {
-            self.attempts[index].fetch_add(1, Relaxed);
-        }
+    /// Counts an attempt.
+    pub fn attempted(&self, outcome: AttemptOutcome, took: Duration) {
+        self.attempts[outcome as usize].fetch_add(1, Relaxed);
         self.took.time(took);
     }
 
@@ -205,9 +199,10 @@ impl AppCounts {
         self.retries.load(Relaxed)
     }
 
-    /// Attempts by outcome.
+    /// The labels of the outcomes of attempts with a count above zero, with that count.
     pub fn attempts(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        counted(ATTEMPT_OUTCOMES.into_iter(), &self.attempts)
+        let labels = AttemptOutcome::VARIANTS.iter().map(|outcome| outcome.as_str());
+        counted(labels, &self.attempts)
     }
 }
 
@@ -236,6 +231,24 @@ mod tests {
         assert_eq!(counted[..2], [("delivered", 1), ("stored", 2)]);
         assert_eq!(counted[7], ("error_404", 8));
         assert!(counted.iter().zip(1..).all(|((_, count), expected)| *count == expected));
+    }
+
+    #[test]
+    fn each_outcome_of_an_attempt_has_its_own_count() {
+        let counts = AppCounts::default();
+        for (index, outcome) in AttemptOutcome::VARIANTS.iter().enumerate() {
+            (0..=index).for_each(|_| counts.attempted(*outcome, Duration::ZERO));
+        }
+        let counted: Vec<_> = counts.attempts().collect();
+        let expected = [
+            ("succeeded", 1),
+            ("refused", 2),
+            ("timeout", 3),
+            ("connect", 4),
+            ("http", 5),
+            ("no_endpoints", 6),
+        ];
+        assert_eq!(counted, expected);
     }
 
     #[test]

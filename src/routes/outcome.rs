@@ -1,5 +1,5 @@
-//! The outcomes of triggers and of delivery attempts. Their labels are those of the metrics, of the
-//! spans, and of the `reason` in error responses.
+//! The outcomes of triggers and of delivery attempts. Metrics, spans and the `reason` of error
+//! responses take their labels from here.
 
 use strum::{EnumCount, IntoStaticStr, VariantArray};
 
@@ -81,6 +81,31 @@ impl TriggerOutcome {
     }
 }
 
+/// The outcome of a delivery attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumCount, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum AttemptOutcome {
+    /// The listener answered with a 2xx status.
+    Succeeded,
+    /// The listener answered with another status.
+    Refused,
+    /// The listener did not answer in time.
+    Timeout,
+    /// The connection could not be established.
+    Connect,
+    /// The connection broke before the response was complete, or the response is not valid HTTP.
+    Http,
+    /// The listener's Service has no ready endpoint.
+    NoEndpoints,
+}
+
+impl AttemptOutcome {
+    /// The label of metrics and spans.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -88,6 +113,7 @@ mod tests {
     use super::*;
 
     const METRICS: &str = include_str!("../../docs/metrics.md");
+    const RUNBOOK: &str = include_str!("../../docs/runbook.md");
     const README: &str = include_str!("../../README.md");
 
     /// The words in backticks.
@@ -129,5 +155,19 @@ mod tests {
         let rows = table(README, "| outcome | status | `reason` |");
         let documented: BTreeSet<_> = rows.iter().flat_map(|row| code(row[2])).collect();
         assert_eq!(documented, labels(|outcome| !outcome.is_accepted()).into_iter().collect());
+    }
+
+    #[test]
+    fn the_docs_list_exactly_the_outcomes_of_attempts() {
+        let outcomes = AttemptOutcome::VARIANTS.iter().map(|outcome| outcome.as_str());
+        let outcomes: Vec<_> = outcomes.collect();
+        let rows = table(METRICS, "| name | type | labels | what |");
+        let attempts = rows.iter().find(|row| row[0] == "`attempts_total`").unwrap();
+        assert_eq!(code(attempts[3]), outcomes);
+        let (_, section) = RUNBOOK.split_once("\n## WebhookListenerUnreachable\n").unwrap();
+        let rows = table(section, "| `outcome` | |");
+        let documented: BTreeSet<_> = rows.iter().flat_map(|row| code(row[0])).collect();
+        let failures = outcomes.into_iter().filter(|outcome| *outcome != "succeeded");
+        assert_eq!(documented, failures.collect());
     }
 }
