@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
 use crate::plan::address::AddressRefusal;
+use crate::routes::AttemptOutcome;
 
 /// Error of a connect to a listener or to an issuer of key sets.
 #[derive(Debug, thiserror::Error)]
@@ -84,25 +85,14 @@ fn no_connection(why: &ConnectError) -> String {
     }
 }
 
-impl CallError {
-    /// The machine-readable reason in responses of synchronous webhooks.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Timeout(_) => "listener_timeout",
-            Self::NoEndpoints => "listener_unavailable",
-            _ => "listener_error",
-        }
-    }
-}
-
-/// The outcome of an attempt as a metric label: one of [`crate::routes::counts::ATTEMPT_OUTCOMES`].
-pub fn outcome(called: &Result<StatusCode, CallError>) -> &'static str {
+/// The outcome of an attempt.
+pub fn outcome(called: &Result<StatusCode, CallError>) -> AttemptOutcome {
     match called {
-        Ok(_) => "succeeded",
-        Err(CallError::Refused(_)) => "refused",
-        Err(CallError::Timeout(_)) => "timeout",
-        Err(CallError::Connect(_)) => "connect",
-        Err(CallError::Http(_)) => "http",
-        Err(CallError::NoEndpoints) => "no_endpoints",
+        Ok(_) => AttemptOutcome::Succeeded,
+        Err(CallError::Refused(_)) => AttemptOutcome::Refused,
+        Err(CallError::Timeout(_)) => AttemptOutcome::Timeout,
+        Err(CallError::Connect(_)) => AttemptOutcome::Connect,
+        Err(CallError::Http(_)) => AttemptOutcome::Http,
+        Err(CallError::NoEndpoints) => AttemptOutcome::NoEndpoints,
     }
 }

@@ -56,6 +56,6 @@ pub fn ended(mut span: Span, called: &Result<StatusCode, CallError>) {
     match (called, status) {
         (Ok(_), _) => {}
         (Err(_), Some(status)) => span.fail(status.as_str().to_owned()),
-        (Err(_), None) => span.fail(outcome(called)),
+        (Err(_), None) => span.fail(outcome(called).as_str()),
     }
 }

@@ -49,33 +49,6 @@ impl HttpError {
         Self::new(StatusCode::BAD_REQUEST, reason, message)
     }
 
-    /// 404, identical for everything that does not exist.
-    pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "error_404", "Not Found.")
-    }
-
-    /// 405 with the allowed methods.
-    pub fn method_not_allowed(allow: &'static str) -> Self {
-        let status = StatusCode::METHOD_NOT_ALLOWED;
-        Self {
-            allow: Some(allow),
-            ..Self::new(status, "method_not_allowed", "Method Not Allowed.")
-        }
-    }
-
-    /// 503: the sender should retry.
-    pub fn unavailable(reason: &'static str, message: &'static str, retry: Duration) -> Self {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        Self { retry_after: Some(retry), ..Self::new(status, reason, message) }
-    }
-
-    /// 429: the sender should wait for `wait`.
-    pub fn rate_limited(wait: Duration) -> Self {
-        let status = StatusCode::TOO_MANY_REQUESTS;
-        let error = Self::new(status, "rate_limited", "Too many triggers; try again later.");
-        Self { retry_after: Some(wait), ..error }
-    }
-
     /// The same error, with the connection closed afterwards.
     pub fn closing(self) -> Self {
         Self { close: true, ..self }
@@ -136,7 +109,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_is_the_same_three_fields_in_the_same_order() {
-        let response = HttpError::not_found().into_response();
+        let error = HttpError::new(StatusCode::NOT_FOUND, "error_404", "Not Found.");
+        let response = error.into_response();
         assert_eq!(response.status(), 404);
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, r#"{"message":"Not Found.","reason":"error_404","metadata":{}}"#);
@@ -145,7 +119,8 @@ mod tests {
     #[test]
     fn retry_after_is_rounded_up_and_at_least_one_second() {
         for (millis, seconds) in [(0, "1"), (10, "1"), (1000, "1"), (1001, "2"), (5000, "5")] {
-            let error = HttpError::rate_limited(Duration::from_millis(millis));
+            let mut error = HttpError::bad_request("any", "Any.");
+            error.retry_after = Some(Duration::from_millis(millis));
             assert_eq!(error.into_response().headers()[RETRY_AFTER], seconds);
         }
     }

@@ -4,49 +4,11 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use strum::{EnumCount, VariantArray};
+
+use super::outcome::{AttemptOutcome, TriggerOutcome};
 use crate::histogram::Histogram;
 use crate::moment::Moment;
-
-/// The outcomes of a trigger, as metric labels: first the successful ones, then the `reason` of
-/// each error response. The last one counts outcomes that are not listed.
-pub const OUTCOMES: [&str; 29] = [
-    "delivered",
-    "stored",
-    "duplicate",
-    "filtered",
-    "handshake",
-    "invalid_signature",
-    "rate_limited",
-    "error_404",
-    "invalid_uuid",
-    "method_not_allowed",
-    "suspended",
-    "not_ready",
-    "draining",
-    "source_not_allowed",
-    "overloaded",
-    "payload_too_large",
-    "request_timeout",
-    "invalid_body",
-    "invalid_json",
-    "invalid_form",
-    "filter_error",
-    "dedup_error",
-    "store_full",
-    "app_store_full",
-    "store_failed",
-    "listener_error",
-    "listener_timeout",
-    "listener_unavailable",
-    "other",
-];
-
-/// The number of successful outcomes at the start of [`OUTCOMES`].
-const GOOD_OUTCOMES: usize = 5;
-
-/// The outcomes of a delivery attempt, as metric labels.
-pub const ATTEMPT_OUTCOMES: [&str; 6] =
-    ["succeeded", "refused", "timeout", "connect", "http", "no_endpoints"];
 
 /// The reasons for giving up a delivery, as metric labels.
 pub const DEATHS: [&str; 5] =
@@ -57,20 +19,18 @@ pub const MINUTES: usize = 60;
 
 /// Triggers by outcome.
 #[derive(Debug, Default)]
-pub struct Outcomes([AtomicU64; OUTCOMES.len()]);
+pub struct Outcomes([AtomicU64; TriggerOutcome::COUNT]);
 
 impl Outcomes {
-    /// Counts a trigger; returns whether it was successful.
-    pub fn count(&self, outcome: &str) -> bool {
-        let index = OUTCOMES.iter().position(|known| *known == outcome);
-        let index = index.unwrap_or(OUTCOMES.len() - 1);
-        self.0[index].fetch_add(1, Relaxed);
-        index < GOOD_OUTCOMES
+    /// Counts a trigger.
+    pub fn count(&self, outcome: TriggerOutcome) {
+        self.0[outcome as usize].fetch_add(1, Relaxed);
     }
 
-    /// The outcomes with a count above zero.
+    /// The labels of the outcomes with a count above zero, with that count.
     pub fn counted(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        counted(&OUTCOMES, &self.0)
+        let labels = TriggerOutcome::VARIANTS.iter().map(|outcome| outcome.as_str());
+        counted(labels, &self.0)
     }
 }
 
@@ -88,7 +48,7 @@ impl Deaths {
 
     /// The reasons with a count above zero.
     pub fn counted(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        counted(&DEATHS, &self.0)
+        counted(DEATHS.into_iter(), &self.0)
     }
 }
 
@@ -136,9 +96,9 @@ impl Default for Counts {
 
 impl Counts {
     /// Counts a trigger.
-    pub fn triggered(&self, outcome: &str, now: Moment) {
-        let is_good = self.triggers.count(outcome);
-        self.minute(now, if is_good { 0 } else { 1 });
+    pub fn triggered(&self, outcome: TriggerOutcome, now: Moment) {
+        self.triggers.count(outcome);
+        self.minute(now, if outcome.is_accepted() { 0 } else { 1 });
     }
 
     /// Counts an attempt.
@@ -208,7 +168,7 @@ fn minute_of(now: Moment) -> u32 {
 /// The counts of one app's listener.
 #[derive(Debug)]
 pub struct AppCounts {
-    attempts: [AtomicU64; ATTEMPT_OUTCOMES.len()],
+    attempts: [AtomicU64; AttemptOutcome::COUNT],
     /// Attempts that were followed by a retry.
     retries: AtomicU64,
     /// The durations of attempts.
@@ -223,11 +183,9 @@ impl Default for AppCounts {
 }
 
 impl AppCounts {
-    /// Counts an attempt, by one of [`ATTEMPT_OUTCOMES`].
-    pub fn attempted(&self, outcome: &str, took: Duration) {
-        if let Some(index) = ATTEMPT_OUTCOMES.iter().position(|known| *known == outcome) {
-            self.attempts[index].fetch_add(1, Relaxed);
-        }
+    /// Counts an attempt.
+    pub fn attempted(&self, outcome: AttemptOutcome, took: Duration) {
+        self.attempts[outcome as usize].fetch_add(1, Relaxed);
         self.took.time(took);
     }
 
@@ -241,18 +199,19 @@ impl AppCounts {
         self.retries.load(Relaxed)
     }
 
-    /// Attempts by outcome.
+    /// The labels of the outcomes of attempts with a count above zero, with that count.
     pub fn attempts(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        counted(&ATTEMPT_OUTCOMES, &self.attempts)
+        let labels = AttemptOutcome::VARIANTS.iter().map(|outcome| outcome.as_str());
+        counted(labels, &self.attempts)
     }
 }
 
 fn counted<'a>(
-    words: &'a [&'static str],
+    labels: impl Iterator<Item = &'static str> + 'a,
     counts: &'a [AtomicU64],
 ) -> impl Iterator<Item = (&'static str, u64)> + 'a {
     let counts = counts.iter().map(|count| count.load(Relaxed));
-    words.iter().copied().zip(counts).filter(|(_, count)| *count > 0)
+    labels.zip(counts).filter(|(_, count)| *count > 0)
 }
 
 #[cfg(test)]
@@ -262,12 +221,33 @@ mod tests {
     const MINUTE: u64 = 60_000;
 
     #[test]
-    fn each_outcome_is_counted_by_its_word_and_unknown_ones_together() {
+    fn each_outcome_of_a_trigger_has_its_own_count() {
         let outcomes = Outcomes::default();
-        assert!(outcomes.count("stored") && outcomes.count("handshake"));
-        assert!(!outcomes.count("invalid_signature") && !outcomes.count("unheard_of"));
+        for (index, outcome) in TriggerOutcome::VARIANTS.iter().enumerate() {
+            (0..=index).for_each(|_| outcomes.count(*outcome));
+        }
         let counted: Vec<_> = outcomes.counted().collect();
-        let expected = [("stored", 1), ("handshake", 1), ("invalid_signature", 1), ("other", 1)];
+        assert_eq!(counted.len(), TriggerOutcome::COUNT);
+        assert_eq!(counted[..2], [("delivered", 1), ("stored", 2)]);
+        assert_eq!(counted[7], ("error_404", 8));
+        assert!(counted.iter().zip(1..).all(|((_, count), expected)| *count == expected));
+    }
+
+    #[test]
+    fn each_outcome_of_an_attempt_has_its_own_count() {
+        let counts = AppCounts::default();
+        for (index, outcome) in AttemptOutcome::VARIANTS.iter().enumerate() {
+            (0..=index).for_each(|_| counts.attempted(*outcome, Duration::ZERO));
+        }
+        let counted: Vec<_> = counts.attempts().collect();
+        let expected = [
+            ("succeeded", 1),
+            ("refused", 2),
+            ("timeout", 3),
+            ("connect", 4),
+            ("http", 5),
+            ("no_endpoints", 6),
+        ];
         assert_eq!(counted, expected);
     }
 
@@ -275,8 +255,8 @@ mod tests {
     fn an_hour_is_kept_and_the_same_minute_of_the_next_one_begins_at_nothing() {
         let counts = Counts::default();
         let at = |minute: u64| Moment(minute * MINUTE + 1);
-        counts.triggered("stored", at(100));
-        counts.triggered("rate_limited", at(100));
+        counts.triggered(TriggerOutcome::Stored, at(100));
+        counts.triggered(TriggerOutcome::RateLimited, at(100));
         counts.attempted(true, at(101));
         counts.attempted(false, at(101));
         let rates = counts.rates(at(101));
@@ -284,7 +264,7 @@ mod tests {
         assert_eq!(rates[59], Rates { succeeded: 1, failed: 1, ..Rates::default() });
         assert_eq!(counts.rates(at(160))[0], rates[59]);
         assert_eq!(counts.rates(at(161)), [Rates::default(); MINUTES]);
-        counts.triggered("stored", at(160));
+        counts.triggered(TriggerOutcome::Stored, at(160));
         assert_eq!(counts.rates(at(160))[59], Rates { accepted: 1, ..Rates::default() });
         assert_eq!(counts.last_success(), Some(at(101)));
     }

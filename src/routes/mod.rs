@@ -5,6 +5,7 @@ pub mod counts;
 mod delivery;
 mod endpoints;
 mod meters;
+mod outcome;
 pub mod path;
 mod table;
 
@@ -12,6 +13,7 @@ pub use app::{App, AppId, Host, Load, NamedBy, Origin, Place, Share, Target, Ups
 pub use delivery::{Dedup, DedupBy, Delivery};
 pub use endpoints::{Busy, Endpoint, Endpoints};
 pub use meters::{Counted, Meters};
+pub use outcome::{AttemptOutcome, TriggerOutcome};
 pub use table::{Change, Id, Table};
 
 use std::sync::Arc;

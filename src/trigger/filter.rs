@@ -8,10 +8,10 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use uuid::Uuid;
 
+use super::Rejection;
 use crate::event::{self, Event, EventError};
 use crate::expression::{EvaluationError, Expression, Inputs, Variable};
-use crate::http::HttpError;
-use crate::routes::Route;
+use crate::routes::{Route, TriggerOutcome};
 
 /// The reason why an expression has no result.
 #[derive(Debug, thiserror::Error)]
@@ -26,14 +26,14 @@ enum FilterError {
 ///
 /// # Errors
 /// 422, if the filter cannot be evaluated. The cause is only logged.
-pub fn passes(route: &Route, head: &Parts, event: &Event, id: Uuid) -> Result<bool, HttpError> {
+pub fn passes(route: &Route, head: &Parts, event: &Event, id: Uuid) -> Result<bool, Rejection> {
     let guards = route.binding.guards.as_deref();
     let Some(filter) = guards.and_then(|guards| guards.filter.as_ref()) else { return Ok(true) };
     with_inputs(filter, route, head, event, |inputs| filter.holds(inputs)).map_err(|error| {
         log_failure(route, id, &error, "cannot evaluate the filter");
-        HttpError::new(
+        Rejection::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            "filter_error",
+            TriggerOutcome::FilterError,
             "The webhook's filter could not be evaluated for this event.",
         )
     })
@@ -49,12 +49,12 @@ pub fn text(
     head: &Parts,
     event: &Event,
     id: Uuid,
-) -> Result<String, HttpError> {
+) -> Result<String, Rejection> {
     with_inputs(expression, route, head, event, |inputs| expression.text(inputs)).map_err(|error| {
         log_failure(route, id, &error, "cannot evaluate the duplicate key");
-        HttpError::new(
+        Rejection::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            "dedup_error",
+            TriggerOutcome::DedupError,
             "The webhook's duplicate key could not be evaluated for this event.",
         )
     })

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, StatusCode};
 
-use crate::http::{HttpError, Peer};
+use super::Rejection;
+use crate::http::Peer;
 use crate::http::{Networks, client_address};
-use crate::routes::Route;
+use crate::routes::{Route, TriggerOutcome};
 
 /// Checks the client's address before its body is read. Returns it if the webhook has source ranges
 /// or verification.
@@ -15,7 +16,7 @@ pub fn source(
     peer: Peer,
     headers: &HeaderMap,
     trusted: &Networks,
-) -> Result<Option<IpAddr>, HttpError> {
+) -> Result<Option<IpAddr>, Rejection> {
     let guards = route.binding.guards.as_deref();
     let sources = guards.and_then(|guards| guards.sources.as_ref());
     if sources.is_none() && route.proof.is_none() {
@@ -31,17 +32,17 @@ pub fn source(
         client = client.map(tracing::field::display),
         "trigger rejected: the client address is not in spec.sourceRanges"
     );
-    Err(HttpError::new(
+    Err(Rejection::new(
         StatusCode::FORBIDDEN,
-        "source_not_allowed",
+        TriggerOutcome::SourceNotAllowed,
         "This client address is not allowed to send triggers.",
     ))
 }
 
 /// Applies the webhook's rate limit. It comes after all checks that an attacker can fail, so that
 /// rejected requests do not use up the sender's rate.
-pub fn rate(route: &Route) -> Result<(), HttpError> {
+pub fn rate(route: &Route) -> Result<(), Rejection> {
     let guards = route.binding.guards.as_deref();
     let Some(rate) = guards.and_then(|guards| guards.rate.as_ref()) else { return Ok(()) };
-    rate.take().map_err(HttpError::rate_limited)
+    rate.take().map_err(Rejection::rate_limited)
 }

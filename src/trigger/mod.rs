@@ -12,6 +12,7 @@ mod guards;
 mod proof;
 mod queue;
 mod readers;
+mod rejection;
 mod trace;
 
 use std::sync::Arc;
@@ -33,16 +34,17 @@ pub use readers::Readers;
 use crate::delivery::ApiFields;
 use crate::delivery::{self, Attempt, CallError, Caller, Subject};
 use crate::event::{self, Event, EventError};
-use crate::http::{CLIENT_SHARE, HttpError, Limits, Peer, json_response};
+use crate::http::{CLIENT_SHARE, Limits, Peer, json_response};
 use crate::http::{Networks, client_address};
 use crate::moment::Moment;
 use crate::resources::DeliveryMode;
 use crate::routes::path::{self, PathError};
-use crate::routes::{Place, Route, Share, State, Table};
+use crate::routes::{Place, Route, Share, State, Table, TriggerOutcome};
 use crate::store::{Accepted, NewEvent, Store};
 use crate::traces::{Span, Traces};
 use crate::verify::Input;
 use body::{BodyLimits, BodyReadError};
+use rejection::Rejection;
 
 /// The `Retry-After` of transient errors.
 const RETRY: Duration = Duration::from_secs(5);
@@ -87,7 +89,7 @@ pub struct Pipeline {
 }
 
 /// The result of a request without an error.
-enum TriggerOutcome {
+enum Success {
     /// The listener accepted the event.
     Delivered(Uuid),
     /// The event is on stable storage.
@@ -100,27 +102,14 @@ enum TriggerOutcome {
     Answered(Response<Bytes>),
 }
 
-/// An error response, with the id of the event if it has one.
-struct Rejection {
-    error: HttpError,
-    event: Option<Uuid>,
-}
-
-impl From<HttpError> for Rejection {
-    fn from(error: HttpError) -> Self {
-        Self { error, event: None }
-    }
-}
-
-impl TriggerOutcome {
-    /// The result as a metric label, see [`crate::routes::counts::OUTCOMES`].
-    fn as_str(&self) -> &'static str {
+impl Success {
+    fn outcome(&self) -> TriggerOutcome {
         match self {
-            Self::Delivered(_) => "delivered",
-            Self::Stored(_) => "stored",
-            Self::Duplicate(_) => "duplicate",
-            Self::FilteredOut(_) => "filtered",
-            Self::Answered(_) => "handshake",
+            Self::Delivered(_) => TriggerOutcome::Delivered,
+            Self::Stored(_) => TriggerOutcome::Stored,
+            Self::Duplicate(_) => TriggerOutcome::Duplicate,
+            Self::FilteredOut(_) => TriggerOutcome::Filtered,
+            Self::Answered(_) => TriggerOutcome::Handshake,
         }
     }
 
@@ -164,14 +153,11 @@ impl Pipeline {
                 let span = span.insert(trace::receive(&self.shared.traces, &head, &route));
                 (Some(route.clone()), self.trigger(route, head, body, peer, span).await)
             }
-            Err(error) => (None, Err(error.into())),
+            Err(rejection) => (None, Err(rejection)),
         };
-        let outcome =
-            answer.as_ref().map_or_else(|rejection| rejection.error.reason, TriggerOutcome::as_str);
-        let (mut response, event) = match answer {
-            Ok(outcome) => outcome.into_response(),
-            Err(Rejection { error, event }) => (error.into_response(), event),
-        };
+        let outcome = answer.as_ref().map_or_else(Rejection::outcome, Success::outcome);
+        let (mut response, event) =
+            answer.map_or_else(Rejection::into_response, Success::into_response);
         if let Some(event) = event {
             response.headers_mut().insert(delivery::EVENT_ID, delivery::uuid_value(event));
         }
@@ -182,13 +168,19 @@ impl Pipeline {
         response
     }
 
-    fn count(&self, route: Option<&Route>, outcome: &str, status: StatusCode, began: Instant) {
+    fn count(
+        &self,
+        route: Option<&Route>,
+        outcome: TriggerOutcome,
+        status: StatusCode,
+        began: Instant,
+    ) {
         let Some(meters) = self.shared.routes.meters() else { return };
         match route {
             Some(route) => {
                 meters.webhooks.of(route.id()).triggered(outcome, (self.shared.clock)());
             }
-            None => drop(meters.unrouted.count(outcome)),
+            None => meters.unrouted.count(outcome),
         }
         meters.answered(status, began.elapsed());
     }
@@ -200,7 +192,7 @@ impl Pipeline {
         body: B,
         peer: Peer,
         span: &Span,
-    ) -> Result<TriggerOutcome, Rejection>
+    ) -> Result<Success, Rejection>
     where
         B: Body<Data = Bytes>,
     {
@@ -211,7 +203,7 @@ impl Pipeline {
         if head.method != Method::POST {
             let input = self.input(&head, &[]);
             let answer = proof::handshake(&route, &input, failures, client)?;
-            return Ok(TriggerOutcome::Answered(answer));
+            return Ok(Success::Answered(answer));
         }
         let mut place = self.enter(&route)?;
         let body = self.read(&route, &head.headers, peer, body, &mut place).await?;
@@ -219,47 +211,47 @@ impl Pipeline {
         let verified = proof::check(&route, &input, failures, client, span)?;
         guards::rate(&route)?;
         if let Some(answer) = verified.and_then(|verified| verified.handshake(&input)) {
-            return Ok(TriggerOutcome::Answered(answer));
+            return Ok(Success::Answered(answer));
         }
         let raw = body.bytes.clone();
         let event = event(&head.headers, body)?;
         let now = (self.shared.clock)();
         let id = self.shared.store.ids().next(now);
-        let rejection = |error| Rejection { error, event: Some(id) };
-        if !filter::passes(&route, &head, &event.bytes, id).map_err(rejection)? {
-            return Ok(TriggerOutcome::FilteredOut(id));
+        let of_event = |rejection: Rejection| rejection.of_event(id);
+        if !filter::passes(&route, &head, &event.bytes, id).map_err(of_event)? {
+            return Ok(Success::FilteredOut(id));
         }
         let verified = verified.as_ref();
         if route.binding.delivery.mode == DeliveryMode::Sync {
             let event_headers = verified.map_or(&[][..], |verified| verified.event_headers());
             self.deliver(&route, head.headers, event_headers, &event, id, span)
                 .await
-                .map_err(rejection)?;
-            return Ok(TriggerOutcome::Delivered(id));
+                .map_err(of_event)?;
+            return Ok(Success::Delivered(id));
         }
         let input = self.input(&head, &raw);
         let duplicate = queue::duplicate_key(&route, verified, &input, &head, &event.bytes, id)
-            .map_err(rejection)?;
+            .map_err(of_event)?;
         let mut span = trace::store(span, &route, id, raw.len());
         let content =
             queue::content(&route, verified, head.headers, raw, &event.bytes, span.context());
         let stored = self.shared.store.accept(NewEvent { id, route, content, duplicate, now });
         let stored = stored.await.map_err(|error| queue::refused(&error));
-        let stored = stored.inspect_err(|error| span.fail(error.reason));
-        match stored.map_err(rejection)? {
-            Accepted::Stored => Ok(TriggerOutcome::Stored(id)),
-            Accepted::Duplicate(first) => Ok(TriggerOutcome::Duplicate(first)),
+        let stored = stored.inspect_err(|rejection| span.fail(rejection.outcome().as_str()));
+        match stored.map_err(of_event)? {
+            Accepted::Stored => Ok(Success::Stored(id)),
+            Accepted::Duplicate(first) => Ok(Success::Duplicate(first)),
         }
     }
 
-    fn route(&self, method: &Method, path: &str) -> Result<Arc<Route>, HttpError> {
-        let not_allowed = || HttpError::method_not_allowed("POST");
+    fn route(&self, method: &Method, path: &str) -> Result<Arc<Route>, Rejection> {
+        let not_allowed = Rejection::method_not_allowed;
         let is_trigger = method == Method::POST;
         let id = match path::parse(path) {
-            Err(PathError::NotFound) => return Err(HttpError::not_found()),
+            Err(PathError::NotFound) => return Err(Rejection::not_found()),
             Err(PathError::InvalidUuid) if is_trigger => {
-                return Err(HttpError::bad_request(
-                    "invalid_uuid",
+                return Err(Rejection::bad_request(
+                    TriggerOutcome::InvalidUuid,
                     "The path has a malformed UUID.",
                 ));
             }
@@ -268,7 +260,7 @@ impl Pipeline {
         };
         let route = self.shared.routes.get(id);
         if is_trigger {
-            return route.ok_or_else(HttpError::not_found);
+            return route.ok_or_else(Rejection::not_found);
         }
         // Handshakes are allowed before the first trigger. For other webhooks a 405 does not reveal
         // whether the UUID exists.
@@ -294,19 +286,20 @@ impl Pipeline {
         }
     }
 
-    fn admit(&self, route: &Route) -> Result<(), HttpError> {
-        let refuse = |reason, message| Err(HttpError::unavailable(reason, message, RETRY));
+    fn admit(&self, route: &Route) -> Result<(), Rejection> {
+        let refuse = |outcome, message| Err(Rejection::unavailable(outcome, message, RETRY));
         match route.state {
-            State::Suspended => refuse("suspended", "The webhook is suspended."),
-            State::NotReady => refuse("not_ready", "The webhook is not ready."),
+            State::Suspended => refuse(TriggerOutcome::Suspended, "The webhook is suspended."),
+            State::NotReady => Err(not_ready()),
             State::Serving if self.shared.draining.load(Ordering::Relaxed) => {
-                refuse("draining", "The server is stopping.").map_err(HttpError::closing)
+                refuse(TriggerOutcome::Draining, "The server is stopping.")
+                    .map_err(Rejection::closing)
             }
             State::Serving => Ok(()),
         }
     }
 
-    fn enter(&self, route: &Route) -> Result<Place, HttpError> {
+    fn enter(&self, route: &Route) -> Result<Place, Rejection> {
         let limits = &self.shared.limits;
         // At most half of the total: one app must leave memory to the others.
         let share =
@@ -321,7 +314,7 @@ impl Pipeline {
         peer: Peer,
         body: B,
         place: &mut Place,
-    ) -> Result<Buffered, HttpError>
+    ) -> Result<Buffered, Rejection>
     where
         B: Body<Data = Bytes>,
     {
@@ -351,10 +344,10 @@ impl Pipeline {
         event: &Buffered<Event>,
         id: Uuid,
         span: &Span,
-    ) -> Result<(), HttpError> {
+    ) -> Result<(), Rejection> {
         // The planner gives each serving route a target.
         let Some(target) = &route.app.target else {
-            return Err(HttpError::unavailable("not_ready", "The webhook is not ready.", RETRY));
+            return Err(not_ready());
         };
         let attempt = Attempt { event: id, number: 1 };
         let subject = Subject::present(&route.app, route);
@@ -384,46 +377,59 @@ struct Buffered<T = Bytes> {
     _account: budget::BodyReservation,
 }
 
-fn event(headers: &HeaderMap, body: Buffered) -> Result<Buffered<Event>, HttpError> {
+fn event(headers: &HeaderMap, body: Buffered) -> Result<Buffered<Event>, Rejection> {
     let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
     let event = event::from_body(content_type, body.bytes).map_err(event_error)?;
     Ok(Buffered { bytes: event, _account: body._account })
 }
 
-fn event_error(error: EventError) -> HttpError {
-    let reason = match error {
-        EventError::InvalidJson { .. } | EventError::JsonTooDeep { .. } => "invalid_json",
-        EventError::TooManyFields { .. } | EventError::MalformedMultipart(_) => "invalid_form",
+fn event_error(error: EventError) -> Rejection {
+    let outcome = match error {
+        EventError::InvalidJson { .. } | EventError::JsonTooDeep { .. } => {
+            TriggerOutcome::InvalidJson
+        }
+        EventError::TooManyFields { .. } | EventError::MalformedMultipart(_) => {
+            TriggerOutcome::InvalidForm
+        }
     };
-    HttpError::bad_request(reason, error.to_string())
+    Rejection::bad_request(outcome, error.to_string())
 }
 
-fn body_error(error: BodyReadError) -> HttpError {
+fn body_error(error: BodyReadError) -> Rejection {
     match error {
-        BodyReadError::TooLarge => HttpError::new(
+        BodyReadError::TooLarge => Rejection::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            "payload_too_large",
+            TriggerOutcome::PayloadTooLarge,
             "The request body is too large for this webhook.",
         ),
-        BodyReadError::TooSlow => HttpError::new(
+        BodyReadError::TooSlow => Rejection::new(
             StatusCode::REQUEST_TIMEOUT,
-            "request_timeout",
+            TriggerOutcome::RequestTimeout,
             "The request body did not arrive in time.",
         ),
-        BodyReadError::Broken => {
-            HttpError::bad_request("invalid_body", "The request body is malformed or incomplete.")
-        }
+        BodyReadError::Broken => Rejection::bad_request(
+            TriggerOutcome::InvalidBody,
+            "The request body is malformed or incomplete.",
+        ),
         BodyReadError::OverBudget => overloaded(),
     }
     .closing()
 }
 
-fn overloaded() -> HttpError {
-    HttpError::unavailable("overloaded", "The server is overloaded; try again later.", RETRY)
+fn overloaded() -> Rejection {
+    Rejection::unavailable(
+        TriggerOutcome::Overloaded,
+        "The server is overloaded; try again later.",
+        RETRY,
+    )
+}
+
+fn not_ready() -> Rejection {
+    Rejection::unavailable(TriggerOutcome::NotReady, "The webhook is not ready.", RETRY)
 }
 
 /// The response to a failed listener call. The cause is only logged.
-fn call_error(route: &Route, id: Uuid, error: &CallError) -> HttpError {
+fn call_error(route: &Route, id: Uuid, error: &CallError) -> Rejection {
     tracing::warn!(
         namespace = &*route.app.namespace,
         webhook = &*route.name,
@@ -432,14 +438,20 @@ fn call_error(route: &Route, id: Uuid, error: &CallError) -> HttpError {
         "listener call failed"
     );
     match error {
-        CallError::Timeout(_) => HttpError::new(
+        CallError::Timeout(_) => Rejection::new(
             StatusCode::GATEWAY_TIMEOUT,
-            error.reason(),
+            TriggerOutcome::ListenerTimeout,
             "The listener did not answer in time.",
         ),
-        CallError::NoEndpoints => {
-            HttpError::unavailable(error.reason(), "The listener has no ready endpoint.", RETRY)
-        }
-        _ => HttpError::new(StatusCode::BAD_GATEWAY, error.reason(), "The listener failed."),
+        CallError::NoEndpoints => Rejection::unavailable(
+            TriggerOutcome::ListenerUnavailable,
+            "The listener has no ready endpoint.",
+            RETRY,
+        ),
+        CallError::Connect(_) | CallError::Http(_) | CallError::Refused(_) => Rejection::new(
+            StatusCode::BAD_GATEWAY,
+            TriggerOutcome::ListenerError,
+            "The listener failed.",
+        ),
     }
 }

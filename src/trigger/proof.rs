@@ -6,18 +6,17 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode};
 
-use super::{Failures, RETRY, trace};
-use crate::http::HttpError;
-use crate::routes::{Proof, Route};
+use super::{Failures, Rejection, trace};
+use crate::routes::{Proof, Route, TriggerOutcome};
 use crate::traces::Span;
 use crate::verify::{self, Denied, Input, Verified};
 
 /// Rejects a client that has recently failed too often, before its body is read.
-pub fn budget(route: &Route, failures: &Failures, client: Option<IpAddr>) -> Result<(), HttpError> {
+pub fn budget(route: &Route, failures: &Failures, client: Option<IpAddr>) -> Result<(), Rejection> {
     if route.proof.is_none() {
         return Ok(());
     }
-    failures.check(route.id(), client, Instant::now()).map_err(HttpError::rate_limited)
+    failures.check(route.id(), client, Instant::now()).map_err(Rejection::rate_limited)
 }
 
 /// Verifies a trigger; `None` if the webhook has no verification.
@@ -27,7 +26,7 @@ pub fn check<'r>(
     failures: &Failures,
     client: Option<IpAddr>,
     request: &Span,
-) -> Result<Option<Verified<'r>>, HttpError> {
+) -> Result<Option<Verified<'r>>, Rejection> {
     let Some(Proof(verifiers)) = &route.proof else { return Ok(None) };
     let mut span = trace::verify(request);
     let verified = verifiers.check(input).map_err(|why| {
@@ -45,13 +44,12 @@ pub fn handshake(
     input: &Input<'_>,
     failures: &Failures,
     client: Option<IpAddr>,
-) -> Result<Response<Bytes>, HttpError> {
+) -> Result<Response<Bytes>, Rejection> {
     let subscription = route.proof.as_ref().and_then(|Proof(all)| all.subscription(input));
     if let Some(answer) = subscription {
         return answer.map_err(|why| denied(route, why, failures, client));
     }
-    permission(route, input.method, input.headers)
-        .ok_or_else(|| HttpError::method_not_allowed("POST"))
+    permission(route, input.method, input.headers).ok_or_else(Rejection::method_not_allowed)
 }
 
 fn permission(route: &Route, method: &Method, headers: &HeaderMap) -> Option<Response<Bytes>> {
@@ -61,7 +59,7 @@ fn permission(route: &Route, method: &Method, headers: &HeaderMap) -> Option<Res
 }
 
 /// The response to a failed verification: the same for every cause, which is only logged.
-fn denied(route: &Route, why: Denied, failures: &Failures, client: Option<IpAddr>) -> HttpError {
+fn denied(route: &Route, why: Denied, failures: &Failures, client: Option<IpAddr>) -> Rejection {
     tracing::debug!(
         namespace = &*route.app.namespace,
         webhook = &*route.name,
@@ -70,12 +68,12 @@ fn denied(route: &Route, why: Denied, failures: &Failures, client: Option<IpAddr
     );
     if why == Denied::KeysUnavailable {
         // The sender is not at fault.
-        return HttpError::unavailable("not_ready", "The webhook is not ready.", RETRY);
+        return super::not_ready();
     }
     failures.record_failure(route.id(), client, Instant::now());
-    HttpError::new(
+    Rejection::new(
         StatusCode::UNAUTHORIZED,
-        "invalid_signature",
+        TriggerOutcome::InvalidSignature,
         "The request has no valid signature.",
     )
 }

@@ -10,11 +10,10 @@ use http::{HeaderMap, StatusCode};
 use ring::digest;
 use uuid::Uuid;
 
-use super::filter;
+use super::{Rejection, filter};
 use crate::delivery;
 use crate::event::Event;
-use crate::http::HttpError;
-use crate::routes::{Dedup, DedupBy, Route};
+use crate::routes::{Dedup, DedupBy, Route, TriggerOutcome};
 use crate::store::{Content, DuplicateKey, Form, StoreError};
 use crate::traces::TraceContext;
 use crate::verify::{Input, Verified};
@@ -34,7 +33,7 @@ pub fn duplicate_key(
     head: &Parts,
     event: &Event,
     id: Uuid,
-) -> Result<Option<DuplicateKey>, HttpError> {
+) -> Result<Option<DuplicateKey>, Rejection> {
     let Some(Dedup { by, window }) = route.binding.delivery.dedup.as_deref() else {
         return Ok(None);
     };
@@ -76,18 +75,21 @@ pub fn content(
 }
 
 /// The error response if the store rejects an event. The store has already logged the cause.
-pub fn refused(error: &StoreError) -> HttpError {
-    let (reason, message) = match error {
-        StoreError::Full => ("store_full", "The event store is full; try again later."),
-        StoreError::AppFull => {
-            ("app_store_full", "Too many events of this app are stored; try again later.")
+pub fn refused(error: &StoreError) -> Rejection {
+    let (outcome, message) = match error {
+        StoreError::Full => {
+            (TriggerOutcome::StoreFull, "The event store is full; try again later.")
         }
+        StoreError::AppFull => (
+            TriggerOutcome::AppStoreFull,
+            "Too many events of this app are stored; try again later.",
+        ),
         StoreError::Busy => return super::overloaded(),
         StoreError::Failed(_) | StoreError::Rejected(_) => {
-            ("store_failed", "The event cannot be stored; try again later.")
+            (TriggerOutcome::StoreFailed, "The event cannot be stored; try again later.")
         }
     };
-    HttpError::unavailable(reason, message, RETRY)
+    Rejection::unavailable(outcome, message, RETRY)
 }
 
 /// The response to a stored event.

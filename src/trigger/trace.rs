@@ -6,7 +6,7 @@ use http::request::Parts;
 use opentelemetry::trace::SpanKind;
 use uuid::Uuid;
 
-use crate::routes::Route;
+use crate::routes::{Route, TriggerOutcome};
 use crate::traces::{Span, Traces};
 
 /// Replaces the path, which is secret.
@@ -29,12 +29,12 @@ pub fn receive(traces: &Traces, head: &Parts, route: &Route) -> Span {
     span
 }
 
-/// Ends the span of a request. The outcome is its metric label.
-pub fn answered(mut span: Span, outcome: &'static str, status: StatusCode, event: Option<Uuid>) {
+/// Ends the span of a request. The label of the outcome is an attribute.
+pub fn answered(mut span: Span, outcome: TriggerOutcome, status: StatusCode, event: Option<Uuid>) {
     span.describe(|| {
         [
             ("http.response.status_code", i64::from(status.as_u16()).into()),
-            ("webhook.outcome", outcome.into()),
+            ("webhook.outcome", outcome.as_str().into()),
         ]
     });
     if let Some(event) = event {

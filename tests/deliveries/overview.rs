@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::plan::Reachability;
-use webhook_operator::routes::Id;
+use webhook_operator::routes::{Id, TriggerOutcome};
 use webhook_operator::store::State;
 
 use crate::world::{Answer, World};
@@ -58,8 +58,8 @@ async fn a_webhook_says_how_it_is_and_what_became_of_its_events() {
     }
     let counts = world.brain.routes().meters().unwrap();
     let counts = counts.webhooks.of(Id { app: APP, webhook: WEBHOOK });
-    counts.triggered("stored", Moment::now());
-    counts.triggered("invalid_signature", Moment::now());
+    counts.triggered(TriggerOutcome::Stored, Moment::now());
+    counts.triggered(TriggerOutcome::InvalidSignature, Moment::now());
     counts.attempted(false, Moment::now());
     let webhook = world.get("/api/webhooks").await.ok()["items"][0].clone();
     assert_eq!(webhook["deliveries"], json!({"succeeded": 1, "pending": 2, "dead": 1}));
