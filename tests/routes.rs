@@ -11,8 +11,8 @@ use webhook_operator::moment::Moment;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::plan::{
-    AppInput, Change, Key, Kind, ObjectRef, Observed, Planner, Reachability, ServiceInput,
-    Settings, SliceInput, Step, WebhookInput,
+    AppInput, Change, EventReason, Key, Kind, ObjectRef, Observed, Planner, Reachability,
+    ServiceInput, Settings, SliceInput, Step, WebhookInput,
 };
 use webhook_operator::resources::{DeliveryMode, Ordering, Webhook, WebhookApp};
 use webhook_operator::routes::{self, App, DedupBy, Host, Id, Route, State, Table, Upstream};
@@ -516,7 +516,7 @@ fn what_was_told_is_not_told_again_before_a_watch_has_shown_it() {
         (Observed::of_app(&status), events.into_iter().map(|e| e.reason).collect::<Vec<_>>())
     };
     let (written, told) = tell(&planner);
-    assert_eq!(told, ["Ready".into()]);
+    assert_eq!(told, [EventReason::Ready]);
     planner.was_told(&object, &written);
     // It counts its webhooks now: something else to write.
     planner.apply(Change::Webhook(webhook(0, 0, 0, None, false)));
@@ -553,7 +553,7 @@ fn what_is_known_of_a_listener_stays_in_the_status_when_another_replica_begins_t
     other.listener_reachability(uuid, Reachability::Reachable, at(4));
     let back = other.app_status(&app_ref(0).key, at(4)).unwrap();
     assert_eq!(back.conditions[3].last_transition_time.0, at(4));
-    assert_eq!(&*other.app_events(&app_ref(0).key, &back)[0].reason, "ListenerReachable");
+    assert_eq!(other.app_events(&app_ref(0).key, &back)[0].reason, EventReason::ListenerReachable);
 }
 
 #[test]

@@ -12,7 +12,8 @@ use super::input::{
 };
 use super::services::{Known, Reach};
 use crate::resources::Scheme;
-use crate::resources::conditions::{APP_NOT_FOUND, Verdict};
+use crate::resources::conditions::Verdict;
+use crate::resources::reason::StalledReason;
 use crate::routes::{Endpoints, Host, NamedBy, Origin, Target, Upstream};
 
 /// Listener settings from the operator's flags.
@@ -95,7 +96,7 @@ fn existing<'a>(app: &Key, name: &str, known: Known<'a>) -> Result<&'a ServiceIn
             message: format!("loading Service {name} and its endpoints"),
         }),
         Known::Missing => Err(Verdict::stalled(
-            "ServiceNotFound",
+            StalledReason::ServiceNotFound,
             format!("Service {name} does not exist in namespace {}", app.namespace),
         )),
     }
@@ -122,7 +123,7 @@ fn service_port<'a>(
         let ports = if ports.is_empty() { "none".into() } else { ports };
         let name = &service.key.name;
         Verdict::stalled(
-            "PortNotFound",
+            StalledReason::PortNotFound,
             format!("Service {name} has no TCP port {wanted}; it has: {ports}"),
         )
     })
@@ -133,7 +134,7 @@ fn service_name(service: &ServiceInput, namespace: &str) -> Result<Arc<str>, Ver
     let name = &service.key.name;
     match service.address {
         ServiceAddress::ExternalName => Err(Verdict::stalled(
-            "ServiceTypeNotSupported",
+            StalledReason::ServiceTypeNotSupported,
             format!("Service {name} is of type ExternalName, which points outside the namespace"),
         )),
         _ => Ok(format!("{name}.{namespace}.svc").into()),
@@ -159,7 +160,7 @@ fn endpoints_allowed(
         format!("Service {name} has no selector")
     };
     Err(Verdict::stalled(
-        "ManualEndpointsNotAllowed",
+        StalledReason::ManualEndpointsNotAllowed,
         format!(
             "{why}, and this operator calls only Pods that a Service selects: give the Service a selector, \
              or have the operator started with --listener-allow-manual-endpoints"
@@ -177,7 +178,7 @@ fn host(service: &ServiceInput, name: &Arc<str>) -> Host {
 fn url_allowed(url: &str, policy: &ListenerPolicy) -> Result<Url, Verdict> {
     if !policy.allow_url {
         return Err(Verdict::stalled(
-            "ListenerURLNotAllowed",
+            StalledReason::ListenerUrlNotAllowed,
             "listener.url is not allowed by this operator: name a Service instead, or start it with --listener-allow-url",
         ));
     }
@@ -204,7 +205,10 @@ fn url_target(url: &Url) -> Result<Target, Verdict> {
 }
 
 fn invalid_url(why: &str) -> Verdict {
-    Verdict::stalled("ListenerURLInvalid", format!("listener.url cannot be used: {why}"))
+    Verdict::stalled(
+        StalledReason::ListenerUrlInvalid,
+        format!("listener.url cannot be used: {why}"),
+    )
 }
 
 /// A host name is checked at each connect, after DNS resolution, and so is an endpoint. An IP
@@ -225,7 +229,7 @@ fn address_allowed(target: Target, policy: &AddressPolicy) -> Result<Target, Ver
             "a network that the operator does not connect to by URL (--egress-deny-cidr)"
         }
     };
-    Err(Verdict::stalled("ListenerAddressRefused", format!("{field} points to {why}")))
+    Err(Verdict::stalled(StalledReason::ListenerAddressRefused, format!("{field} points to {why}")))
 }
 
 /// The app of a webhook.
@@ -252,13 +256,13 @@ pub fn webhook(
     };
     let AppStanding::Present(app) = app else {
         return Verdict::stalled(
-            APP_NOT_FOUND,
+            StalledReason::AppNotFound,
             format!("WebhookApp {} does not exist in namespace {namespace}", spec.app),
         );
     };
     if let Some(keeper) = keeper {
         return Verdict::stalled(
-            "UUIDConflict",
+            StalledReason::UuidConflict,
             format!("Webhook {keeper} of the same app is older and has this UUID"),
         );
     }
@@ -276,8 +280,13 @@ pub fn webhook(
     }
     if !app.is_ready() {
         return Verdict::stalled(
-            "AppNotReady",
-            format!("WebhookApp {} is not ready: {}: {}", spec.app, app.reason(), app.message()),
+            StalledReason::AppNotReady,
+            format!(
+                "WebhookApp {} is not ready: {}: {}",
+                spec.app,
+                app.reason().as_str(),
+                app.message()
+            ),
         );
     }
     Verdict::Ready { message: "Accepting triggers".into() }
@@ -285,7 +294,7 @@ pub fn webhook(
 
 /// The verdict on an object whose spec is invalid.
 pub fn invalid(why: &str) -> Verdict {
-    Verdict::stalled("Invalid", why)
+    Verdict::stalled(StalledReason::Invalid, why)
 }
 
 /// The verdict on an app whose UUID belongs to another app. The message names the other app only if
@@ -297,7 +306,7 @@ pub fn app_uuid_conflict(app: &Key, keeper: Option<&Key>) -> Verdict {
         None => "this UUID belongs to another namespace: choose another spec.uuid, or leave it out"
             .into(),
     };
-    Verdict::stalled("UUIDConflict", message)
+    Verdict::stalled(StalledReason::UuidConflict, message)
 }
 
 #[cfg(test)]

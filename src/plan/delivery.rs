@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::duration;
 use super::guards::{Fault, invalid};
 use crate::expression::Expression;
+use crate::resources::reason::StalledReason;
 use crate::resources::verify::{VerifyEntry, VerifyType};
 use crate::resources::{self, DeliveryMode};
 use crate::retry::{Backoff, Policy};
@@ -116,7 +117,7 @@ fn dedup_of(dedup: &resources::Dedup) -> Result<Dedup, Fault> {
 
 fn compiled(key: &str) -> Result<Arc<Expression>, Fault> {
     let compiled = Expression::compile(key).map_err(|error| Fault {
-        reason: "InvalidDedupKey",
+        reason: StalledReason::InvalidDedupKey,
         message: format!("spec.dedup.key does not compile: {error}"),
     })?;
     Ok(Arc::new(compiled))
@@ -256,7 +257,7 @@ mod tests {
     #[test]
     fn a_key_that_does_not_compile_is_told_with_its_place() {
         let fault = delivery(json!({"dedup": {"key": "event.id +"}})).unwrap_err();
-        assert_eq!(fault.reason, "InvalidDedupKey");
+        assert_eq!(fault.reason, StalledReason::InvalidDedupKey);
         let told = fault.message.starts_with("spec.dedup.key does not compile: 1:");
         assert!(told, "{}", fault.message);
     }

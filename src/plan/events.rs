@@ -4,10 +4,12 @@
 //! or takes over the lease does not repeat them.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use strum::{IntoStaticStr, VariantNames};
 
 use super::counted::{Counted, Died};
 use super::{Key, Observed};
-use crate::resources::conditions::{APP_NOT_FOUND, LISTENER_REACHABLE, READY, STALLED};
+use crate::resources::conditions::{LISTENER_REACHABLE, READY, STALLED};
+use crate::resources::reason::{ConditionReason, StalledReason};
 use crate::resources::{WebhookAppStatus, WebhookStatus};
 
 /// An Event for users. Contains neither secrets nor URLs.
@@ -15,8 +17,8 @@ use crate::resources::{WebhookAppStatus, WebhookStatus};
 pub struct Event {
     /// `Normal` or `Warning`.
     pub severity: Severity,
-    /// A CamelCase reason for programs.
-    pub reason: Box<str>,
+    /// The reason, for programs.
+    pub reason: EventReason,
     /// One sentence.
     pub note: String,
 }
@@ -30,20 +32,42 @@ pub enum Severity {
     Warning,
 }
 
-/// Reason of the Event for dead deliveries.
-pub const DEAD_LETTERS: &str = "DeadLetters";
+/// Reason of an Event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantNames)]
+pub enum EventReason {
+    /// The object becomes ready.
+    Ready,
+    /// The object needs a change by a user. The text is that of the condition's reason.
+    #[strum(transparent)]
+    Stalled(StalledReason),
+    /// `spec.suspend` is true.
+    Suspended,
+    /// The listener fails repeatedly.
+    ListenerUnreachable,
+    /// The listener answers again.
+    ListenerReachable,
+    /// The first successful delivery of a webhook.
+    FirstDelivery,
+    /// The app was deleted while events wait for its listener.
+    UndeliveredEvents,
+    /// Deliveries died.
+    DeadLetters,
+}
+
+impl EventReason {
+    /// The text in the Event.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
 
 impl Event {
-    fn new(severity: Severity, reason: &str, note: impl Into<String>) -> Self {
-        Self { severity, reason: reason.into(), note: note.into() }
+    fn normal(reason: EventReason, note: impl Into<String>) -> Self {
+        Self { severity: Severity::Normal, reason, note: note.into() }
     }
 
-    fn normal(reason: &str, note: impl Into<String>) -> Self {
-        Self::new(Severity::Normal, reason, note)
-    }
-
-    fn warning(reason: &str, note: impl Into<String>) -> Self {
-        Self::new(Severity::Warning, reason, note)
+    fn warning(reason: EventReason, note: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, reason, note: note.into() }
     }
 }
 
@@ -71,22 +95,27 @@ fn of_readiness(before: &Observed, conditions: &[Condition]) -> Option<Event> {
     if before.says(ready) {
         return None;
     }
-    let is_stalled = find(conditions, STALLED).is_some_and(is_true);
-    match &*ready.reason {
-        _ if is_true(ready) => Some(Event::normal("Ready", &*ready.message)),
-        reason if is_stalled => Some(Event::warning(reason, &*ready.message)),
-        "Suspended" => Some(Event::normal("Suspended", &*ready.message)),
-        _ => None,
+    if is_true(ready) {
+        return Some(Event::normal(EventReason::Ready, &*ready.message));
     }
+    if find(conditions, STALLED).is_some_and(is_true) {
+        let reason = ready.reason.parse().ok();
+        debug_assert!(reason.is_some(), "a condition of the planner: {}", ready.reason);
+        return Some(Event::warning(EventReason::Stalled(reason?), &*ready.message));
+    }
+    let is_suspended = ready.reason == ConditionReason::Suspended.as_str();
+    is_suspended.then(|| Event::normal(EventReason::Suspended, &*ready.message))
 }
 
 /// An Event when a listener stops answering, or answers again.
 fn of_listener(before: &Observed, conditions: &[Condition]) -> Option<Event> {
     let found = find(conditions, LISTENER_REACHABLE)?;
     match (before.listener_status(), &*found.status) {
-        (Some("False"), "True") => Some(Event::normal("ListenerReachable", &*found.message)),
+        (Some("False"), "True") => {
+            Some(Event::normal(EventReason::ListenerReachable, &*found.message))
+        }
         (before, "False") if before != Some("False") => {
-            Some(Event::warning("ListenerUnreachable", &*found.message))
+            Some(Event::warning(EventReason::ListenerUnreachable, &*found.message))
         }
         _ => None,
     }
@@ -94,7 +123,8 @@ fn of_listener(before: &Observed, conditions: &[Condition]) -> Option<Event> {
 
 fn of_first_delivery(before: &Counted, after: &Counted) -> Option<Event> {
     let is_first = before.last_delivery().is_none() && after.last_delivery().is_some();
-    is_first.then(|| Event::normal("FirstDelivery", "The listener accepted its first event"))
+    is_first
+        .then(|| Event::normal(EventReason::FirstDelivery, "The listener accepted its first event"))
 }
 
 /// The app was deleted while events wait for its listener.
@@ -104,7 +134,8 @@ fn of_undelivered(
     conditions: &[Condition],
     counted: &Counted,
 ) -> Option<Event> {
-    let ready = find(conditions, READY).filter(|ready| ready.reason == APP_NOT_FOUND)?;
+    let ready = find(conditions, READY)
+        .filter(|ready| ready.reason == StalledReason::AppNotFound.as_str())?;
     let is_known = before.says(ready) && before.counted().pending() > 0;
     let events = match counted.pending() {
         1 if !is_known => "1 undelivered event waits".to_owned(),
@@ -112,7 +143,7 @@ fn of_undelivered(
         _ => return None,
     };
     Some(Event::warning(
-        "UndeliveredEvents",
+        EventReason::UndeliveredEvents,
         format!(
             "{events} for the app; they end as dead after --app-deletion-grace unless it is created again in namespace {}",
             key.namespace
@@ -131,7 +162,7 @@ fn of_dead_letters(key: &Key, before: &Counted, after: &Counted, died: &Died) ->
         died.why.as_deref().map(|why| format!(", the last because {why}")).unwrap_or_default();
     let Key { namespace, name } = key;
     Some(Event::warning(
-        DEAD_LETTERS,
+        EventReason::DeadLetters,
         format!(
             "{count} {deliveries} died{since}{why}; see kubectl webhook deliveries list -n {namespace} --webhook {name} --state dead"
         ),

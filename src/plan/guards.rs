@@ -9,13 +9,14 @@ use crate::expression::Expression;
 use crate::guard::RateLimit;
 use crate::http::Networks;
 use crate::resources;
+use crate::resources::reason::StalledReason;
 use crate::routes::Guards;
 
 /// A mistake in a webhook's spec. The webhook keeps its UUID and URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// A CamelCase reason for programs.
-    pub reason: &'static str,
+    /// The reason, for programs.
+    pub reason: StalledReason,
     /// One sentence with the field and the mistake.
     pub message: String,
 }
@@ -62,7 +63,7 @@ fn rate(limit: &resources::RateLimit) -> Result<RateLimit, Fault> {
 
 fn compiled(filter: &str) -> Result<Arc<Expression>, Fault> {
     let compiled = Expression::compile(filter).map_err(|error| Fault {
-        reason: "InvalidFilter",
+        reason: StalledReason::InvalidFilter,
         message: format!("spec.filter does not compile: {error}"),
     })?;
     Ok(Arc::new(compiled))
@@ -70,5 +71,5 @@ fn compiled(filter: &str) -> Result<Arc<Expression>, Fault> {
 
 /// A mistake that the CRD schema normally rejects.
 pub(super) fn invalid(message: String) -> Fault {
-    Fault { reason: "Invalid", message }
+    Fault { reason: StalledReason::Invalid, message }
 }

@@ -19,7 +19,7 @@ pub mod status;
 pub mod verify;
 
 pub use counted::{Count, Counted, Died, Recount};
-pub use events::{Event, Severity};
+pub use events::{Event, EventReason, Severity};
 pub use guards::Fault;
 pub use input::{
     AppInput, Change, Key, Kind, ObjectRef, ServiceInput, ServicePort, SliceInput, WebhookInput,

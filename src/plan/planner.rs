@@ -30,6 +30,7 @@ use super::status::Observed;
 use super::verify;
 use crate::resources::Envelope;
 use crate::resources::conditions::Verdict;
+use crate::resources::reason::StalledReason;
 use crate::resources::verify::VerifyEntry;
 use crate::routes::{self, App, AppId, Endpoints, Load, Origin, Proof, Route, State};
 use crate::verify::jwt::KeySets;
@@ -551,7 +552,7 @@ impl Planner {
         let spec = state.input.spec.as_ref().ok()?;
         let app = self.apps.get(&state.app_key()?)?.app.clone()?;
         let verdict = self.decide_webhook(state);
-        if verdict.reason() == "UUIDConflict" {
+        if verdict.is_stalled_by(StalledReason::UuidConflict) {
             return None;
         }
         Some(Route {

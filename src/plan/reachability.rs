@@ -5,6 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::moment::Moment;
 use crate::resources::conditions::LISTENER_REACHABLE;
+use crate::resources::reason::ListenerReason;
 
 /// Reachability of a listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,9 +52,9 @@ impl Reached {
     pub fn condition(&self, generation: i64) -> Option<Condition> {
         let (reason, message) = match &self.reachability {
             Reachability::Unknown => return None,
-            Reachability::Reachable => ("Answered", "The listener answers".into()),
+            Reachability::Reachable => (ListenerReason::Answered, "The listener answers".into()),
             Reachability::Unreachable { since, why, failures } => (
-                "NotAnswering",
+                ListenerReason::NotAnswering,
                 format!(
                     "failing since {since}, {failures} attempts in a row; the last one: {why}. Queued events wait, and one of them is tried from time to time"
                 ),
@@ -62,7 +63,7 @@ impl Reached {
         Some(Condition {
             type_: LISTENER_REACHABLE.into(),
             status: self.status()?.into(),
-            reason: reason.into(),
+            reason: reason.as_str().into(),
             message,
             observed_generation: Some(generation),
             last_transition_time: Time(self.since),

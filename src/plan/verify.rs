@@ -7,6 +7,7 @@ use super::duration;
 use super::input::Key;
 use super::secrets::{KnownSecret, Secrets};
 use crate::resources::conditions::Verdict;
+use crate::resources::reason::StalledReason;
 use crate::resources::verify::{
     HashFunction, Hmac, Jwt, SecretKeyRef, SignatureEncoding, VerifyEntry, VerifyType,
 };
@@ -85,7 +86,7 @@ impl Finder<'_> {
             }
             KnownSecret::Missing => {
                 return Err(Verdict::stalled(
-                    "SecretNotFound",
+                    StalledReason::SecretNotFound,
                     format!(
                         "Secret {name} ({place}) does not exist, or the operator may not read it"
                     ),
@@ -94,13 +95,13 @@ impl Finder<'_> {
         };
         let Some(bytes) = input.entry(key) else {
             return Err(Verdict::stalled(
-                "SecretKeyNotFound",
+                StalledReason::SecretKeyNotFound,
                 format!("Secret {name} has no key {key} ({place})"),
             ));
         };
         Secret::new(bytes.to_vec()).map_err(|_| {
             Verdict::stalled(
-                "SecretEmpty",
+                StalledReason::SecretEmpty,
                 format!("key {key} of Secret {name} ({place}) is empty"),
             )
         })
@@ -179,6 +180,6 @@ impl Finder<'_> {
     }
 
     fn invalid(&self, why: &str) -> Verdict {
-        Verdict::stalled("InvalidVerify", format!("{}: {why}", self.place))
+        Verdict::stalled(StalledReason::InvalidVerify, format!("{}: {why}", self.place))
     }
 }

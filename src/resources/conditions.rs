@@ -3,6 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
+use super::reason::{ConditionReason, StalledReason};
+
 /// Condition type: whether the object works.
 pub const READY: &str = "Ready";
 
@@ -14,9 +16,6 @@ pub const TYPES: [&str; 3] = [READY, "Reconciling", STALLED];
 
 /// Condition type of an app: whether its listener answers.
 pub const LISTENER_REACHABLE: &str = "ListenerReachable";
-
-/// Reason: the app of the webhook does not exist.
-pub const APP_NOT_FOUND: &str = "AppNotFound";
 
 /// The decision about one object, shown in its conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +34,8 @@ pub enum Verdict {
     Suspended,
     /// The object does not work until a user changes something.
     Stalled {
-        /// A CamelCase reason for programs.
-        reason: &'static str,
+        /// The reason, for programs.
+        reason: StalledReason,
         /// One sentence that says how to fix it.
         message: String,
     },
@@ -44,7 +43,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// A mistake that waits for a change by a user.
-    pub fn stalled(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn stalled(reason: StalledReason, message: impl Into<String>) -> Self {
         Self::Stalled { reason, message: message.into() }
     }
 
@@ -53,13 +52,18 @@ impl Verdict {
         matches!(self, Self::Ready { .. })
     }
 
+    /// Whether the object is stalled for this reason.
+    pub fn is_stalled_by(&self, reason: StalledReason) -> bool {
+        self.reason() == ConditionReason::Stalled(reason)
+    }
+
     /// The reason of the `Ready` condition.
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> ConditionReason {
         match self {
-            Self::Ready { .. } => "Succeeded",
-            Self::Reconciling { .. } => "Progressing",
-            Self::Suspended => "Suspended",
-            Self::Stalled { reason, .. } => reason,
+            Self::Ready { .. } => ConditionReason::Succeeded,
+            Self::Reconciling { .. } => ConditionReason::Progressing,
+            Self::Suspended => ConditionReason::Suspended,
+            Self::Stalled { reason, .. } => ConditionReason::Stalled(*reason),
         }
     }
 
@@ -86,7 +90,7 @@ impl Verdict {
             .map(|i| Condition {
                 type_: TYPES[i].into(),
                 status: if statuses[i] { "True" } else { "False" }.into(),
-                reason: self.reason().into(),
+                reason: self.reason().as_str().into(),
                 message: self.message().into(),
                 observed_generation: Some(generation),
                 last_transition_time: Time(since[i]),

@@ -3,6 +3,7 @@
 pub mod conditions;
 pub mod crds;
 mod delivery;
+pub mod reason;
 mod schema;
 pub mod validate;
 pub mod verify;

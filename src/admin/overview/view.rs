@@ -181,7 +181,7 @@ impl WebhookItem {
 impl From<&Verdict> for ReadyCondition {
     fn from(verdict: &Verdict) -> Self {
         let message = verdict.message().to_owned();
-        Self { ready: verdict.is_ready(), reason: verdict.reason(), message }
+        Self { ready: verdict.is_ready(), reason: verdict.reason().as_str(), message }
     }
 }
 

@@ -1,10 +1,12 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
+use strum::VariantArray;
 
 use super::*;
 use crate::moment::Moment;
 use crate::resources::DeliveryCounts;
 use crate::resources::conditions::Verdict;
+use crate::resources::reason::tests::documented;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -12,8 +14,8 @@ fn ready() -> Verdict {
     Verdict::Ready { message: "it works".into() }
 }
 
-fn stalled(reason: &'static str) -> Verdict {
-    Verdict::stalled(reason, format!("it is {reason}"))
+fn stalled(reason: StalledReason) -> Verdict {
+    Verdict::stalled(reason, format!("it is {}", reason.as_str()))
 }
 
 fn progressing() -> Verdict {
@@ -52,23 +54,34 @@ fn told(before: Option<&WebhookStatus>, after: &WebhookStatus, died: &Died) -> V
 
 #[test]
 fn what_becomes_of_an_object_is_told_when_it_changes_and_only_then() {
-    let is_ready = || Some(Event::normal("Ready", "it works"));
-    let is = |reason: &str| Some(Event::warning(reason, format!("it is {reason}")));
-    let suspended = || Some(Event::normal("Suspended", Verdict::Suspended.message()));
+    let is_ready = || Some(Event::normal(EventReason::Ready, "it works"));
+    let is = |reason: StalledReason| {
+        let note = format!("it is {}", reason.as_str());
+        Some(Event::warning(EventReason::Stalled(reason), note))
+    };
+    let suspended = || Some(Event::normal(EventReason::Suspended, Verdict::Suspended.message()));
     for (before, after, event) in [
         (None, ready(), is_ready()),
         (None, progressing(), None),
-        (None, stalled("AppNotFound"), is("AppNotFound")),
+        (None, stalled(StalledReason::AppNotFound), is(StalledReason::AppNotFound)),
         (Some(progressing()), ready(), is_ready()),
         (Some(ready()), ready(), None),
         (Some(ready()), Verdict::Ready { message: "it works otherwise".into() }, None),
         (Some(ready()), progressing(), None),
         (Some(ready()), Verdict::Suspended, suspended()),
         (Some(Verdict::Suspended), Verdict::Suspended, None),
-        (Some(ready()), stalled("SecretNotFound"), is("SecretNotFound")),
-        (Some(stalled("SecretNotFound")), stalled("SecretNotFound"), None),
-        (Some(stalled("SecretNotFound")), stalled("SecretEmpty"), is("SecretEmpty")),
-        (Some(stalled("SecretEmpty")), ready(), is_ready()),
+        (Some(ready()), stalled(StalledReason::SecretNotFound), is(StalledReason::SecretNotFound)),
+        (
+            Some(stalled(StalledReason::SecretNotFound)),
+            stalled(StalledReason::SecretNotFound),
+            None,
+        ),
+        (
+            Some(stalled(StalledReason::SecretNotFound)),
+            stalled(StalledReason::SecretEmpty),
+            is(StalledReason::SecretEmpty),
+        ),
+        (Some(stalled(StalledReason::SecretEmpty)), ready(), is_ready()),
     ] {
         let before = before.as_ref().map(webhook);
         let events = told(before.as_ref(), &webhook(&after), &Died::default());
@@ -78,8 +91,8 @@ fn what_becomes_of_an_object_is_told_when_it_changes_and_only_then() {
 
 #[test]
 fn a_listener_is_told_of_when_it_ceases_to_answer_and_when_it_answers_again() {
-    let down = || Some(Event::warning("ListenerUnreachable", "reachable: False"));
-    let back = || Some(Event::normal("ListenerReachable", "reachable: True"));
+    let down = || Some(Event::warning(EventReason::ListenerUnreachable, "reachable: False"));
+    let back = || Some(Event::normal(EventReason::ListenerReachable, "reachable: True"));
     for (before, after, event) in [
         (None, Some("True"), None),
         (None, Some("False"), down()),
@@ -93,12 +106,12 @@ fn a_listener_is_told_of_when_it_ceases_to_answer_and_when_it_answers_again() {
         assert_eq!(events, Vec::from_iter(event), "{before:?}, then {after:?}");
     }
     let created = of_app(&Observed::default(), &app(None));
-    assert_eq!(created, [Event::normal("Ready", "it works")]);
+    assert_eq!(created, [Event::normal(EventReason::Ready, "it works")]);
 }
 
 #[test]
 fn the_first_delivery_is_told_of_once() {
-    let first = Event::normal("FirstDelivery", "The listener accepted its first event");
+    let first = Event::normal(EventReason::FirstDelivery, "The listener accepted its first event");
     for (before, after, event) in [
         (webhook(&ready()), counted(0, Some(7)), Some(first)),
         (counted(0, Some(7)), counted(0, Some(9)), None),
@@ -115,12 +128,12 @@ fn events_that_wait_for_a_deleted_app_are_told_of_once() {
         deliveries: Some(DeliveryCounts { pending, ..DeliveryCounts::default() }),
         ..webhook(verdict)
     };
-    let gone = || stalled("AppNotFound");
+    let gone = || stalled(StalledReason::AppNotFound);
     let waits = |what: &str| {
         let note = format!(
             "{what} for the app; they end as dead after --app-deletion-grace unless it is created again in namespace team-a"
         );
-        Some(Event::warning("UndeliveredEvents", note))
+        Some(Event::warning(EventReason::UndeliveredEvents, note))
     };
     for (before, after, event) in [
         (status(&ready(), 2), status(&gone(), 2), waits("2 undelivered events wait")),
@@ -130,10 +143,10 @@ fn events_that_wait_for_a_deleted_app_are_told_of_once() {
         (status(&gone(), 3), status(&gone(), 2), None),
         (status(&ready(), 0), status(&gone(), 0), None),
         (status(&ready(), 0), status(&ready(), 2), None),
-        (status(&ready(), 0), status(&stalled("SecretNotFound"), 2), None),
+        (status(&ready(), 0), status(&stalled(StalledReason::SecretNotFound), 2), None),
     ] {
         let mut events = told(Some(&before), &after, &Died::default());
-        events.retain(|event| &*event.reason == "UndeliveredEvents");
+        events.retain(|event| event.reason == EventReason::UndeliveredEvents);
         assert_eq!(events, Vec::from_iter(event), "{before:?}, then {after:?}");
     }
 }
@@ -157,10 +170,33 @@ fn deliveries_that_died_are_told_of_with_what_is_known_of_them() {
         ),
     ] {
         let events = told(Some(&counted(before, None)), &counted(after, None), died);
-        assert_eq!(events, [Event::warning(DEAD_LETTERS, format!("{note}{SEE}"))]);
+        assert_eq!(events, [Event::warning(EventReason::DeadLetters, format!("{note}{SEE}"))]);
     }
     for (before, after) in [(5, 5), (5, 0)] {
         let events = told(Some(&counted(before, None)), &counted(after, None), &because);
         assert_eq!(events, [], "{before}, then {after}");
     }
+}
+
+#[test]
+fn every_reason_of_a_stalled_object_is_that_of_its_event() {
+    for &reason in StalledReason::VARIANTS {
+        let events = of_webhook(
+            &Key::new("team-a", "payments"),
+            &Observed::default(),
+            &webhook(&stalled(reason)),
+            &Died::default(),
+        );
+        let reasons: Vec<_> = events.iter().map(|event| event.reason.as_str()).collect();
+        assert_eq!(reasons, [reason.as_str()]);
+    }
+}
+
+#[test]
+fn the_documentation_lists_exactly_the_reasons_of_events() {
+    let mut listed = documented("Events");
+    let mut reasons = EventReason::VARIANTS.to_vec();
+    listed.sort_unstable();
+    reasons.sort_unstable();
+    assert_eq!(listed, reasons);
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::Planner;
 use crate::plan::{AppInput, Key, Observed, Reachability, WebhookInput};
+use crate::resources::reason::StalledReason;
 use crate::resources::{WebhookAppStatus, WebhookStatus};
 use crate::routes::Id;
 use crate::verify::jwt::KeySets;
@@ -48,7 +49,7 @@ impl Planner {
         let meta = &state.input.meta;
         let verdict = self.decide_webhook(state);
         // The UUID belongs to an older webhook, and so does the URL.
-        let uuid = (verdict.reason() != "UUIDConflict").then_some(state.uuid);
+        let uuid = (!verdict.is_stalled_by(StalledReason::UuidConflict)).then_some(state.uuid);
         let counted = state.counted();
         let status = WebhookStatus {
             uuid: uuid.map(|uuid| uuid.to_string()),

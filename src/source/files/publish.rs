@@ -130,6 +130,7 @@ fn log_write_error(state: &mut FilesState, object: &ObjectRef, error: &io::Error
 fn log_event(object: &ObjectRef, event: &Event) {
     let (kind, key) = (object.kind.as_str(), &object.key);
     let Event { severity, reason, note } = event;
+    let reason = reason.as_str();
     match severity {
         Severity::Normal => tracing::info!(target: EVENTS, kind, %key, %reason, "{note}"),
         Severity::Warning => tracing::warn!(target: EVENTS, kind, %key, %reason, "{note}"),

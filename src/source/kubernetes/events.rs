@@ -12,8 +12,7 @@ use tokio::time::Instant;
 use super::NAME;
 use super::backoff::Outage;
 use super::call::call;
-use crate::plan::events::DEAD_LETTERS;
-use crate::plan::{Event, Key, Severity};
+use crate::plan::{Event, EventReason, Key, Severity};
 
 /// The capacity of the queue, in events.
 const CAPACITY: usize = 1024;
@@ -100,8 +99,8 @@ impl Events {
     /// The recorder of an event. A shared recorder merges an event with later similar ones and
     /// keeps the note of the first. This is wrong if the note reports what happened in between.
     fn recorder(&self, event: &Event) -> Recorder {
-        match &*event.reason {
-            DEAD_LETTERS => Recorder::new(self.client.clone(), self.reporter.clone()),
+        match event.reason {
+            EventReason::DeadLetters => Recorder::new(self.client.clone(), self.reporter.clone()),
             _ => self.recorder.clone(),
         }
     }
@@ -117,7 +116,7 @@ fn to_published(event: Event) -> Published {
             Severity::Normal => EventType::Normal,
             Severity::Warning => EventType::Warning,
         },
-        reason: reason.into(),
+        reason: reason.as_str().into(),
         note: Some(note),
         action: ACTION.into(),
         secondary: None,
@@ -127,12 +126,13 @@ fn to_published(event: Event) -> Published {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resources::reason::StalledReason;
 
     #[test]
     fn a_note_is_no_longer_than_an_api_server_takes() {
         let event = Event {
             severity: Severity::Warning,
-            reason: "InvalidFilter".into(),
+            reason: EventReason::Stalled(StalledReason::InvalidFilter),
             note: "é".repeat(MAX_NOTE_BYTES),
         };
         let note = to_published(event).note.unwrap_or_default();

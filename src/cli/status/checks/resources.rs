@@ -11,6 +11,7 @@ use crate::cli::status::finding::Finding;
 use crate::cli::status::observed::Observed;
 use crate::moment::Moment;
 use crate::plan::{Key, Kind};
+use crate::resources::reason::{ConditionReason, StalledReason};
 
 /// Tolerated delay until the operator observes a change.
 const SEEN_WITHIN: Duration = Duration::from_secs(30);
@@ -53,8 +54,8 @@ pub fn webhooks(observed: &Observed) -> Vec<Finding> {
             meta: &webhook.metadata,
         };
         let app = Key::new(seen.key.namespace.clone(), webhook.spec.app.as_str());
-        let follows =
-            find(seen.conditions, "Ready").is_some_and(|ready| ready.reason == "AppNotReady");
+        let follows = find(seen.conditions, "Ready")
+            .is_some_and(|ready| ready.reason == StalledReason::AppNotReady.as_str());
         // The finding on the app includes its webhooks.
         if follows && broken.contains(&app) { None } else { seen.not_ready(observed) }
     });
@@ -83,7 +84,7 @@ impl Seen<'_> {
         if ready.status == "True" {
             return None;
         }
-        if ready.reason == "Suspended" {
+        if ready.reason == ConditionReason::Suspended.as_str() {
             let note = Finding::note(self.subject(), "is suspended");
             return Some(
                 note.since(since(ready))
