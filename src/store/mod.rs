@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use crate::retry::{Next, Reason};
-pub use delivery::{Attempted, Body, Lease, Leased, Settled, State, Take, Taken};
+pub use delivery::{Attempted, Body, DeliveryState, Lease, Leased, Settled, Take, Taken};
 pub use due_apps::DueApps;
 pub use event::{Content, DuplicateKey, Form, NewEvent, StoredWebhook};
 pub use history::{Detail, Figures, Filter, Replayed, Summary, Tally};

@@ -10,7 +10,8 @@ use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::resources::Ordering;
 use webhook_operator::store::{
-    Accepted, DuplicateKey, Filter, Lease, NewEvent, Next, Reason, State, Store, Take, Tally, ids,
+    Accepted, DeliveryState, DuplicateKey, Filter, Lease, NewEvent, Next, Reason, Store, Take,
+    Tally, ids,
 };
 
 use super::model_store::ModelStore;
@@ -199,7 +200,12 @@ impl Both {
     }
 
     async fn replay_all(&mut self, webhook: &str, state_index: u8) {
-        let state = [None, Some(State::Pending), Some(State::Succeeded), Some(State::Dead)];
+        let state = [
+            None,
+            Some(DeliveryState::Pending),
+            Some(DeliveryState::Succeeded),
+            Some(DeliveryState::Dead),
+        ];
         let filter = Filter {
             webhook: Some(webhook.into()),
             state: state[usize::from(state_index)],

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use rusqlite::Connection;
-use webhook_operator::store::{Accepted, Filter, NewEvent, Next, Reason, State, Store, StoreError};
+use webhook_operator::store::{
+    Accepted, DeliveryState, Filter, NewEvent, Next, Reason, Store, StoreError,
+};
 
 use super::world::{LEASE, NOW, TO_VERSION_3, World, attempted, failed};
 
@@ -33,7 +35,7 @@ async fn dead_letters(world: &World) {
 }
 
 /// What the quiet tenant has.
-async fn kept(world: &World, state: State) -> usize {
+async fn kept(world: &World, state: DeliveryState) -> usize {
     let filter = Filter { namespace: Some(QUIET.into()), state: Some(state), ..Filter::default() };
     world.list(filter).await.len()
 }
@@ -52,7 +54,7 @@ async fn a_flooded_app_is_refused_and_the_dead_letters_and_triggers_of_others_ar
     }
     // Three eighths of 20 MiB.
     assert_eq!((stored, refused), (39, 101));
-    assert_eq!(kept(&world, State::Dead).await, 5);
+    assert_eq!(kept(&world, DeliveryState::Dead).await, 5);
     assert_eq!(world.store.accept(of_quiet(&world, &body)).await, Ok(Accepted::Stored));
 }
 
@@ -76,8 +78,12 @@ async fn what_ended_of_a_full_app_makes_room_for_it_the_dead_last() {
         let leased = world.take_one(NOW).await;
         world.store.settle(leased.lease, attempted(1), Next::Succeeded).await.unwrap();
     }
-    assert_eq!(world.summary(dead.id).await.state, State::Dead, "what succeeded goes first");
-    assert_eq!(kept(&world, State::Dead).await, 5);
+    assert_eq!(
+        world.summary(dead.id).await.state,
+        DeliveryState::Dead,
+        "what succeeded goes first"
+    );
+    assert_eq!(kept(&world, DeliveryState::Dead).await, 5);
 }
 
 #[tokio::test]

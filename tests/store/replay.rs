@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use webhook_operator::store::{Filter, Next, Reason, State, Store, ids};
+use webhook_operator::store::{DeliveryState, Filter, Next, Reason, Store, ids};
 
 use super::world::{NOW, World, attempted, failed};
 
@@ -25,8 +25,12 @@ async fn a_replay_is_a_new_delivery_of_the_same_event() {
     assert_eq!((leased.lease.delivery, leased.event, leased.attempt), (replay, event, 1));
     world.store.settle(leased.lease, attempted(1), Next::Succeeded).await.unwrap();
     let line = world.summary(replay).await;
-    assert_eq!((line.generation, line.state, line.attempts), (2, State::Succeeded, 1));
-    assert_eq!(world.summary(event).await.state, State::Dead, "the first one stays as it was");
+    assert_eq!((line.generation, line.state, line.attempts), (2, DeliveryState::Succeeded, 1));
+    assert_eq!(
+        world.summary(event).await.state,
+        DeliveryState::Dead,
+        "the first one stays as it was"
+    );
     let third = world.store.replay(event, NOW).await.unwrap().unwrap();
     assert_eq!(world.summary(third).await.generation, 3);
     assert_eq!(world.store.replay(Uuid::from_u128(1), NOW).await, Ok(None));
@@ -39,7 +43,7 @@ async fn a_replay_of_a_fifo_webhook_waits_for_its_turn() {
     end(&world, Next::Dead(Reason::Rejected)).await;
     world.accept("fifo").await;
     let replay = world.store.replay(first, NOW).await.unwrap().unwrap();
-    assert_eq!(world.summary(replay).await.state, State::Waiting);
+    assert_eq!(world.summary(replay).await.state, DeliveryState::Waiting);
     end(&world, Next::Succeeded).await;
     let later = NOW + Duration::from_secs(1);
     assert_eq!(world.take_one(later).await.lease.delivery, replay);
@@ -56,8 +60,11 @@ async fn all_that_died_is_replayed_in_steps_and_nothing_twice() {
     end(&world, Next::Succeeded).await;
     world.accept("b").await;
     end(&world, Next::Dead(Reason::TooOld)).await;
-    let filter =
-        || Filter { webhook: Some("a".into()), state: Some(State::Dead), ..Filter::default() };
+    let filter = || Filter {
+        webhook: Some("a".into()),
+        state: Some(DeliveryState::Dead),
+        ..Filter::default()
+    };
     let (mut count, mut cursor) = (0, None);
     loop {
         let step = world.store.replay_all(filter(), cursor, 3, NOW).await.unwrap();
@@ -128,10 +135,10 @@ async fn lists_tell_states_apart() {
     end(&world, Next::Dead(Reason::TooOld)).await;
     for (state, count) in [
         (None, 6),
-        (Some(State::Pending), 4),
-        (Some(State::Waiting), 1),
-        (Some(State::Succeeded), 1),
-        (Some(State::Dead), 1),
+        (Some(DeliveryState::Pending), 4),
+        (Some(DeliveryState::Waiting), 1),
+        (Some(DeliveryState::Succeeded), 1),
+        (Some(DeliveryState::Dead), 1),
     ] {
         let lines = world.list(Filter { state, ..Filter::default() }).await;
         assert_eq!(lines.len(), count, "{state:?}");

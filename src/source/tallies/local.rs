@@ -11,7 +11,9 @@ use super::Tallies;
 use crate::plan::{Counted, Key};
 use crate::resources::{DeliveryCounts, DeliveryMode};
 use crate::routes::{Id, Table};
-use crate::store::{Detail, Filter, Reason, State, Store, StoreError, StoredWebhook, Tally};
+use crate::store::{
+    DeliveryState, Detail, Filter, Reason, Store, StoreError, StoredWebhook, Tally,
+};
 
 /// Counts deliveries of this process's queue, and synchronous calls to listeners.
 pub struct LocalTallies {
@@ -51,7 +53,7 @@ impl LocalTallies {
         let filter = Filter {
             namespace: Some(webhook.namespace.to_string()),
             webhook: Some(webhook.name.to_string()),
-            state: Some(State::Dead),
+            state: Some(DeliveryState::Dead),
             ..Filter::default()
         };
         let latest = self.store.list(filter, None, 1).await?;

@@ -6,6 +6,7 @@ use rusqlite::OptionalExtension;
 use super::Engine;
 use crate::moment::Moment;
 use crate::routes::AppId;
+use crate::store::sqlite::codec::state;
 use crate::store::sqlite::failure::readable;
 use crate::store::sqlite::pruning;
 use crate::store::sqlite::quota::Clearance;
@@ -74,8 +75,13 @@ impl Engine {
         deliveries: &[(i64, AppId)],
         now: Moment,
     ) -> rusqlite::Result<()> {
-        let sql = "UPDATE delivery SET state = 3, due = ?2, finished = ?2, reason = ?3
-            WHERE key = ?1 AND state = 0 RETURNING webhook";
+        let sql = concat!(
+            "UPDATE delivery SET state = ",
+            state!(Dead),
+            ", due = ?2, finished = ?2, reason = ?3 WHERE key = ?1 AND state = ",
+            state!(Pending),
+            " RETURNING webhook",
+        );
         for (key, app) in deliveries {
             let webhook: Option<i64> = self
                 .db
