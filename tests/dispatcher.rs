@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
+use strum::VariantArray as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -22,12 +23,13 @@ use webhook_operator::moment::Moment;
 use webhook_operator::plan::Reachability;
 use webhook_operator::resources::{Envelope, Ordering, Scheme};
 use webhook_operator::retry::{Backoff, Policy};
+use webhook_operator::routes::counts::DEATHS;
 use webhook_operator::routes::{
     App, AppId, Binding, Change, Delivery, Endpoints, Host, Id, NamedBy, Origin, Route, State,
     Table, Target, Upstream,
 };
 use webhook_operator::store::{
-    self, Content, Detail, Form, NewEvent, Reason, Store, StoreError, Summary,
+    self, Content, DeadReason, Detail, Form, NewEvent, Store, StoreError, Summary,
 };
 
 use support::model_store::{LARGE_BODY_BYTES, ModelStore};
@@ -400,7 +402,7 @@ async fn a_failed_attempt_is_made_again_after_the_wait_of_the_policy() {
     assert!(is_about(waits[0], 5) && is_about(waits[1], 60), "{waits:?}");
     assert_eq!(calls[2].header("webhook-attempt"), "3");
     let detail = world.ended(id).await;
-    assert_eq!(detail.summary.reason, Some(Reason::AttemptsUsedUp));
+    assert_eq!(detail.summary.reason, Some(DeadReason::AttemptsUsedUp));
     let attempt = &detail.attempts[2];
     assert_eq!((attempt.number, attempt.status), (3, Some(503)));
     assert_eq!(attempt.answer, "why");
@@ -419,7 +421,7 @@ async fn a_webhooks_own_policy_comes_before_its_apps_even_when_the_webhook_is_go
     route.binding = Arc::new(binding);
     let id = world.trigger(&Arc::new(route), "{}").await;
     world.call().await;
-    assert_eq!(world.ended(id).await.summary.reason, Some(Reason::AttemptsUsedUp));
+    assert_eq!(world.ended(id).await.summary.reason, Some(DeadReason::AttemptsUsedUp));
 }
 
 #[tokio::test(start_paused = true)]
@@ -437,7 +439,7 @@ async fn what_the_listener_rejects_is_dead_at_once() {
     world.behave(APP, Behaviour::Status(404));
     let id = world.trigger(&route, "{}").await;
     world.call().await;
-    assert_eq!(world.ended(id).await.summary.reason, Some(Reason::Rejected));
+    assert_eq!(world.ended(id).await.summary.reason, Some(DeadReason::Rejected));
     assert_eq!(world.told(), [Reachability::Reachable], "it is up, whatever it says");
 }
 
@@ -540,7 +542,7 @@ async fn what_an_app_had_is_given_up_an_hour_after_it_was_deleted() {
     sleep(3599 * SECOND).await;
     assert_eq!(world.summary(ids[0]).await.state, store::DeliveryState::Pending);
     for id in ids {
-        assert_eq!(world.ended(id).await.summary.reason, Some(Reason::AppDeleted));
+        assert_eq!(world.ended(id).await.summary.reason, Some(DeadReason::AppDeleted));
     }
     assert_eq!(world.calls_so_far(), 0);
 }
@@ -580,7 +582,7 @@ async fn what_an_app_had_never_reaches_an_app_of_another_namespace_with_the_same
     assert_eq!(call.json()["event"]["of"], "team-b");
     assert_eq!(world.summary(id).await.state, store::DeliveryState::Pending);
     let detail = world.ended(id).await;
-    assert_eq!(detail.summary.reason, Some(Reason::AppDeleted));
+    assert_eq!(detail.summary.reason, Some(DeadReason::AppDeleted));
     assert_eq!(&*detail.summary.webhook.namespace, "team-a");
     assert_eq!(world.calls_so_far(), 0);
 }
@@ -720,4 +722,10 @@ async fn what_takes_longer_than_the_drain_is_cut_off_and_made_again_after_the_st
     sleep(600 * SECOND).await;
     let summary = world.summary(id).await;
     assert_eq!((summary.state, summary.attempts), (store::DeliveryState::Pending, 0));
+}
+
+#[test]
+fn each_reason_of_a_dead_delivery_has_a_counter() {
+    let labels: Vec<_> = DeadReason::VARIANTS.iter().map(|reason| reason.label()).collect();
+    assert_eq!(labels, DEATHS);
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use uuid::Uuid;
 
-use super::{Attempted, DeliveryState, Reason, StoredWebhook};
+use super::{Attempted, DeadReason, DeliveryState, StoredWebhook};
 use crate::histogram::Snapshot;
 use crate::moment::Moment;
 use crate::routes::AppId;
@@ -40,7 +40,7 @@ pub struct Summary {
     /// The state of the delivery.
     pub state: DeliveryState,
     /// Why the delivery is dead.
-    pub reason: Option<Reason>,
+    pub reason: Option<DeadReason>,
     /// Number of recorded attempts.
     pub attempts: u32,
     /// When the next attempt is due. Only set while the delivery is pending.

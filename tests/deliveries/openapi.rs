@@ -13,7 +13,7 @@ use webhook_operator::admin::overview::view::LastHour;
 use webhook_operator::moment::Moment;
 use webhook_operator::resources::DeliveryCounts;
 use webhook_operator::routes::counts::{MINUTES, Rates};
-use webhook_operator::store::DeliveryState;
+use webhook_operator::store::{DeadReason, DeliveryState};
 
 use crate::world::{Answer, World};
 
@@ -121,6 +121,26 @@ fn the_described_states_are_those_of_the_api() {
     for schema in ["Delivery", "FullDelivery"] {
         assert_eq!(schemas[schema]["properties"]["state"]["enum"], json!(words), "{schema}");
     }
+}
+
+#[test]
+fn the_described_reasons_are_those_of_dead_deliveries() {
+    let schemas = &document()["components"]["schemas"];
+    let names = DeadReason::VARIANTS.iter().map(|reason| json!(reason.as_str()));
+    let names: Vec<_> = names.chain([Value::Null]).collect();
+    for schema in ["Delivery", "FullDelivery"] {
+        assert_eq!(schemas[schema]["properties"]["reason"]["enum"], json!(names), "{schema}");
+    }
+}
+
+#[test]
+fn the_page_has_words_for_each_reason() {
+    let script = include_str!("../../src/admin/page/static/words.js");
+    let (_, reasons) = script.split_once("const REASONS = {").unwrap();
+    let (reasons, _) = reasons.split_once('}').unwrap();
+    let known = reasons.lines().filter_map(|line| Some(line.split_once(':')?.0.trim()));
+    let names = DeadReason::VARIANTS.iter().map(|reason| reason.as_str());
+    assert_eq!(known.collect::<BTreeSet<_>>(), names.collect());
 }
 
 #[test]

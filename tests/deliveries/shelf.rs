@@ -10,8 +10,8 @@ use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::routes::AppId;
 use webhook_operator::store::{
-    Accepted, Answer, Attempted, DeliveryState, Detail, DueApps, Figures, Filter, Health, Ids,
-    Lease, NewEvent, Next, Owner, Reason, Replayed, Settled, Store, StoreError, StoredWebhook,
+    Accepted, Answer, Attempted, DeadReason, DeliveryState, Detail, DueApps, Figures, Filter,
+    Health, Ids, Lease, NewEvent, Next, Owner, Replayed, Settled, Store, StoreError, StoredWebhook,
     Summary, Take, Taken, Tally, WebhookExists, ids,
 };
 
@@ -96,7 +96,7 @@ fn detail(id: Uuid, webhook: &str, state: DeliveryState) -> Detail {
         generation: 1,
         webhook: Arc::new(webhook),
         state,
-        reason: (state == DeliveryState::Dead).then_some(Reason::Rejected),
+        reason: (state == DeliveryState::Dead).then_some(DeadReason::Rejected),
         attempts: attempts.len() as u32,
         due: (state == DeliveryState::Pending).then(|| ids::moment(id)),
         finished: ended.then(|| ids::moment(id) + Duration::from_millis(30)),
@@ -199,7 +199,7 @@ impl Store for Shelf {
         not_here()
     }
 
-    fn give_up(&self, _: AppId, _: Reason, _: Moment) -> Answer<usize> {
+    fn give_up(&self, _: AppId, _: DeadReason, _: Moment) -> Answer<usize> {
         not_here()
     }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use webhook_operator::moment::Moment;
 use webhook_operator::store::{
-    Accepted, Body, DeliveryState, Filter, Health, Next, Reason, Settled, Store,
+    Accepted, Body, DeadReason, DeliveryState, Filter, Health, Next, Settled, Store,
 };
 
 use world::{NOW, World, attempted, failed};
@@ -65,12 +65,12 @@ async fn a_delivery_that_failed_is_due_again_when_it_was_said_to_be() {
     assert_eq!(early.next_due, Some(due));
     let leased = world.take_one(due).await;
     assert_eq!(leased.attempt, 2);
-    let next = Next::Dead(Reason::AttemptsUsedUp);
+    let next = Next::Dead(DeadReason::AttemptsUsedUp);
     world.store.settle(leased.lease, failed(2), next).await.unwrap();
 
     let detail = world.store.show(id).await.unwrap().unwrap();
     assert_eq!(detail.summary.state, DeliveryState::Dead);
-    assert_eq!(detail.summary.reason, Some(Reason::AttemptsUsedUp));
+    assert_eq!(detail.summary.reason, Some(DeadReason::AttemptsUsedUp));
     assert_eq!((detail.summary.attempts, detail.summary.last_status), (2, Some(500)));
     assert_eq!(detail.attempts, [failed(1), failed(2)]);
     assert_eq!(&detail.body[..], b"{}");
@@ -190,14 +190,14 @@ async fn what_is_undelivered_of_an_app_can_be_given_up() {
     let leased = world.take_one(NOW).await;
     let mut count = 0;
     loop {
-        match world.store.give_up(world.app, Reason::AppDeleted, NOW).await.unwrap() {
+        match world.store.give_up(world.app, DeadReason::AppDeleted, NOW).await.unwrap() {
             0 => break,
             some => count += some,
         }
     }
     assert_eq!(count, 4);
     let dead = world.list(Filter { state: Some(DeliveryState::Dead), ..Filter::default() }).await;
-    assert!(dead.iter().all(|line| line.reason == Some(Reason::AppDeleted)) && dead.len() == 4);
+    assert!(dead.iter().all(|line| line.reason == Some(DeadReason::AppDeleted)) && dead.len() == 4);
     let late = world.store.settle(leased.lease, attempted(1), Next::Succeeded).await;
     assert_eq!(late, Ok(Settled::Stale));
     assert_eq!(*world.store.health().borrow(), Health::Serving);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::resources::Ordering;
 use webhook_operator::store::{
-    Accepted, DeliveryState, DuplicateKey, Filter, Lease, NewEvent, Next, Reason, Store, Take,
+    Accepted, DeadReason, DeliveryState, DuplicateKey, Filter, Lease, NewEvent, Next, Store, Take,
     Tally, ids,
 };
 
@@ -182,7 +182,7 @@ impl Both {
         let next = match next {
             0 | 1 => Next::Succeeded,
             2 => Next::Retry(self.now + Duration::from_secs(5)),
-            _ => Next::Dead(Reason::Rejected),
+            _ => Next::Dead(DeadReason::Rejected),
         };
         let attempted = match next {
             Next::Succeeded => attempted(*number),
@@ -194,7 +194,7 @@ impl Both {
     }
 
     async fn give_up(&mut self) {
-        let (app, reason) = (self.world.app, Reason::AppDeleted);
+        let (app, reason) = (self.world.app, DeadReason::AppDeleted);
         while self.world.store.give_up(app, reason, self.now).await.unwrap() > 0 {}
         self.model.give_up(app, reason, self.now).await.unwrap();
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use webhook_operator::store::{
-    Accepted, DeliveryState, Filter, NewEvent, Next, Reason, Store, StoreError,
+    Accepted, DeadReason, DeliveryState, Filter, NewEvent, Next, Store, StoreError,
 };
 
 use super::world::{LEASE, NOW, TO_VERSION_3, World, attempted, failed};
@@ -29,7 +29,7 @@ async fn dead_letters(world: &World) {
     let app = of_quiet(world, b"{}").route.app.id;
     let take = webhook_operator::store::Take { app, most: 5, now: NOW, lease: LEASE };
     for leased in world.store.take(take).await.unwrap().leased {
-        let next = Next::Dead(Reason::Rejected);
+        let next = Next::Dead(DeadReason::Rejected);
         world.store.settle(leased.lease, failed(1), next).await.unwrap();
     }
 }
@@ -65,7 +65,7 @@ async fn what_ended_of_a_full_app_makes_room_for_it_the_dead_last() {
     let dead = world.event("hook", &body);
     world.store.accept(dead.clone()).await.unwrap();
     let leased = world.take_one(NOW).await;
-    let next = Next::Dead(Reason::Rejected);
+    let next = Next::Dead(DeadReason::Rejected);
     world.store.settle(leased.lease, failed(1), next).await.unwrap();
     // A hundred times the share passes through.
     for _ in 0..200 {

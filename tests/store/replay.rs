@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use webhook_operator::store::{DeliveryState, Filter, Next, Reason, Store, ids};
+use webhook_operator::store::{DeadReason, DeliveryState, Filter, Next, Store, ids};
 
 use super::world::{NOW, World, attempted, failed};
 
@@ -17,7 +17,7 @@ async fn end(world: &World, next: Next) -> Uuid {
 async fn a_replay_is_a_new_delivery_of_the_same_event() {
     let world = World::new();
     let event = world.accept("a").await;
-    end(&world, Next::Dead(Reason::Rejected)).await;
+    end(&world, Next::Dead(DeadReason::Rejected)).await;
     world.due_apps().await;
     let replay = world.store.replay(event, NOW).await.unwrap().unwrap();
     assert_eq!(world.due_apps().await.len(), 1);
@@ -40,7 +40,7 @@ async fn a_replay_is_a_new_delivery_of_the_same_event() {
 async fn a_replay_of_a_fifo_webhook_waits_for_its_turn() {
     let world = World::new();
     let first = world.accept("fifo").await;
-    end(&world, Next::Dead(Reason::Rejected)).await;
+    end(&world, Next::Dead(DeadReason::Rejected)).await;
     world.accept("fifo").await;
     let replay = world.store.replay(first, NOW).await.unwrap().unwrap();
     assert_eq!(world.summary(replay).await.state, DeliveryState::Waiting);
@@ -54,12 +54,12 @@ async fn all_that_died_is_replayed_in_steps_and_nothing_twice() {
     let world = World::new();
     for _ in 0..7 {
         world.accept("a").await;
-        end(&world, Next::Dead(Reason::Rejected)).await;
+        end(&world, Next::Dead(DeadReason::Rejected)).await;
     }
     world.accept("a").await;
     end(&world, Next::Succeeded).await;
     world.accept("b").await;
-    end(&world, Next::Dead(Reason::TooOld)).await;
+    end(&world, Next::Dead(DeadReason::TooOld)).await;
     let filter = || Filter {
         webhook: Some("a".into()),
         state: Some(DeliveryState::Dead),
@@ -132,7 +132,7 @@ async fn lists_tell_states_apart() {
     world.accept("fifo").await;
     world.accept("fifo").await;
     end(&world, Next::Succeeded).await;
-    end(&world, Next::Dead(Reason::TooOld)).await;
+    end(&world, Next::Dead(DeadReason::TooOld)).await;
     for (state, count) in [
         (None, 6),
         (Some(DeliveryState::Pending), 4),

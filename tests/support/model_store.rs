@@ -13,8 +13,8 @@ use webhook_operator::moment::Moment;
 use webhook_operator::resources::Ordering;
 use webhook_operator::routes::AppId;
 use webhook_operator::store::{
-    Accepted, Answer, Attempted, Body, Content, DeliveryState, Detail, DueApps, Figures, Filter,
-    Health, Ids, Lease, Leased, NewEvent, Next, Owner, Reason, Replayed, Settled, Store,
+    Accepted, Answer, Attempted, Body, Content, DeadReason, DeliveryState, Detail, DueApps,
+    Figures, Filter, Health, Ids, Lease, Leased, NewEvent, Next, Owner, Replayed, Settled, Store,
     StoreError, StoredWebhook, Summary, Take, Taken, Tally, WebhookExists, ids,
 };
 
@@ -68,7 +68,7 @@ struct Delivery {
     generation: u32,
     webhook: Webhook,
     state: DeliveryState,
-    reason: Option<Reason>,
+    reason: Option<DeadReason>,
     due: Moment,
     finished: Option<Moment>,
     attempts: Vec<Attempted>,
@@ -81,7 +81,7 @@ impl Delivery {
         matches!(self.state, DeliveryState::Succeeded | DeliveryState::Dead)
     }
 
-    fn end(&mut self, state: DeliveryState, reason: Option<Reason>, now: Moment) {
+    fn end(&mut self, state: DeliveryState, reason: Option<DeadReason>, now: Moment) {
         (self.state, self.reason) = (state, reason);
         self.finished = Some(now);
         self.lease = None;
@@ -300,7 +300,7 @@ impl Model {
         Ok(Settled::Recorded)
     }
 
-    fn give_up(&mut self, app: AppId, reason: Reason, now: Moment) -> usize {
+    fn give_up(&mut self, app: AppId, reason: DeadReason, now: Moment) -> usize {
         let open = |one: &&mut Delivery| one.webhook.0 == app && !one.has_ended();
         let given_up = self.deliveries.values_mut().filter(open);
         given_up.map(|one| one.end(DeliveryState::Dead, Some(reason), now)).count()
@@ -429,7 +429,7 @@ impl Store for ModelStore {
         answer(self.change(|model| model.settle(lease, attempted, next)))
     }
 
-    fn give_up(&self, app: AppId, reason: Reason, now: Moment) -> Answer<usize> {
+    fn give_up(&self, app: AppId, reason: DeadReason, now: Moment) -> Answer<usize> {
         answer(Ok(self.change(|model| model.give_up(app, reason, now))))
     }
 

@@ -14,7 +14,7 @@ use super::mask;
 use crate::admin::overview::view::LastHour;
 use crate::moment::Moment;
 use crate::resources::DeliveryCounts;
-use crate::store::{Attempted, DeliveryState, Detail, Reason, Summary, ids};
+use crate::store::{Attempted, DeliveryState, Detail, Summary, ids};
 
 /// State of a delivery in the API, with the word of its [`DeliveryState`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::VariantArray)]
@@ -256,23 +256,13 @@ impl From<Summary> for Delivery {
             action: webhook.action.clone(),
             state: state.into(),
             waiting: state == DeliveryState::Waiting,
-            reason: reason.map(|reason| reason_name(reason).to_owned()),
+            reason: reason.map(|reason| reason.as_str().to_owned()),
             attempt_count: attempts,
             last_status,
             created_at: ids::moment(id),
             due_at: due,
             finished_at: finished,
         }
-    }
-}
-
-fn reason_name(reason: Reason) -> &'static str {
-    match reason {
-        Reason::AttemptsUsedUp => "AttemptsUsedUp",
-        Reason::TooOld => "TooOld",
-        Reason::Rejected => "Rejected",
-        Reason::AppDeleted => "AppDeleted",
-        Reason::Unreadable => "Unreadable",
     }
 }
 

@@ -12,7 +12,7 @@ use crate::plan::{Counted, Key};
 use crate::resources::{DeliveryCounts, DeliveryMode};
 use crate::routes::{Id, Table};
 use crate::store::{
-    DeliveryState, Detail, Filter, Reason, Store, StoreError, StoredWebhook, Tally,
+    DeadReason, DeliveryState, Detail, Filter, Store, StoreError, StoredWebhook, Tally,
 };
 
 /// Counts deliveries of this process's queue, and synchronous calls to listeners.
@@ -105,12 +105,12 @@ fn death_reason(detail: &Detail) -> String {
     let last = detail.attempts.last().and_then(|attempt| attempt.error.as_deref());
     let last = last.unwrap_or("it was never attempted");
     match detail.summary.reason {
-        Some(Reason::AppDeleted) => "its app was deleted".into(),
-        Some(Reason::Unreadable) => "its record in the store cannot be read".into(),
-        Some(Reason::TooOld) => format!("it became too old: {last}"),
-        Some(Reason::AttemptsUsedUp) => {
+        Some(DeadReason::AppDeleted) => "its app was deleted".into(),
+        Some(DeadReason::Unreadable) => "its record in the store cannot be read".into(),
+        Some(DeadReason::TooOld) => format!("it became too old: {last}"),
+        Some(DeadReason::AttemptsUsedUp) => {
             format!("{last}, in the last of {} attempts", detail.summary.attempts)
         }
-        Some(Reason::Rejected) | None => last.into(),
+        Some(DeadReason::Rejected) | None => last.into(),
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::moment::Moment;
 use crate::resources::Ordering;
 use crate::routes::AppId;
-use crate::store::{DeliveryState, Form, Reason, ids};
+use crate::store::{DeadReason, DeliveryState, Form, ids};
 
 /// The key of an id as a column value. It is below 2^63, see [`ids`].
 pub fn key(id: Uuid) -> i64 {
@@ -104,7 +104,7 @@ macro_rules! as_number {
 }
 
 as_number!(DeliveryState as state { Pending = 0, Waiting = 1, Succeeded = 2, Dead = 3 });
-as_number!(Reason { AttemptsUsedUp = 0, TooOld = 1, Rejected = 2, AppDeleted = 3, Unreadable = 4 });
+as_number!(DeadReason { AttemptsUsedUp = 0, TooOld = 1, Rejected = 2, AppDeleted = 3, Unreadable = 4 });
 as_number!(Ordering { Parallel = 0, Fifo = 1 });
 as_number!(Form { Json = 0, Converted = 1 });
 

@@ -26,7 +26,7 @@ use crate::moment::Moment;
 use crate::resources::Ordering;
 use crate::routes::{AppId, Route};
 use crate::store::{
-    Accepted, Attempted, DeliveryState, Filter, Ids, Lease, NewEvent, Next, Reason, Replayed,
+    Accepted, Attempted, DeadReason, DeliveryState, Filter, Ids, Lease, NewEvent, Next, Replayed,
     Settled, StoreError, StoredWebhook, Tally, ids,
 };
 
@@ -404,7 +404,12 @@ impl Engine {
     }
 
     /// Marks some undelivered deliveries of an app as dead. Returns how many.
-    pub fn give_up(&mut self, app: AppId, reason: Reason, now: Moment) -> rusqlite::Result<usize> {
+    pub fn give_up(
+        &mut self,
+        app: AppId,
+        reason: DeadReason,
+        now: Moment,
+    ) -> rusqlite::Result<usize> {
         let Some(key) = self.webhooks.app(&self.db, app)? else { return Ok(0) };
         for (sql, was) in [(GIVE_UP_PENDING, PENDING), (GIVE_UP_WAITING, WAITING)] {
             let mut update = self.db.prepare_cached(sql)?;

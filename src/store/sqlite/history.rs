@@ -120,7 +120,7 @@ struct DeliveryRow {
     event: Uuid,
     generation: u32,
     state: DeliveryState,
-    reason: Option<crate::store::Reason>,
+    reason: Option<crate::store::DeadReason>,
     attempts: u32,
     due: Moment,
     finished: Option<Moment>,

@@ -39,9 +39,9 @@ use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::{
-    Accepted, Answer, Attempted, Detail, DueApps, Figures, Filter, Health, Ids, Lease, NewEvent,
-    Next, Owner, Reason, Replayed, Settled, Store, StoreError, StoredWebhook, Summary, Take, Taken,
-    Tally, WebhookExists,
+    Accepted, Answer, Attempted, DeadReason, Detail, DueApps, Figures, Filter, Health, Ids, Lease,
+    NewEvent, Next, Owner, Replayed, Settled, Store, StoreError, StoredWebhook, Summary, Take,
+    Taken, Tally, WebhookExists,
 };
 use crate::moment::Moment;
 use crate::routes::AppId;
@@ -207,7 +207,7 @@ impl Store for Sqlite {
         self.write(move |engine| engine.settle(lease, &attempted, next))
     }
 
-    fn give_up(&self, app: AppId, reason: Reason, now: Moment) -> Answer<usize> {
+    fn give_up(&self, app: AppId, reason: DeadReason, now: Moment) -> Answer<usize> {
         self.write(move |engine| engine.give_up(app, reason, now))
     }
 

@@ -12,7 +12,7 @@ use crate::store::sqlite::pruning;
 use crate::store::sqlite::quota::Clearance;
 use crate::store::sqlite::retention::{self, Deleted};
 use crate::store::sqlite::undelivered::PENDING;
-use crate::store::{Reason, WebhookExists};
+use crate::store::{DeadReason, WebhookExists};
 
 /// How many webhooks are checked for pruning in one transaction.
 const PRUNE_BATCH: i64 = 500;
@@ -86,7 +86,7 @@ impl Engine {
             let webhook: Option<i64> = self
                 .db
                 .prepare_cached(sql)?
-                .query_row((key, now, Reason::Unreadable), |row| row.get(0))
+                .query_row((key, now, DeadReason::Unreadable), |row| row.get(0))
                 .optional()?;
             let Some(webhook) = webhook else { continue };
             tracing::error!(key, "a delivery cannot be read from the store, and is now dead");
