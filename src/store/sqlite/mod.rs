@@ -29,11 +29,12 @@ use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::RwLock;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
@@ -250,7 +251,7 @@ impl Store for Sqlite {
     }
 
     fn figures(&self) -> Figures {
-        let stats = self.shared.figures.read().unwrap_or_else(PoisonError::into_inner);
+        let stats = self.shared.figures.read();
         let undelivered = stats.undelivered.iter().map(|(app, count)| (*app, *count as u64));
         Figures {
             bytes: stats.usage.used,
