@@ -8,7 +8,7 @@ mod retry_after;
 use std::time::Duration;
 
 pub use decide::{Outcome, decide, is_listener_failing};
-pub use next::{Next, Reason};
+pub use next::{DeadReason, Next};
 pub use retry_after::{LONGEST_RETRY_AFTER, retry_after};
 use serde::{Deserialize, Serialize};
 

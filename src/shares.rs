@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 /// The semaphores of those that hold or wait for a permit; others cost nothing.
@@ -21,7 +22,7 @@ impl<K: Eq + Hash> Shares<K> {
 
     /// The semaphore of a key. It is never closed.
     pub fn of(&self, key: K) -> Arc<Semaphore> {
-        let mut semaphores = self.semaphores.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut semaphores = self.semaphores.lock();
         if let Some(known) = semaphores.get(&key).and_then(Weak::upgrade) {
             return known;
         }
@@ -42,6 +43,6 @@ mod tests {
         for key in 0..100 {
             drop(shares.of(key).acquire_owned().await.unwrap());
         }
-        assert_eq!(shares.semaphores.lock().unwrap().len(), 1);
+        assert_eq!(shares.semaphores.lock().len(), 1);
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
+use strum::VariantArray as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -22,12 +23,13 @@ use webhook_operator::moment::Moment;
 use webhook_operator::plan::Reachability;
 use webhook_operator::resources::{Envelope, Ordering, Scheme};
 use webhook_operator::retry::{Backoff, Policy};
+use webhook_operator::routes::counts::DEATHS;
 use webhook_operator::routes::{
     App, AppId, Binding, Change, Delivery, Endpoints, Host, Id, NamedBy, Origin, Route, State,
     Table, Target, Upstream,
 };
 use webhook_operator::store::{
-    self, Content, Detail, Form, NewEvent, Reason, Store, StoreError, Summary,
+    self, Content, DeadReason, Detail, Form, NewEvent, Store, StoreError, Summary,
 };
 
 use support::model_store::{LARGE_BODY_BYTES, ModelStore};
@@ -340,7 +342,7 @@ async fn an_event_reaches_the_listener_as_the_webhook_says_now() {
     assert_eq!(call.header("webhook-action"), "pay-more");
     assert_eq!(call.header("webhook-attempt"), "1");
     let detail = world.ended(id).await;
-    assert_eq!(detail.summary.state, store::State::Succeeded);
+    assert_eq!(detail.summary.state, store::DeliveryState::Succeeded);
     assert_eq!(detail.attempts[0].status, Some(200));
     assert_eq!(world.told(), [Reachability::Reachable]);
 }
@@ -400,7 +402,7 @@ async fn a_failed_attempt_is_made_again_after_the_wait_of_the_policy() {
     assert!(is_about(waits[0], 5) && is_about(waits[1], 60), "{waits:?}");
     assert_eq!(calls[2].header("webhook-attempt"), "3");
     let detail = world.ended(id).await;
-    assert_eq!(detail.summary.reason, Some(Reason::AttemptsUsedUp));
+    assert_eq!(detail.summary.reason, Some(DeadReason::AttemptsUsedUp));
     let attempt = &detail.attempts[2];
     assert_eq!((attempt.number, attempt.status), (3, Some(503)));
     assert_eq!(attempt.answer, "why");
@@ -419,7 +421,7 @@ async fn a_webhooks_own_policy_comes_before_its_apps_even_when_the_webhook_is_go
     route.binding = Arc::new(binding);
     let id = world.trigger(&Arc::new(route), "{}").await;
     world.call().await;
-    assert_eq!(world.ended(id).await.summary.reason, Some(Reason::AttemptsUsedUp));
+    assert_eq!(world.ended(id).await.summary.reason, Some(DeadReason::AttemptsUsedUp));
 }
 
 #[tokio::test(start_paused = true)]
@@ -437,7 +439,7 @@ async fn what_the_listener_rejects_is_dead_at_once() {
     world.behave(APP, Behaviour::Status(404));
     let id = world.trigger(&route, "{}").await;
     world.call().await;
-    assert_eq!(world.ended(id).await.summary.reason, Some(Reason::Rejected));
+    assert_eq!(world.ended(id).await.summary.reason, Some(DeadReason::Rejected));
     assert_eq!(world.told(), [Reachability::Reachable], "it is up, whatever it says");
 }
 
@@ -472,7 +474,7 @@ async fn a_listener_that_is_down_is_probed_and_what_waits_uses_no_attempts() {
     }
     assert_eq!(in_second, [1, 1, 2, 4, 4], "twice as many, up to the app's concurrency");
     for id in &ids {
-        assert_eq!(world.ended(*id).await.summary.state, store::State::Succeeded);
+        assert_eq!(world.ended(*id).await.summary.state, store::DeliveryState::Succeeded);
     }
     assert_eq!(world.listeners.most_under_way.load(SeqCst), 4);
     assert_eq!(world.told(), [Reachability::Reachable]);
@@ -538,9 +540,9 @@ async fn what_an_app_had_is_given_up_an_hour_after_it_was_deleted() {
     sleep(SECOND).await;
     world.delete_app(&route.app);
     sleep(3599 * SECOND).await;
-    assert_eq!(world.summary(ids[0]).await.state, store::State::Pending);
+    assert_eq!(world.summary(ids[0]).await.state, store::DeliveryState::Pending);
     for id in ids {
-        assert_eq!(world.ended(id).await.summary.reason, Some(Reason::AppDeleted));
+        assert_eq!(world.ended(id).await.summary.reason, Some(DeadReason::AppDeleted));
     }
     assert_eq!(world.calls_so_far(), 0);
 }
@@ -556,10 +558,10 @@ async fn what_an_app_had_is_delivered_when_it_returns_within_the_grace() {
         world.set_app(App { target: None, ..app(APP) });
         sleep(SECOND).await;
     }
-    assert_eq!(world.summary(id).await.state, store::State::Pending);
+    assert_eq!(world.summary(id).await.state, store::DeliveryState::Pending);
     world.set_app(app(APP));
     world.call().await;
-    assert_eq!(world.ended(id).await.summary.state, store::State::Succeeded);
+    assert_eq!(world.ended(id).await.summary.state, store::DeliveryState::Succeeded);
 }
 
 #[tokio::test(start_paused = true)]
@@ -578,9 +580,9 @@ async fn what_an_app_had_never_reaches_an_app_of_another_namespace_with_the_same
     world.trigger(&other, r#"{"of":"team-b"}"#).await;
     let call = world.call().await;
     assert_eq!(call.json()["event"]["of"], "team-b");
-    assert_eq!(world.summary(id).await.state, store::State::Pending);
+    assert_eq!(world.summary(id).await.state, store::DeliveryState::Pending);
     let detail = world.ended(id).await;
-    assert_eq!(detail.summary.reason, Some(Reason::AppDeleted));
+    assert_eq!(detail.summary.reason, Some(DeadReason::AppDeleted));
     assert_eq!(&*detail.summary.webhook.namespace, "team-a");
     assert_eq!(world.calls_so_far(), 0);
 }
@@ -608,7 +610,7 @@ async fn an_attempt_that_cannot_be_recorded_is_recorded_later_and_not_made_again
     world.store.refuse_to_settle([StoreError::Busy, StoreError::Full, StoreError::Full]);
     let id = world.trigger(&route, "{}").await;
     let detail = world.ended(id).await;
-    assert_eq!((detail.summary.state, detail.attempts.len()), (store::State::Succeeded, 1));
+    assert_eq!((detail.summary.state, detail.attempts.len()), (store::DeliveryState::Succeeded, 1));
     sleep(3600 * SECOND).await;
     assert_eq!(world.calls_so_far(), 1);
 }
@@ -634,10 +636,10 @@ async fn an_answer_that_comes_after_the_lease_does_not_overwrite_a_later_attempt
     let calls = world.calls(2).await;
     let again: Vec<_> = calls.iter().map(|call| call.header("webhook-event-id")).collect();
     assert!(again.contains(&&*id.to_string()) && again.contains(&&*next.to_string()));
-    assert_eq!(world.ended(id).await.summary.state, store::State::Dead);
+    assert_eq!(world.ended(id).await.summary.state, store::DeliveryState::Dead);
     sleep(60 * SECOND).await;
     let detail = world.detail(id).await;
-    assert_eq!((detail.summary.state, detail.attempts.len()), (store::State::Dead, 1));
+    assert_eq!((detail.summary.state, detail.attempts.len()), (store::DeliveryState::Dead, 1));
     assert_eq!(first.header("webhook-attempt"), "1");
     // Two deliveries ended, each once.
     let counts = world.routes.meters().unwrap().webhooks.of(route.id());
@@ -654,7 +656,7 @@ async fn an_attempt_that_panics_is_made_again_when_its_lease_has_ended() {
     world.behave(APP, Behaviour::Status(200));
     let second = world.call().await;
     assert_eq!((second.at - first.at).as_secs(), (TIMEOUT + 30 * SECOND).as_secs());
-    assert_eq!(world.ended(id).await.summary.state, store::State::Succeeded);
+    assert_eq!(world.ended(id).await.summary.state, store::DeliveryState::Succeeded);
 }
 
 #[tokio::test(start_paused = true)]
@@ -691,7 +693,7 @@ async fn a_stop_lets_what_is_under_way_end_and_begins_nothing() {
     let now = Instant::now();
     (&mut world.running).await.unwrap();
     assert_eq!(now.elapsed().as_secs(), 5);
-    assert_eq!(world.summary(first).await.state, store::State::Succeeded);
+    assert_eq!(world.summary(first).await.state, store::DeliveryState::Succeeded);
     assert_eq!(world.summary(second).await.attempts, 0);
     assert_eq!(world.calls_so_far(), 0);
 }
@@ -719,5 +721,11 @@ async fn what_takes_longer_than_the_drain_is_cut_off_and_made_again_after_the_st
     assert_eq!(now.elapsed(), DRAIN);
     sleep(600 * SECOND).await;
     let summary = world.summary(id).await;
-    assert_eq!((summary.state, summary.attempts), (store::State::Pending, 0));
+    assert_eq!((summary.state, summary.attempts), (store::DeliveryState::Pending, 0));
+}
+
+#[test]
+fn each_reason_of_a_dead_delivery_has_a_counter() {
+    let labels: Vec<_> = DeadReason::VARIANTS.iter().map(|reason| reason.label()).collect();
+    assert_eq!(labels, DEATHS);
 }

@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use parking_lot::Mutex;
 
 use super::ApiField;
 use crate::app_token::Tokens;
@@ -44,7 +45,7 @@ impl ApiFields {
     pub fn of(&self, app: &App) -> ApiField {
         let now = (self.clock)();
         let key = Key { namespace: app.namespace.clone(), name: app.name.clone() };
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = self.cache.lock();
         if let Some(cached) = cache.get(&key)
             && now < cached.fresh_until
             && app.timeout <= cached.timeout

@@ -1,11 +1,12 @@
 //! Pool of idle connections to listeners.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use hyper::client::conn::http1::SendRequest;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::Pieces;
 use crate::routes::Origin;
@@ -76,6 +77,6 @@ impl Pool {
     }
 
     fn idle(&self) -> MutexGuard<'_, IdleByOrigin> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock()
     }
 }

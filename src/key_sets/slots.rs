@@ -1,7 +1,8 @@
 //! Slots for running fetches, and the queue of fetches that wait for one.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::schedule::{self, Fetch, Lane};
@@ -66,7 +67,7 @@ impl Slots {
     }
 
     fn queue(&self) -> MutexGuard<'_, FetchQueue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -4,8 +4,9 @@
 //! It is renewed on use and not by a timer: no background task can fail, and a machine that was
 //! suspended has a new certificate on its first connection.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -64,7 +65,7 @@ impl CurrentCertificate {
     /// The certificate for a connection that begins now.
     fn get(&self) -> Option<Arc<CertifiedKey>> {
         let now = self.clock.current_time()?.as_secs();
-        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut issued = self.issued.lock();
         if !issued.is_fresh(now) {
             match Issued::new(&self.authority, now) {
                 Ok(renewed) => *issued = renewed,

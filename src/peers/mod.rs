@@ -16,12 +16,13 @@ mod tls_error;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
+use parking_lot::{Mutex, MutexGuard};
 use rustls::ServerConfig;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
@@ -187,11 +188,11 @@ impl Peers {
     }
 
     fn refused(&self) -> MutexGuard<'_, BTreeSet<SocketAddr>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+        self.refused.lock()
     }
 
     fn roster(&self) -> MutexGuard<'_, Roster> {
-        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+        self.roster.lock()
     }
 }
 

@@ -3,10 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use tokio::time::timeout;
 
 /// Timeout of a lookup.
@@ -75,13 +75,13 @@ impl AddressCache {
         let resolved = resolve(names).await;
         if resolved.unresolved.is_empty() {
             let entry = Some((Instant::now(), resolved.clone()));
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = entry;
+            *self.0.lock() = entry;
         }
         resolved
     }
 
     fn fresh(&self) -> Option<Resolved> {
-        let entry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = self.0.lock();
         let (when, resolved) = entry.as_ref()?;
         (when.elapsed() < FRESH).then(|| resolved.clone())
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LONGEST_RETRY_AFTER, Next, Policy, Reason};
+use super::{DeadReason, LONGEST_RETRY_AFTER, Next, Policy};
 use crate::moment::Moment;
 
 /// The result of an attempt.
@@ -34,18 +34,18 @@ pub fn decide(
     let retry_after = match outcome {
         Outcome::Answered { status: 200..=299, .. } => return Next::Succeeded,
         Outcome::Answered { status, .. } if !is_retryable(status) => {
-            return Next::Dead(Reason::Rejected);
+            return Next::Dead(DeadReason::Rejected);
         }
         Outcome::Answered { retry_after, .. } => retry_after.unwrap_or_default(),
         Outcome::Failed => Duration::ZERO,
     };
     if number >= policy.max_attempts {
-        return Next::Dead(Reason::AttemptsUsedUp);
+        return Next::Dead(DeadReason::AttemptsUsedUp);
     }
     let due = now + policy.wait(number, chance).max(retry_after.min(LONGEST_RETRY_AFTER));
     // Give up now if the next attempt would exceed the maximum age.
     if policy.max_age.is_some_and(|max_age| due > begun + max_age) {
-        return Next::Dead(Reason::TooOld);
+        return Next::Dead(DeadReason::TooOld);
     }
     Next::Retry(due)
 }

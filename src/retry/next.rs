@@ -10,12 +10,31 @@ pub enum Next {
     /// The next attempt is due at this time.
     Retry(Moment),
     /// The delivery is given up.
-    Dead(Reason),
+    Dead(DeadReason),
 }
 
-/// The reason for giving up a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
+/// The reason for giving up a delivery. Its name, such as `TooOld`, is that of the API, the CLI and
+/// the docs.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    strum::EnumDiscriminants,
+)]
+#[strum_discriminants(
+    name(DeadLabel),
+    vis(),
+    derive(strum::IntoStaticStr),
+    strum(serialize_all = "snake_case")
+)]
+pub enum DeadReason {
     /// `maxAttempts` is reached.
     AttemptsUsedUp,
     /// The delivery would be older than `maxAge`.
@@ -28,15 +47,15 @@ pub enum Reason {
     Unreadable,
 }
 
-impl Reason {
-    /// The reason as a metric label, see [`crate::routes::counts::DEATHS`].
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::AttemptsUsedUp => "attempts_used_up",
-            Self::TooOld => "too_old",
-            Self::Rejected => "rejected",
-            Self::AppDeleted => "app_deleted",
-            Self::Unreadable => "unreadable",
-        }
+impl DeadReason {
+    /// The name of this reason.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// The reason as a metric label: its name in snake case, one of
+    /// [`crate::routes::counts::DEATHS`].
+    pub fn label(self) -> &'static str {
+        DeadLabel::from(self).into()
     }
 }

@@ -1,5 +1,8 @@
+use std::collections::BTreeSet;
+
 use http::HeaderValue;
 use proptest::prelude::*;
+use strum::VariantArray as _;
 
 use super::*;
 use crate::moment::Moment;
@@ -33,7 +36,7 @@ fn exponential(initial: u64, multiplier: f64, max: u64) -> Policy {
 #[test]
 fn what_a_status_says_about_the_event_decides_whether_it_is_sent_again() {
     let again = Next::Retry(NOW + seconds(5));
-    let rejected = Next::Dead(Reason::Rejected);
+    let rejected = Next::Dead(DeadReason::Rejected);
     for (statuses, next) in [
         (&[200, 201, 202, 204, 299][..], Next::Succeeded),
         (&[408, 409, 425, 429], again),
@@ -57,7 +60,7 @@ fn without_anything_said_the_waits_are_those_of_standard_webhooks() {
         assert_eq!(next, Next::Retry(NOW + seconds(wait)), "{number}");
     }
     let last = after(&Policy::default(), Outcome::Failed, 8);
-    assert_eq!(last, Next::Dead(Reason::AttemptsUsedUp));
+    assert_eq!(last, Next::Dead(DeadReason::AttemptsUsedUp));
 }
 
 #[test]
@@ -82,7 +85,7 @@ fn exponential_waits_grow_by_their_factor_up_to_the_longest() {
 #[test]
 fn the_last_attempt_that_fails_is_the_end_and_one_that_succeeds_is_not_counted() {
     let policy = Policy { max_attempts: 2, ..Policy::default() };
-    let end = Next::Dead(Reason::AttemptsUsedUp);
+    let end = Next::Dead(DeadReason::AttemptsUsedUp);
     for (outcome, number, next) in [
         (Outcome::Failed, 1, Next::Retry(NOW + seconds(5))),
         (Outcome::Failed, 2, end),
@@ -90,7 +93,7 @@ fn the_last_attempt_that_fails_is_the_end_and_one_that_succeeds_is_not_counted()
         (asked_for(503, 10), 2, end),
         (answered(200), 2, Next::Succeeded),
         (answered(200), 3, Next::Succeeded),
-        (answered(410), 2, Next::Dead(Reason::Rejected)),
+        (answered(410), 2, Next::Dead(DeadReason::Rejected)),
     ] {
         assert_eq!(after(&policy, outcome, number), next, "{outcome:?} {number}");
     }
@@ -100,14 +103,14 @@ fn the_last_attempt_that_fails_is_the_end_and_one_that_succeeds_is_not_counted()
 fn an_attempt_that_would_come_after_the_greatest_age_is_not_waited_for() {
     let policy = Policy { max_age: Some(seconds(60)), ..Policy::default() };
     let of = |age: u64, outcome| decide(&policy, outcome, 1, NOW - seconds(age), NOW, 0.0);
-    let (again, too_old) = (Next::Retry(NOW + seconds(5)), Next::Dead(Reason::TooOld));
+    let (again, too_old) = (Next::Retry(NOW + seconds(5)), Next::Dead(DeadReason::TooOld));
     assert_eq!(of(0, Outcome::Failed), again);
     assert_eq!(of(55, Outcome::Failed), again);
     assert_eq!(of(56, Outcome::Failed), too_old);
     assert_eq!(of(3_600, Outcome::Failed), too_old);
     assert_eq!(of(0, asked_for(503, 61)), too_old);
     assert_eq!(of(3_600, answered(200)), Next::Succeeded);
-    assert_eq!(of(3_600, answered(400)), Next::Dead(Reason::Rejected));
+    assert_eq!(of(3_600, answered(400)), Next::Dead(DeadReason::Rejected));
 }
 
 #[test]
@@ -128,7 +131,7 @@ fn what_a_listener_asks_for_makes_a_wait_longer_but_not_shorter() {
             assert_eq!(next, Next::Retry(NOW + seconds(wait)), "{number} {asked}");
         }
     }
-    assert_eq!(after(&policy, asked_for(410, 5), 1), Next::Dead(Reason::Rejected));
+    assert_eq!(after(&policy, asked_for(410, 5), 1), Next::Dead(DeadReason::Rejected));
 }
 
 #[test]
@@ -244,12 +247,12 @@ proptest! {
                 prop_assert!(due <= now + policy.wait(number, 1.0).max(LONGEST_RETRY_AFTER));
                 prop_assert!(policy.max_age.is_none_or(|age| due <= begun + age));
             }
-            Next::Dead(Reason::TooOld) => prop_assert!(policy.max_age.is_some()),
-            Next::Dead(Reason::AttemptsUsedUp) => prop_assert!(number >= policy.max_attempts),
-            Next::Dead(Reason::Rejected) | Next::Succeeded => {
+            Next::Dead(DeadReason::TooOld) => prop_assert!(policy.max_age.is_some()),
+            Next::Dead(DeadReason::AttemptsUsedUp) => prop_assert!(number >= policy.max_attempts),
+            Next::Dead(DeadReason::Rejected) | Next::Succeeded => {
                 prop_assert!(!is_listener_failing(outcome));
             }
-            Next::Dead(Reason::AppDeleted | Reason::Unreadable) => {
+            Next::Dead(DeadReason::AppDeleted | DeadReason::Unreadable) => {
                 prop_assert!(false, "no attempt leads to this");
             }
         }
@@ -280,4 +283,28 @@ proptest! {
             prop_assert!(wait.is_none_or(|wait| wait <= LONGEST_RETRY_AFTER));
         }
     }
+}
+
+/// The first word in backticks of each row of the table with this header.
+fn table<'a>(docs: &'a str, header: &str) -> BTreeSet<&'a str> {
+    let (_, table) = docs.split_once(header).unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    table.lines().filter_map(|row| row.split('`').nth(1)).collect()
+}
+
+#[test]
+fn the_docs_list_the_reasons_of_dead_deliveries_and_no_others() {
+    let names: BTreeSet<_> = DeadReason::VARIANTS.iter().map(|reason| reason.as_str()).collect();
+    assert_eq!(table(include_str!("../../docs/delivery.md"), "| dead, reason | |\n"), names);
+
+    let labels: BTreeSet<_> = DeadReason::VARIANTS.iter().map(|reason| reason.label()).collect();
+    let metrics = include_str!("../../docs/metrics.md");
+    let row = metrics.lines().find(|line| line.contains("`dead_letters_total`")).unwrap();
+    let (_, listed) = row.split_once("dead deliveries:").unwrap();
+    assert_eq!(listed.split('`').skip(1).step_by(2).collect::<BTreeSet<_>>(), labels);
+
+    let listed = table(include_str!("../../docs/runbook.md"), "| `reason` | |\n");
+    // The alert leaves out deleted apps.
+    let expected = labels.into_iter().filter(|label| *label != DeadReason::AppDeleted.label());
+    assert_eq!(listed, expected.collect());
 }

@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use http::StatusCode;
+use parking_lot::RwLock;
 use uuid::Uuid;
 
 use super::Id;
@@ -86,13 +87,13 @@ impl<K: Copy + Eq + Hash, V: Default> Counted<K, V> {
         if let Some(known) = self.find(key) {
             return known;
         }
-        let mut shard = self.shard(key).write().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shard(key).write();
         shard.entry(key).or_default().clone()
     }
 
     /// The counts of a key, if it has any.
     pub fn find(&self, key: K) -> Option<Arc<V>> {
-        self.shard(key).read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
+        self.shard(key).read().get(&key).cloned()
     }
 
     fn shard(&self, key: K) -> &RwLock<HashMap<K, Arc<V>, RandomState>> {
@@ -102,7 +103,7 @@ impl<K: Copy + Eq + Hash, V: Default> Counted<K, V> {
     /// Removes the counts of keys that are not known.
     pub fn retain(&self, is_known: impl Fn(K) -> bool) {
         for shard in &self.shards {
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            let mut shard = shard.write();
             shard.retain(|key, _| is_known(*key));
         }
     }
@@ -111,7 +112,7 @@ impl<K: Copy + Eq + Hash, V: Default> Counted<K, V> {
     pub fn known<T>(&self, find: impl Fn(K) -> Option<T>) -> Vec<(T, Arc<V>)> {
         let mut all = Vec::new();
         for shard in &self.shards {
-            shard.write().unwrap_or_else(PoisonError::into_inner).retain(|key, counts| {
+            shard.write().retain(|key, counts| {
                 let found = find(*key);
                 let is_known = found.is_some();
                 all.extend(found.map(|found| (found, counts.clone())));

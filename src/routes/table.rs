@@ -5,10 +5,11 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
+use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::{App, AppId, Meters, Route};
@@ -156,8 +157,8 @@ impl Table {
         (self.hasher.hash_one(id) >> 48) as usize % SHARDS
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, ()> {
-        self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.writer.lock()
     }
 }
 

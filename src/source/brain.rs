@@ -1,8 +1,9 @@
 //! Runs the planner: when a call returns, the change of the source is in the route table.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -48,7 +49,7 @@ impl Brain {
     pub fn planner(&self) -> MutexGuard<'_, Planner> {
         // Ignoring the poison keeps the service running after a panic elsewhere: each method of the
         // planner leaves it consistent.
-        self.planner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.planner.lock()
     }
 
     /// Reports whether an app's listener is reachable, as seen by this process's delivery attempts.

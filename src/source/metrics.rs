@@ -1,9 +1,9 @@
 //! Metrics of the exchange with the API server: watches and status writes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 /// Counters since the start of this process. They are read rarely, so one lock is enough.
@@ -108,7 +108,7 @@ impl SourceMetrics {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -1,8 +1,8 @@
 //! A work queue of object keys. A set, so that a key added several times is processed once.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use crate::plan::Key;
@@ -41,6 +41,6 @@ impl WorkQueue {
     }
 
     fn keys(&self) -> MutexGuard<'_, BTreeSet<Key>> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+        self.keys.lock()
     }
 }

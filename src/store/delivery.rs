@@ -11,9 +11,22 @@ use super::{Form, StoredWebhook};
 use crate::moment::Moment;
 use crate::routes::AppId;
 
-/// State of a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
+/// State of a delivery. Its words, in lower case, are those of the API, the CLI and the docs.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "lowercase")]
+pub enum DeliveryState {
     /// It is attempted when it is due, until it succeeds or dies.
     Pending,
     /// An earlier delivery of its `ordering: Fifo` webhook has not finished.
@@ -22,6 +35,13 @@ pub enum State {
     Succeeded,
     /// It is not attempted again, but can be replayed.
     Dead,
+}
+
+impl DeliveryState {
+    /// The word for this state, such as `dead`.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// Which deliveries to lease.

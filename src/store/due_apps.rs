@@ -1,10 +1,10 @@
 //! Notifies the dispatcher of apps with due deliveries.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::moment::Moment;
 use crate::routes::AppId;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 /// Apps with due deliveries, and the earliest due time of each. Bounded by the number of apps:
@@ -42,7 +42,7 @@ impl DueApps {
     }
 
     fn apps(&self) -> MutexGuard<'_, HashMap<AppId, Moment>> {
-        self.apps.lock().unwrap_or_else(PoisonError::into_inner)
+        self.apps.lock()
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use uuid::Uuid;
 
-use super::{Attempted, Reason, State, StoredWebhook};
+use super::{Attempted, DeadReason, DeliveryState, StoredWebhook};
 use crate::histogram::Snapshot;
 use crate::moment::Moment;
 use crate::routes::AppId;
@@ -18,8 +18,8 @@ pub struct Filter {
     pub namespace: Option<String>,
     /// Name of the webhook.
     pub webhook: Option<String>,
-    /// State of the delivery. [`State::Pending`] also matches [`State::Waiting`].
-    pub state: Option<State>,
+    /// State of the delivery. [`DeliveryState::Pending`] also matches [`DeliveryState::Waiting`].
+    pub state: Option<DeliveryState>,
     /// Earliest creation time (inclusive).
     pub since: Option<Moment>,
     /// Latest creation time (exclusive).
@@ -38,9 +38,9 @@ pub struct Summary {
     /// The webhook.
     pub webhook: Arc<StoredWebhook>,
     /// The state of the delivery.
-    pub state: State,
+    pub state: DeliveryState,
     /// Why the delivery is dead.
-    pub reason: Option<Reason>,
+    pub reason: Option<DeadReason>,
     /// Number of recorded attempts.
     pub attempts: u32,
     /// When the next attempt is due. Only set while the delivery is pending.

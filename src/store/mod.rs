@@ -22,8 +22,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use crate::retry::{Next, Reason};
-pub use delivery::{Attempted, Body, Lease, Leased, Settled, State, Take, Taken};
+pub use crate::retry::{DeadReason, Next};
+pub use delivery::{Attempted, Body, DeliveryState, Lease, Leased, Settled, Take, Taken};
 pub use due_apps::DueApps;
 pub use event::{Content, DuplicateKey, Form, NewEvent, StoredWebhook};
 pub use history::{Detail, Figures, Filter, Replayed, Summary, Tally};
@@ -108,7 +108,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     fn settle(&self, lease: Lease, attempted: Attempted, next: Next) -> Answer<Settled>;
 
     /// Marks some undelivered deliveries of an app as dead. Returns how many; 0 if none is left.
-    fn give_up(&self, app: AppId, reason: Reason, now: Moment) -> Answer<usize>;
+    fn give_up(&self, app: AppId, reason: DeadReason, now: Moment) -> Answer<usize>;
 
     /// Returns the owners recorded by [`Self::record_owners`].
     fn owners(&self) -> Answer<Vec<Owner>>;

@@ -10,7 +10,7 @@ use serde_json::json;
 use uuid::Uuid;
 use webhook_operator::http::Peer;
 use webhook_operator::source::{AccessReviewer, Right, StoreError, User, Verb};
-use webhook_operator::store::State;
+use webhook_operator::store::DeliveryState;
 
 use crate::world::World;
 
@@ -71,7 +71,7 @@ fn world() -> (World, Arc<Cluster>) {
 #[tokio::test]
 async fn without_a_token_that_the_cluster_knows_nothing_is_answered() {
     let (world, _) = world();
-    let id = world.shelf.add("team-a/pay", State::Dead);
+    let id = world.shelf.add("team-a/pay", DeliveryState::Dead);
     let calls = [
         ("GET", "/api/deliveries".to_owned()),
         ("GET", format!("/api/deliveries/{id}")),
@@ -94,8 +94,8 @@ async fn without_a_token_that_the_cluster_knows_nothing_is_answered() {
 #[tokio::test]
 async fn who_has_rights_in_one_namespace_sees_and_does_nothing_in_another() {
     let (world, cluster) = world();
-    let mine = world.shelf.add("team-a/pay", State::Dead).to_string();
-    let other = world.shelf.add("team-b/pay", State::Dead).to_string();
+    let mine = world.shelf.add("team-a/pay", DeliveryState::Dead).to_string();
+    let other = world.shelf.add("team-b/pay", DeliveryState::Dead).to_string();
     for verb in [Verb::List, Verb::Get, Verb::Create] {
         cluster.grant("jane", verb, Some("team-a"), None);
     }
@@ -130,7 +130,7 @@ async fn who_has_rights_in_one_namespace_sees_and_does_nothing_in_another() {
 #[tokio::test]
 async fn who_may_read_may_not_therefore_replay() {
     let (world, cluster) = world();
-    let id = world.shelf.add("team-a/pay", State::Dead);
+    let id = world.shelf.add("team-a/pay", DeliveryState::Dead);
     cluster.grant("jane", Verb::Get, Some("team-a"), None);
     let path = format!("/api/deliveries/{id}/replay");
     world.call_as("jane", "POST", &path, "").await.fails(403, "forbidden");
@@ -142,8 +142,8 @@ async fn who_may_read_may_not_therefore_replay() {
 #[tokio::test]
 async fn rights_may_be_of_all_namespaces_or_of_one_webhook() {
     let (world, cluster) = world();
-    let pay = world.shelf.add("team-a/pay", State::Dead).to_string();
-    let other = world.shelf.add("team-a/other", State::Dead).to_string();
+    let pay = world.shelf.add("team-a/pay", DeliveryState::Dead).to_string();
+    let other = world.shelf.add("team-a/other", DeliveryState::Dead).to_string();
     cluster.grant("admin", Verb::List, None, None);
     let all = world.call_as("admin", "GET", "/api/deliveries", "").await;
     assert_eq!(all.ids(), [&*other, &*pay]);
@@ -182,7 +182,7 @@ async fn outside_a_cluster_only_this_machine_is_answered_and_no_web_site() {
 #[tokio::test]
 async fn a_post_that_a_form_of_another_site_could_send_is_refused() {
     let world = World::standalone();
-    let id = world.shelf.add("team-a/pay", State::Dead);
+    let id = world.shelf.add("team-a/pay", DeliveryState::Dead);
     for path in [format!("/api/deliveries/{id}/replay"), "/api/deliveries/replay".into()] {
         for headers in [&[][..], &[("content-type", "text/plain")]] {
             let answer = world.call("POST", &path, headers, "{}").await;

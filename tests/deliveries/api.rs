@@ -4,15 +4,16 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use uuid::Uuid;
-use webhook_operator::store::{State, StoreError};
+use webhook_operator::store::{DeliveryState, StoreError};
 
 use crate::world::World;
 
 #[tokio::test]
 async fn a_list_is_read_page_by_page_the_latest_first() {
     let world = World::standalone();
-    let mut added: Vec<String> =
-        (0..5).map(|_| world.shelf.add("team-a/pay", State::Succeeded).to_string()).collect();
+    let mut added: Vec<String> = (0..5)
+        .map(|_| world.shelf.add("team-a/pay", DeliveryState::Succeeded).to_string())
+        .collect();
     added.reverse();
     assert_eq!(world.get("/api/deliveries").await.ids(), added);
 
@@ -36,9 +37,9 @@ async fn a_list_is_read_page_by_page_the_latest_first() {
 #[tokio::test]
 async fn a_list_has_what_is_asked_for() {
     let world = World::standalone();
-    let pay = world.shelf.add("team-a/pay", State::Dead).to_string();
-    let other = world.shelf.add("team-a/other", State::Succeeded).to_string();
-    let waiting = world.shelf.add("team-b/pay", State::Waiting).to_string();
+    let pay = world.shelf.add("team-a/pay", DeliveryState::Dead).to_string();
+    let other = world.shelf.add("team-a/other", DeliveryState::Succeeded).to_string();
+    let waiting = world.shelf.add("team-b/pay", DeliveryState::Waiting).to_string();
     for (query, ids) in [
         ("namespace=team-a", vec![&other, &pay]),
         ("webhook=pay", vec![&waiting, &pay]),
@@ -58,7 +59,7 @@ async fn a_list_has_what_is_asked_for() {
 #[tokio::test]
 async fn one_delivery_is_shown_with_all_that_is_kept_but_for_secrets() {
     let world = World::standalone();
-    let id = world.shelf.add_with("team-a/pay", State::Dead, |detail| {
+    let id = world.shelf.add_with("team-a/pay", DeliveryState::Dead, |detail| {
         detail.headers = HeaderMap::from_iter([
             (http::header::AUTHORIZATION, HeaderValue::from_static("Bearer s3cret")),
             (http::header::ETAG, HeaderValue::from_static("visible")),
@@ -102,7 +103,7 @@ async fn one_delivery_is_shown_with_all_that_is_kept_but_for_secrets() {
 #[tokio::test]
 async fn a_replay_is_a_new_delivery_of_the_same_event() {
     let world = World::standalone();
-    let dead = world.shelf.add("team-a/pay", State::Dead);
+    let dead = world.shelf.add("team-a/pay", DeliveryState::Dead);
     let answer = world.post(&format!("/api/deliveries/{dead}/replay"), "").await;
     let id = answer.ok()["id"].as_str().unwrap().to_owned();
     assert_eq!(answer.status, 201);
@@ -121,10 +122,10 @@ async fn a_replay_is_a_new_delivery_of_the_same_event() {
 async fn a_replay_by_filter_goes_on_until_everything_that_is_meant_was_replayed() {
     let world = World::standalone();
     for webhook in ["pay", "pay", "pay", "pay", "pay", "other"] {
-        world.shelf.add(&format!("team-a/{webhook}"), State::Dead);
+        world.shelf.add(&format!("team-a/{webhook}"), DeliveryState::Dead);
     }
-    world.shelf.add("team-a/pay", State::Succeeded);
-    world.shelf.add("team-a/pay", State::Pending);
+    world.shelf.add("team-a/pay", DeliveryState::Succeeded);
+    world.shelf.add("team-a/pay", DeliveryState::Pending);
     let body = r#"{"namespace":"team-a","webhook":"pay"}"#;
     let answer = world.post("/api/deliveries/replay", body).await;
     assert_eq!(answer.ok(), json!({"replayed": 5, "unavailable": []}));
@@ -142,7 +143,7 @@ async fn a_replay_by_filter_goes_on_until_everything_that_is_meant_was_replayed(
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_a_503_that_says_nothing_of_why() {
     let world = World::standalone();
-    let dead = world.shelf.add("team-a/pay", State::Dead);
+    let dead = world.shelf.add("team-a/pay", DeliveryState::Dead);
     for (failure, reason) in [
         (StoreError::Failed("/data/store.db: input/output error".into()), "unavailable"),
         (StoreError::Busy, "unavailable"),

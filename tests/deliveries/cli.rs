@@ -9,7 +9,7 @@ use uuid::Uuid;
 use webhook_operator::admin::Guard;
 use webhook_operator::admin::deliveries::router;
 use webhook_operator::peers::Peers;
-use webhook_operator::store::State;
+use webhook_operator::store::DeliveryState;
 
 use crate::shelf::Shelf;
 use crate::support::ended::Ended;
@@ -48,8 +48,8 @@ fn rows(table: &str) -> Vec<Vec<&str>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_is_a_table_for_people_and_json_or_yaml_for_programs() {
     let (shelf, server) = serve().await;
-    let dead = shelf.add("team-a/pay", State::Dead).to_string();
-    let waiting = shelf.add("team-b/other", State::Waiting).to_string();
+    let dead = shelf.add("team-a/pay", DeliveryState::Dead).to_string();
+    let waiting = shelf.add("team-b/other", DeliveryState::Waiting).to_string();
     let table = run(&server, "list").await.with(0);
     let rows = rows(&table);
     assert_eq!(
@@ -77,7 +77,7 @@ async fn a_list_is_a_table_for_people_and_json_or_yaml_for_programs() {
 async fn a_list_is_as_long_as_was_asked_for_over_many_pages() {
     let (shelf, server) = serve().await;
     for _ in 0..1_003 {
-        shelf.add("team-a/pay", State::Succeeded);
+        shelf.add("team-a/pay", DeliveryState::Succeeded);
     }
     for (flag, lines) in [("", 50), (" --limit 1001", 1_001), (" --limit 5000", 1_003)] {
         let table = run(&server, &format!("list{flag}")).await.with(0);
@@ -88,7 +88,7 @@ async fn a_list_is_as_long_as_was_asked_for_over_many_pages() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_delivery_is_shown_without_what_a_terminal_would_obey() {
     let (shelf, server) = serve().await;
-    let id = shelf.add_with("team-a/pay", State::Dead, |detail| {
+    let id = shelf.add_with("team-a/pay", DeliveryState::Dead, |detail| {
         detail.body = "{\"a\":\n\"\u{1b}]0;title\u{7}\",\"secret\":\"s3cret\"}".into();
         detail.body_bytes = 99;
     });
@@ -117,8 +117,8 @@ async fn one_delivery_is_shown_without_what_a_terminal_would_obey() {
 #[tokio::test(flavor = "multi_thread")]
 async fn deliveries_are_replayed_by_id() {
     let (shelf, server) = serve().await;
-    let dead = shelf.add("team-a/pay", State::Dead);
-    let pending = shelf.add("team-a/pay", State::Pending);
+    let dead = shelf.add("team-a/pay", DeliveryState::Dead);
+    let pending = shelf.add("team-a/pay", DeliveryState::Pending);
     let said = run(&server, &format!("replay {dead} --dry-run")).await.with(0);
     assert_eq!(said, format!("{dead} would be replayed (dead)\n"));
     assert_eq!(shelf.details.lock().unwrap().len(), 2);
@@ -138,7 +138,7 @@ async fn deliveries_are_replayed_by_id() {
 async fn deliveries_are_replayed_by_what_they_have_in_common_when_that_is_confirmed() {
     let (shelf, server) = serve().await;
     for webhook in ["team-a/pay", "team-a/pay", "team-a/pay", "team-b/pay", "team-a/other"] {
-        shelf.add(webhook, State::Dead);
+        shelf.add(webhook, DeliveryState::Dead);
     }
     let count = || shelf.details.lock().unwrap().len();
     let said = "3 dead deliveries of the webhook team-a/pay are selected.";

@@ -6,13 +6,14 @@ use bytes::Bytes;
 use http::HeaderMap;
 use jsonschema::Validator;
 use serde_json::{Value, json};
+use strum::VariantArray as _;
 use webhook_operator::admin::deliveries::OPENAPI;
-use webhook_operator::admin::deliveries::view::{Tallies, WebhookTally};
+use webhook_operator::admin::deliveries::view::{StateView, Tallies, WebhookTally};
 use webhook_operator::admin::overview::view::LastHour;
 use webhook_operator::moment::Moment;
 use webhook_operator::resources::DeliveryCounts;
 use webhook_operator::routes::counts::{MINUTES, Rates};
-use webhook_operator::store::State;
+use webhook_operator::store::{DeadReason, DeliveryState};
 
 use crate::world::{Answer, World};
 
@@ -38,11 +39,11 @@ fn is(name: &str, answer: &Answer) {
 #[tokio::test]
 async fn every_answer_is_as_described() {
     let world = World::standalone();
-    for state in [State::Pending, State::Waiting, State::Succeeded, State::Dead] {
-        let id = world.shelf.add("team-a/pay", state);
+    for state in DeliveryState::VARIANTS {
+        let id = world.shelf.add("team-a/pay", *state);
         is("FullDelivery", &world.get(&format!("/api/deliveries/{id}")).await);
     }
-    let binary = world.shelf.add_with("team-a/pay", State::Dead, |detail| {
+    let binary = world.shelf.add_with("team-a/pay", DeliveryState::Dead, |detail| {
         detail.body = Bytes::from_static(&[0xff]);
         detail.body_bytes = 2;
     });
@@ -107,6 +108,48 @@ async fn every_parameter_and_field_that_is_described_is_taken() {
     let all = ["cursor", "limit", "namespace", "since", "state", "until", "webhook"];
     assert_eq!(names, BTreeSet::from(all));
     assert!(fields.keys().all(|field| names.contains(&**field)));
+}
+
+#[test]
+fn the_described_states_are_those_of_the_api() {
+    let (document, states) = (document(), StateView::VARIANTS);
+    let words: Vec<_> = states.iter().map(|state| json!(state.as_str())).collect();
+    let (paths, schemas) = (&document["paths"], &document["components"]["schemas"]);
+    let parameters = paths["/api/deliveries"]["get"]["parameters"].as_array().unwrap();
+    let state = parameters.iter().find(|parameter| parameter["name"] == "state").unwrap();
+    assert_eq!(state["schema"]["enum"], json!(words));
+    for schema in ["Delivery", "FullDelivery"] {
+        assert_eq!(schemas[schema]["properties"]["state"]["enum"], json!(words), "{schema}");
+    }
+}
+
+#[test]
+fn the_described_reasons_are_those_of_dead_deliveries() {
+    let schemas = &document()["components"]["schemas"];
+    let names = DeadReason::VARIANTS.iter().map(|reason| json!(reason.as_str()));
+    let names: Vec<_> = names.chain([Value::Null]).collect();
+    for schema in ["Delivery", "FullDelivery"] {
+        assert_eq!(schemas[schema]["properties"]["reason"]["enum"], json!(names), "{schema}");
+    }
+}
+
+#[test]
+fn the_page_has_words_for_each_reason() {
+    let script = include_str!("../../src/admin/page/static/words.js");
+    let (_, reasons) = script.split_once("const REASONS = {").unwrap();
+    let (reasons, _) = reasons.split_once('}').unwrap();
+    let known = reasons.lines().filter_map(|line| Some(line.split_once(':')?.0.trim()));
+    let names = DeadReason::VARIANTS.iter().map(|reason| reason.as_str());
+    assert_eq!(known.collect::<BTreeSet<_>>(), names.collect());
+}
+
+#[test]
+fn the_docs_of_the_cli_list_the_states() {
+    let docs = include_str!("../../docs/deliveries.md");
+    let words: Vec<_> = StateView::VARIANTS.iter().map(|state| state.as_str()).collect();
+    let [pending, succeeded, dead] = words[..] else { panic!("{words:?}") };
+    assert!(docs.contains(&format!("`--state {pending}`, `{succeeded}` or `{dead}`")));
+    assert!(docs.contains(&format!("`state` is `{dead}` or `{succeeded}`, default `{dead}`")));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::plan::Reachability;
 use webhook_operator::routes::{Id, TriggerOutcome};
-use webhook_operator::store::State;
+use webhook_operator::store::DeliveryState;
 
 use crate::world::{Answer, World};
 
@@ -53,7 +53,12 @@ async fn what_has_a_problem_comes_first_over_all_pages() {
 #[tokio::test]
 async fn a_webhook_says_how_it_is_and_what_became_of_its_events() {
     let world = shop();
-    for state in [State::Succeeded, State::Dead, State::Pending, State::Waiting] {
+    for state in [
+        DeliveryState::Succeeded,
+        DeliveryState::Dead,
+        DeliveryState::Pending,
+        DeliveryState::Waiting,
+    ] {
         world.shelf.add("team-a/pay", state);
     }
     let counts = world.brain.routes().meters().unwrap();

@@ -25,7 +25,7 @@ use webhook_operator::http::{Acceptor, Drain, Limits, Peer, phases};
 use webhook_operator::peers::{Credentials, Name, Peers};
 use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::source::Verb;
-use webhook_operator::store::State;
+use webhook_operator::store::DeliveryState;
 
 use crate::access::Cluster;
 use crate::shelf::Shelf;
@@ -79,7 +79,7 @@ impl Replicas {
     }
 
     /// Adds deliveries, one replica after the other; as a list has them.
-    fn add(&self, webhook: &str, state: State, count: usize) -> Vec<Uuid> {
+    fn add(&self, webhook: &str, state: DeliveryState, count: usize) -> Vec<Uuid> {
         let replicas = self.all.iter().cycle().take(count);
         let mut ids: Vec<_> = replicas.map(|replica| replica.shelf.add(webhook, state)).collect();
         ids.sort();
@@ -182,7 +182,7 @@ fn ids(list: &Response) -> Vec<Uuid> {
 async fn each_replica_shows_what_all_have_page_by_page() {
     let replicas = Replicas::start(3).await;
     // Those of one round began in the same millisecond.
-    let all = replicas.add("team-a/pay", State::Dead, 31);
+    let all = replicas.add("team-a/pay", DeliveryState::Dead, 31);
     for replica in &replicas.all {
         for limit in [1, 4, 30, 31, 500] {
             let (mut read, mut cursor) = (Vec::new(), String::new());
@@ -214,8 +214,8 @@ async fn a_replica_that_is_asked_by_another_asks_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_is_shown_and_replayed_by_way_of_any_replica() {
     let replicas = Replicas::start(2).await;
-    let there = replicas.all[1].shelf.add("team-a/pay", State::Dead);
-    let pending = replicas.all[1].shelf.add("team-a/pay", State::Pending);
+    let there = replicas.all[1].shelf.add("team-a/pay", DeliveryState::Dead);
+    let pending = replicas.all[1].shelf.add("team-a/pay", DeliveryState::Pending);
     let here = &replicas.all[0];
     let shown = here.get(&format!("/api/deliveries/{there}")).await;
     assert_eq!((shown.status, &shown.json()["id"]), (200, &json!(there)));
@@ -235,8 +235,8 @@ async fn a_delivery_is_shown_and_replayed_by_way_of_any_replica() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_by_filter_is_one_of_all_replicas() {
     let replicas = Replicas::start(3).await;
-    replicas.add("team-a/pay", State::Dead, 7);
-    replicas.add("team-a/other", State::Dead, 2);
+    replicas.add("team-a/pay", DeliveryState::Dead, 7);
+    replicas.add("team-a/other", DeliveryState::Dead, 2);
     let answer = replicas.all[2].post("/api/deliveries/replay", r#"{"webhook":"pay"}"#).await;
     assert_eq!(answer.json(), json!({"replayed": 7, "unavailable": []}));
 }
@@ -244,7 +244,7 @@ async fn a_replay_by_filter_is_one_of_all_replicas() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_does_not_answer_is_named_and_the_rest_is_shown() {
     let mut replicas = Replicas::start(3).await;
-    let all = replicas.add("team-a/pay", State::Dead, 6);
+    let all = replicas.add("team-a/pay", DeliveryState::Dead, 6);
     let lost = replicas.all[1].shelf.details.lock().unwrap()[0].summary.id;
     assert_eq!(ids(&replicas.all[0].get("/api/deliveries").await), all);
     replicas.end(1).await;
@@ -274,8 +274,9 @@ async fn a_replica_that_does_not_answer_is_named_and_the_rest_is_shown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_rights_in_one_namespace_sees_nothing_of_another_through_any_replica() {
     let replicas = Replicas::start(2).await;
-    let mine: BTreeSet<_> = replicas.add("team-a/pay", State::Dead, 4).into_iter().collect();
-    let theirs = replicas.add("team-b/pay", State::Dead, 4);
+    let mine: BTreeSet<_> =
+        replicas.add("team-a/pay", DeliveryState::Dead, 4).into_iter().collect();
+    let theirs = replicas.add("team-b/pay", DeliveryState::Dead, 4);
     for replica in &replicas.all {
         let get = |path: String| async move { replica.call("jane", "GET", &path, "").await };
         let listed = get("/api/deliveries?namespace=team-a".into()).await;
@@ -302,7 +303,7 @@ async fn who_has_rights_in_one_namespace_sees_nothing_of_another_through_any_rep
 #[tokio::test(flavor = "multi_thread")]
 async fn each_replica_decides_by_itself_what_a_caller_may_do() {
     let replicas = Replicas::start(2).await;
-    let theirs = replicas.all[1].shelf.add("team-b/pay", State::Dead);
+    let theirs = replicas.all[1].shelf.add("team-b/pay", DeliveryState::Dead);
     // The first one would let jane see everything; the one that has it does not.
     let asked = Arc::new(Cluster::default());
     asked.grant("jane", Verb::Get, None, None);

@@ -10,9 +10,9 @@ use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::routes::AppId;
 use webhook_operator::store::{
-    Accepted, Answer, Attempted, Detail, DueApps, Figures, Filter, Health, Ids, Lease, NewEvent,
-    Next, Owner, Reason, Replayed, Settled, State, Store, StoreError, StoredWebhook, Summary, Take,
-    Taken, Tally, WebhookExists, ids,
+    Accepted, Answer, Attempted, DeadReason, DeliveryState, Detail, DueApps, Figures, Filter,
+    Health, Ids, Lease, NewEvent, Next, Owner, Replayed, Settled, Store, StoreError, StoredWebhook,
+    Summary, Take, Taken, Tally, WebhookExists, ids,
 };
 
 /// When the first delivery of a shelf began.
@@ -34,11 +34,16 @@ impl Shelf {
     }
 
     /// Adds a delivery of `namespace/webhook`, a second after the one before it.
-    pub fn add(&self, webhook: &str, state: State) -> Uuid {
+    pub fn add(&self, webhook: &str, state: DeliveryState) -> Uuid {
         self.add_with(webhook, state, |_| ())
     }
 
-    pub fn add_with(&self, webhook: &str, state: State, change: impl FnOnce(&mut Detail)) -> Uuid {
+    pub fn add_with(
+        &self,
+        webhook: &str,
+        state: DeliveryState,
+        change: impl FnOnce(&mut Detail),
+    ) -> Uuid {
         let mut details = self.details.lock().unwrap();
         let began = FIRST + Duration::from_secs(details.len() as u64);
         let id = self.ids.next(began);
@@ -57,7 +62,7 @@ impl Shelf {
     }
 
     fn begin_anew(&self, of: &Detail, now: Moment) -> Detail {
-        let mut again = detail(self.ids.next(now), "", State::Pending);
+        let mut again = detail(self.ids.next(now), "", DeliveryState::Pending);
         again.summary.event = of.summary.event;
         again.summary.generation = of.summary.generation + 1;
         again.summary.webhook = of.summary.webhook.clone();
@@ -66,7 +71,7 @@ impl Shelf {
 }
 
 /// A delivery that was attempted as its state tells.
-fn detail(id: Uuid, webhook: &str, state: State) -> Detail {
+fn detail(id: Uuid, webhook: &str, state: DeliveryState) -> Detail {
     let (namespace, name) = webhook.split_once('/').unwrap_or_default();
     let webhook = StoredWebhook {
         app: AppId::new(namespace, Uuid::from_u128(1)),
@@ -80,20 +85,20 @@ fn detail(id: Uuid, webhook: &str, state: State) -> Detail {
         ordering: webhook_operator::resources::Ordering::Parallel,
     };
     let (attempts, last_status) = match state {
-        State::Pending | State::Waiting => (Vec::new(), None),
-        State::Succeeded => (vec![attempted(200)], Some(200)),
-        State::Dead => (vec![attempted(404)], Some(404)),
+        DeliveryState::Pending | DeliveryState::Waiting => (Vec::new(), None),
+        DeliveryState::Succeeded => (vec![attempted(200)], Some(200)),
+        DeliveryState::Dead => (vec![attempted(404)], Some(404)),
     };
-    let ended = matches!(state, State::Succeeded | State::Dead);
+    let ended = matches!(state, DeliveryState::Succeeded | DeliveryState::Dead);
     let summary = Summary {
         id,
         event: id,
         generation: 1,
         webhook: Arc::new(webhook),
         state,
-        reason: (state == State::Dead).then_some(Reason::Rejected),
+        reason: (state == DeliveryState::Dead).then_some(DeadReason::Rejected),
         attempts: attempts.len() as u32,
-        due: (state == State::Pending).then(|| ids::moment(id)),
+        due: (state == DeliveryState::Pending).then(|| ids::moment(id)),
         finished: ended.then(|| ids::moment(id) + Duration::from_millis(30)),
         last_status,
     };
@@ -127,7 +132,7 @@ fn is_meant(filter: &Filter, summary: &Summary) -> bool {
     let Filter { namespace, webhook, state, since, until } = filter;
     let began = ids::moment(summary.id);
     let stands = match summary.state {
-        State::Waiting => State::Pending,
+        DeliveryState::Waiting => DeliveryState::Pending,
         state => state,
     };
     namespace.as_ref().is_none_or(|namespace| **namespace == *summary.webhook.namespace)
@@ -194,7 +199,7 @@ impl Store for Shelf {
         not_here()
     }
 
-    fn give_up(&self, _: AppId, _: Reason, _: Moment) -> Answer<usize> {
+    fn give_up(&self, _: AppId, _: DeadReason, _: Moment) -> Answer<usize> {
         not_here()
     }
 
@@ -229,9 +234,9 @@ impl Store for Shelf {
                 });
                 let tally = &mut tallies[known].1;
                 *match summary.state {
-                    State::Pending | State::Waiting => &mut tally.pending,
-                    State::Succeeded => &mut tally.succeeded,
-                    State::Dead => &mut tally.dead,
+                    DeliveryState::Pending | DeliveryState::Waiting => &mut tally.pending,
+                    DeliveryState::Succeeded => &mut tally.succeeded,
+                    DeliveryState::Dead => &mut tally.dead,
                 } += 1;
             }
             tallies

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use webhook_operator::moment::Moment;
 use webhook_operator::store::{
-    Accepted, Body, Filter, Health, Next, Reason, Settled, State, Store,
+    Accepted, Body, DeadReason, DeliveryState, Filter, Health, Next, Settled, Store,
 };
 
 use world::{NOW, World, attempted, failed};
@@ -47,7 +47,7 @@ async fn an_event_is_leased_with_everything_that_was_sent_and_settled_once() {
     assert_eq!(settled, Ok(Settled::Recorded));
     let again = world.store.settle(leased.lease, attempted(1), Next::Succeeded).await;
     assert_eq!(again, Ok(Settled::Stale));
-    assert_eq!(world.summary(id).await.state, State::Succeeded);
+    assert_eq!(world.summary(id).await.state, DeliveryState::Succeeded);
     assert!(world.take(NOW + Duration::from_secs(3600)).await.leased.is_empty());
 }
 
@@ -65,12 +65,12 @@ async fn a_delivery_that_failed_is_due_again_when_it_was_said_to_be() {
     assert_eq!(early.next_due, Some(due));
     let leased = world.take_one(due).await;
     assert_eq!(leased.attempt, 2);
-    let next = Next::Dead(Reason::AttemptsUsedUp);
+    let next = Next::Dead(DeadReason::AttemptsUsedUp);
     world.store.settle(leased.lease, failed(2), next).await.unwrap();
 
     let detail = world.store.show(id).await.unwrap().unwrap();
-    assert_eq!(detail.summary.state, State::Dead);
-    assert_eq!(detail.summary.reason, Some(Reason::AttemptsUsedUp));
+    assert_eq!(detail.summary.state, DeliveryState::Dead);
+    assert_eq!(detail.summary.reason, Some(DeadReason::AttemptsUsedUp));
     assert_eq!((detail.summary.attempts, detail.summary.last_status), (2, Some(500)));
     assert_eq!(detail.attempts, [failed(1), failed(2)]);
     assert_eq!(&detail.body[..], b"{}");
@@ -86,7 +86,7 @@ async fn a_late_answer_does_not_overwrite_a_later_attempt() {
     assert_eq!(second.lease.delivery, id);
     let late = world.store.settle(first.lease, attempted(1), Next::Succeeded).await;
     assert_eq!(late, Ok(Settled::Stale));
-    assert_eq!(world.summary(id).await.state, State::Pending);
+    assert_eq!(world.summary(id).await.state, DeliveryState::Pending);
     let settled = world.store.settle(second.lease, attempted(1), Next::Succeeded).await;
     assert_eq!(settled, Ok(Settled::Recorded));
 }
@@ -190,14 +190,14 @@ async fn what_is_undelivered_of_an_app_can_be_given_up() {
     let leased = world.take_one(NOW).await;
     let mut count = 0;
     loop {
-        match world.store.give_up(world.app, Reason::AppDeleted, NOW).await.unwrap() {
+        match world.store.give_up(world.app, DeadReason::AppDeleted, NOW).await.unwrap() {
             0 => break,
             some => count += some,
         }
     }
     assert_eq!(count, 4);
-    let dead = world.list(Filter { state: Some(State::Dead), ..Filter::default() }).await;
-    assert!(dead.iter().all(|line| line.reason == Some(Reason::AppDeleted)) && dead.len() == 4);
+    let dead = world.list(Filter { state: Some(DeliveryState::Dead), ..Filter::default() }).await;
+    assert!(dead.iter().all(|line| line.reason == Some(DeadReason::AppDeleted)) && dead.len() == 4);
     let late = world.store.settle(leased.lease, attempted(1), Next::Succeeded).await;
     assert_eq!(late, Ok(Settled::Stale));
     assert_eq!(*world.store.health().borrow(), Health::Serving);

@@ -10,7 +10,8 @@ use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::resources::Ordering;
 use webhook_operator::store::{
-    Accepted, DuplicateKey, Filter, Lease, NewEvent, Next, Reason, State, Store, Take, Tally, ids,
+    Accepted, DeadReason, DeliveryState, DuplicateKey, Filter, Lease, NewEvent, Next, Store, Take,
+    Tally, ids,
 };
 
 use super::model_store::ModelStore;
@@ -181,7 +182,7 @@ impl Both {
         let next = match next {
             0 | 1 => Next::Succeeded,
             2 => Next::Retry(self.now + Duration::from_secs(5)),
-            _ => Next::Dead(Reason::Rejected),
+            _ => Next::Dead(DeadReason::Rejected),
         };
         let attempted = match next {
             Next::Succeeded => attempted(*number),
@@ -193,13 +194,18 @@ impl Both {
     }
 
     async fn give_up(&mut self) {
-        let (app, reason) = (self.world.app, Reason::AppDeleted);
+        let (app, reason) = (self.world.app, DeadReason::AppDeleted);
         while self.world.store.give_up(app, reason, self.now).await.unwrap() > 0 {}
         self.model.give_up(app, reason, self.now).await.unwrap();
     }
 
     async fn replay_all(&mut self, webhook: &str, state_index: u8) {
-        let state = [None, Some(State::Pending), Some(State::Succeeded), Some(State::Dead)];
+        let state = [
+            None,
+            Some(DeliveryState::Pending),
+            Some(DeliveryState::Succeeded),
+            Some(DeliveryState::Dead),
+        ];
         let filter = Filter {
             webhook: Some(webhook.into()),
             state: state[usize::from(state_index)],

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use webhook_operator::resources::Ordering;
-use webhook_operator::store::{NewEvent, Next, Reason, State, Store};
+use webhook_operator::store::{DeadReason, DeliveryState, NewEvent, Next, Store};
 
 use super::world::{NOW, World, attempted, failed};
 
@@ -19,7 +19,7 @@ async fn of_a_fifo_webhook_the_next_one_waits_until_the_one_before_has_ended() {
     let due: Vec<_> = taken.iter().map(|leased| leased.lease.delivery).collect();
     assert_eq!(due.len(), 2);
     assert!(due.contains(&ids[0]) && due.contains(&other), "{due:?}");
-    assert_eq!(world.summary(ids[1]).await.state, State::Waiting);
+    assert_eq!(world.summary(ids[1]).await.state, DeliveryState::Waiting);
 
     // A retry keeps the others waiting, across a restart too.
     let head = taken.iter().find(|leased| leased.lease.delivery == ids[0]).unwrap().lease;
@@ -35,7 +35,7 @@ async fn of_a_fifo_webhook_the_next_one_waits_until_the_one_before_has_ended() {
     };
     assert!(world.take(again).await.leased.is_empty());
 
-    let dead = Next::Dead(Reason::Rejected);
+    let dead = Next::Dead(DeadReason::Rejected);
     world.store.settle(retry, failed(2), dead).await.unwrap();
     let second = world.take_one(again).await;
     assert_eq!(second.lease.delivery, ids[1]);

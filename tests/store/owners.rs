@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use webhook_operator::routes::{AppId, Route};
-use webhook_operator::store::{Filter, NewEvent, Owner, Reason, State, Store, Take};
+use webhook_operator::store::{DeadReason, DeliveryState, Filter, NewEvent, Owner, Store, Take};
 
 use crate::world::{LEASE, NOW, TO_VERSION_2, World};
 
@@ -43,9 +43,9 @@ async fn two_namespaces_under_one_uuid_share_neither_deliveries_nor_history() {
     assert_eq!(listed(OTHER).await, [(their_id, "stolen".into())]);
 
     // Giving up what one of them has leaves the other's alone.
-    assert_eq!(world.store.give_up(world.app, Reason::AppDeleted, NOW).await, Ok(1));
-    assert_eq!(world.summary(mine).await.state, State::Dead);
-    assert_eq!(world.summary(their_id).await.state, State::Pending);
+    assert_eq!(world.store.give_up(world.app, DeadReason::AppDeleted, NOW).await, Ok(1));
+    assert_eq!(world.summary(mine).await.state, DeliveryState::Dead);
+    assert_eq!(world.summary(their_id).await.state, DeliveryState::Pending);
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use rusqlite::Connection;
-use webhook_operator::store::{Accepted, Filter, NewEvent, Next, Reason, State, Store, StoreError};
+use webhook_operator::store::{
+    Accepted, DeadReason, DeliveryState, Filter, NewEvent, Next, Store, StoreError,
+};
 
 use super::world::{LEASE, NOW, TO_VERSION_3, World, attempted, failed};
 
@@ -27,13 +29,13 @@ async fn dead_letters(world: &World) {
     let app = of_quiet(world, b"{}").route.app.id;
     let take = webhook_operator::store::Take { app, most: 5, now: NOW, lease: LEASE };
     for leased in world.store.take(take).await.unwrap().leased {
-        let next = Next::Dead(Reason::Rejected);
+        let next = Next::Dead(DeadReason::Rejected);
         world.store.settle(leased.lease, failed(1), next).await.unwrap();
     }
 }
 
 /// What the quiet tenant has.
-async fn kept(world: &World, state: State) -> usize {
+async fn kept(world: &World, state: DeliveryState) -> usize {
     let filter = Filter { namespace: Some(QUIET.into()), state: Some(state), ..Filter::default() };
     world.list(filter).await.len()
 }
@@ -52,7 +54,7 @@ async fn a_flooded_app_is_refused_and_the_dead_letters_and_triggers_of_others_ar
     }
     // Three eighths of 20 MiB.
     assert_eq!((stored, refused), (39, 101));
-    assert_eq!(kept(&world, State::Dead).await, 5);
+    assert_eq!(kept(&world, DeliveryState::Dead).await, 5);
     assert_eq!(world.store.accept(of_quiet(&world, &body)).await, Ok(Accepted::Stored));
 }
 
@@ -63,7 +65,7 @@ async fn what_ended_of_a_full_app_makes_room_for_it_the_dead_last() {
     let dead = world.event("hook", &body);
     world.store.accept(dead.clone()).await.unwrap();
     let leased = world.take_one(NOW).await;
-    let next = Next::Dead(Reason::Rejected);
+    let next = Next::Dead(DeadReason::Rejected);
     world.store.settle(leased.lease, failed(1), next).await.unwrap();
     // A hundred times the share passes through.
     for _ in 0..200 {
@@ -76,8 +78,12 @@ async fn what_ended_of_a_full_app_makes_room_for_it_the_dead_last() {
         let leased = world.take_one(NOW).await;
         world.store.settle(leased.lease, attempted(1), Next::Succeeded).await.unwrap();
     }
-    assert_eq!(world.summary(dead.id).await.state, State::Dead, "what succeeded goes first");
-    assert_eq!(kept(&world, State::Dead).await, 5);
+    assert_eq!(
+        world.summary(dead.id).await.state,
+        DeliveryState::Dead,
+        "what succeeded goes first"
+    );
+    assert_eq!(kept(&world, DeliveryState::Dead).await, 5);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use webhook_operator::store::{Filter, Next, Reason, State, Store, ids};
+use webhook_operator::store::{DeadReason, DeliveryState, Filter, Next, Store, ids};
 
 use super::world::{NOW, World, attempted, failed};
 
@@ -17,7 +17,7 @@ async fn end(world: &World, next: Next) -> Uuid {
 async fn a_replay_is_a_new_delivery_of_the_same_event() {
     let world = World::new();
     let event = world.accept("a").await;
-    end(&world, Next::Dead(Reason::Rejected)).await;
+    end(&world, Next::Dead(DeadReason::Rejected)).await;
     world.due_apps().await;
     let replay = world.store.replay(event, NOW).await.unwrap().unwrap();
     assert_eq!(world.due_apps().await.len(), 1);
@@ -25,8 +25,12 @@ async fn a_replay_is_a_new_delivery_of_the_same_event() {
     assert_eq!((leased.lease.delivery, leased.event, leased.attempt), (replay, event, 1));
     world.store.settle(leased.lease, attempted(1), Next::Succeeded).await.unwrap();
     let line = world.summary(replay).await;
-    assert_eq!((line.generation, line.state, line.attempts), (2, State::Succeeded, 1));
-    assert_eq!(world.summary(event).await.state, State::Dead, "the first one stays as it was");
+    assert_eq!((line.generation, line.state, line.attempts), (2, DeliveryState::Succeeded, 1));
+    assert_eq!(
+        world.summary(event).await.state,
+        DeliveryState::Dead,
+        "the first one stays as it was"
+    );
     let third = world.store.replay(event, NOW).await.unwrap().unwrap();
     assert_eq!(world.summary(third).await.generation, 3);
     assert_eq!(world.store.replay(Uuid::from_u128(1), NOW).await, Ok(None));
@@ -36,10 +40,10 @@ async fn a_replay_is_a_new_delivery_of_the_same_event() {
 async fn a_replay_of_a_fifo_webhook_waits_for_its_turn() {
     let world = World::new();
     let first = world.accept("fifo").await;
-    end(&world, Next::Dead(Reason::Rejected)).await;
+    end(&world, Next::Dead(DeadReason::Rejected)).await;
     world.accept("fifo").await;
     let replay = world.store.replay(first, NOW).await.unwrap().unwrap();
-    assert_eq!(world.summary(replay).await.state, State::Waiting);
+    assert_eq!(world.summary(replay).await.state, DeliveryState::Waiting);
     end(&world, Next::Succeeded).await;
     let later = NOW + Duration::from_secs(1);
     assert_eq!(world.take_one(later).await.lease.delivery, replay);
@@ -50,14 +54,17 @@ async fn all_that_died_is_replayed_in_steps_and_nothing_twice() {
     let world = World::new();
     for _ in 0..7 {
         world.accept("a").await;
-        end(&world, Next::Dead(Reason::Rejected)).await;
+        end(&world, Next::Dead(DeadReason::Rejected)).await;
     }
     world.accept("a").await;
     end(&world, Next::Succeeded).await;
     world.accept("b").await;
-    end(&world, Next::Dead(Reason::TooOld)).await;
-    let filter =
-        || Filter { webhook: Some("a".into()), state: Some(State::Dead), ..Filter::default() };
+    end(&world, Next::Dead(DeadReason::TooOld)).await;
+    let filter = || Filter {
+        webhook: Some("a".into()),
+        state: Some(DeliveryState::Dead),
+        ..Filter::default()
+    };
     let (mut count, mut cursor) = (0, None);
     loop {
         let step = world.store.replay_all(filter(), cursor, 3, NOW).await.unwrap();
@@ -125,13 +132,13 @@ async fn lists_tell_states_apart() {
     world.accept("fifo").await;
     world.accept("fifo").await;
     end(&world, Next::Succeeded).await;
-    end(&world, Next::Dead(Reason::TooOld)).await;
+    end(&world, Next::Dead(DeadReason::TooOld)).await;
     for (state, count) in [
         (None, 6),
-        (Some(State::Pending), 4),
-        (Some(State::Waiting), 1),
-        (Some(State::Succeeded), 1),
-        (Some(State::Dead), 1),
+        (Some(DeliveryState::Pending), 4),
+        (Some(DeliveryState::Waiting), 1),
+        (Some(DeliveryState::Succeeded), 1),
+        (Some(DeliveryState::Dead), 1),
     ] {
         let lines = world.list(Filter { state, ..Filter::default() }).await;
         assert_eq!(lines.len(), count, "{state:?}");

@@ -1,6 +1,6 @@
 //! Rows that cannot be read: each is its own delivery's end, and nobody else's.
 
-use webhook_operator::store::{Filter, Health, Next, Owner, Reason, State, Store};
+use webhook_operator::store::{DeadReason, DeliveryState, Filter, Health, Next, Owner, Store};
 
 use super::world::{NOW, World, attempted};
 
@@ -37,11 +37,11 @@ async fn a_delivery_whose_event_cannot_be_read_ends_as_dead_and_its_queue_goes_o
         // The one behind it in the Fifo webhook is next.
         assert_eq!(events(&world).await, ids[1..2], "{sql}");
         assert!(events(&world).await.is_empty(), "{sql}");
-        let dead = Filter { state: Some(State::Dead), ..Filter::default() };
+        let dead = Filter { state: Some(DeliveryState::Dead), ..Filter::default() };
         let dead = world.list(dead).await;
         let reasons: Vec<_> = dead.iter().map(|dead| (dead.id, dead.reason)).collect();
         let is_listed = !sql.starts_with("DELETE");
-        let expected = is_listed.then_some((ids[0], Some(Reason::Unreadable)));
+        let expected = is_listed.then_some((ids[0], Some(DeadReason::Unreadable)));
         assert_eq!(reasons, Vec::from_iter(expected), "{sql}");
         assert!(is_serving(&world));
         world.accept("b").await;

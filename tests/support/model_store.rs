@@ -13,9 +13,9 @@ use webhook_operator::moment::Moment;
 use webhook_operator::resources::Ordering;
 use webhook_operator::routes::AppId;
 use webhook_operator::store::{
-    Accepted, Answer, Attempted, Body, Content, Detail, DueApps, Figures, Filter, Health, Ids,
-    Lease, Leased, NewEvent, Next, Owner, Reason, Replayed, Settled, State, Store, StoreError,
-    StoredWebhook, Summary, Take, Taken, Tally, WebhookExists, ids,
+    Accepted, Answer, Attempted, Body, Content, DeadReason, DeliveryState, Detail, DueApps,
+    Figures, Filter, Health, Ids, Lease, Leased, NewEvent, Next, Owner, Replayed, Settled, Store,
+    StoreError, StoredWebhook, Summary, Take, Taken, Tally, WebhookExists, ids,
 };
 
 /// From this length on, a lease does not bring the body along.
@@ -67,8 +67,8 @@ struct Delivery {
     event: Uuid,
     generation: u32,
     webhook: Webhook,
-    state: State,
-    reason: Option<Reason>,
+    state: DeliveryState,
+    reason: Option<DeadReason>,
     due: Moment,
     finished: Option<Moment>,
     attempts: Vec<Attempted>,
@@ -78,10 +78,10 @@ struct Delivery {
 
 impl Delivery {
     fn has_ended(&self) -> bool {
-        matches!(self.state, State::Succeeded | State::Dead)
+        matches!(self.state, DeliveryState::Succeeded | DeliveryState::Dead)
     }
 
-    fn end(&mut self, state: State, reason: Option<Reason>, now: Moment) {
+    fn end(&mut self, state: DeliveryState, reason: Option<DeadReason>, now: Moment) {
         (self.state, self.reason) = (state, reason);
         self.finished = Some(now);
         self.lease = None;
@@ -155,12 +155,12 @@ impl Model {
         for delivery in self.deliveries.values() {
             let tally = tallies.entry(delivery.webhook).or_default();
             match delivery.state {
-                State::Succeeded => {
+                DeliveryState::Succeeded => {
                     tally.succeeded += 1;
                     tally.last = tally.last.max(delivery.finished);
                 }
-                State::Dead => tally.dead += 1,
-                State::Pending | State::Waiting => tally.pending += 1,
+                DeliveryState::Dead => tally.dead += 1,
+                DeliveryState::Pending | DeliveryState::Waiting => tally.pending += 1,
             }
         }
         let named = tallies.into_iter();
@@ -201,11 +201,11 @@ impl Model {
     fn begin(&mut self, id: Uuid, event: Uuid, generation: u32, webhook: Webhook, now: Moment) {
         let is_open = |one: &Delivery| one.webhook == webhook && !one.has_ended();
         let state = match self.webhooks[&webhook].ordering {
-            Ordering::Fifo if self.deliveries.values().any(is_open) => State::Waiting,
-            Ordering::Fifo => State::Pending,
+            Ordering::Fifo if self.deliveries.values().any(is_open) => DeliveryState::Waiting,
+            Ordering::Fifo => DeliveryState::Pending,
             Ordering::Parallel => {
                 self.promote(webhook, PROMOTED_AT_ONCE, now);
-                State::Pending
+                DeliveryState::Pending
             }
         };
         let (reason, finished, attempts, lease) = (None, None, Vec::new(), None);
@@ -213,17 +213,18 @@ impl Model {
         let delivery =
             Delivery { event, generation, webhook, state, reason, due, finished, attempts, lease };
         self.deliveries.insert(id, delivery);
-        if state == State::Pending {
+        if state == DeliveryState::Pending {
             self.tell(webhook.0, now);
         }
     }
 
     /// Makes the oldest of those pending that wait.
     fn promote(&mut self, webhook: Webhook, most: usize, now: Moment) {
-        let waits = |one: &&mut Delivery| one.webhook == webhook && one.state == State::Waiting;
+        let waits =
+            |one: &&mut Delivery| one.webhook == webhook && one.state == DeliveryState::Waiting;
         let mut promoted = 0;
         for delivery in self.deliveries.values_mut().filter(waits).take(most) {
-            (delivery.state, delivery.due) = (State::Pending, now);
+            (delivery.state, delivery.due) = (DeliveryState::Pending, now);
             promoted += 1;
         }
         if promoted > 0 {
@@ -235,7 +236,7 @@ impl Model {
         let mut pending: Vec<(Moment, Uuid)> = self
             .deliveries
             .iter()
-            .filter(|(_, one)| one.webhook.0 == take.app && one.state == State::Pending)
+            .filter(|(_, one)| one.webhook.0 == take.app && one.state == DeliveryState::Pending)
             .filter(|(_, one)| one.lease.is_none_or(|(_, until)| until <= take.now))
             .map(|(id, one)| (one.due, *id))
             .collect();
@@ -283,32 +284,33 @@ impl Model {
         delivery.attempts.push(attempted);
         delivery.lease = None;
         match next {
-            Next::Succeeded => delivery.end(State::Succeeded, None, now),
-            Next::Dead(reason) => delivery.end(State::Dead, Some(reason), now),
+            Next::Succeeded => delivery.end(DeliveryState::Succeeded, None, now),
+            Next::Dead(reason) => delivery.end(DeliveryState::Dead, Some(reason), now),
             Next::Retry(due) => {
                 delivery.due = due;
                 self.tell(webhook.0, due);
                 return Ok(Settled::Recorded);
             }
         }
-        let is_pending = |one: &Delivery| one.webhook == webhook && one.state == State::Pending;
+        let is_pending =
+            |one: &Delivery| one.webhook == webhook && one.state == DeliveryState::Pending;
         if !self.deliveries.values().any(is_pending) {
             self.promote(webhook, 1, now);
         }
         Ok(Settled::Recorded)
     }
 
-    fn give_up(&mut self, app: AppId, reason: Reason, now: Moment) -> usize {
+    fn give_up(&mut self, app: AppId, reason: DeadReason, now: Moment) -> usize {
         let open = |one: &&mut Delivery| one.webhook.0 == app && !one.has_ended();
         let given_up = self.deliveries.values_mut().filter(open);
-        given_up.map(|one| one.end(State::Dead, Some(reason), now)).count()
+        given_up.map(|one| one.end(DeliveryState::Dead, Some(reason), now)).count()
     }
 
     fn meant(&self, filter: &Filter, cursor: Option<Uuid>) -> Vec<Uuid> {
         let is_meant = |id: Uuid, one: &Delivery| {
             let (webhook, begun) = (&self.webhooks[&one.webhook], ids::moment(id));
             let state = match filter.state {
-                Some(State::Pending) => !one.has_ended(),
+                Some(DeliveryState::Pending) => !one.has_ended(),
                 Some(state) => one.state == state,
                 None => true,
             };
@@ -333,7 +335,7 @@ impl Model {
             state: one.state,
             reason: one.reason,
             attempts: one.attempts.len() as u32,
-            due: (one.state == State::Pending).then_some(one.due),
+            due: (one.state == DeliveryState::Pending).then_some(one.due),
             finished: one.finished,
             last_status: one.attempts.last().and_then(|attempted| attempted.status),
         })
@@ -427,7 +429,7 @@ impl Store for ModelStore {
         answer(self.change(|model| model.settle(lease, attempted, next)))
     }
 
-    fn give_up(&self, app: AppId, reason: Reason, now: Moment) -> Answer<usize> {
+    fn give_up(&self, app: AppId, reason: DeadReason, now: Moment) -> Answer<usize> {
         answer(Ok(self.change(|model| model.give_up(app, reason, now))))
     }
 

@@ -6,10 +6,10 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::since::since;
-use super::view::State;
+use super::view::StateView;
 use crate::admin::error::AdminError;
 use crate::moment::Moment;
-use crate::store::{self, Filter};
+use crate::store::{DeliveryState, Filter};
 
 /// Default number of deliveries per page.
 pub const DEFAULT_LIMIT: usize = 50;
@@ -132,13 +132,13 @@ pub fn replay(body: &[u8], now: Moment) -> Result<Filter, AdminError> {
     let fields: FilterFields = serde_json::from_slice(body)
         .map_err(|error| AdminError::InvalidFilter(format!("invalid filter: {error}")))?;
     let mut filter = fields.filter(now)?;
-    if filter.state == Some(store::State::Pending) {
+    if filter.state == Some(DeliveryState::Pending) {
         return Err(invalid(
             "state",
             "must be dead or succeeded: pending deliveries are attempted without a replay",
         ));
     }
-    filter.state.get_or_insert(store::State::Dead);
+    filter.state.get_or_insert(DeliveryState::Dead);
     filter.until = Some(filter.until.map_or(now, |until| until.min(now)));
     Ok(filter)
 }
@@ -168,9 +168,9 @@ pub fn name(field: &'static str, text: String) -> Result<String, AdminError> {
     Ok(text)
 }
 
-fn state(text: &str) -> Result<store::State, AdminError> {
-    let state = State::ALL.into_iter().find(|state| state.name() == text);
-    let state = state.ok_or_else(|| invalid("state", "must be pending, succeeded or dead"))?;
+fn state(text: &str) -> Result<DeliveryState, AdminError> {
+    let state: Result<StateView, _> = text.parse();
+    let state = state.map_err(|_| invalid("state", "must be pending, succeeded or dead"))?;
     Ok(state.stored())
 }
 
@@ -208,7 +208,7 @@ mod tests {
         let filter = Filter {
             namespace: Some("team-a".into()),
             webhook: Some("pay".into()),
-            state: Some(store::State::Dead),
+            state: Some(DeliveryState::Dead),
             since: Some(Moment(1_000)),
             until: Some(Moment(NOW.0 - 3_600_000)),
         };
@@ -240,10 +240,10 @@ mod tests {
     #[test]
     fn a_replay_selects_dead_deliveries_until_now_by_default() {
         let dead = replay(b"{}", NOW).unwrap();
-        assert_eq!((dead.state, dead.until), (Some(store::State::Dead), Some(NOW)));
+        assert_eq!((dead.state, dead.until), (Some(DeliveryState::Dead), Some(NOW)));
         let body = br#"{"state":"succeeded","until":"2100-01-01T00:00:00Z","since":"7d","namespace":null}"#;
         let succeeded = replay(body, NOW).unwrap();
-        assert_eq!((succeeded.state, succeeded.until), (Some(store::State::Succeeded), Some(NOW)));
+        assert_eq!((succeeded.state, succeeded.until), (Some(DeliveryState::Succeeded), Some(NOW)));
         for body in
             ["", "[]", "{", r#"{"state":"pending"}"#, r#"{"namespace":""}"#, r#"{"id":"x"}"#]
         {

@@ -1,5 +1,6 @@
 //! Deliveries in responses of the API, for the server and the clients.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -13,13 +14,13 @@ use super::mask;
 use crate::admin::overview::view::LastHour;
 use crate::moment::Moment;
 use crate::resources::DeliveryCounts;
-use crate::store::{self, Attempted, Detail, Reason, Summary, ids};
+use crate::store::{Attempted, DeliveryState, Detail, Summary, ids};
 
-/// State of a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// Not finished.
+/// State of a delivery in the API, with the word of its [`DeliveryState`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::VariantArray)]
+#[serde(into = "&'static str", try_from = "String")]
+pub enum StateView {
+    /// Not finished: pending or waiting.
     Pending,
     /// The listener answered 2xx.
     Succeeded,
@@ -27,36 +28,54 @@ pub enum State {
     Dead,
 }
 
-impl State {
-    /// All states.
-    pub const ALL: [Self; 3] = [Self::Pending, Self::Succeeded, Self::Dead];
-
-    /// The name in the API.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Succeeded => "succeeded",
-            Self::Dead => "dead",
-        }
+impl StateView {
+    /// The word in the API.
+    pub fn as_str(self) -> &'static str {
+        self.stored().as_str()
     }
 
     /// The state in a filter of the store.
-    pub fn stored(self) -> store::State {
+    pub fn stored(self) -> DeliveryState {
         match self {
-            Self::Pending => store::State::Pending,
-            Self::Succeeded => store::State::Succeeded,
-            Self::Dead => store::State::Dead,
+            Self::Pending => DeliveryState::Pending,
+            Self::Succeeded => DeliveryState::Succeeded,
+            Self::Dead => DeliveryState::Dead,
         }
     }
 }
 
-impl From<store::State> for State {
-    fn from(state: store::State) -> Self {
+impl From<DeliveryState> for StateView {
+    fn from(state: DeliveryState) -> Self {
         match state {
-            store::State::Pending | store::State::Waiting => Self::Pending,
-            store::State::Succeeded => Self::Succeeded,
-            store::State::Dead => Self::Dead,
+            DeliveryState::Pending | DeliveryState::Waiting => Self::Pending,
+            DeliveryState::Succeeded => Self::Succeeded,
+            DeliveryState::Dead => Self::Dead,
         }
+    }
+}
+
+impl From<StateView> for &'static str {
+    fn from(state: StateView) -> Self {
+        state.as_str()
+    }
+}
+
+impl FromStr for StateView {
+    type Err = strum::ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let stored: DeliveryState = text.parse()?;
+        let state = Self::from(stored);
+        // `waiting` is a state of the store, but not of the API.
+        if state.stored() == stored { Ok(state) } else { Err(Self::Err::VariantNotFound) }
+    }
+}
+
+impl TryFrom<String> for StateView {
+    type Error = strum::ParseError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 
@@ -93,7 +112,7 @@ pub struct Delivery {
     /// The webhook's action.
     pub action: Arc<str>,
     /// The state.
-    pub state: State,
+    pub state: StateView,
     /// Whether a pending delivery waits for the previous one, with `ordering: Fifo`.
     pub waiting: bool,
     /// Reason of a dead delivery, such as `AttemptsUsedUp` or `TooOld`.
@@ -236,24 +255,14 @@ impl From<Summary> for Delivery {
             webhook: webhook.name.clone(),
             action: webhook.action.clone(),
             state: state.into(),
-            waiting: state == store::State::Waiting,
-            reason: reason.map(|reason| reason_name(reason).to_owned()),
+            waiting: state == DeliveryState::Waiting,
+            reason: reason.map(|reason| reason.as_str().to_owned()),
             attempt_count: attempts,
             last_status,
             created_at: ids::moment(id),
             due_at: due,
             finished_at: finished,
         }
-    }
-}
-
-fn reason_name(reason: Reason) -> &'static str {
-    match reason {
-        Reason::AttemptsUsedUp => "AttemptsUsedUp",
-        Reason::TooOld => "TooOld",
-        Reason::Rejected => "Rejected",
-        Reason::AppDeleted => "AppDeleted",
-        Reason::Unreadable => "Unreadable",
     }
 }
 

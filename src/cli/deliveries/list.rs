@@ -2,9 +2,10 @@
 
 use clap::Args;
 use form_urlencoded::Serializer;
+use strum::VariantArray as _;
 
-use super::Since;
-use crate::admin::deliveries::view::{Delivery, List};
+use super::{Since, state_parser};
+use crate::admin::deliveries::view::{Delivery, List, StateView};
 use crate::cli::client::Format;
 use crate::cli::client::ask::ask;
 use crate::cli::client::reach::{Operator, ReachArgs, ScopeArgs};
@@ -24,8 +25,8 @@ pub struct ListArgs {
     #[arg(long, value_name = "NAME")]
     webhook: Option<String>,
     /// Only deliveries in this state
-    #[arg(long, value_parser = ["pending", "succeeded", "dead"])]
-    state: Option<String>,
+    #[arg(long, value_parser = state_parser(StateView::VARIANTS))]
+    state: Option<StateView>,
     /// Only deliveries created at or after this time: RFC 3339, or an age such as 15m, 24h or 7d
     #[arg(long, value_name = "TIME")]
     since: Option<Since>,
@@ -50,7 +51,7 @@ pub struct DeliveryFilter {
     /// Name of the webhook.
     pub webhook: Option<String>,
     /// State.
-    pub state: Option<String>,
+    pub state: Option<StateView>,
     /// Created at or after this time.
     pub since: Option<String>,
     /// Created before this time.
@@ -63,7 +64,7 @@ impl DeliveryFilter {
         for (name, value) in [
             ("namespace", self.namespace.as_deref()),
             ("webhook", self.webhook.as_deref()),
-            ("state", self.state.as_deref()),
+            ("state", self.state.map(StateView::as_str)),
             ("since", self.since.as_deref()),
             ("until", self.until.as_deref()),
             ("cursor", cursor),
@@ -155,7 +156,7 @@ fn as_table(items: &[Delivery], shows_namespace: bool, now: Moment) -> String {
         let mut row = vec![
             item.id.to_string(),
             clean(&item.webhook),
-            item.state.name().to_owned(),
+            item.state.as_str().to_owned(),
             or_none(item.reason.as_deref().map(clean)),
             item.attempt_count.to_string(),
             or_none(item.last_status),
@@ -187,7 +188,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::admin::deliveries::view::State;
 
     fn delivery(id: u128) -> Delivery {
         let text = Arc::from("x");
@@ -199,7 +199,7 @@ mod tests {
             app: Arc::clone(&text),
             webhook: Arc::clone(&text),
             action: text,
-            state: State::Pending,
+            state: StateView::Pending,
             waiting: false,
             reason: None,
             attempt_count: 0,

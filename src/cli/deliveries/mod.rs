@@ -6,6 +6,7 @@ mod show;
 
 use std::str::FromStr;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
 use self::list::ListArgs;
@@ -14,6 +15,7 @@ use self::replay::ReplayArgs;
 use self::show::ShowArgs;
 pub use self::show::find;
 use crate::admin::deliveries::since;
+use crate::admin::deliveries::view::StateView;
 use crate::moment::Moment;
 
 /// Arguments of `deliveries`.
@@ -43,6 +45,12 @@ pub async fn deliveries(args: DeliveriesArgs) -> anyhow::Result<()> {
         DeliveriesCommand::Show(args) => show::show(args).await,
         DeliveriesCommand::Replay(args) => replay::replay(args).await,
     }
+}
+
+/// Parser of `--state`, which takes one of these states.
+fn state_parser(states: &'static [StateView]) -> impl TypedValueParser<Value = StateView> {
+    let words = states.iter().map(|state| state.as_str());
+    PossibleValuesParser::new(words).try_map(|word| word.parse::<StateView>())
 }
 
 /// A time or age from a flag. Sent to the server unchanged: an age is relative to the replica's clock.

@@ -7,10 +7,10 @@ use clap::Args;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::Since;
 use super::list::{DeliveryFilter, latest};
 use super::show::find;
-use crate::admin::deliveries::view::{Begun, Replayed};
+use super::{Since, state_parser};
+use crate::admin::deliveries::view::{Begun, Replayed, StateView};
 use crate::cli::client::ask::ask;
 use crate::cli::client::reach::{Operator, ReachArgs, ScopeArgs};
 use crate::cli::output;
@@ -31,8 +31,8 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "NAME")]
     webhook: Option<String>,
     /// Only deliveries in this state [default: dead]
-    #[arg(long, value_parser = ["dead", "succeeded"])]
-    state: Option<String>,
+    #[arg(long, value_parser = state_parser(&[StateView::Dead, StateView::Succeeded]))]
+    state: Option<StateView>,
     /// Only deliveries created at or after this time: RFC 3339, or an age such as 15m, 24h or 7d
     #[arg(long, value_name = "TIME")]
     since: Option<Since>,
@@ -51,7 +51,8 @@ pub struct ReplayArgs {
 
 /// Replays deliveries.
 pub async fn replay(args: ReplayArgs) -> anyhow::Result<()> {
-    let flags = [&args.webhook, &args.state].into_iter().any(Option::is_some)
+    let flags = args.webhook.is_some()
+        || args.state.is_some()
         || [&args.since, &args.until].into_iter().any(Option::is_some);
     if args.ids.is_empty() && !flags {
         bail!("select deliveries by id, or with --webhook, --state, --since or --until");
@@ -68,7 +69,7 @@ async fn by_id(operator: &Operator, args: ReplayArgs) -> anyhow::Result<()> {
     for id in args.ids {
         if args.dry_run {
             let delivery = find(operator, id).await?.delivery;
-            output::line(&format!("{id} would be replayed ({})", delivery.state.name()));
+            output::line(&format!("{id} would be replayed ({})", delivery.state.as_str()));
             continue;
         }
         let path = format!("/api/deliveries/{id}/replay");
@@ -85,7 +86,7 @@ async fn by_filter(operator: &Operator, args: ReplayArgs) -> anyhow::Result<()> 
     let filter = DeliveryFilter {
         namespace: operator.namespace(&args.scope),
         webhook: args.webhook,
-        state: Some(args.state.unwrap_or_else(|| "dead".into())),
+        state: Some(args.state.unwrap_or(StateView::Dead)),
         since: args.since.map(|since| since.0),
         // Excludes deliveries that end during the confirmation.
         until: Some(args.until.map_or_else(|| Moment::now().to_string(), |until| until.0)),
@@ -119,19 +120,19 @@ async fn by_filter(operator: &Operator, args: ReplayArgs) -> anyhow::Result<()> 
 fn body(filter: &DeliveryFilter) -> Value {
     let DeliveryFilter { namespace, webhook, state, since, until } = filter;
     let fields = [
-        ("namespace", namespace),
-        ("webhook", webhook),
-        ("state", state),
-        ("since", since),
-        ("until", until),
+        ("namespace", namespace.as_deref()),
+        ("webhook", webhook.as_deref()),
+        ("state", state.map(StateView::as_str)),
+        ("since", since.as_deref()),
+        ("until", until.as_deref()),
     ];
-    let given = fields.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+    let given = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
     Value::Object(given.map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>())
 }
 
 fn sentence(filter: &DeliveryFilter, count: usize) -> String {
     let more = if count == COUNTED { " or more" } else { "" };
-    let state = filter.state.as_deref().unwrap_or_default();
+    let state = filter.state.map_or("", StateView::as_str);
     let (noun, verb) = if count == 1 { ("delivery", "is") } else { ("deliveries", "are") };
     let whose = match (&filter.webhook, &filter.namespace) {
         (Some(webhook), Some(namespace)) => format!("the webhook {namespace}/{webhook}"),
@@ -166,7 +167,8 @@ mod tests {
 
     #[test]
     fn the_confirmation_names_the_selected_deliveries() {
-        let mut filter = DeliveryFilter { state: Some("dead".into()), ..DeliveryFilter::default() };
+        let mut filter =
+            DeliveryFilter { state: Some(StateView::Dead), ..DeliveryFilter::default() };
         assert_eq!(sentence(&filter, 2), "2 dead deliveries of all namespaces are selected.");
         filter.namespace = Some("team-a".into());
         filter.webhook = Some("pay".into());

@@ -52,7 +52,7 @@ fn as_text(full: &FullDelivery) -> String {
         ("Webhook", clean(&format!("{}/{}", delivery.namespace, delivery.webhook))),
         ("App", clean(&delivery.app)),
         ("Action", clean(&delivery.action)),
-        ("State", format!("{}{waiting}{}", delivery.state.name(), reason.unwrap_or_default())),
+        ("State", format!("{}{waiting}{}", delivery.state.as_str(), reason.unwrap_or_default())),
         ("Created", delivery.created_at.to_string()),
         ("Next", or_none(delivery.due_at)),
         ("Finished", or_none(delivery.finished_at)),

@@ -13,6 +13,7 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
 use super::observed::{Definition, Deliveries, Lease, Observed, Operator, Pod, Readiness};
+use crate::admin::deliveries::view::StateView;
 use crate::cli::client::cluster::Cluster;
 use crate::cli::client::place::{Ours, Place};
 use crate::cli::client::reach::{self, ReachArgs};
@@ -209,16 +210,16 @@ async fn deliveries(place: &Place, reach: &ReachArgs, scope: &Scope) -> anyhow::
     let operator = place.operator(reach).await.context(what)?;
     let mut found = Deliveries::default();
     for (state, list) in [
-        ("dead", &mut found.dead),
-        ("pending", &mut found.pending),
-        ("succeeded", &mut found.succeeded),
+        (StateView::Dead, &mut found.dead),
+        (StateView::Pending, &mut found.pending),
+        (StateView::Succeeded, &mut found.succeeded),
     ] {
         let filter = DeliveryFilter {
             namespace: scope.namespace.clone(),
             webhook: scope.webhook.clone(),
-            state: Some(state.into()),
+            state: Some(state),
             // Pending deliveries are read regardless of their age.
-            since: (state != "pending").then(|| SINCE.into()),
+            since: (state != StateView::Pending).then(|| SINCE.into()),
             until: None,
         };
         *list = latest(&operator, &filter, DELIVERIES).await.context(what)?.items;

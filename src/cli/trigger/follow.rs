@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
-use crate::admin::deliveries::view::{FullDelivery, State};
+use crate::admin::deliveries::view::{FullDelivery, StateView};
 use crate::cli::client::reach::Operator;
 use crate::cli::deliveries::find;
 use crate::moment::Moment;
@@ -37,5 +37,5 @@ fn is_worth_waiting(found: &FullDelivery, now: Moment, left: Duration) -> bool {
     let delivery = &found.delivery;
     let is_tried_too_late =
         !delivery.waiting && delivery.due_at.is_some_and(|due| due > now + left);
-    delivery.state == State::Pending && !is_tried_too_late
+    delivery.state == StateView::Pending && !is_tried_too_late
 }

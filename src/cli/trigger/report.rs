@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::admin::deliveries::view::{Attempt, FullDelivery, State};
+use crate::admin::deliveries::view::{Attempt, FullDelivery, StateView};
 use crate::cli::client::called::command;
 use crate::cli::client::table::{age, clean};
 use crate::moment::Moment;
@@ -107,9 +107,9 @@ impl Report {
     /// Adds the state of the delivery.
     pub fn follow(&mut self, delivery: FullDelivery) {
         self.answer.outcome = match delivery.delivery.state {
-            State::Pending => Outcome::Pending,
-            State::Succeeded => Outcome::Delivered,
-            State::Dead => Outcome::Dead,
+            StateView::Pending => Outcome::Pending,
+            StateView::Succeeded => Outcome::Delivered,
+            StateView::Dead => Outcome::Dead,
         };
         self.delivery = Some(delivery);
     }
@@ -181,25 +181,25 @@ fn became(full: &FullDelivery, now: Moment) -> String {
     let app = clean(&delivery.app);
     let last = full.attempts.last();
     match (delivery.state, last) {
-        (State::Succeeded, Some(Attempt { number, duration_milliseconds, status, .. })) => {
+        (StateView::Succeeded, Some(Attempt { number, duration_milliseconds, status, .. })) => {
             let status =
                 status.map_or(String::new(), |status| format!(", which responded with {status}"));
             format!(
                 "Delivered to the listener of {app}{status}, on attempt {number} in {duration_milliseconds} ms."
             )
         }
-        (State::Succeeded, None) => format!("Delivered to the listener of {app}."),
-        (State::Dead, last) => {
+        (StateView::Succeeded, None) => format!("Delivered to the listener of {app}."),
+        (StateView::Dead, last) => {
             let reason = delivery.reason.as_deref().map(clean).unwrap_or_default();
             let last = last.map(|attempt| format!(": {}", failed(attempt))).unwrap_or_default();
             let replay = command(&format!("deliveries replay {}", delivery.id));
             format!("Dead, {reason}{last}. Replay it with: {replay}")
         }
-        (State::Pending, _) if delivery.waiting => {
+        (StateView::Pending, _) if delivery.waiting => {
             "Still waiting for the event before it (ordering: Fifo).".into()
         }
-        (State::Pending, None) => "Still pending: no attempt has been made yet.".into(),
-        (State::Pending, Some(attempt)) => {
+        (StateView::Pending, None) => "Still pending: no attempt has been made yet.".into(),
+        (StateView::Pending, Some(attempt)) => {
             let next = match delivery.due_at {
                 Some(due) if due > now => format!("in {}", age(due.since(now))),
                 _ => "now".into(),

@@ -17,7 +17,7 @@ use crate::moment::Moment;
 use crate::retry::{self, Outcome, Policy};
 use crate::routes::{App, Id, Meters, Route, Target};
 use crate::store::{
-    Attempted, Body, Form, Lease, Leased, Next, Reason, Settled, StoreError, StoredWebhook,
+    Attempted, Body, DeadReason, Form, Lease, Leased, Next, Settled, StoreError, StoredWebhook,
 };
 
 /// Added to the call's timeout to get the duration of the lease: the body is read before the call,
@@ -199,7 +199,7 @@ fn count(meters: &Meters, webhook: &StoredWebhook, next: Next) {
     let counts = || meters.webhooks.of(Id { app: webhook.app.uuid, webhook: webhook.uuid });
     match next {
         Next::Succeeded => counts().delivered(),
-        Next::Dead(reason) => counts().dead().count(reason.word(), 1),
+        Next::Dead(reason) => counts().dead().count(reason.label(), 1),
         Next::Retry(_) => meters.apps.of(webhook.app.uuid).retried(),
     }
 }
@@ -223,7 +223,7 @@ fn event(leased: &Leased, body: Bytes) -> Result<Event, EventError> {
 /// was accepted: a later version of the program has become stricter.
 fn unconvertible(mut attempted: Attempted, error: &EventError) -> AttemptEvaluation {
     attempted.error = Some(error.to_string().into());
-    let next = Next::Dead(Reason::Rejected);
+    let next = Next::Dead(DeadReason::Rejected);
     AttemptEvaluation { attempted, next, result: AttemptResult::NotSent }
 }
 

@@ -28,7 +28,7 @@ use super::{ApiField, CallError, Caller, Pieces};
 use crate::moment::Moment;
 use crate::plan::Reachability;
 use crate::routes::{App, AppId, Table, Target};
-use crate::store::{DueApps, Reason, Store, StoreError, Take, Taken};
+use crate::store::{DeadReason, DueApps, Store, StoreError, Take, Taken};
 use crate::traces::Traces;
 use attempt::{AttemptJob, LEASE_SLACK};
 use body_budget::BodyBudget;
@@ -223,7 +223,7 @@ impl<C: Call> Dispatcher<C> {
     }
 
     fn give_up(&mut self, app: AppId, now: Moment) {
-        let count = self.context.parts.store.give_up(app, Reason::AppDeleted, now);
+        let count = self.context.parts.store.give_up(app, DeadReason::AppDeleted, now);
         self.tasks.spawn(async move { TaskResult::GaveUp { app, count: count.await } });
     }
 
@@ -258,7 +258,7 @@ impl<C: Call> Dispatcher<C> {
             TaskResult::GaveUp { app, count: Ok(count) } => {
                 self.schedule.finish_give_up(app, count, now);
                 if count > 0 {
-                    let reason = Reason::AppDeleted.word();
+                    let reason = DeadReason::AppDeleted.label();
                     let meters = self.context.parts.routes.meters();
                     meters.inspect(|meters| meters.dead.count(reason, count as u64));
                     tracing::warn!(count, "gave up deliveries of an app that was deleted");

@@ -4,10 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use k8s_openapi::jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::FilesError;
 use super::atomic::{self, Durability};
@@ -84,7 +85,7 @@ impl Core {
     /// Locks the mutable state.
     pub fn state(&self) -> MutexGuard<'_, FilesState> {
         // The index is consistent between any two of its calls.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// The directory of the webhooks that the app API created.

@@ -1,11 +1,12 @@
 //! Aggregates the delivery counts of all replicas, for the replica that writes statuses.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kube::Config;
+use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
 
 use super::authorization;
@@ -126,7 +127,7 @@ impl AggregatedTallies {
     }
 
     fn peer_tallies(&self) -> MutexGuard<'_, PeerTallies> {
-        self.peer_tallies.lock().unwrap_or_else(PoisonError::into_inner)
+        self.peer_tallies.lock()
     }
 }
 

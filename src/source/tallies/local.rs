@@ -11,7 +11,9 @@ use super::Tallies;
 use crate::plan::{Counted, Key};
 use crate::resources::{DeliveryCounts, DeliveryMode};
 use crate::routes::{Id, Table};
-use crate::store::{Detail, Filter, Reason, State, Store, StoreError, StoredWebhook, Tally};
+use crate::store::{
+    DeadReason, DeliveryState, Detail, Filter, Store, StoreError, StoredWebhook, Tally,
+};
 
 /// Counts deliveries of this process's queue, and synchronous calls to listeners.
 pub struct LocalTallies {
@@ -51,7 +53,7 @@ impl LocalTallies {
         let filter = Filter {
             namespace: Some(webhook.namespace.to_string()),
             webhook: Some(webhook.name.to_string()),
-            state: Some(State::Dead),
+            state: Some(DeliveryState::Dead),
             ..Filter::default()
         };
         let latest = self.store.list(filter, None, 1).await?;
@@ -103,12 +105,12 @@ fn death_reason(detail: &Detail) -> String {
     let last = detail.attempts.last().and_then(|attempt| attempt.error.as_deref());
     let last = last.unwrap_or("it was never attempted");
     match detail.summary.reason {
-        Some(Reason::AppDeleted) => "its app was deleted".into(),
-        Some(Reason::Unreadable) => "its record in the store cannot be read".into(),
-        Some(Reason::TooOld) => format!("it became too old: {last}"),
-        Some(Reason::AttemptsUsedUp) => {
+        Some(DeadReason::AppDeleted) => "its app was deleted".into(),
+        Some(DeadReason::Unreadable) => "its record in the store cannot be read".into(),
+        Some(DeadReason::TooOld) => format!("it became too old: {last}"),
+        Some(DeadReason::AttemptsUsedUp) => {
             format!("{last}, in the last of {} attempts", detail.summary.attempts)
         }
-        Some(Reason::Rejected) | None => last.into(),
+        Some(DeadReason::Rejected) | None => last.into(),
     }
 }

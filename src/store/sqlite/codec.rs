@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::moment::Moment;
 use crate::resources::Ordering;
 use crate::routes::AppId;
-use crate::store::{Form, Reason, State, ids};
+use crate::store::{DeadReason, DeliveryState, Form, ids};
 
 /// The key of an id as a column value. It is below 2^63, see [`ids`].
 pub fn key(id: Uuid) -> i64 {
@@ -73,9 +73,18 @@ impl FromSql for Moment {
 }
 
 /// Stores enums as numbers. A number must never be reused for another variant, as existing files
-/// contain it.
+/// contain it. `as name` also defines the macro `name!`: the number of a variant as a literal, for
+/// SQL text. SQLite uses a partial index only if a query has the literal condition of the index.
 macro_rules! as_number {
-    ($kind:ty { $($variant:ident = $number:literal),* $(,)? }) => {
+    ($kind:ty as $name:ident { $($variant:ident = $number:tt),* $(,)? }) => {
+        macro_rules! $name {
+            $(($variant) => { $number };)*
+        }
+        pub(super) use $name;
+
+        as_number!($kind { $($variant = $number),* });
+    };
+    ($kind:ty { $($variant:ident = $number:tt),* $(,)? }) => {
         impl ToSql for $kind {
             fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
                 let number: i64 = match self { $(Self::$variant => $number),* };
@@ -94,8 +103,8 @@ macro_rules! as_number {
     };
 }
 
-as_number!(State { Pending = 0, Waiting = 1, Succeeded = 2, Dead = 3 });
-as_number!(Reason { AttemptsUsedUp = 0, TooOld = 1, Rejected = 2, AppDeleted = 3, Unreadable = 4 });
+as_number!(DeliveryState as state { Pending = 0, Waiting = 1, Succeeded = 2, Dead = 3 });
+as_number!(DeadReason { AttemptsUsedUp = 0, TooOld = 1, Rejected = 2, AppDeleted = 3, Unreadable = 4 });
 as_number!(Ordering { Parallel = 0, Fifo = 1 });
 as_number!(Form { Json = 0, Converted = 1 });
 
@@ -106,7 +115,19 @@ pub fn header_value(bytes: Option<Vec<u8>>) -> Option<HeaderValue> {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray as _;
+
     use super::*;
+
+    #[test]
+    fn a_state_has_the_same_number_in_columns_and_in_sql_text() {
+        let numbers = [state!(Pending), state!(Waiting), state!(Succeeded), state!(Dead)];
+        for (state, number) in DeliveryState::VARIANTS.iter().zip(numbers) {
+            assert_eq!(state.to_sql(), Ok(ToSqlOutput::from(number)), "{state:?}");
+            assert_eq!(DeliveryState::column_result(ValueRef::Integer(number)), Ok(*state));
+        }
+        assert_eq!(numbers, [0, 1, 2, 3], "files contain these numbers");
+    }
 
     #[test]
     fn headers_survive_with_repeated_names_empty_values_and_bytes_that_are_no_text() {

@@ -4,7 +4,7 @@
 //! due apps) is part of the transaction: a rollback reverts it too.
 
 mod maintenance;
-mod take;
+pub mod take;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
+use super::codec::state;
 use super::command::OperationResult;
 use super::failure::readable;
 use super::leases::{ActiveLease, Leases};
@@ -25,8 +26,8 @@ use crate::moment::Moment;
 use crate::resources::Ordering;
 use crate::routes::{AppId, Route};
 use crate::store::{
-    Accepted, Attempted, Filter, Ids, Lease, NewEvent, Next, Reason, Replayed, Settled, State,
-    StoreError, StoredWebhook, Tally, ids,
+    Accepted, Attempted, DeadReason, DeliveryState, Filter, Ids, Lease, NewEvent, Next, Replayed,
+    Settled, StoreError, StoredWebhook, Tally, ids,
 };
 
 /// How many waiting deliveries a new event makes pending after its webhook was changed from `Fifo`
@@ -35,6 +36,33 @@ const PROMOTE_BATCH: i64 = 100;
 
 /// How many deliveries one [`Engine::give_up`] marks as dead.
 const GIVE_UP_BATCH: i64 = 500;
+
+/// Makes the oldest waiting deliveries of a webhook pending.
+pub const PROMOTE: &str = concat!(
+    "UPDATE delivery SET state = ",
+    state!(Pending),
+    ", due = ?3 WHERE key IN (SELECT key FROM delivery WHERE state = ",
+    state!(Waiting),
+    " AND webhook = ?1 ORDER BY key LIMIT ?2)",
+);
+
+/// Marks pending deliveries of an app as dead.
+pub const GIVE_UP_PENDING: &str = concat!(
+    "UPDATE delivery SET state = ",
+    state!(Dead),
+    ", finished = ?2, reason = ?3 WHERE key IN (SELECT key FROM delivery WHERE state = ",
+    state!(Pending),
+    " AND app = ?1 LIMIT ?4) RETURNING key, webhook",
+);
+
+/// Marks waiting deliveries of an app as dead.
+pub const GIVE_UP_WAITING: &str = concat!(
+    "UPDATE delivery SET state = ",
+    state!(Dead),
+    ", finished = ?2, reason = ?3 WHERE key IN (SELECT key FROM delivery WHERE state = ",
+    state!(Waiting),
+    " AND webhook IN (SELECT key FROM webhook WHERE app = ?1) LIMIT ?4) RETURNING key, webhook",
+);
 
 /// The database, with cached and transient state in memory.
 #[derive(Debug)]
@@ -258,7 +286,7 @@ impl Engine {
                 false
             }
         };
-        let state = if waits { State::Waiting } else { State::Pending };
+        let state = if waits { DeliveryState::Waiting } else { DeliveryState::Pending };
         let sql = "INSERT INTO delivery
             (key, tail, event, generation, app, webhook, state, attempts, due)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8)";
@@ -293,9 +321,7 @@ impl Engine {
         if self.undelivered.of_webhook(webhook).waiting == 0 {
             return Ok(());
         }
-        let sql = "UPDATE delivery SET state = 0, due = ?3 WHERE key IN
-            (SELECT key FROM delivery WHERE state = 1 AND webhook = ?1 ORDER BY key LIMIT ?2)";
-        let promoted = self.db.prepare_cached(sql)?.execute((webhook, limit, now))? as i64;
+        let promoted = self.db.prepare_cached(PROMOTE)?.execute((webhook, limit, now))? as i64;
         self.undelivered.promote(app, webhook, promoted);
         self.mark_due(app, now);
         Ok(())
@@ -349,12 +375,16 @@ impl Engine {
         end: Moment,
     ) -> rusqlite::Result<Option<(i64, i64)>> {
         let (state, due, finished, reason) = match next {
-            Next::Succeeded => (State::Succeeded, end, Some(end), None),
-            Next::Dead(reason) => (State::Dead, end, Some(end), Some(reason)),
-            Next::Retry(due) => (State::Pending, due, None, None),
+            Next::Succeeded => (DeliveryState::Succeeded, end, Some(end), None),
+            Next::Dead(reason) => (DeliveryState::Dead, end, Some(end), Some(reason)),
+            Next::Retry(due) => (DeliveryState::Pending, due, None, None),
         };
-        let sql = "UPDATE delivery SET state = ?2, attempts = ?3, due = ?4, finished = ?5,
-            reason = ?6, last_status = ?7 WHERE key = ?1 AND state = 0 RETURNING webhook, app";
+        let sql = concat!(
+            "UPDATE delivery SET state = ?2, attempts = ?3, due = ?4, finished = ?5,
+            reason = ?6, last_status = ?7 WHERE key = ?1 AND state = ",
+            state!(Pending),
+            " RETURNING webhook, app",
+        );
         let values = (key, state, attempted.number, due, finished, reason, attempted.status);
         let keys = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
         self.db.prepare_cached(sql)?.query_row(values, keys).optional()
@@ -374,15 +404,15 @@ impl Engine {
     }
 
     /// Marks some undelivered deliveries of an app as dead. Returns how many.
-    pub fn give_up(&mut self, app: AppId, reason: Reason, now: Moment) -> rusqlite::Result<usize> {
+    pub fn give_up(
+        &mut self,
+        app: AppId,
+        reason: DeadReason,
+        now: Moment,
+    ) -> rusqlite::Result<usize> {
         let Some(key) = self.webhooks.app(&self.db, app)? else { return Ok(0) };
-        let set = "UPDATE delivery SET state = 3, finished = ?2, reason = ?3 WHERE key IN";
-        let pending = "SELECT key FROM delivery WHERE state = 0 AND app = ?1 LIMIT ?4";
-        let waiting = "SELECT key FROM delivery WHERE state = 1 AND webhook IN
-            (SELECT key FROM webhook WHERE app = ?1) LIMIT ?4";
-        for (which, was) in [(pending, PENDING), (waiting, WAITING)] {
-            let sql = format!("{set} ({which}) RETURNING key, webhook");
-            let mut update = self.db.prepare_cached(&sql)?;
+        for (sql, was) in [(GIVE_UP_PENDING, PENDING), (GIVE_UP_WAITING, WAITING)] {
+            let mut update = self.db.prepare_cached(sql)?;
             let rows = update.query_map((key, now, reason, GIVE_UP_BATCH), |row| {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
             })?;

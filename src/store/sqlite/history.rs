@@ -9,10 +9,11 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use uuid::Uuid;
 
+use super::codec::state;
 use super::failure::readable;
 use super::{codec, webhooks};
 use crate::moment::Moment;
-use crate::store::{Attempted, Detail, Filter, State, StoredWebhook, Summary, ids};
+use crate::store::{Attempted, DeliveryState, Detail, Filter, StoredWebhook, Summary, ids};
 
 /// Maximum length of the shown part of a body.
 const SHOWN_BODY_BYTES: i64 = 64 * 1024;
@@ -104,7 +105,7 @@ pub fn replayable(
     let mut later = db.prepare_cached(later)?;
     let mut replayable = Vec::new();
     for (_, row) in found {
-        let has_finished = matches!(row.state, State::Succeeded | State::Dead);
+        let has_finished = matches!(row.state, DeliveryState::Succeeded | DeliveryState::Dead);
         let values = (codec::key(row.event), row.generation);
         if has_finished && !later.query_row(values, |row| row.get::<_, bool>(0))? {
             replayable.push(row.id);
@@ -118,8 +119,8 @@ struct DeliveryRow {
     id: Uuid,
     event: Uuid,
     generation: u32,
-    state: State,
-    reason: Option<crate::store::Reason>,
+    state: DeliveryState,
+    reason: Option<crate::store::DeadReason>,
     attempts: u32,
     due: Moment,
     finished: Option<Moment>,
@@ -158,7 +159,7 @@ fn summary(
     };
     let DeliveryRow { id, event, generation, state, reason, attempts, due, finished, last_status } =
         row;
-    let due = (state == State::Pending).then_some(due);
+    let due = (state == DeliveryState::Pending).then_some(due);
     Ok(Summary {
         id,
         event,
@@ -256,10 +257,13 @@ fn select(
         bound("d.key < ?", &[ids::first_key(until)]);
     }
     match filter.state {
-        Some(State::Pending) => conditions.push("d.state < 2"),
-        Some(State::Waiting) => conditions.push("d.state = 1"),
-        Some(State::Succeeded) => conditions.push("d.state = 2"),
-        Some(State::Dead) => conditions.push("d.state = 3"),
+        Some(DeliveryState::Pending) => {
+            let undelivered = concat!("d.state IN (", state!(Pending), ", ", state!(Waiting), ")");
+            conditions.push(undelivered);
+        }
+        Some(DeliveryState::Waiting) => conditions.push(concat!("d.state = ", state!(Waiting))),
+        Some(DeliveryState::Succeeded) => conditions.push(concat!("d.state = ", state!(Succeeded))),
+        Some(DeliveryState::Dead) => conditions.push(concat!("d.state = ", state!(Dead))),
         None => {}
     }
     let conditions = if conditions.is_empty() { "1".into() } else { conditions.join(" AND ") };

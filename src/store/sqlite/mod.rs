@@ -29,19 +29,20 @@ use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::RwLock;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::{
-    Accepted, Answer, Attempted, Detail, DueApps, Figures, Filter, Health, Ids, Lease, NewEvent,
-    Next, Owner, Reason, Replayed, Settled, Store, StoreError, StoredWebhook, Summary, Take, Taken,
-    Tally, WebhookExists,
+    Accepted, Answer, Attempted, DeadReason, Detail, DueApps, Figures, Filter, Health, Ids, Lease,
+    NewEvent, Next, Owner, Replayed, Settled, Store, StoreError, StoredWebhook, Summary, Take,
+    Taken, Tally, WebhookExists,
 };
 use crate::moment::Moment;
 use crate::routes::AppId;
@@ -207,7 +208,7 @@ impl Store for Sqlite {
         self.write(move |engine| engine.settle(lease, &attempted, next))
     }
 
-    fn give_up(&self, app: AppId, reason: Reason, now: Moment) -> Answer<usize> {
+    fn give_up(&self, app: AppId, reason: DeadReason, now: Moment) -> Answer<usize> {
         self.write(move |engine| engine.give_up(app, reason, now))
     }
 
@@ -250,7 +251,7 @@ impl Store for Sqlite {
     }
 
     fn figures(&self) -> Figures {
-        let stats = self.shared.figures.read().unwrap_or_else(PoisonError::into_inner);
+        let stats = self.shared.figures.read();
         let undelivered = stats.undelivered.iter().map(|(app, count)| (*app, *count as u64));
         Figures {
             bytes: stats.usage.used,

@@ -11,7 +11,7 @@
 use std::cmp::Reverse;
 
 use super::stored_bytes::{AppBytes, NamespaceDigest, StoredBytes};
-use crate::store::State;
+use crate::store::DeliveryState;
 
 /// The maximum bytes of each namespace and each app.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +25,8 @@ pub struct Quota {
 pub struct Clearance {
     /// The key of the app's row.
     pub app: i64,
-    /// [`State::Succeeded`] or [`State::Dead`].
-    pub state: State,
+    /// [`DeliveryState::Succeeded`] or [`DeliveryState::Dead`].
+    pub state: DeliveryState,
 }
 
 impl Quota {
@@ -71,7 +71,8 @@ impl Quota {
             Reverse((stored.of_namespace(namespace), namespace, app.bytes, app.key))
         });
         let clearance = |state| move |app: &AppBytes| Clearance { app: app.key, state };
-        let (succeeded, dead) = (clearance(State::Succeeded), clearance(State::Dead));
+        let (succeeded, dead) =
+            (clearance(DeliveryState::Succeeded), clearance(DeliveryState::Dead));
         let is_nearly_full =
             |app: &&AppBytes| self.is_nearly_full(stored, app.key, app.id.namespace());
         let mut order = Vec::new();
@@ -113,7 +114,7 @@ mod tests {
         stored
     }
 
-    fn order(apps: &[(&str, i64)], is_scarce: bool) -> Vec<(i64, State)> {
+    fn order(apps: &[(&str, i64)], is_scarce: bool) -> Vec<(i64, DeliveryState)> {
         let order = Quota::of(1600).clearances(&stored(apps), is_scarce);
         order.into_iter().map(|Clearance { app, state }| (app, state)).collect()
     }
@@ -134,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_largest_users_are_deleted_first_and_dead_deliveries_of_others_stay() {
-        use State::{Dead, Succeeded};
+        use DeliveryState::{Dead, Succeeded};
         assert_eq!(order(&[("a", 500), ("b", 500)], false), []);
         assert_eq!(order(&[("a", 560), ("b", 500)], false), [(1, Succeeded), (1, Dead)]);
         let of_namespace = [(1, Succeeded), (1, Dead), (2, Succeeded), (2, Dead)];
@@ -163,7 +164,7 @@ mod tests {
             let quota = Quota::of(1600);
             let namespace = app("quiet", 1).namespace();
             prop_assert!(quota.admits(&stored, 1, namespace, 1, is_scarce));
-            let dead = Clearance { app: 1, state: State::Dead };
+            let dead = Clearance { app: 1, state: DeliveryState::Dead };
             prop_assert!(!quota.clearances(&stored, is_scarce).contains(&dead));
         }
     }

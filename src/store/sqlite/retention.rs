@@ -5,9 +5,10 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Params};
 
+use super::codec::state;
 use super::stored_bytes::{ATTEMPT_BYTES, DELIVERY_BYTES, EVENT_BYTES};
 use crate::moment::Moment;
-use crate::store::State;
+use crate::store::DeliveryState;
 
 /// A delivery that succeeded or died.
 struct FinishedDelivery {
@@ -32,8 +33,12 @@ pub struct Deleted {
 /// Deletes at most `limit` deliveries that finished by `until`, earliest first, with their
 /// attempts, and events without a remaining delivery.
 pub fn delete_expired(db: &Connection, until: Moment, limit: usize) -> rusqlite::Result<Deleted> {
-    let sql = "SELECT key, event, webhook, app, state = 3 FROM delivery
-        WHERE finished IS NOT NULL AND finished <= ?1 ORDER BY finished LIMIT ?2";
+    let sql = concat!(
+        "SELECT key, event, webhook, app, state = ",
+        state!(Dead),
+        " FROM delivery
+        WHERE finished IS NOT NULL AND finished <= ?1 ORDER BY finished LIMIT ?2",
+    );
     delete(db, select(db, sql, (until, limit as i64))?)
 }
 
@@ -42,11 +47,15 @@ pub fn delete_expired(db: &Connection, until: Moment, limit: usize) -> rusqlite:
 pub fn delete_finished(
     db: &Connection,
     app: i64,
-    state: State,
+    state: DeliveryState,
     limit: usize,
 ) -> rusqlite::Result<Deleted> {
-    let sql = "SELECT key, event, webhook, app, state = 3 FROM delivery
-        WHERE finished IS NOT NULL AND app = ?1 AND state = ?2 ORDER BY key LIMIT ?3";
+    let sql = concat!(
+        "SELECT key, event, webhook, app, state = ",
+        state!(Dead),
+        " FROM delivery
+        WHERE finished IS NOT NULL AND app = ?1 AND state = ?2 ORDER BY key LIMIT ?3",
+    );
     delete(db, select(db, sql, (app, state, limit as i64))?)
 }
 

@@ -195,3 +195,68 @@ pub fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     transaction.pragma_update(None, "user_version", known)?;
     Ok(transaction.commit()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::codec::state;
+    use super::super::engine::{GIVE_UP_PENDING, GIVE_UP_WAITING, PROMOTE, take::DUE};
+    use super::super::{tallies, undelivered};
+    use super::*;
+
+    fn migrated() -> Connection {
+        let mut db = Connection::open_in_memory().unwrap();
+        migrate(&mut db).unwrap();
+        db
+    }
+
+    /// SQLite's plan of a query, one step per line. The values of its parameters are not bound.
+    fn plan(db: &Connection, sql: &str) -> String {
+        let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let (mut rows, mut plan) = (explain.raw_query(), String::new());
+        while let Some(row) = rows.next().unwrap() {
+            plan += &row.get::<_, String>("detail").unwrap();
+            plan.push('\n');
+        }
+        plan
+    }
+
+    #[test]
+    fn partial_indexes_have_the_numbers_of_the_states() {
+        let db = migrated();
+        for (index, number) in [
+            ("delivery_due", state!(Pending)),
+            ("delivery_waiting", state!(Waiting)),
+            ("delivery_dead", state!(Dead)),
+        ] {
+            let sql: String = db
+                .query_row("SELECT sql FROM sqlite_schema WHERE name = ?1", (index,), |row| {
+                    row.get(0)
+                })
+                .unwrap();
+            assert!(sql.ends_with(&format!(" WHERE state = {number}")), "{sql}");
+        }
+        let tallied = concat!("FROM delivery WHERE state = ", state!(Succeeded), " GROUP BY");
+        assert!(VERSION_2.contains(tallied));
+    }
+
+    #[test]
+    fn queries_by_state_use_the_partial_indexes() {
+        let db = migrated();
+        for (sql, index) in [
+            (DUE, "delivery_due (app=?)"),
+            (GIVE_UP_PENDING, "delivery_due (app=?)"),
+            (PROMOTE, "delivery_waiting (webhook=?)"),
+            (GIVE_UP_WAITING, "delivery_waiting (webhook=?)"),
+            (undelivered::ALL_PENDING, "delivery_due"),
+            (undelivered::ALL_WAITING, "delivery_waiting"),
+            (tallies::DEAD, "delivery_dead"),
+        ] {
+            let plan = plan(&db, sql);
+            assert!(plan.contains(&format!("INDEX {index}")), "{sql}:\n{plan}");
+        }
+        let due = plan(&db, DUE);
+        assert!(!due.contains("TEMP B-TREE"), "the index has the order of the query:\n{due}");
+        let bound = plan(&db, &DUE.replace(concat!("state = ", state!(Pending)), "state = ?2"));
+        assert!(!bound.contains("delivery_due"), "a bound state matches no index:\n{bound}");
+    }
+}

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::codec::state;
 use crate::moment::Moment;
 
 /// The longest wait between attempts: 720 hours and the whole of their jitter, see [`crate::resources::Retry`].
@@ -28,7 +29,8 @@ pub fn adjust(db: &Connection, now: Moment) -> rusqlite::Result<()> {
         );
         move_back(db, behind, now)?;
     }
-    let sql = "UPDATE delivery SET due = ?1 WHERE state = 0 AND due > ?2";
+    let sql =
+        concat!("UPDATE delivery SET due = ?1 WHERE state = ", state!(Pending), " AND due > ?2");
     db.execute(sql, (now, now + LONGEST_WAIT))?;
     record(db, now)?;
     transaction.commit()
@@ -47,7 +49,7 @@ fn recorded(db: &Connection) -> rusqlite::Result<Moment> {
 
 fn move_back(db: &Connection, by: Duration, now: Moment) -> rusqlite::Result<()> {
     let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-    let sql = "UPDATE delivery SET due = max(due - ?1, 0) WHERE state = 0";
+    let sql = concat!("UPDATE delivery SET due = max(due - ?1, 0) WHERE state = ", state!(Pending));
     db.execute(sql, (by,))?;
     // Retention and windows would last longer by the step.
     for sql in [

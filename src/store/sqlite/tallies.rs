@@ -5,7 +5,15 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::Connection;
 
+use super::codec::state;
 use crate::moment::Moment;
+
+/// Dead deliveries by webhook.
+pub const DEAD: &str = concat!(
+    "SELECT webhook, count(*) FROM delivery WHERE state = ",
+    state!(Dead),
+    " GROUP BY webhook",
+);
 
 /// Finished deliveries of a webhook.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,8 +49,7 @@ impl TallyCache {
             tallies.webhooks.insert(row.get(0)?, FinishedCounts { succeeded, dead: 0, last });
         }
         // Reads a partial index that holds only dead deliveries.
-        let sql = "SELECT webhook, count(*) FROM delivery WHERE state = 3 GROUP BY webhook";
-        let mut select = db.prepare(sql)?;
+        let mut select = db.prepare(DEAD)?;
         let mut rows = select.query(())?;
         while let Some(row) = rows.next()? {
             tallies.webhooks.entry(row.get(0)?).or_default().dead = row.get(1)?;

@@ -7,7 +7,7 @@ use std::collections::hash_map::Entry;
 use rusqlite::Connection;
 
 use super::ages::Ages;
-use super::codec;
+use super::codec::{self, state};
 use super::failure::readable;
 use crate::moment::Moment;
 use crate::routes::AppId;
@@ -25,6 +25,13 @@ pub struct UndeliveredCounts {
 pub const PENDING: UndeliveredCounts = UndeliveredCounts { pending: 1, waiting: 0 };
 /// One waiting delivery.
 pub const WAITING: UndeliveredCounts = UndeliveredCounts { pending: 0, waiting: 1 };
+
+/// All pending deliveries.
+pub const ALL_PENDING: &str =
+    concat!("SELECT webhook, key FROM delivery WHERE state = ", state!(Pending));
+/// All waiting deliveries.
+pub const ALL_WAITING: &str =
+    concat!("SELECT webhook, key FROM delivery WHERE state = ", state!(Waiting));
 
 impl UndeliveredCounts {
     fn times(self, times: i64) -> Self {
@@ -57,10 +64,7 @@ impl Undelivered {
         let mut undelivered = Self::default();
         let mut apps = HashMap::new();
         // Each query reads a partial index that holds only rows of this state.
-        for (by, sql) in [
-            (PENDING, "SELECT webhook, key FROM delivery WHERE state = 0"),
-            (WAITING, "SELECT webhook, key FROM delivery WHERE state = 1"),
-        ] {
+        for (by, sql) in [(PENDING, ALL_PENDING), (WAITING, ALL_WAITING)] {
             let mut select = db.prepare(sql)?;
             let mut rows = select.query(())?;
             while let Some(row) = rows.next()? {

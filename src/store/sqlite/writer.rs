@@ -2,10 +2,11 @@
 //! the commit, so that many writes share one fsync (group commit).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use super::command::{Command, CommandKind, Operation};
@@ -414,7 +415,7 @@ impl Writer {
         let usage = self.space.usage(self.engine.db())?;
         let undelivered = self.engine.undelivered().apps().clone();
         let oldest = self.engine.undelivered().oldest().collect();
-        let mut stats = self.shared.figures.write().unwrap_or_else(PoisonError::into_inner);
+        let mut stats = self.shared.figures.write();
         *stats = StoreStats { usage, undelivered, oldest };
         drop(stats);
         self.set_room(self.space.room(usage));

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwapOption;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::Jwks;
@@ -39,7 +40,7 @@ struct Cell {
 
 impl Cell {
     fn usages(&self) -> MutexGuard<'_, HashMap<Arc<str>, Weak<KeyUsage>>> {
-        self.usages.lock().unwrap_or_else(PoisonError::into_inner)
+        self.usages.lock()
     }
 }
 

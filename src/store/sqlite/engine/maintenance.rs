@@ -6,12 +6,13 @@ use rusqlite::OptionalExtension;
 use super::Engine;
 use crate::moment::Moment;
 use crate::routes::AppId;
+use crate::store::sqlite::codec::state;
 use crate::store::sqlite::failure::readable;
 use crate::store::sqlite::pruning;
 use crate::store::sqlite::quota::Clearance;
 use crate::store::sqlite::retention::{self, Deleted};
 use crate::store::sqlite::undelivered::PENDING;
-use crate::store::{Reason, WebhookExists};
+use crate::store::{DeadReason, WebhookExists};
 
 /// How many webhooks are checked for pruning in one transaction.
 const PRUNE_BATCH: i64 = 500;
@@ -74,13 +75,18 @@ impl Engine {
         deliveries: &[(i64, AppId)],
         now: Moment,
     ) -> rusqlite::Result<()> {
-        let sql = "UPDATE delivery SET state = 3, due = ?2, finished = ?2, reason = ?3
-            WHERE key = ?1 AND state = 0 RETURNING webhook";
+        let sql = concat!(
+            "UPDATE delivery SET state = ",
+            state!(Dead),
+            ", due = ?2, finished = ?2, reason = ?3 WHERE key = ?1 AND state = ",
+            state!(Pending),
+            " RETURNING webhook",
+        );
         for (key, app) in deliveries {
             let webhook: Option<i64> = self
                 .db
                 .prepare_cached(sql)?
-                .query_row((key, now, Reason::Unreadable), |row| row.get(0))
+                .query_row((key, now, DeadReason::Unreadable), |row| row.get(0))
                 .optional()?;
             let Some(webhook) = webhook else { continue };
             tracing::error!(key, "a delivery cannot be read from the store, and is now dead");

@@ -2,13 +2,20 @@
 
 use super::Engine;
 use crate::moment::Moment;
-use crate::store::sqlite::codec;
+use crate::store::sqlite::codec::{self, state};
 use crate::store::sqlite::failure::Failure;
 use crate::store::{Body, Lease, Leased, Take, Taken};
 
 /// Longest body that is read together with its delivery. Longer ones are read on demand, so that a
 /// batch of leases takes little memory.
 const INLINE_BODY_BYTES: i64 = 16 * 1024;
+
+/// The pending deliveries of an app, by due time.
+pub const DUE: &str = concat!(
+    "SELECT key, tail, event, attempts, due, webhook FROM delivery WHERE state = ",
+    state!(Pending),
+    " AND app = ?1 ORDER BY due, webhook, key",
+);
 
 impl Engine {
     /// Leases due deliveries of an app. Must not be called in a transaction: only committed
@@ -33,9 +40,7 @@ impl Engine {
         app: i64,
         take: Take,
     ) -> rusqlite::Result<(Vec<DueDelivery>, Option<Moment>)> {
-        let sql = "SELECT key, tail, event, attempts, due, webhook FROM delivery
-            WHERE state = 0 AND app = ?1 ORDER BY due, webhook, key";
-        let mut select = self.db.prepare_cached(sql)?;
+        let mut select = self.db.prepare_cached(DUE)?;
         let mut rows = select.query((app,))?;
         let (mut found, mut next_due) = (Vec::new(), None);
         while let Some(row) = rows.next()? {
