@@ -28,7 +28,7 @@ crash: build ## the operator killed again and again under load, and webhooks tha
 	$(target)/debug/crash --seconds $(or $(seconds),90)
 	$(target)/debug/crash --scenario churn --webhooks $(or $(webhooks),2000)
 
-attack: release ## floods, slow clients and broken HTTP/2 on loopback, beside a well-behaved client; about 90 s
+attack: release ## floods, slow clients and broken HTTP/2 on loopback, beside a well-behaved client; about 2 minutes
 	cargo build --locked --release --package attack
 	$(target)/release/attack --seconds $(or $(seconds),6)
 

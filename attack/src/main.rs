@@ -138,7 +138,7 @@ async fn measured(
     time: Duration,
     listener: std::net::SocketAddr,
 ) -> Result<Run> {
-    let mut setting = Setting::start(program, listener).await?;
+    let mut setting = Setting::start(program, listener, attack.is_tls()).await?;
     let target = setting.target.clone();
     // What is set up at the first requests is not the attack's.
     client::run(target.clone(), Duration::from_millis(500)).await;
