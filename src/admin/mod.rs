@@ -23,7 +23,7 @@ use metrics::MetricsFormat;
 
 /// State behind the probes and `/metrics`.
 #[derive(Clone, Debug)]
-pub struct Health {
+pub struct ProbeState {
     /// The metrics, and whether all routes are known.
     pub metrics: Metrics,
     /// True once the server is stopping.
@@ -33,7 +33,7 @@ pub struct Health {
 }
 
 /// Routes of the Kubernetes probes, `/livez` and `/readyz`, and of `/metrics` for Prometheus.
-pub fn router(health: Health) -> Router {
+pub fn router(health: ProbeState) -> Router {
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -43,21 +43,21 @@ pub fn router(health: Health) -> Router {
 
 /// Fails once the store has failed, because only a new process can recover: Kubernetes then
 /// restarts the container.
-async fn livez(State(health): State<Health>) -> (StatusCode, String) {
+async fn livez(State(health): State<ProbeState>) -> (StatusCode, String) {
     match store_failure(&health) {
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
         None => (StatusCode::OK, "ok".into()),
     }
 }
 
-fn store_failure(health: &Health) -> Option<String> {
+fn store_failure(health: &ProbeState) -> Option<String> {
     match &*health.store.borrow() {
         store::Health::Failed(why) => Some(format!("the store failed: {why}")),
         store::Health::Serving | store::Health::Full => None,
     }
 }
 
-async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
+async fn readyz(State(health): State<ProbeState>) -> (StatusCode, String) {
     if *health.stopping.borrow() {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping".into())
     } else if let Some(why) = store_failure(&health) {
@@ -69,7 +69,7 @@ async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
     }
 }
 
-async fn metrics(State(health): State<Health>, headers: HeaderMap) -> Response {
+async fn metrics(State(health): State<ProbeState>, headers: HeaderMap) -> Response {
     let format = MetricsFormat::of(&headers);
     match health.metrics.text(format).await {
         Ok(text) => {

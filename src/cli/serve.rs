@@ -21,7 +21,7 @@ use tower::ServiceExt;
 
 use super::options::{Addresses, ServeArgs};
 use super::output;
-use crate::admin::{self, Guard, Health, Metrics, deliveries, overview, page};
+use crate::admin::{self, Guard, Metrics, ProbeState, deliveries, overview, page};
 use crate::app_api::{self, AppApi};
 use crate::app_token::Tokens;
 use crate::delivery::dispatcher::{self, Dispatcher};
@@ -243,7 +243,8 @@ impl Running {
             parts.peers.clone(),
         );
         let peer_tls = parts.peers.server_tls();
-        let admin = admin::router(Health { metrics, stopping: stop, store: parts.queue.health() })
+        let probes = ProbeState { metrics, stopping: stop, store: parts.queue.health() };
+        let admin = admin::router(probes)
             .merge(page::router(guard.clone()))
             .merge(overview::router(
                 parts.brain,

@@ -8,7 +8,7 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use strum::VariantArray as _;
 use webhook_operator::admin::deliveries::OPENAPI;
-use webhook_operator::admin::deliveries::view::{StateView, Tallies, WebhookTally};
+use webhook_operator::admin::deliveries::view::{StateView, TalliesView, WebhookTally};
 use webhook_operator::admin::overview::view::LastHour;
 use webhook_operator::moment::Moment;
 use webhook_operator::resources::DeliveryCounts;
@@ -77,7 +77,7 @@ fn tallies() -> Answer {
         tally(Some(DeliveryCounts { succeeded: 3, dead: 2, pending: 1 }), Some(Moment(1))),
         tally(None, None),
     ];
-    let body = serde_json::to_string(&Tallies { items }).expect("JSON");
+    let body = serde_json::to_string(&TalliesView { items }).expect("JSON");
     Answer { status: 200, headers: HeaderMap::new(), body }
 }
 

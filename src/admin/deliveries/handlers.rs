@@ -15,7 +15,7 @@ use super::DeliveryApi;
 use super::merge;
 use super::other_replicas::OtherReplicas;
 use super::query::{self, ListQuery, MAX_LIMIT};
-use super::view::{Begun, Delivery, FullDelivery, List, Replayed};
+use super::view::{Begun, DeliveryView, FullDelivery, List, ReplayedView};
 use crate::admin::error::AdminError;
 use crate::admin::guard::AdminCaller;
 use crate::http::{json, read_body};
@@ -65,8 +65,8 @@ pub async fn list(
     Ok(json_response(StatusCode::OK, &merge::pages(pages, limit)))
 }
 
-fn items(found: Vec<Summary>) -> Vec<Delivery> {
-    found.into_iter().map(Delivery::from).collect()
+fn items(found: Vec<Summary>) -> Vec<DeliveryView> {
+    found.into_iter().map(DeliveryView::from).collect()
 }
 
 /// `GET /api/deliveries/{id}`.
@@ -122,13 +122,13 @@ pub async fn replay_all(
     api.guard.require(&caller, right(Verb::Create, &filter)).await?;
     let others = others.with_body(body, REPLAY_DEADLINE);
     let (own, responses) = tokio::join!(api.replay_own(&filter, now), others.responses());
-    let (replays, mut unavailable) = responses.read::<Replayed>();
+    let (replays, mut unavailable) = responses.read::<ReplayedView>();
     let mut replayed = own?;
     for (_, other) in replays {
         replayed += other.replayed;
         unavailable.extend(other.unavailable);
     }
-    Ok(json_response(StatusCode::OK, &Replayed { replayed, unavailable }))
+    Ok(json_response(StatusCode::OK, &ReplayedView { replayed, unavailable }))
 }
 
 impl DeliveryApi {

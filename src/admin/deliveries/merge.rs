@@ -31,11 +31,11 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::admin::deliveries::view::Delivery;
+    use crate::admin::deliveries::view::DeliveryView;
     use crate::moment::Moment;
     use crate::store::ids;
 
-    fn delivery(id: Uuid) -> Delivery {
+    fn delivery(id: Uuid) -> DeliveryView {
         let delivery = json!({
             "id": id, "eventId": id, "generation": 1, "namespace": "", "app": "", "webhook": "",
             "action": "", "state": "dead", "waiting": false, "attemptCount": 0,

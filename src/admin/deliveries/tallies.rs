@@ -8,7 +8,7 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::handlers::json_response;
-use super::view::{Tallies, WebhookTally};
+use super::view::{TalliesView, WebhookTally};
 use super::{DeliveryApi, query};
 use crate::admin::error::AdminError;
 use crate::admin::guard::AdminCaller;
@@ -36,7 +36,7 @@ pub async fn tallies(
             ..tally(&route, &counted)
         })
     });
-    Ok(json_response(StatusCode::OK, &Tallies { items: items.collect() }))
+    Ok(json_response(StatusCode::OK, &TalliesView { items: items.collect() }))
 }
 
 impl DeliveryApi {

@@ -84,7 +84,7 @@ impl TryFrom<String> for StateView {
 #[serde(rename_all = "camelCase")]
 pub struct List {
     /// The deliveries.
-    pub items: Vec<Delivery>,
+    pub items: Vec<DeliveryView>,
     /// Cursor of the next page; `None` on the last page.
     pub cursor: Option<String>,
     /// Replicas that did not respond; their deliveries are missing from this page.
@@ -96,7 +96,7 @@ pub struct List {
 /// trigger it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Delivery {
+pub struct DeliveryView {
     /// The delivery's id.
     pub id: Uuid,
     /// The event's id, the same for all replays.
@@ -135,21 +135,21 @@ pub struct Delivery {
 pub struct FullDelivery {
     /// The fields of the list.
     #[serde(flatten)]
-    pub delivery: Delivery,
+    pub delivery: DeliveryView,
     /// Attempts, oldest first.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<AttemptView>,
     /// The content type of the event.
     pub content_type: Option<String>,
     /// Forwarded headers of the trigger; secrets are masked.
-    pub headers: Vec<Header>,
+    pub headers: Vec<HeaderView>,
     /// The event as sent. Values with secret-like names are masked.
-    pub body: Content,
+    pub body: ContentView,
 }
 
 /// A call of the listener.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Attempt {
+pub struct AttemptView {
     /// Number of the attempt, from 1.
     pub number: u32,
     /// Start time.
@@ -161,12 +161,12 @@ pub struct Attempt {
     /// Error message.
     pub error: Option<String>,
     /// Beginning of an error response; `None` for a success.
-    pub answer: Option<Content>,
+    pub answer: Option<ContentView>,
 }
 
 /// A header of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
+pub struct HeaderView {
     /// Name in lower case.
     pub name: String,
     /// Value; `[masked]` for secret-like names.
@@ -176,7 +176,7 @@ pub struct Header {
 /// Bytes, as text if they are UTF-8, otherwise as base64.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Content {
+pub struct ContentView {
     /// Total size in bytes.
     pub bytes: u64,
     /// Whether the content is truncated.
@@ -198,7 +198,7 @@ pub struct Begun {
 
 /// Result of a replay by filter.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Replayed {
+pub struct ReplayedView {
     /// Number of new deliveries.
     pub replayed: u64,
     /// Replicas that did not respond; their new deliveries are not counted.
@@ -208,7 +208,7 @@ pub struct Replayed {
 
 /// Delivery counts of the webhooks of one replica.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Tallies {
+pub struct TalliesView {
     /// One item per webhook with counts.
     pub items: Vec<WebhookTally>,
 }
@@ -232,7 +232,7 @@ pub struct WebhookTally {
     pub last_hour: Option<LastHour>,
 }
 
-impl From<Summary> for Delivery {
+impl From<Summary> for DeliveryView {
     fn from(summary: Summary) -> Self {
         let Summary {
             id,
@@ -275,26 +275,26 @@ impl From<Detail> for FullDelivery {
         });
         Self {
             delivery: summary.into(),
-            attempts: attempts.into_iter().map(Attempt::from).collect(),
+            attempts: attempts.into_iter().map(AttemptView::from).collect(),
             content_type,
             headers: shown_headers(&headers),
-            body: Content::new(&body, body_bytes, is_form),
+            body: ContentView::new(&body, body_bytes, is_form),
         }
     }
 }
 
-fn shown_headers(headers: &HeaderMap) -> Vec<Header> {
+fn shown_headers(headers: &HeaderMap) -> Vec<HeaderView> {
     let shown = |name: &str, value: &http::HeaderValue| {
         let value = match mask::is_secret(name) {
             true => mask::MASK.into(),
             false => String::from_utf8_lossy(value.as_bytes()).into_owned(),
         };
-        Header { name: name.to_owned(), value }
+        HeaderView { name: name.to_owned(), value }
     };
     headers.iter().map(|(name, value)| shown(name.as_str(), value)).collect()
 }
 
-impl From<Attempted> for Attempt {
+impl From<Attempted> for AttemptView {
     fn from(attempted: Attempted) -> Self {
         let Attempted { number, started, took, status, error, answer } = attempted;
         Self {
@@ -308,11 +308,11 @@ impl From<Attempted> for Attempt {
     }
 }
 
-fn shown_answer(answer: &Bytes) -> Option<Content> {
-    (!answer.is_empty()).then(|| Content::new(answer, answer.len() as u64, false))
+fn shown_answer(answer: &Bytes) -> Option<ContentView> {
+    (!answer.is_empty()).then(|| ContentView::new(answer, answer.len() as u64, false))
 }
 
-impl Content {
+impl ContentView {
     /// Content that starts with `beginning` and has `total` bytes in all.
     fn new(beginning: &[u8], total: u64, is_form: bool) -> Self {
         let truncated = (beginning.len() as u64) < total;
@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn bytes_are_text_if_they_are_utf_8_and_base64_otherwise() {
         let content = |bytes: &[u8], total| {
-            let Content { truncated, text, base64, .. } = Content::new(bytes, total, false);
+            let ContentView { truncated, text, base64, .. } = ContentView::new(bytes, total, false);
             (truncated, text, base64)
         };
         assert_eq!(content("zwölf".as_bytes(), 6), (false, Some("zwölf".into()), None));

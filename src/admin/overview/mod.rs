@@ -17,7 +17,7 @@ use http::{HeaderMap, StatusCode};
 use self::counts::AllCounts;
 use self::view::{AppItem, OverviewPage, WebhookItem};
 use super::Guard;
-use super::deliveries::view::Tallies;
+use super::deliveries::view::TalliesView;
 use super::error::AdminError;
 use super::guard::AdminCaller;
 use crate::http::json;
@@ -132,7 +132,7 @@ impl OverviewApi {
         &self,
         headers: &HeaderMap,
         namespace: Option<&str>,
-    ) -> (Vec<(String, Tallies)>, Vec<String>) {
+    ) -> (Vec<(String, TalliesView)>, Vec<String>) {
         if headers.contains_key(REPLICA) {
             return Default::default();
         }

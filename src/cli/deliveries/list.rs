@@ -5,7 +5,7 @@ use form_urlencoded::Serializer;
 use strum::VariantArray as _;
 
 use super::{Since, state_parser};
-use crate::admin::deliveries::view::{Delivery, List, StateView};
+use crate::admin::deliveries::view::{DeliveryView, List, StateView};
 use crate::cli::client::Format;
 use crate::cli::client::ask::ask;
 use crate::cli::client::reach::{Operator, ReachArgs, ScopeArgs};
@@ -147,7 +147,7 @@ async fn latest_of(
     }
 }
 
-fn as_table(items: &[Delivery], shows_namespace: bool, now: Moment) -> String {
+fn as_table(items: &[DeliveryView], shows_namespace: bool, now: Moment) -> String {
     let mut header = vec!["ID", "WEBHOOK", "STATE", "REASON", "ATTEMPTS", "STATUS", "NEXT", "AGE"];
     if shows_namespace {
         header.insert(0, "NAMESPACE");
@@ -172,7 +172,7 @@ fn as_table(items: &[Delivery], shows_namespace: bool, now: Moment) -> String {
 }
 
 /// Time until the next attempt.
-fn next(item: &Delivery, now: Moment) -> String {
+fn next(item: &DeliveryView, now: Moment) -> String {
     match item.due_at {
         _ if item.waiting => "waiting".into(),
         Some(due) if due > now => age(due.since(now)),
@@ -189,9 +189,9 @@ mod tests {
 
     use super::*;
 
-    fn delivery(id: u128) -> Delivery {
+    fn delivery(id: u128) -> DeliveryView {
         let text = Arc::from("x");
-        Delivery {
+        DeliveryView {
             id: Uuid::from_u128(id),
             event_id: Uuid::from_u128(id),
             generation: 1,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::list::{DeliveryFilter, latest};
 use super::show::find;
 use super::{Since, state_parser};
-use crate::admin::deliveries::view::{Begun, Replayed, StateView};
+use crate::admin::deliveries::view::{Begun, ReplayedView, StateView};
 use crate::cli::client::ask::ask;
 use crate::cli::client::reach::{Operator, ReachArgs, ScopeArgs};
 use crate::cli::output;
@@ -102,9 +102,10 @@ async fn by_filter(operator: &Operator, args: ReplayArgs) -> anyhow::Result<()> 
     }
     let body = body(&filter).to_string();
     let body = &body;
-    let answers =
-        ask(operator, |replica| replica.post::<Replayed>("/api/deliveries/replay", body.clone()))
-            .await;
+    let answers = ask(operator, |replica| {
+        replica.post::<ReplayedView>("/api/deliveries/replay", body.clone())
+    })
+    .await;
     let replayed: u64 = answers.given.iter().map(|answer| answer.replayed).sum();
     if !answers.given.is_empty() {
         output::line(&format!("{replayed} replayed"));

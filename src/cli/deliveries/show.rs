@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use uuid::Uuid;
 
-use crate::admin::deliveries::view::{Attempt, Content, FullDelivery};
+use crate::admin::deliveries::view::{AttemptView, ContentView, FullDelivery};
 use crate::cli::client::Format;
 use crate::cli::client::ask::ask;
 use crate::cli::client::reach::{Operator, ReachArgs};
@@ -72,7 +72,7 @@ fn as_text(full: &FullDelivery) -> String {
     text
 }
 
-fn attempts(text: &mut String, attempts: &[Attempt]) {
+fn attempts(text: &mut String, attempts: &[AttemptView]) {
     let rows = attempts.iter().map(|attempt| {
         vec![
             attempt.number.to_string(),
@@ -96,7 +96,7 @@ fn attempts(text: &mut String, attempts: &[Attempt]) {
     }
 }
 
-fn content(text: &mut String, content: &Content) {
+fn content(text: &mut String, content: &ContentView) {
     let shown = match (&content.text, &content.base64) {
         (Some(shown), _) => clean_lines(shown),
         (None, Some(base64)) => format!("base64: {}", clean(base64)),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::admin::deliveries::view::Delivery;
+use crate::admin::deliveries::view::DeliveryView;
 use crate::moment::Moment;
 use crate::plan::Key;
 use crate::resources::{Webhook, WebhookApp};
@@ -95,11 +95,11 @@ pub enum Definition {
 #[derive(Default)]
 pub struct Deliveries {
     /// Dead ones, latest first.
-    pub dead: Vec<Delivery>,
+    pub dead: Vec<DeliveryView>,
     /// Pending ones.
-    pub pending: Vec<Delivery>,
+    pub pending: Vec<DeliveryView>,
     /// Succeeded ones, which show replays.
-    pub succeeded: Vec<Delivery>,
+    pub succeeded: Vec<DeliveryView>,
 }
 
 impl Deliveries {
@@ -114,23 +114,23 @@ impl Deliveries {
     }
 
     /// Dead deliveries whose event was not replayed since, by webhook.
-    pub fn dead_by_webhook(&self) -> BTreeMap<Key, Vec<&Delivery>> {
+    pub fn dead_by_webhook(&self) -> BTreeMap<Key, Vec<&DeliveryView>> {
         let last = self.generations();
         let is_last =
-            |delivery: &&Delivery| last.get(&delivery.event_id) == Some(&delivery.generation);
+            |delivery: &&DeliveryView| last.get(&delivery.event_id) == Some(&delivery.generation);
         by_webhook(self.dead.iter().filter(is_last))
     }
 
     /// Pending deliveries, by webhook.
-    pub fn pending_by_webhook(&self) -> BTreeMap<Key, Vec<&Delivery>> {
+    pub fn pending_by_webhook(&self) -> BTreeMap<Key, Vec<&DeliveryView>> {
         by_webhook(self.pending.iter())
     }
 }
 
 fn by_webhook<'d>(
-    deliveries: impl Iterator<Item = &'d Delivery>,
-) -> BTreeMap<Key, Vec<&'d Delivery>> {
-    let mut found: BTreeMap<Key, Vec<&Delivery>> = BTreeMap::new();
+    deliveries: impl Iterator<Item = &'d DeliveryView>,
+) -> BTreeMap<Key, Vec<&'d DeliveryView>> {
+    let mut found: BTreeMap<Key, Vec<&DeliveryView>> = BTreeMap::new();
     for delivery in deliveries {
         let key = Key::new(delivery.namespace.clone(), delivery.webhook.clone());
         found.entry(key).or_default().push(delivery);

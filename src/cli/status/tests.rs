@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::checks::findings;
 use super::finding::{Finding, Severity};
 use super::observed::{Definition, Deliveries, Lease, Observed, Operator, Pod, Readiness};
-use crate::admin::deliveries::view::Delivery;
+use crate::admin::deliveries::view::DeliveryView;
 use crate::moment::Moment;
 use crate::plan::Key;
 use crate::resources::{Webhook, WebhookApp};
@@ -71,7 +71,7 @@ fn webhook(conditions: Value) -> Webhook {
     .unwrap()
 }
 
-fn delivery(state: &str, generation: u32, attempts: u32) -> Delivery {
+fn delivery(state: &str, generation: u32, attempts: u32) -> DeliveryView {
     serde_json::from_value(json!({
         "id": ID, "eventId": ID, "generation": generation, "namespace": "team-a", "app": "shop",
         "webhook": "pay", "action": "paid", "state": state, "waiting": false,
@@ -260,7 +260,7 @@ fn a_definition_that_is_missing_is_a_problem_and_one_of_another_version_a_note()
 
 #[test]
 fn dead_deliveries_are_told_with_how_to_replay_them_unless_they_were() {
-    let dead = |succeeded: Vec<Delivery>| {
+    let dead = |succeeded: Vec<DeliveryView>| {
         after(move |observed| {
             let dead = vec![delivery("dead", 1, 3)];
             observed.deliveries = Some(Deliveries { dead, succeeded, ..Deliveries::default() });

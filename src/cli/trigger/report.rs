@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::admin::deliveries::view::{Attempt, FullDelivery, StateView};
+use crate::admin::deliveries::view::{AttemptView, FullDelivery, StateView};
 use crate::cli::client::called::command;
 use crate::cli::client::table::{age, clean};
 use crate::moment::Moment;
@@ -181,7 +181,7 @@ fn became(full: &FullDelivery, now: Moment) -> String {
     let app = clean(&delivery.app);
     let last = full.attempts.last();
     match (delivery.state, last) {
-        (StateView::Succeeded, Some(Attempt { number, duration_milliseconds, status, .. })) => {
+        (StateView::Succeeded, Some(AttemptView { number, duration_milliseconds, status, .. })) => {
             let status =
                 status.map_or(String::new(), |status| format!(", which responded with {status}"));
             format!(
@@ -209,8 +209,8 @@ fn became(full: &FullDelivery, now: Moment) -> String {
     }
 }
 
-fn failed(attempt: &Attempt) -> String {
-    let Attempt { number, status, error, .. } = attempt;
+fn failed(attempt: &AttemptView) -> String {
+    let AttemptView { number, status, error, .. } = attempt;
     match (status, error) {
         (Some(status), _) => format!("attempt {number} got status {status}"),
         (None, Some(error)) => format!("attempt {number} failed: {}", clean(error)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
-use crate::admin::deliveries::view::Delivery;
+use crate::admin::deliveries::view::DeliveryView;
 use crate::cli::client::called::command;
 use crate::cli::status::finding::Finding;
 use crate::cli::status::observed::Observed;
@@ -39,7 +39,7 @@ pub fn dead(observed: &Observed) -> Vec<Finding> {
     dead.collect()
 }
 
-fn ended(delivery: &Delivery) -> String {
+fn ended(delivery: &DeliveryView) -> String {
     let reason = delivery.reason.as_deref().unwrap_or("it ended");
     let attempts = count(delivery.attempt_count as usize, "attempt", "attempts");
     let status = delivery.last_status.map(|status| format!(", last status {status}"));
@@ -51,7 +51,7 @@ pub fn pending(observed: &Observed) -> Vec<Finding> {
     let apps = known_apps(observed);
     let found = deliveries.pending_by_webhook().into_iter().filter_map(|(key, mut pending)| {
         pending.retain(|delivery| !is_orphaned(delivery, apps.as_ref()));
-        let is_late = |delivery: &&&Delivery| {
+        let is_late = |delivery: &&&DeliveryView| {
             delivery.attempt_count > 0 || observed.now.since(delivery.created_at) > LATE
         };
         let late: Vec<_> = pending.iter().filter(is_late).collect();
@@ -104,11 +104,11 @@ fn known_apps(observed: &Observed) -> Option<BTreeSet<Key>> {
     Some(observed.apps().iter().map(key).collect())
 }
 
-fn is_orphaned(delivery: &Delivery, apps: Option<&BTreeSet<Key>>) -> bool {
+fn is_orphaned(delivery: &DeliveryView, apps: Option<&BTreeSet<Key>>) -> bool {
     apps.is_some_and(|apps| !apps.contains(&app_of(delivery)))
 }
 
-fn app_of(delivery: &Delivery) -> Key {
+fn app_of(delivery: &DeliveryView) -> Key {
     Key::new(delivery.namespace.clone(), delivery.app.clone())
 }
 
