@@ -142,11 +142,15 @@ struct Running {
 }
 
 impl Running {
-    /// Does the work of `run` until nothing is pending.
+    /// Does the work of `run` until two polls in a row leave nothing pending. How many it takes depends on the age of
+    /// the files: those of the last second are read again.
     fn turn(&self) {
-        for _ in 0..2 {
+        let mut quiet = 0;
+        while quiet < 2 {
             self.files.core.poll();
-            assert!(self.files.core.publish(&self.brain.pending().take_all()).is_empty());
+            let pending = self.brain.pending().take_all();
+            quiet = if pending.is_empty() { quiet + 1 } else { 0 };
+            assert!(self.files.core.publish(&pending).is_empty());
         }
     }
 
