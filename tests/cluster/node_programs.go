@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -40,6 +41,7 @@ func nodePrograms() error {
 // startNode returns the API server's URL when pods can run. What takes time and
 // does not need the other is done side by side.
 func startNode(ctx context.Context, files nodeFiles, programs children) (string, error) {
+	start := time.Now()
 	containers, err := startContainerd(files.dir, programs)
 	if err != nil {
 		return "", err
@@ -57,7 +59,7 @@ func startNode(ctx context.Context, files nodeFiles, programs children) (string,
 	if err := images.Wait(); err != nil {
 		return "", err
 	}
-	return server, awaitUsable(ctx, kubeconfigPath(files.dir))
+	return server, awaitUsable(ctx, kubeconfigPath(files.dir), start)
 }
 
 // startControlPlane returns the API server's URL when it answers.

@@ -17,7 +17,7 @@ import (
 
 // awaitUsable waits until the next pod that is made can run and be reached, and
 // names what it waits for in the log.
-func awaitUsable(ctx context.Context, kubeconfig string) error {
+func awaitUsable(ctx context.Context, kubeconfig string, start time.Time) error {
 	rest, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func awaitUsable(ctx context.Context, kubeconfig string) error {
 		name string
 		met  func(context.Context, kubernetes.Interface) bool
 	}{
-		{"the node is ready", nodeReadySince(time.Now())},
+		{"the node is ready", nodeReadySince(start)},
 		{"pods have a service account", serviceAccountMade},
 		{"names of Services are resolved", nameResolved},
 		{"addresses of Services lead to their endpoints", serviceReached},
@@ -48,8 +48,9 @@ func awaitUsable(ctx context.Context, kubeconfig string) error {
 	return nil
 }
 
-// nodeReadySince looks at the clock too: a node that starts again finds what it
-// said before its end.
+// nodeReadySince compares the time of the last heartbeat: a node that is started again finds the
+// status of its previous run. `start` is a time before the kubelet was started. A later one could miss
+// its first heartbeat, and the next one comes five minutes later.
 func nodeReadySince(start time.Time) func(context.Context, kubernetes.Interface) bool {
 	// Times in the API are whole seconds.
 	start = start.Truncate(time.Second)
