@@ -26,6 +26,7 @@ pub enum Next {
     Hash,
     strum::IntoStaticStr,
     strum::VariantArray,
+    strum::EnumCount,
     strum::EnumDiscriminants,
 )]
 #[strum_discriminants(
@@ -53,8 +54,7 @@ impl DeadReason {
         self.into()
     }
 
-    /// The reason as a metric label: its name in snake case, one of
-    /// [`crate::routes::counts::DEATHS`].
+    /// The reason as a metric label: its name in snake case.
     pub fn label(self) -> &'static str {
         DeadLabel::from(self).into()
     }

@@ -9,10 +9,7 @@ use strum::{EnumCount, VariantArray};
 use super::outcome::{AttemptOutcome, TriggerOutcome};
 use crate::histogram::Histogram;
 use crate::moment::Moment;
-
-/// The reasons for giving up a delivery, as metric labels.
-pub const DEATHS: [&str; 5] =
-    ["attempts_used_up", "too_old", "rejected", "app_deleted", "unreadable"];
+use crate::retry::DeadReason;
 
 /// The number of minutes for which rates are kept.
 pub const MINUTES: usize = 60;
@@ -36,19 +33,18 @@ impl Outcomes {
 
 /// Given-up deliveries by reason.
 #[derive(Debug, Default)]
-pub struct Deaths([AtomicU64; DEATHS.len()]);
+pub struct Deaths([AtomicU64; DeadReason::COUNT]);
 
 impl Deaths {
-    /// Counts deliveries, by one of [`DEATHS`].
-    pub fn count(&self, reason: &str, number: u64) {
-        if let Some(index) = DEATHS.iter().position(|known| *known == reason) {
-            self.0[index].fetch_add(number, Relaxed);
-        }
+    /// Counts deliveries.
+    pub fn count(&self, reason: DeadReason, number: u64) {
+        self.0[reason as usize].fetch_add(number, Relaxed);
     }
 
-    /// The reasons with a count above zero.
+    /// The labels of the reasons with a count above zero, with that count.
     pub fn counted(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        counted(DEATHS.into_iter(), &self.0)
+        let labels = DeadReason::VARIANTS.iter().map(|reason| reason.label());
+        counted(labels, &self.0)
     }
 }
 

@@ -199,7 +199,7 @@ fn count(meters: &Meters, webhook: &StoredWebhook, next: Next) {
     let counts = || meters.webhooks.of(Id { app: webhook.app.uuid, webhook: webhook.uuid });
     match next {
         Next::Succeeded => counts().delivered(),
-        Next::Dead(reason) => counts().dead().count(reason.label(), 1),
+        Next::Dead(reason) => counts().dead().count(reason, 1),
         Next::Retry(_) => meters.apps.of(webhook.app.uuid).retried(),
     }
 }

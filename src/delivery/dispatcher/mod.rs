@@ -258,9 +258,10 @@ impl<C: Call> Dispatcher<C> {
             TaskResult::GaveUp { app, count: Ok(count) } => {
                 self.schedule.finish_give_up(app, count, now);
                 if count > 0 {
-                    let reason = DeadReason::AppDeleted.label();
                     let meters = self.context.parts.routes.meters();
-                    meters.inspect(|meters| meters.dead.count(reason, count as u64));
+                    meters.inspect(|meters| {
+                        meters.dead.count(DeadReason::AppDeleted, count as u64);
+                    });
                     tracing::warn!(count, "gave up deliveries of an app that was deleted");
                 }
             }
