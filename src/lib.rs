@@ -48,6 +48,8 @@ pub mod app_token;
 mod backoff;
 pub mod cli;
 pub mod delivery;
+#[cfg(test)]
+mod doc_tables;
 pub mod event;
 pub mod expression;
 pub mod guard;

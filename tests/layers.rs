@@ -16,7 +16,17 @@ const LAYERS: &[&[&str]] = &[
     &["plan"],
     &["routes"],
     &["verify", "event", "expression", "retry", "guard"],
-    &["http", "traces", "resources", "moment", "histogram", "backoff", "shares", "trust"],
+    &[
+        "http",
+        "traces",
+        "resources",
+        "moment",
+        "histogram",
+        "backoff",
+        "shares",
+        "trust",
+        "doc_tables",
+    ],
 ];
 
 /// An import of one folder by another.

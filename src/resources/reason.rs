@@ -92,17 +92,9 @@ impl ListenerReason {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    /// The code spans in the first column of the table below a heading of docs/status.md.
-    pub(crate) fn documented(heading: &str) -> Vec<&'static str> {
-        let text = include_str!("../../docs/status.md");
-        let (_, section) = text.split_once(&format!("\n## {heading}\n")).expect("the heading");
-        let section = section.split("\n## ").next().unwrap_or_default();
-        let cells = section.lines().filter_map(|line| line.strip_prefix('|')?.split('|').next());
-        cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect()
-    }
+    use crate::doc_tables::first_column;
 
     #[test]
     fn the_documentation_lists_exactly_the_reasons() {
@@ -110,7 +102,9 @@ pub(crate) mod tests {
         assert_eq!(reasons.pop(), Some("Stalled"), "stands for the reasons that follow");
         reasons.extend(StalledReason::VARIANTS.iter().map(|reason| reason.as_str()));
         reasons.extend(ListenerReason::VARIANTS.iter().map(|reason| reason.as_str()));
-        assert_eq!(documented("Reasons"), reasons);
+        let page = include_str!("../../docs/status.md");
+        let header = "| reason | of | condition that is `True` | meaning |";
+        assert_eq!(first_column(page, header), reasons);
     }
 
     #[test]

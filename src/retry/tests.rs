@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use strum::VariantArray as _;
 
 use super::*;
+use crate::doc_tables::{code_spans, first_column};
 use crate::moment::Moment;
 
 /// 2026-11-24T16:00:00Z.
@@ -285,25 +286,19 @@ proptest! {
     }
 }
 
-/// The first word in backticks of each row of the table with this header.
-fn table<'a>(docs: &'a str, header: &str) -> BTreeSet<&'a str> {
-    let (_, table) = docs.split_once(header).unwrap();
-    let (table, _) = table.split_once("\n\n").unwrap();
-    table.lines().filter_map(|row| row.split('`').nth(1)).collect()
-}
-
 #[test]
 fn the_docs_list_the_reasons_of_dead_deliveries_and_no_others() {
+    let column = |page, header| first_column(page, header).into_iter().collect::<BTreeSet<_>>();
     let names: BTreeSet<_> = DeadReason::VARIANTS.iter().map(|reason| reason.as_str()).collect();
-    assert_eq!(table(include_str!("../../docs/delivery.md"), "| dead, reason | |\n"), names);
+    assert_eq!(column(include_str!("../../docs/delivery.md"), "| dead, reason | |"), names);
 
     let labels: BTreeSet<_> = DeadReason::VARIANTS.iter().map(|reason| reason.label()).collect();
     let metrics = include_str!("../../docs/metrics.md");
     let row = metrics.lines().find(|line| line.contains("`dead_letters_total`")).unwrap();
     let (_, listed) = row.split_once("dead deliveries:").unwrap();
-    assert_eq!(listed.split('`').skip(1).step_by(2).collect::<BTreeSet<_>>(), labels);
+    assert_eq!(code_spans(listed).into_iter().collect::<BTreeSet<_>>(), labels);
 
-    let listed = table(include_str!("../../docs/runbook.md"), "| `reason` | |\n");
+    let listed = column(include_str!("../../docs/runbook.md"), "| `reason` | |");
     // The alert leaves out deleted apps.
     let expected = labels.into_iter().filter(|label| *label != DeadReason::AppDeleted.label());
     assert_eq!(listed, expected.collect());

@@ -111,26 +111,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::doc_tables::{code_spans, first_column, rows};
 
     const METRICS: &str = include_str!("../../docs/metrics.md");
     const RUNBOOK: &str = include_str!("../../docs/runbook.md");
     const README: &str = include_str!("../../README.md");
-
-    /// The words in backticks.
-    fn code(text: &str) -> Vec<&str> {
-        text.split('`').skip(1).step_by(2).collect()
-    }
-
-    /// The cells of the rows below this table header.
-    fn table<'a>(page: &'a str, header: &str) -> Vec<Vec<&'a str>> {
-        let rows = page.lines().skip_while(|line| *line != header).skip(2);
-        let rows: Vec<_> = rows
-            .map_while(|line| line.strip_prefix('|'))
-            .map(|row| row.split('|').map(str::trim).collect())
-            .collect();
-        assert!(!rows.is_empty(), "no table below {header}");
-        rows
-    }
 
     fn labels(is_included: impl Fn(TriggerOutcome) -> bool) -> Vec<&'static str> {
         let outcomes = TriggerOutcome::VARIANTS.iter().copied();
@@ -139,21 +124,21 @@ mod tests {
 
     #[test]
     fn the_docs_list_exactly_the_outcomes_of_triggers() {
-        let rows = table(METRICS, "| `outcome` of a trigger | status | when |");
-        let documented: Vec<_> = rows.iter().flat_map(|row| code(row[0])).collect();
-        assert_eq!(documented, labels(|_| true));
-        for row in rows {
+        const HEADER: &str = "| `outcome` of a trigger | status | when |";
+        assert_eq!(first_column(METRICS, HEADER), labels(|_| true));
+        for row in rows(METRICS, HEADER) {
             let is_accepted = row[1].starts_with('2');
             let outcomes = TriggerOutcome::VARIANTS.iter();
-            let mut outcomes = outcomes.filter(|outcome| code(row[0]).contains(&outcome.as_str()));
+            let mut outcomes =
+                outcomes.filter(|outcome| code_spans(row[0]).contains(&outcome.as_str()));
             assert!(outcomes.all(|outcome| outcome.is_accepted() == is_accepted), "{row:?}");
         }
     }
 
     #[test]
     fn the_readme_lists_exactly_the_reasons_of_error_responses() {
-        let rows = table(README, "| outcome | status | `reason` |");
-        let documented: BTreeSet<_> = rows.iter().flat_map(|row| code(row[2])).collect();
+        let rows = rows(README, "| outcome | status | `reason` |");
+        let documented: BTreeSet<_> = rows.iter().flat_map(|row| code_spans(row[2])).collect();
         assert_eq!(documented, labels(|outcome| !outcome.is_accepted()).into_iter().collect());
     }
 
@@ -161,12 +146,12 @@ mod tests {
     fn the_docs_list_exactly_the_outcomes_of_attempts() {
         let outcomes = AttemptOutcome::VARIANTS.iter().map(|outcome| outcome.as_str());
         let outcomes: Vec<_> = outcomes.collect();
-        let rows = table(METRICS, "| name | type | labels | what |");
+        let rows = rows(METRICS, "| name | type | labels | what |");
         let attempts = rows.iter().find(|row| row[0] == "`attempts_total`").unwrap();
-        assert_eq!(code(attempts[3]), outcomes);
+        assert_eq!(code_spans(attempts[3]), outcomes);
         let (_, section) = RUNBOOK.split_once("\n## WebhookListenerUnreachable\n").unwrap();
-        let rows = table(section, "| `outcome` | |");
-        let documented: BTreeSet<_> = rows.iter().flat_map(|row| code(row[0])).collect();
+        let documented: BTreeSet<_> =
+            first_column(section, "| `outcome` | |").into_iter().collect();
         let failures = outcomes.into_iter().filter(|outcome| *outcome != "succeeded");
         assert_eq!(documented, failures.collect());
     }

@@ -3,10 +3,10 @@ use k8s_openapi::jiff::Timestamp;
 use strum::VariantArray;
 
 use super::*;
+use crate::doc_tables::first_column;
 use crate::moment::Moment;
 use crate::resources::DeliveryCounts;
 use crate::resources::conditions::Verdict;
-use crate::resources::reason::tests::documented;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -194,7 +194,8 @@ fn every_reason_of_a_stalled_object_is_that_of_its_event() {
 
 #[test]
 fn the_documentation_lists_exactly_the_reasons_of_events() {
-    let mut listed = documented("Events");
+    let page = include_str!("../../../docs/status.md");
+    let mut listed = first_column(page, "| reason | of | type | when |");
     let mut reasons = EventReason::VARIANTS.to_vec();
     listed.sort_unstable();
     reasons.sort_unstable();
