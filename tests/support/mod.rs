@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod cluster;
 pub mod ended;
+pub mod flood;
 pub mod github;
 pub mod http;
 pub mod https;
