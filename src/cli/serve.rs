@@ -165,21 +165,7 @@ impl Running {
         let limits = Arc::new(args.limits.limits());
         let phase = phases(stop.clone(), args.shutdown_delay);
         let traces = traces::start()?;
-        let shared = Arc::new(Shared {
-            routes: parts.brain.routes().clone(),
-            limits: limits.clone(),
-            budget: Budget::new(limits.buffered_bytes),
-            draining: draining(phase.clone()),
-            max_body_bytes: args.limits.max_body_bytes,
-            external_url: parts.brain.planner().external_url().to_owned(),
-            clock: Moment::now,
-            wall_clock: Moment::wall,
-            store: parts.queue.clone(),
-            trusted_proxies: args.trusted_proxies(),
-            failures: Failures::new(Instant::now()),
-            readers: Readers::default(),
-            traces: traces.clone(),
-        });
+        let shared = shared(args, &parts, &limits, &phase, &traces);
         let connector =
             Connector::new(parts.listener_addresses.clone(), args.listener_ca_file.clone())
                 .context("--listener-ca-file")?;
@@ -218,72 +204,38 @@ impl Running {
             "dispatch".into(),
             dispatch(&parts, &connector, &traces, phase.clone(), dispatcher_limits, limits.drain),
         )?);
-        let app_api = app_api::router(AppApi::new(
-            parts.brain.clone(),
-            parts.store,
-            parts.tokens.clone(),
-            parts.reviewer,
-            now,
-        ));
-        let known = once_known(parts.synced.clone(), phase.clone());
-        let routes = parts.brain.routes().clone();
-        let metrics = Metrics {
-            store: parts.queue.clone(),
-            brain: parts.brain.clone(),
-            synced: parts.synced,
-            leading: parts.leading,
-            by_webhook: args.metrics.webhook_metrics,
-            connections,
+        let serve = |listener, tls, router, triggers| {
+            serve_router(listener, tls, router, triggers, limits.clone(), phase.clone())
         };
-        let guard = parts.access.map_or(Guard::Loopback(bound.addresses.admin), Guard::Cluster);
-        let peer_router = deliveries::peer_router(
-            parts.queue.clone(),
-            routes.clone(),
-            guard.clone(),
-            parts.peers.clone(),
-        );
-        let peer_tls = parts.peers.server_tls();
-        let probes = ProbeState { metrics, stopping: stop, store: parts.queue.health() };
-        let admin = admin::router(probes)
-            .merge(page::router(guard.clone()))
-            .merge(overview::router(
-                parts.brain,
-                parts.queue.clone(),
-                guard.clone(),
-                parts.peers.clone(),
-            ))
-            .merge(deliveries::router(parts.queue, routes, guard, parts.peers));
-        let admin = page::secure(admin);
         let (triggers, caller) = pipeline();
         tokio::spawn(caller.sweep());
-        let app_api = serve_router(
-            bound.app_api,
-            None,
-            app_api,
-            Some(triggers),
-            limits.clone(),
-            phase.clone(),
-        );
+        let app_api = serve(bound.app_api, None, app_api_router(&parts), Some(triggers));
+        let known = once_known(parts.synced.clone(), phase.clone());
         let app_api = async {
             known.await;
             app_api.await;
         };
-        let mut ports = vec![
-            tokio::spawn(app_api),
-            tokio::spawn(serve_router(
-                bound.admin,
-                None,
-                admin,
-                None,
-                limits.clone(),
-                phase.clone(),
-            )),
-        ];
-        // Without certificates it is not served: never in plain text.
-        if let (Some(port), Some(tls)) = (bound.peer, peer_tls) {
-            let serve = serve_router(port, Some(tls), peer_router, None, limits, phase);
-            ports.push(tokio::spawn(serve));
+        let mut ports = vec![tokio::spawn(app_api)];
+        let guard =
+            parts.access.clone().map_or(Guard::Loopback(bound.addresses.admin), Guard::Cluster);
+        // The peer port is served only with certificates, never in plain text.
+        if let Some((port, tls)) = bound.peer.zip(parts.peers.server_tls()) {
+            let routes = parts.brain.routes().clone();
+            let (queue, peers) = (parts.queue.clone(), parts.peers.clone());
+            let router = deliveries::peer_router(queue, routes, guard.clone(), peers);
+            ports.push(tokio::spawn(serve(port, Some(tls), router, None)));
         }
+        let metrics = Metrics {
+            store: parts.queue.clone(),
+            brain: parts.brain.clone(),
+            synced: parts.synced.clone(),
+            leading: parts.leading.clone(),
+            by_webhook: args.metrics.webhook_metrics,
+            connections,
+        };
+        let probes = ProbeState { metrics, stopping: stop, store: parts.queue.health() };
+        let admin = admin_router(&parts, probes, guard);
+        ports.push(tokio::spawn(serve(bound.admin, None, admin, None)));
         Ok(Self { threads, ports, traces })
     }
 
@@ -327,6 +279,53 @@ fn draining(mut phase: watch::Receiver<Phase>) -> Arc<AtomicBool> {
         }
     });
     draining
+}
+
+/// The state that all trigger pipelines share.
+fn shared(
+    args: &ServeArgs,
+    parts: &Parts,
+    limits: &Arc<Limits>,
+    phase: &watch::Receiver<Phase>,
+    traces: &Traces,
+) -> Arc<Shared> {
+    Arc::new(Shared {
+        routes: parts.brain.routes().clone(),
+        limits: limits.clone(),
+        budget: Budget::new(limits.buffered_bytes),
+        draining: draining(phase.clone()),
+        max_body_bytes: args.limits.max_body_bytes,
+        external_url: parts.brain.planner().external_url().to_owned(),
+        clock: Moment::now,
+        wall_clock: Moment::wall,
+        store: parts.queue.clone(),
+        trusted_proxies: args.trusted_proxies(),
+        failures: Failures::new(Instant::now()),
+        readers: Readers::default(),
+        traces: traces.clone(),
+    })
+}
+
+fn app_api_router(parts: &Parts) -> Router {
+    app_api::router(AppApi::new(
+        parts.brain.clone(),
+        parts.store.clone(),
+        parts.tokens.clone(),
+        parts.reviewer.clone(),
+        now,
+    ))
+}
+
+/// Probes, metrics, the page and its overview, and the delivery API.
+fn admin_router(parts: &Parts, probes: ProbeState, guard: Guard) -> Router {
+    let Parts { brain, queue, peers, .. } = parts;
+    let overview = overview::router(brain.clone(), queue.clone(), guard.clone(), peers.clone());
+    let routes = brain.routes().clone();
+    let router = admin::router(probes)
+        .merge(page::router(guard.clone()))
+        .merge(overview)
+        .merge(deliveries::router(queue.clone(), routes, guard, peers.clone()));
+    page::secure(router)
 }
 
 /// A thread with its own runtime, so that a trigger never moves between cores.
