@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
-use webhook_operator::delivery::{CallError, Caller, Connector, Pieces, REFUSAL_BODY_BYTES};
+use http::{HeaderValue, Request};
+use webhook_operator::delivery::{Call, CallError, Caller, Connector, REFUSAL_BODY_BYTES};
 use webhook_operator::plan::address::AddressPolicy;
 use webhook_operator::resources::Scheme;
 use webhook_operator::routes::{Host, NamedBy, Origin, Target, Upstream};
@@ -64,7 +64,7 @@ async fn a_refusal_tells_its_status_how_it_begins_and_when_to_come_again() {
     let caller = caller();
     let call = async || {
         let limit = Duration::from_secs(20);
-        caller.call(&target, HeaderMap::new(), Pieces::default(), limit).await
+        caller.call(&target.upstream, Request::default(), limit).await
     };
     let refusal = async || match call().await {
         Err(CallError::Refused(refusal)) => *refusal,
@@ -97,7 +97,8 @@ async fn a_denied_network_is_closed_to_urls_though_a_service_has_a_connection_th
     let target = listener(vec![answer("204 No Content", ""), answer("204 No Content", "")]);
     let address = || Host::Address([127, 0, 0, 1].into());
     let call = async |target: &Target| {
-        caller.call(target, HeaderMap::new(), Pieces::default(), Duration::from_secs(20)).await
+        let limit = Duration::from_secs(20);
+        caller.call(&target.upstream, Request::default(), limit).await
     };
     let service = named_by(&target, NamedBy::Service, address());
     assert_eq!(call(&service).await.unwrap(), 204);

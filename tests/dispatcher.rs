@@ -10,15 +10,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::request::Parts as Head;
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt;
 use strum::VariantArray as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
-use webhook_operator::delivery::dispatcher::{Call, Dispatcher, Limits, Parts};
-use webhook_operator::delivery::{ApiField, CallError, Pieces, Refusal};
+use webhook_operator::delivery::dispatcher::{Dispatcher, Limits, Parts};
+use webhook_operator::delivery::{ApiField, Call, CallError, Pieces, Refusal};
 use webhook_operator::moment::Moment;
 use webhook_operator::plan::Reachability;
 use webhook_operator::resources::{Envelope, Ordering, Scheme};
@@ -91,11 +92,11 @@ struct Listeners {
 impl Call for Listeners {
     async fn call(
         &self,
-        _: &Target,
-        headers: HeaderMap,
-        body: Pieces,
+        _: &Upstream,
+        request: Request<Pieces>,
         limit: Duration,
     ) -> Result<StatusCode, CallError> {
+        let (Head { headers, .. }, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let app = headers["webhook-app-uuid"].to_str().unwrap().parse().unwrap();
         let behaviour = self.behaviours.lock().unwrap().get(&app).cloned();

@@ -1,10 +1,10 @@
 //! The headers of the listener call.
 
-use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use uuid::Uuid;
 
 use super::Subject;
-use crate::routes::Target;
+use crate::event::cloud_event;
 use crate::traces::TraceContext;
 
 /// The event's id, in listener calls and in responses of the trigger port.
@@ -17,48 +17,40 @@ const UUID: HeaderName = HeaderName::from_static("webhook-uuid");
 const ACTION: HeaderName = HeaderName::from_static("webhook-action");
 const ATTEMPT: HeaderName = HeaderName::from_static("webhook-attempt");
 
-/// Identifies a call: the event, and the number of the attempt.
-#[derive(Clone, Copy, Debug)]
-pub struct Attempt {
-    /// The event's id.
-    pub event: Uuid,
-    /// From 1.
-    pub number: u32,
-}
-
-/// The headers of one attempt. `passed` are the headers of the trigger that are passed on, see
-/// [`passed_on`]; `trace` is the context of the attempt's span.
-pub fn listener_headers(
+/// Adds the operator's headers to those of the envelope. They are inserted last: a header of the
+/// sender cannot override them. `trace` is the context of the attempt's span.
+pub fn add_own(
+    headers: &mut HeaderMap,
     subject: Subject<'_>,
-    target: &Target,
-    attempt: Attempt,
-    passed: HeaderMap,
+    authority: &HeaderValue,
+    event: Uuid,
+    number: u32,
     trace: &TraceContext,
-) -> HeaderMap {
-    let mut headers = passed;
-    // The operator's headers are inserted last: a passed header cannot override them.
-    headers.insert(HOST, target.authority.clone());
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+) {
+    headers.insert(HOST, authority.clone());
     headers.insert(USER_AGENT, OPERATOR);
-    headers.insert(EVENT_ID, uuid_value(attempt.event));
+    headers.insert(EVENT_ID, uuid_value(event));
     headers.insert(APP_UUID, uuid_value(subject.app.uuid));
     headers.insert(UUID, uuid_value(subject.webhook));
     headers.insert(ACTION, action_value(subject.action));
-    headers.insert(ATTEMPT, HeaderValue::from(attempt.number));
-    trace.put_in(&mut headers);
-    headers
+    headers.insert(ATTEMPT, HeaderValue::from(number));
+    trace.put_in(headers);
 }
 
-/// Filters the headers of a trigger: keeps those in `names`, which the webhook lists, and those in
-/// `provider`, in which its provider describes the event. An empty result reuses the allocation of
-/// `sent` for the operator's headers.
+/// Filters the headers of a trigger: keeps those in `names`, which the webhook lists, those in
+/// `provider`, in which its provider describes the event, and the attributes of a CloudEvent. An
+/// empty result reuses the allocation of `sent` for the operator's headers.
 pub fn passed_on(names: &[HeaderName], provider: &[HeaderName], mut sent: HeaderMap) -> HeaderMap {
-    if names.is_empty() && provider.is_empty() {
+    let is_attribute = |name: &HeaderName| name.as_str().starts_with(cloud_event::HEADER_PREFIX);
+    let has_attributes = sent.keys().any(is_attribute);
+    if names.is_empty() && provider.is_empty() && !has_attributes {
         sent.clear();
         return sent;
     }
     let mut passed = HeaderMap::with_capacity(16);
-    for name in provider.iter().chain(names.iter().filter(|name| !provider.contains(name))) {
+    let listed = names.iter().filter(|name| !provider.contains(name));
+    let others = provider.iter().chain(listed).filter(|name| !is_attribute(name));
+    for name in sent.keys().filter(|name| is_attribute(name)).chain(others) {
         for value in sent.get_all(name) {
             passed.append(name.clone(), value.clone());
         }

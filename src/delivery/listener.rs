@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::response::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::SendRequest;
@@ -18,10 +18,27 @@ use tokio::time::{Sleep, sleep, timeout};
 use super::connect::ONE_OF_SEVERAL;
 use super::pool::Pool;
 use super::{CallError, ConnectError, Connector, Pieces, REFUSAL_BODY_BYTES, Refusal, balance};
-use crate::routes::{Busy, Endpoint, Endpoints, Origin, Target, Upstream};
+use crate::routes::{Busy, Endpoint, Endpoints, Origin, Upstream};
 
 /// Maximum number of bytes read of a response body to make its connection reusable.
 const MAX_DRAINED_BYTES: usize = 64 * 1024;
+
+/// Calls a listener. Implemented by [`Caller`]; tests substitute their own.
+pub trait Call: Send + Sync + 'static {
+    /// Sends one request. Returns the status if it is 2xx; any other status is an error. Redirects
+    /// are not followed.
+    ///
+    /// `limit` bounds the time from the lookup of the name to the status.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    fn call(
+        &self,
+        upstream: &Upstream,
+        request: Request<Pieces>,
+        limit: Duration,
+    ) -> impl Future<Output = Result<StatusCode, CallError>> + Send;
+}
 
 /// Calls listeners over its own connection pool. Each runtime has its own caller, because a
 /// connection is driven by the runtime that created it.
@@ -42,23 +59,14 @@ impl Caller {
         self.pool.clone().sweep()
     }
 
-    /// Makes one attempt. Returns the status if it is 2xx; any other status is an error. Redirects
-    /// are not followed.
-    ///
-    /// `limit` bounds the time from the lookup of the name to the status.
-    ///
-    /// # Errors
-    /// See [`CallError`].
-    pub async fn call(
+    async fn call_until(
         &self,
-        target: &Target,
-        headers: HeaderMap,
-        body: Pieces,
+        upstream: &Upstream,
+        request: Request<Pieces>,
         limit: Duration,
     ) -> Result<StatusCode, CallError> {
-        let request = request(target, headers, body);
         let mut deadline = pin!(sleep(limit));
-        let attempt = self.attempt(&target.upstream, request, limit);
+        let attempt = self.attempt(upstream, request, limit);
         let Some(answered) = before(deadline.as_mut(), attempt).await else {
             return Err(CallError::Timeout(limit));
         };
@@ -172,6 +180,17 @@ impl Caller {
     }
 }
 
+impl Call for Caller {
+    fn call(
+        &self,
+        upstream: &Upstream,
+        request: Request<Pieces>,
+        limit: Duration,
+    ) -> impl Future<Output = Result<StatusCode, CallError>> + Send {
+        self.call_until(upstream, request, limit)
+    }
+}
+
 /// A response with its connection.
 struct Answered {
     origin: Arc<Origin>,
@@ -202,14 +221,6 @@ async fn before<T>(mut deadline: Pin<&mut Sleep>, work: impl Future<Output = T>)
         Poll::Pending => deadline.as_mut().poll(cx).map(|()| None),
     })
     .await
-}
-
-fn request(target: &Target, headers: HeaderMap, body: Pieces) -> Request<Pieces> {
-    let mut request = Request::new(body);
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = Uri::from(target.path.clone());
-    *request.headers_mut() = headers;
-    request
 }
 
 fn refused(head: &Parts, prefix: BodyPrefix) -> CallError {

@@ -1,12 +1,14 @@
 //! Calls to listeners: envelope, headers, connections and the dispatcher of queued deliveries.
 
 mod api_fields;
+mod attempt;
 mod balance;
 mod connect;
 pub mod dispatcher;
 mod envelope;
 mod headers;
 mod listener;
+mod message;
 mod outcome;
 mod pieces;
 mod pool;
@@ -14,10 +16,12 @@ mod subject;
 pub mod trace;
 
 pub use api_fields::ApiFields;
+pub use attempt::{Attempt, AttemptContext, CallReport, attempt};
 pub use connect::{Connector, ONE_OF_SEVERAL};
-pub use envelope::{ApiField, body};
-pub use headers::{Attempt, EVENT_ID, OPERATOR, listener_headers, passed_on, uuid_value};
-pub use listener::Caller;
+pub use envelope::{ApiField, QUERY, preserve};
+pub use headers::{EVENT_ID, OPERATOR, passed_on, uuid_value};
+pub use listener::{Call, Caller};
+pub use message::Message;
 pub use outcome::{CallError, ConnectError, REFUSAL_BODY_BYTES, Refusal, outcome};
 pub use pieces::Pieces;
 pub use subject::Subject;

@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::event::Event;
+
 /// Minimum length in bytes of a piece that is cheaper to send as a frame of its own than to copy.
 const LARGE: usize = 4 * 1024;
 
@@ -43,6 +45,18 @@ impl Pieces {
             self.closed.push_back(before);
         }
         self.closed.push_back(bytes.clone());
+    }
+
+    /// Adds the JSON text of an event.
+    pub fn push_event(&mut self, event: &Event) {
+        self.push_slice(event.before);
+        self.push(&event.body);
+        self.push_slice(event.after);
+    }
+
+    /// Whether nothing was added yet.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// The capacity in bytes that a piece needs among the small ones.

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::routes::{App, Route};
+use crate::routes::{App, Id, Route};
 use crate::store::StoredWebhook;
 
 /// The webhook that a call is for.
@@ -14,6 +14,8 @@ pub struct Subject<'a> {
     pub app: &'a App,
     /// Its UUID.
     pub webhook: Uuid,
+    /// Its resource name.
+    pub name: &'a str,
     /// Its action.
     pub action: &'a str,
     /// Its props as JSON text.
@@ -23,12 +25,19 @@ pub struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// A webhook whose resource was deleted.
     pub fn stored(app: &'a App, webhook: &'a StoredWebhook) -> Self {
-        Self { app, webhook: webhook.uuid, action: &webhook.action, props: &webhook.props }
+        let StoredWebhook { uuid, name, action, props, .. } = webhook;
+        Self { app, webhook: *uuid, name, action, props }
     }
 
     /// A webhook with its current spec, for a call of this app.
     pub fn present(app: &'a App, route: &'a Route) -> Self {
         let binding = &route.binding;
-        Self { app, webhook: route.webhook, action: &binding.action, props: &binding.props }
+        let (name, action, props) = (&route.name, &binding.action, &binding.props);
+        Self { app, webhook: route.webhook, name, action, props }
+    }
+
+    /// The UUIDs of app and webhook.
+    pub fn id(&self) -> Id {
+        Id { app: self.app.uuid, webhook: self.webhook }
     }
 }

@@ -1,11 +1,11 @@
 //! Attributes of an attempt's span (OpenTelemetry semantic conventions for HTTP clients).
 
-use http::StatusCode;
 use http::uri::Authority;
+use http::{HeaderValue, StatusCode};
 use opentelemetry::trace::SpanKind;
+use uuid::Uuid;
 
-use super::{Attempt, CallError, Subject, outcome};
-use crate::routes::Target;
+use super::{CallError, Subject, outcome};
 use crate::traces::Span;
 
 /// The name of the span of an attempt.
@@ -17,26 +17,26 @@ pub const KIND: SpanKind = SpanKind::Client;
 pub fn begun(
     span: &mut Span,
     subject: Subject<'_>,
-    webhook: &str,
-    target: &Target,
-    attempt: Attempt,
+    authority: &HeaderValue,
+    event: Uuid,
+    number: u32,
 ) {
     span.describe(|| {
         [
             ("http.request.method", "POST".into()),
             ("webhook.namespace", subject.app.namespace.to_string().into()),
             ("webhook.app", subject.app.name.to_string().into()),
-            ("webhook.name", webhook.to_owned().into()),
-            ("webhook.attempt", i64::from(attempt.number).into()),
-            ("messaging.message.id", attempt.event.to_string().into()),
+            ("webhook.name", subject.name.to_owned().into()),
+            ("webhook.attempt", i64::from(number).into()),
+            ("messaging.message.id", event.to_string().into()),
         ]
     });
-    if attempt.number > 1 {
-        let resends = i64::from(attempt.number) - 1;
+    if number > 1 {
+        let resends = i64::from(number) - 1;
         span.describe(|| [("http.request.resend_count", resends.into())]);
     }
     // The URL's path is not recorded: it may contain a secret.
-    let Ok(authority) = Authority::try_from(target.authority.as_bytes()) else { return };
+    let Ok(authority) = Authority::try_from(authority.as_bytes()) else { return };
     span.describe(|| [("server.address", authority.host().to_owned().into())]);
     if let Some(port) = authority.port_u16() {
         span.describe(|| [("server.port", i64::from(port).into())]);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use super::Event;
+use super::{Event, Form};
 
 /// Grouping takes one hash lookup per field. The hash is keyed, so that a client cannot choose
 /// names that collide.
@@ -27,7 +27,7 @@ impl<'a> FormFields<'a> {
     /// Converts the fields to an event: a unique name gets a string, a repeated name an array of
     /// strings in their order.
     pub(super) fn into_event(self) -> Event {
-        Event::whole(json_text(&self))
+        Event::whole(json_text(&self), Form::Converted)
     }
 }
 

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 
 use super::validate::{self, JsonFault, MAX_DEPTH};
-use super::{Event, EventError};
+use super::{Event, EventError, Form};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The text before a value that is not an object.
-pub(super) const VALUE_PREFIX: &[u8] = br#"{"_json":"#;
+const VALUE_PREFIX: &[u8] = br#"{"_json":"#;
 
 /// The event of a body that must be a JSON text (RFC 8259) in UTF-8.
 ///
@@ -37,9 +37,9 @@ fn without_byte_order_mark(body: &Bytes) -> Bytes {
 /// Wraps values other than objects in an object, as `event` is always an object.
 fn splice(text: Bytes) -> Event {
     if text.trim_ascii_start().starts_with(b"{") {
-        return Event::whole(text);
+        return Event::whole(text, Form::Json);
     }
-    Event { before: VALUE_PREFIX, body: text, after: b"}" }
+    Event { before: VALUE_PREFIX, body: text, after: b"}", form: Form::Json }
 }
 
 fn check(text: &[u8]) -> Result<(), EventError> {

@@ -23,6 +23,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+pub mod cloud_event;
 mod fields;
 mod form;
 mod json;
@@ -47,6 +48,18 @@ pub struct Event {
     pub before: &'static [u8],
     pub body: Bytes,
     pub after: &'static [u8],
+    /// How the sender's body became this event.
+    pub form: Form,
+}
+
+/// How a body is converted to an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The body is JSON, and passed through. Once validated, [`from_checked_json`] converts it again
+    /// without another validation.
+    Json,
+    /// The body is converted according to its content type.
+    Converted,
 }
 
 impl Event {
@@ -70,17 +83,14 @@ impl Event {
         }
     }
 
-    /// Whether the event is the JSON of this body, passed through; [`from_checked_json`] can then
-    /// recreate it.
-    pub fn is_json_of(&self, body: &Bytes) -> bool {
-        let (ours, all) = (self.body.as_ptr_range(), body.as_ptr_range());
-        let is_part = all.start <= ours.start && ours.end <= all.end && !ours.is_empty();
-        is_part && (self.before.is_empty() || self.before == json::VALUE_PREFIX)
+    /// An event whose text is exactly the body.
+    fn whole(body: impl Into<Bytes>, form: Form) -> Self {
+        Self { before: b"", body: body.into(), after: b"", form }
     }
 
-    /// An event whose text is exactly the body.
-    fn whole(body: impl Into<Bytes>) -> Self {
-        Self { before: b"", body: body.into(), after: b"" }
+    /// An event whose body is converted, and stands between two pieces.
+    fn converted(before: &'static [u8], body: impl Into<Bytes>, after: &'static [u8]) -> Self {
+        Self { before, body: body.into(), after, form: Form::Converted }
     }
 }
 
@@ -117,7 +127,7 @@ pub enum EventError {
 /// large.
 pub fn from_body(content_type: Option<&[u8]>, body: Bytes) -> Result<Event, EventError> {
     if body.is_empty() {
-        return Ok(Event::whole("{}"));
+        return Ok(empty());
     }
     let Some(content_type) = content_type.filter(|value| !value.trim_ascii().is_empty()) else {
         return Ok(json::event(&body).unwrap_or_else(|_| text::event(body)));
@@ -132,7 +142,27 @@ pub fn from_body(content_type: Option<&[u8]>, body: Bytes) -> Result<Event, Even
 
 /// Converts a body that [`from_body`] has accepted as JSON, without validating it again.
 pub fn from_checked_json(body: Bytes) -> Event {
-    if body.is_empty() { Event::whole("{}") } else { json::checked(&body) }
+    if body.is_empty() { empty() } else { json::checked(&body) }
+}
+
+/// Converts a body whose form is known.
+///
+/// # Errors
+/// As [`from_body`], and only if the body is not known to be JSON.
+pub fn from_form(
+    form: Form,
+    content_type: Option<&[u8]>,
+    body: Bytes,
+) -> Result<Event, EventError> {
+    match form {
+        Form::Json => Ok(from_checked_json(body)),
+        Form::Converted => from_body(content_type, body),
+    }
+}
+
+/// The event of an empty body.
+fn empty() -> Event {
+    Event::whole("{}", Form::Json)
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use super::fields::json_text;
 pub(super) fn event(body: Bytes) -> Event {
     match std::str::from_utf8(&body) {
         Ok(text) if needs_escape(text) => escaped(text),
-        Ok(_) => Event { before: br#"{"_text":""#, body, after: br#""}"# },
-        Err(_) => Event { before: br#"{"_base64":""#, body: base64(&body).into(), after: br#""}"# },
+        Ok(_) => Event::converted(br#"{"_text":""#, body, br#""}"#),
+        Err(_) => Event::converted(br#"{"_base64":""#, base64(&body), br#""}"#),
     }
 }
 
@@ -22,7 +22,7 @@ pub(super) fn base64(bytes: &[u8]) -> String {
 }
 
 fn escaped(text: &str) -> Event {
-    Event { before: br#"{"_text":"#, body: json_text(text).into(), after: b"}" }
+    Event::converted(br#"{"_text":"#, json_text(text), b"}")
 }
 
 /// Whether the text has characters that RFC 8259, 7 requires to be escaped.

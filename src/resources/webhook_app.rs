@@ -76,7 +76,7 @@ pub struct Listener {
             .message("must be an absolute http or https URL")
     )]
     pub url: Option<String>,
-    /// Format of the request body of a listener call.
+    /// Format of a listener call.
     #[serde(default)]
     pub envelope: Envelope,
     /// Timeout of a whole attempt, from 100ms to 300s.
@@ -108,7 +108,7 @@ pub struct ServiceReference {
     pub scheme: Scheme,
 }
 
-/// Format of the request body of a listener call.
+/// Format of a listener call.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Envelope {
     /// `{"action","props","event","api"}`.
@@ -116,6 +116,11 @@ pub enum Envelope {
     Action,
     /// `{"listener","props","event","api"}`, the later generation of the same protocol.
     Listener,
+    /// A CloudEvent 1.0 in structured mode, with the event as `data` and the props as
+    /// `webhookprops`. A trigger that is a CloudEvent keeps its own attributes.
+    CloudEvent,
+    /// The sender's body, `Content-Type`, `Content-Encoding` and query string, unchanged.
+    Raw,
 }
 
 /// The scheme of a listener.

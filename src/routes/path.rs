@@ -47,6 +47,12 @@ pub fn parse(path: &str) -> Result<Id, PathError> {
     Ok(Id { app: uuid(app)?, webhook: uuid(webhook)? })
 }
 
+/// The path of a webhook.
+pub fn of(id: Id) -> String {
+    let Id { app, webhook } = id;
+    format!("/apps/{app}/webhooks/{webhook}")
+}
+
 /// Parses a UUID in its form with hyphens; the `uuid` crate alone would accept other forms as well.
 pub fn uuid(text: &str) -> Result<Uuid, PathError> {
     if text.len() != UUID_LEN {
@@ -65,7 +71,8 @@ mod tests {
     #[test]
     fn two_uuids_in_any_letter_case_are_read() {
         let id = Id { app: APP.parse().unwrap(), webhook: WEBHOOK.parse().unwrap() };
-        assert_eq!(parse(&format!("/apps/{APP}/webhooks/{WEBHOOK}")), Ok(id));
+        assert_eq!(of(id), format!("/apps/{APP}/webhooks/{WEBHOOK}"));
+        assert_eq!(parse(&of(id)), Ok(id));
         let capitals = format!("/apps/{}/webhooks/{}", APP.to_uppercase(), WEBHOOK.to_uppercase());
         assert_eq!(parse(&capitals), Ok(id));
     }

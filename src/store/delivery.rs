@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use uuid::Uuid;
 
-use super::{Form, StoredWebhook};
+use super::StoredWebhook;
+use crate::event::Form;
 use crate::moment::Moment;
 use crate::routes::AppId;
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use uuid::Uuid;
 
+use crate::event::Form;
 use crate::moment::Moment;
 use crate::resources::Ordering;
 use crate::retry::Policy;
@@ -48,15 +49,6 @@ pub struct Content {
     pub headers: HeaderMap,
     /// The unmodified body.
     pub body: Bytes,
-}
-
-/// How a stored body is converted to the JSON of `event`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// The body is JSON. It was validated on receipt, and is not validated again.
-    Json,
-    /// The body is converted according to its content type.
-    Converted,
 }
 
 /// A snapshot of a webhook. Deliveries use it, so that they do not depend on the resource.

@@ -22,10 +22,11 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub use crate::event::Form;
 pub use crate::retry::{DeadReason, Next};
 pub use delivery::{Attempted, Body, DeliveryState, Lease, Leased, Settled, Take, Taken};
 pub use due_apps::DueApps;
-pub use event::{Content, DuplicateKey, Form, NewEvent, StoredWebhook};
+pub use event::{Content, DuplicateKey, NewEvent, StoredWebhook};
 pub use history::{Detail, Figures, Filter, Replayed, Summary, Tally};
 pub use ids::Ids;
 

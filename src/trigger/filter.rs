@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 use uuid::Uuid;
 
 use super::Rejection;
+use super::event::TriggerEvent;
 use crate::event::{self, Event, EventError};
 use crate::expression::{EvaluationError, Expression, Inputs, Variable};
 use crate::routes::{Route, TriggerOutcome};
@@ -25,10 +26,17 @@ enum FilterError {
 /// Whether the event passes the webhook's filter; true without a filter.
 ///
 /// # Errors
-/// 422, if the filter cannot be evaluated. The cause is only logged.
-pub fn passes(route: &Route, head: &Parts, event: &Event, id: Uuid) -> Result<bool, Rejection> {
+/// 422, if the filter cannot be evaluated. The cause is only logged. 400, if the body gives no
+/// event.
+pub fn passes(
+    route: &Route,
+    head: &Parts,
+    event: &TriggerEvent,
+    id: Uuid,
+) -> Result<bool, Rejection> {
     let guards = route.binding.guards.as_deref();
     let Some(filter) = guards.and_then(|guards| guards.filter.as_ref()) else { return Ok(true) };
+    let event = event.get()?;
     with_inputs(filter, route, head, event, |inputs| filter.holds(inputs)).map_err(|error| {
         log_failure(route, id, &error, "cannot evaluate the filter");
         Rejection::new(
@@ -42,14 +50,15 @@ pub fn passes(route: &Route, head: &Parts, event: &Event, id: Uuid) -> Result<bo
 /// Evaluates an expression to text.
 ///
 /// # Errors
-/// 422, if it cannot be evaluated. The cause is only logged.
+/// 422, if it cannot be evaluated. The cause is only logged. 400, if the body gives no event.
 pub fn text(
     expression: &Expression,
     route: &Route,
     head: &Parts,
-    event: &Event,
+    event: &TriggerEvent,
     id: Uuid,
 ) -> Result<String, Rejection> {
+    let event = event.get()?;
     with_inputs(expression, route, head, event, |inputs| expression.text(inputs)).map_err(|error| {
         log_failure(route, id, &error, "cannot evaluate the duplicate key");
         Rejection::new(

@@ -6,6 +6,7 @@
 
 mod body;
 mod budget;
+mod event;
 pub mod failures;
 mod filter;
 mod guards;
@@ -20,9 +21,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, EXPECT};
+use http::header::EXPECT;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::Full;
 use uuid::Uuid;
@@ -31,19 +32,20 @@ pub use budget::Budget;
 pub use failures::Failures;
 pub use readers::Readers;
 
-use crate::delivery::ApiFields;
-use crate::delivery::{self, Attempt, CallError, Caller, Subject};
-use crate::event::{self, Event, EventError};
+use crate::delivery::{
+    self, ApiFields, Attempt, AttemptContext, CallError, Caller, Message, Subject,
+};
 use crate::http::{CLIENT_SHARE, Limits, Peer, json_response};
 use crate::http::{Networks, client_address};
 use crate::moment::Moment;
 use crate::resources::DeliveryMode;
 use crate::routes::path::{self, PathError};
 use crate::routes::{Place, Route, Share, State, Table, TriggerOutcome};
-use crate::store::{Accepted, NewEvent, Store};
+use crate::store::{Accepted, DuplicateKey, NewEvent, Store};
 use crate::traces::{Span, Traces};
 use crate::verify::Input;
 use body::{BodyLimits, BodyReadError};
+use event::TriggerEvent;
 use rejection::Rejection;
 
 /// The `Retry-After` of transient errors.
@@ -201,8 +203,7 @@ impl Pipeline {
         let failures = &self.shared.failures;
         proof::budget(&route, failures, client)?;
         if head.method != Method::POST {
-            let input = self.input(&head, &[]);
-            let answer = proof::handshake(&route, &input, failures, client)?;
+            let answer = proof::handshake(&route, &self.input(&head, &[]), failures, client)?;
             return Ok(Success::Answered(answer));
         }
         let mut place = self.enter(&route)?;
@@ -210,38 +211,26 @@ impl Pipeline {
         let input = self.input(&head, &body.bytes);
         let verified = proof::check(&route, &input, failures, client, span)?;
         guards::rate(&route)?;
-        if let Some(answer) = verified.and_then(|verified| verified.handshake(&input)) {
+        if let Some(answer) = verified.as_ref().and_then(|verified| verified.handshake(&input)) {
             return Ok(Success::Answered(answer));
         }
-        let raw = body.bytes.clone();
-        let event = event(&head.headers, body)?;
+        let event = TriggerEvent::new(&head.headers, body.bytes.clone());
+        event.convert_for(route.app.envelope)?;
         let now = (self.shared.clock)();
         let id = self.shared.store.ids().next(now);
         let of_event = |rejection: Rejection| rejection.of_event(id);
-        if !filter::passes(&route, &head, &event.bytes, id).map_err(of_event)? {
+        if !filter::passes(&route, &head, &event, id).map_err(of_event)? {
             return Ok(Success::FilteredOut(id));
         }
         let verified = verified.as_ref();
         if route.binding.delivery.mode == DeliveryMode::Sync {
-            let event_headers = verified.map_or(&[][..], |verified| verified.event_headers());
-            self.deliver(&route, head.headers, event_headers, &event, id, span)
-                .await
-                .map_err(of_event)?;
-            return Ok(Success::Delivered(id));
+            let message = event.into_message(id, &route, verified, head);
+            return self.deliver(&route, message, now, span).await.map_err(of_event);
         }
-        let input = self.input(&head, &raw);
-        let duplicate = queue::duplicate_key(&route, verified, &input, &head, &event.bytes, id)
-            .map_err(of_event)?;
-        let mut span = trace::store(span, &route, id, raw.len());
-        let content =
-            queue::content(&route, verified, head.headers, raw, &event.bytes, span.context());
-        let stored = self.shared.store.accept(NewEvent { id, route, content, duplicate, now });
-        let stored = stored.await.map_err(|error| queue::refused(&error));
-        let stored = stored.inspect_err(|rejection| span.fail(rejection.outcome().as_str()));
-        match stored.map_err(of_event)? {
-            Accepted::Stored => Ok(Success::Stored(id)),
-            Accepted::Duplicate(first) => Ok(Success::Duplicate(first)),
-        }
+        let duplicate =
+            queue::duplicate_key(&route, verified, &input, &head, &event, id).map_err(of_event)?;
+        let message = event.into_message(id, &route, verified, head);
+        self.store(route, message, duplicate, now, span).await.map_err(of_event)
     }
 
     fn route(&self, method: &Method, path: &str) -> Result<Arc<Route>, Rejection> {
@@ -333,66 +322,62 @@ impl Pipeline {
         let bytes = readers::wait(body::read(body, bounds, take), enter).await;
         let bytes = bytes.ok_or_else(|| overloaded().closing())?;
         let bytes = bytes.map_err(body_error)?;
-        Ok(Buffered { bytes, _account: account })
+        Ok(Buffered { bytes, _reservation: account })
     }
 
+    /// Calls the listener, once.
     async fn deliver(
         &self,
         route: &Route,
-        sent: HeaderMap,
-        event_headers: &[HeaderName],
-        event: &Buffered<Event>,
-        id: Uuid,
+        message: Message,
+        now: Moment,
         span: &Span,
-    ) -> Result<(), Rejection> {
+    ) -> Result<Success, Rejection> {
+        let id = message.id;
         // The planner gives each serving route a target.
         let Some(target) = &route.app.target else {
             return Err(not_ready());
         };
-        let attempt = Attempt { event: id, number: 1 };
+        let meters = self.shared.routes.meters();
+        let context = AttemptContext { caller: &self.caller, api: &|app| self.api.of(app), meters };
         let subject = Subject::present(&route.app, route);
-        let passed = delivery::passed_on(&route.binding.forward_headers, event_headers, sent);
-        let mut span = span.child(delivery::trace::NAME, delivery::trace::KIND);
-        delivery::trace::begun(&mut span, subject, &route.name, target, attempt);
-        let headers = delivery::listener_headers(subject, target, attempt, passed, span.context());
-        let body = delivery::body(subject, &event.bytes, &self.api.of(&route.app));
-        let began = Instant::now();
-        let called = self.caller.call(target, headers, body, route.app.timeout).await;
-        delivery::trace::ended(span, &called);
-        if let Some(meters) = self.shared.routes.meters() {
-            let counts = meters.webhooks.of(route.id());
-            counts.attempted(called.is_ok(), (self.shared.clock)());
-            if called.is_ok() {
-                counts.delivered();
-            }
-            meters.apps.of(route.app.uuid).attempted(delivery::outcome(&called), began.elapsed());
+        let attempt = Attempt { subject, target, message, number: 1, started: now };
+        let begin = |_: &HeaderMap| span.child(delivery::trace::NAME, delivery::trace::KIND);
+        let report = delivery::attempt(context, attempt, begin).await;
+        // Cannot fail: the event was converted before, if its envelope needs that.
+        let report = report.map_err(|_| not_ready())?;
+        report.called.map_err(|error| call_error(route, id, &error))?;
+        if let Some(meters) = meters {
+            meters.webhooks.of(route.id()).delivered();
         }
-        called.map(drop).map_err(|error| call_error(route, id, &error))
+        Ok(Success::Delivered(id))
+    }
+
+    /// Stores the event, for attempts that belong to the trace of this request.
+    async fn store(
+        &self,
+        route: Arc<Route>,
+        message: Message,
+        duplicate: Option<DuplicateKey>,
+        now: Moment,
+        span: &Span,
+    ) -> Result<Success, Rejection> {
+        let Message { id, mut content, event: _ } = message;
+        let mut span = trace::store(span, &route, id, content.body.len());
+        span.context().put_in(&mut content.headers);
+        let stored = self.shared.store.accept(NewEvent { id, route, content, duplicate, now });
+        let stored = stored.await.map_err(|error| queue::refused(&error));
+        match stored.inspect_err(|rejection| span.fail(rejection.outcome().as_str()))? {
+            Accepted::Stored => Ok(Success::Stored(id)),
+            Accepted::Duplicate(first) => Ok(Success::Duplicate(first)),
+        }
     }
 }
 
-/// Bytes in memory with their reservation in the budget.
-struct Buffered<T = Bytes> {
-    bytes: T,
-    _account: budget::BodyReservation,
-}
-
-fn event(headers: &HeaderMap, body: Buffered) -> Result<Buffered<Event>, Rejection> {
-    let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
-    let event = event::from_body(content_type, body.bytes).map_err(event_error)?;
-    Ok(Buffered { bytes: event, _account: body._account })
-}
-
-fn event_error(error: EventError) -> Rejection {
-    let outcome = match error {
-        EventError::InvalidJson { .. } | EventError::JsonTooDeep { .. } => {
-            TriggerOutcome::InvalidJson
-        }
-        EventError::TooManyFields { .. } | EventError::MalformedMultipart(_) => {
-            TriggerOutcome::InvalidForm
-        }
-    };
-    Rejection::bad_request(outcome, error.to_string())
+/// A body in memory with its reservation in the budget.
+struct Buffered {
+    bytes: Bytes,
+    _reservation: budget::BodyReservation,
 }
 
 fn body_error(error: BodyReadError) -> Rejection {

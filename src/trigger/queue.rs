@@ -3,19 +3,15 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::StatusCode;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use ring::digest;
 use uuid::Uuid;
 
+use super::event::TriggerEvent;
 use super::{Rejection, filter};
-use crate::delivery;
-use crate::event::Event;
 use crate::routes::{Dedup, DedupBy, Route, TriggerOutcome};
-use crate::store::{Content, DuplicateKey, Form, StoreError};
-use crate::traces::TraceContext;
+use crate::store::{DuplicateKey, StoreError};
 use crate::verify::{Input, Verified};
 
 /// The `Retry-After` if the store is full or fails.
@@ -25,13 +21,14 @@ const RETRY: Duration = Duration::from_secs(30);
 /// the request.
 ///
 /// # Errors
-/// 422, if the webhook's expression cannot be evaluated. The cause is only logged.
+/// 422, if the webhook's expression cannot be evaluated. The cause is only logged. 400, if it needs
+/// an event that the body does not give.
 pub fn duplicate_key(
     route: &Route,
     verified: Option<&Verified<'_>>,
     input: &Input<'_>,
     head: &Parts,
-    event: &Event,
+    event: &TriggerEvent,
     id: Uuid,
 ) -> Result<Option<DuplicateKey>, Rejection> {
     let Some(Dedup { by, window }) = route.binding.delivery.dedup.as_deref() else {
@@ -54,24 +51,6 @@ pub fn duplicate_key(
 fn hash(key: &[u8]) -> [u8; 16] {
     let digest = digest::digest(&digest::SHA256, key);
     std::array::from_fn(|i| digest.as_ref()[i])
-}
-
-/// The stored content of a trigger. All its delivery attempts belong to `trace`, which is the
-/// sender's or a new one.
-pub fn content(
-    route: &Route,
-    verified: Option<&Verified<'_>>,
-    sent: HeaderMap,
-    body: Bytes,
-    event: &Event,
-    trace: &TraceContext,
-) -> Content {
-    let event_headers = verified.map_or(&[][..], |verified| verified.event_headers());
-    let form = if event.is_json_of(&body) { Form::Json } else { Form::Converted };
-    let content_type = sent.get(CONTENT_TYPE).cloned();
-    let mut headers = delivery::passed_on(&route.binding.forward_headers, event_headers, sent);
-    trace.put_in(&mut headers);
-    Content { form, content_type, headers, body }
 }
 
 /// The error response if the store rejects an event. The store has already logged the cause.

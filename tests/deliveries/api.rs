@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use uuid::Uuid;
+use webhook_operator::delivery;
 use webhook_operator::store::{DeliveryState, StoreError};
 
 use crate::world::World;
@@ -63,6 +64,7 @@ async fn one_delivery_is_shown_with_all_that_is_kept_but_for_secrets() {
         detail.headers = HeaderMap::from_iter([
             (http::header::AUTHORIZATION, HeaderValue::from_static("Bearer s3cret")),
             (http::header::ETAG, HeaderValue::from_static("visible")),
+            (delivery::QUERY, HeaderValue::from_static("a=1&access_token=s3cret")),
         ]);
         detail.body = Bytes::from_static(br#"{"amount":12,"api_token":"s3cret"}"#);
         detail.body_bytes = 34;
@@ -88,6 +90,7 @@ async fn one_delivery_is_shown_with_all_that_is_kept_but_for_secrets() {
             "headers": [
                 {"name": "authorization", "value": "[masked]"},
                 {"name": "etag", "value": "visible"},
+                {"name": "webhook-query", "value": "a=1&access_token=[masked]"},
             ],
             "body": {
                 "bytes": 34, "truncated": false,

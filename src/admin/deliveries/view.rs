@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::mask;
 use crate::admin::overview::view::LastHour;
+use crate::delivery;
 use crate::moment::Moment;
 use crate::resources::DeliveryCounts;
 use crate::store::{Attempted, DeliveryState, Detail, Summary, ids};
@@ -285,9 +286,12 @@ impl From<Detail> for FullDelivery {
 
 fn shown_headers(headers: &HeaderMap) -> Vec<HeaderView> {
     let shown = |name: &str, value: &http::HeaderValue| {
+        let text = String::from_utf8_lossy(value.as_bytes());
         let value = match mask::is_secret(name) {
             true => mask::MASK.into(),
-            false => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            // A query string has the form of a URL-encoded body.
+            false if name == delivery::QUERY => mask::text(&text, true),
+            false => text.into_owned(),
         };
         HeaderView { name: name.to_owned(), value }
     };

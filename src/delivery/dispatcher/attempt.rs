@@ -4,20 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
-use tokio::time::{Instant, sleep, timeout};
+use http::HeaderMap;
+use tokio::time::{sleep, timeout};
 
 use super::body_budget::BodyPermit;
 use super::schedule::AttemptResult;
-use super::{Call, TaskContext, TaskResult};
+use super::{TaskContext, TaskResult};
 use crate::backoff;
-use crate::delivery::{self, Attempt, CallError, Subject, trace};
-use crate::event::{self, Event, EventError};
+use crate::delivery::{
+    self, Attempt, AttemptContext, Call, CallError, CallReport, Message, Subject, trace,
+};
+use crate::event::EventError;
 use crate::moment::Moment;
 use crate::retry::{self, Outcome, Policy};
 use crate::routes::{App, Id, Meters, Route, Target};
 use crate::store::{
-    Attempted, Body, DeadReason, Form, Lease, Leased, Next, Settled, StoreError, StoredWebhook,
+    Attempted, Body, Content, DeadReason, Lease, Leased, Next, Settled, StoreError, StoredWebhook,
 };
 
 /// Added to the call's timeout to get the duration of the lease: the body is read before the call,
@@ -112,57 +114,38 @@ impl<C: Call> TaskContext<C> {
         &self,
         app: &App,
         target: &Target,
-        mut leased: Leased,
+        leased: Leased,
         body: Bytes,
     ) -> AttemptEvaluation {
-        let webhook = leased.webhook.clone();
+        let begun = leased.begun();
+        let Leased { event, attempt: number, webhook, form, content_type, headers, .. } = leased;
         let id = Id { app: app.uuid, webhook: webhook.uuid };
         let route = self.parts.routes.get(id).filter(|route| route.app.id == app.id);
         let subject = match &route {
             Some(route) => Subject::present(app, route),
             None => Subject::stored(app, &webhook),
         };
-        let (started, clock) = ((self.parts.clock)(), Instant::now());
-        let attempted = |took| Attempted {
-            number: leased.attempt,
-            started,
-            took,
-            status: None,
-            error: None,
-            answer: Bytes::new(),
+        let parts = &self.parts;
+        let context = AttemptContext {
+            caller: &parts.caller,
+            api: &*parts.api,
+            meters: parts.routes.meters(),
         };
-        let event = match event(&leased, body) {
-            Ok(event) => event,
-            Err(error) => return unconvertible(attempted(Duration::ZERO), &error),
+        let content = Content { form, content_type, headers, body };
+        let message = Message { id: event, content, event: None };
+        let started = (parts.clock)();
+        let attempt = Attempt { subject, target, message, number, started };
+        let span = |headers: &HeaderMap| parts.traces.resume(headers, trace::NAME, trace::KIND);
+        let report = match delivery::attempt(context, attempt, span).await {
+            Ok(report) => report,
+            Err(error) => return unconvertible(number, started, &error),
         };
-        let headers = std::mem::take(&mut leased.headers);
-        let attempt = Attempt { event: leased.event, number: leased.attempt };
-        let mut span = self.parts.traces.resume(&headers, trace::NAME, trace::KIND);
-        trace::begun(&mut span, subject, &webhook.name, target, attempt);
-        let headers = delivery::listener_headers(subject, target, attempt, headers, span.context());
-        let called = self.send(subject, target, headers, &event).await;
-        trace::ended(span, &called);
-        let (attempted, now) = (attempted(clock.elapsed()), (self.parts.clock)());
-        if let Some(meters) = self.parts.routes.meters() {
-            meters.apps.of(app.uuid).attempted(delivery::outcome(&called), attempted.took);
-            meters.webhooks.of(id).attempted(called.is_ok(), now);
-        }
         let policy = policy(app, route.as_deref(), &webhook);
         let chance = 2.0 * fastrand::f64() - 1.0;
-        evaluate(called, attempted, now, |outcome| {
-            retry::decide(policy, outcome, leased.attempt, leased.begun(), now, chance)
+        let now = report.ended;
+        evaluate(report, number, started, |outcome| {
+            retry::decide(policy, outcome, number, begun, now, chance)
         })
-    }
-
-    async fn send(
-        &self,
-        subject: Subject<'_>,
-        target: &Target,
-        headers: HeaderMap,
-        event: &Event,
-    ) -> Result<StatusCode, CallError> {
-        let body = delivery::body(subject, event, &(self.parts.api)(subject.app));
-        self.parts.caller.call(target, headers, body, subject.app.timeout).await
     }
 
     /// Records an attempt. A failed write is retried: the call was made and must not be repeated
@@ -210,35 +193,34 @@ fn policy<'a>(app: &'a App, route: Option<&'a Route>, stored: &'a StoredWebhook)
     own.as_deref().unwrap_or(&app.retry)
 }
 
-fn event(leased: &Leased, body: Bytes) -> Result<Event, EventError> {
-    match leased.form {
-        Form::Json => Ok(event::from_checked_json(body)),
-        Form::Converted => {
-            event::from_body(leased.content_type.as_ref().map(|value| value.as_bytes()), body)
-        }
-    }
+/// The record of an attempt.
+fn attempted(number: u32, started: Moment, took: Duration) -> Attempted {
+    Attempted { number, started, took, status: None, error: None, answer: Bytes::new() }
 }
 
-/// The stored event cannot be converted, so nothing can be sent. Its conversion succeeded when it
-/// was accepted: a later version of the program has become stricter.
-fn unconvertible(mut attempted: Attempted, error: &EventError) -> AttemptEvaluation {
+/// The stored event cannot be converted for the app's envelope, so nothing can be sent, now or
+/// later.
+fn unconvertible(number: u32, started: Moment, error: &EventError) -> AttemptEvaluation {
+    let mut attempted = attempted(number, started, Duration::ZERO);
     attempted.error = Some(error.to_string().into());
     let next = Next::Dead(DeadReason::Rejected);
     AttemptEvaluation { attempted, next, result: AttemptResult::NotSent }
 }
 
-/// Evaluates a call that ended at `now`.
+/// Evaluates a call.
 fn evaluate(
-    called: Result<StatusCode, CallError>,
-    mut attempted: Attempted,
-    now: Moment,
+    report: CallReport,
+    number: u32,
+    started: Moment,
     decide: impl FnOnce(Outcome) -> Next,
 ) -> AttemptEvaluation {
+    let CallReport { called, took, ended } = report;
+    let mut attempted = attempted(number, started, took);
     let outcome = match &called {
         Ok(status) => Outcome::Answered { status: status.as_u16(), retry_after: None },
         Err(CallError::Refused(refusal)) => Outcome::Answered {
             status: refusal.status.as_u16(),
-            retry_after: refusal.retry_after.as_ref().and_then(|v| retry::retry_after(v, now)),
+            retry_after: refusal.retry_after.as_ref().and_then(|v| retry::retry_after(v, ended)),
         },
         Err(_) => Outcome::Failed,
     };

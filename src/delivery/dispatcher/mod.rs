@@ -18,16 +18,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use http::{HeaderMap, StatusCode};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use uuid::Uuid;
 
-use super::{ApiField, CallError, Caller, Pieces};
+use super::{ApiField, Call};
 use crate::moment::Moment;
 use crate::plan::Reachability;
-use crate::routes::{App, AppId, Table, Target};
+use crate::routes::{App, AppId, Table};
 use crate::store::{DeadReason, DueApps, Store, StoreError, Take, Taken};
 use crate::traces::Traces;
 use attempt::{AttemptJob, LEASE_SLACK};
@@ -45,30 +44,6 @@ const MAX_SLEEP: Duration = Duration::from_secs(60);
 
 /// Minimum interval between two refreshes of all apps, however often they change.
 const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
-
-/// Calls a listener. Implemented by [`Caller`]; tests substitute their own.
-pub trait Call: Send + Sync + 'static {
-    /// See [`Caller::call`].
-    fn call(
-        &self,
-        target: &Target,
-        headers: HeaderMap,
-        body: Pieces,
-        limit: Duration,
-    ) -> impl Future<Output = Result<StatusCode, CallError>> + Send;
-}
-
-impl Call for Caller {
-    fn call(
-        &self,
-        target: &Target,
-        headers: HeaderMap,
-        body: Pieces,
-        limit: Duration,
-    ) -> impl Future<Output = Result<StatusCode, CallError>> + Send {
-        Self::call(self, target, headers, body, limit)
-    }
-}
 
 /// Dependencies and settings of a dispatcher.
 pub struct Parts<C> {

@@ -1,0 +1,98 @@
+//! One attempt to deliver an event: span, request, call and metrics. Synchronous webhooks and the
+//! dispatcher of queued ones make their attempts here.
+
+use std::time::Duration;
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use tokio::time::Instant;
+
+use super::envelope::{self, Enveloped};
+use super::{ApiField, Call, CallError, Message, Pieces, Subject, headers, outcome, trace};
+use crate::event::EventError;
+use crate::moment::Moment;
+use crate::routes::{App, Meters, Target};
+use crate::traces::Span;
+
+/// What attempts of one runtime share.
+pub struct AttemptContext<'a, C> {
+    /// Calls listeners over connections of this runtime.
+    pub caller: &'a C,
+    /// Creates the field `api` for the calls of an app.
+    pub api: &'a (dyn Fn(&App) -> ApiField + Send + Sync),
+    /// Counts attempts.
+    pub meters: Option<&'a Meters>,
+}
+
+/// One attempt.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    /// The webhook.
+    pub subject: Subject<'a>,
+    /// Its listener.
+    pub target: &'a Target,
+    /// The event.
+    pub message: Message,
+    /// The number of the attempt, from 1.
+    pub number: u32,
+    /// When the attempt starts.
+    pub started: Moment,
+}
+
+/// The result of an attempt that sent a request, or tried to.
+#[derive(Debug)]
+pub struct CallReport {
+    /// The status of the response if it is 2xx.
+    pub called: Result<StatusCode, CallError>,
+    /// The duration.
+    pub took: Duration,
+    /// When it ended.
+    pub ended: Moment,
+}
+
+/// Makes one attempt. `span` starts its span, given the headers of the event that are passed on.
+///
+/// # Errors
+/// The event cannot be converted for the app's envelope, and nothing was sent.
+pub async fn attempt<C: Call>(
+    context: AttemptContext<'_, C>,
+    attempt: Attempt<'_>,
+    span: impl FnOnce(&HeaderMap) -> Span,
+) -> Result<CallReport, EventError> {
+    let Attempt { subject, target, message, number, started } = attempt;
+    let (event, clock) = (message.id, Instant::now());
+    let mut span = span(&message.content.headers);
+    let enveloped = envelope::wrap(subject, message, || (context.api)(subject.app));
+    let Enveloped { body, headers: mut fields, query } =
+        enveloped.inspect_err(|_| span.fail("invalid_event"))?;
+    trace::begun(&mut span, subject, &target.authority, event, number);
+    headers::add_own(&mut fields, subject, &target.authority, event, number, span.context());
+    let request = request(path(target, query), fields, body);
+    let called = context.caller.call(&target.upstream, request, subject.app.timeout).await;
+    trace::ended(span, &called);
+    let took = clock.elapsed();
+    let ended = started + took;
+    if let Some(meters) = context.meters {
+        meters.apps.of(subject.app.uuid).attempted(outcome(&called), took);
+        meters.webhooks.of(subject.id()).attempted(called.is_ok(), ended);
+    }
+    Ok(CallReport { called, took, ended })
+}
+
+/// The path of the listener, with the sender's query string after its own.
+fn path(target: &Target, query: Option<HeaderValue>) -> PathAndQuery {
+    let path = &target.path;
+    let query = query.as_ref().and_then(|query| str::from_utf8(query.as_bytes()).ok());
+    let Some(query) = query else { return path.clone() };
+    let separator = if path.query().is_some() { '&' } else { '?' };
+    // Cannot fail: it is a valid query string.
+    format!("{path}{separator}{query}").parse().unwrap_or_else(|_| path.clone())
+}
+
+fn request(path: PathAndQuery, headers: HeaderMap, body: Pieces) -> Request<Pieces> {
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = Uri::from(path);
+    *request.headers_mut() = headers;
+    request
+}

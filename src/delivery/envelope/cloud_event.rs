@@ -1,0 +1,108 @@
+//! The envelope `CloudEvent`: a CloudEvent 1.0 in structured mode, as JSON (CloudEvents, JSON event
+//! format 1.0.2). A trigger that is itself a CloudEvent keeps its own attributes.
+
+use http::HeaderValue;
+
+use super::{Enveloped, json, json_string};
+use crate::delivery::{Message, Pieces, Subject};
+use crate::event::cloud_event::{self, Attribute, CloudEvent, MEDIA_TYPE, Member};
+use crate::event::{Event, EventError, MediaType};
+use crate::moment::Moment;
+use crate::routes::path;
+use crate::store::ids;
+
+/// The extension attribute with the props as JSON text. It is always the operator's own: a sender
+/// cannot set it.
+const PROPS: &str = "webhookprops";
+
+/// The type of `data`: an event is always JSON.
+const DATA_TYPE: &str = "application/json";
+
+/// Creates the request.
+pub fn wrap(subject: Subject<'_>, mut message: Message) -> Result<Enveloped, EventError> {
+    let event = message.event()?;
+    let content = &message.content;
+    let content_type = content.content_type.as_ref();
+    let sent = cloud_event::read(content_type.map(HeaderValue::as_bytes), &content.headers, &event);
+    let mut object = Object::new(&event, subject.props.len());
+    match sent {
+        Some(CloudEvent::Structured(members)) => object.members(&event, &members),
+        Some(CloudEvent::Binary(attributes)) => {
+            object.attributes(&attributes);
+            object.text("datacontenttype", json_type(content_type));
+            object.data(&event);
+        }
+        None => {
+            let accepted: Moment = ids::moment(message.id);
+            object.text("specversion", "1.0");
+            object.text("id", &message.id.to_string());
+            object.text("source", &path::of(subject.id()));
+            object.text("type", subject.action);
+            object.text("time", &accepted.to_string());
+            object.text("datacontenttype", DATA_TYPE);
+            object.data(&event);
+        }
+    }
+    object.props(subject);
+    Ok(json(MEDIA_TYPE, object.end(), message.content.headers))
+}
+
+/// The sender's content type if it is one of JSON. Other bodies were converted to JSON.
+fn json_type(content_type: Option<&HeaderValue>) -> &str {
+    let is_json = |value: &&HeaderValue| MediaType::of(value.as_bytes()) == MediaType::Json;
+    content_type.filter(is_json).and_then(|value| value.to_str().ok()).unwrap_or(DATA_TYPE)
+}
+
+/// A JSON object that is being written.
+struct Object(Pieces);
+
+impl Object {
+    fn new(event: &Event, props_len: usize) -> Self {
+        // Enough for the attributes that the operator sets, with an action of usual length.
+        let capacity = 384 + props_len + Pieces::capacity_for(&event.body);
+        Self(Pieces::with_capacity(capacity))
+    }
+
+    fn name(&mut self, name: &str) {
+        self.0.push_slice(if self.0.is_empty() { b"{" } else { b"," });
+        self.0.push_slice(&json_string(name));
+        self.0.push_slice(b":");
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.0.push_slice(&json_string(value));
+    }
+
+    fn data(&mut self, event: &Event) {
+        self.name("data");
+        self.0.push_event(event);
+    }
+
+    fn attributes(&mut self, attributes: &[Attribute<'_>]) {
+        for Attribute { name, value } in attributes.iter().filter(|own| own.name != PROPS) {
+            self.text(name, value);
+        }
+    }
+
+    /// Copies members of an event's body.
+    fn members(&mut self, event: &Event, members: &[Member<'_>]) {
+        for Member { name, value } in members.iter().filter(|member| member.name != PROPS) {
+            self.name(name);
+            self.0.push(&event.body.slice_ref(value.get().as_bytes()));
+        }
+    }
+
+    /// Adds the props. CloudEvents has no attributes that are null, so absent props are left out.
+    fn props(&mut self, subject: Subject<'_>) {
+        if **subject.props != *b"null" {
+            self.text(PROPS, &String::from_utf8_lossy(subject.props));
+        }
+    }
+
+    /// The whole object, which has at least the required attributes.
+    fn end(mut self) -> Pieces {
+        self.0.push_slice(b"}");
+        self.0
+    }
+}
