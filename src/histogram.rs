@@ -1,4 +1,6 @@
 //! Lock-free histograms of durations and sizes.
+//!
+//! Own code instead of the histogram of `prometheus-client`, which takes a lock for each value.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;

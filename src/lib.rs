@@ -33,6 +33,11 @@
 //! and the web page; [`peers`] queries the other replicas, so that the API shows the deliveries of all.
 //! [`traces`] exports spans. [`cli`] has one file per subcommand, and `cli::serve` starts the server.
 //!
+//! # Decisions
+//!
+//! `docs/design/` has a page for each larger one. Smaller ones, such as the reason for own code where
+//! a library exists, are at the head of their file.
+//!
 //! # Rules
 //!
 //! - Imports between modules point downwards: see `ARCHITECTURE.md`.

@@ -1,4 +1,8 @@
 //! Pool of idle connections to listeners.
+//!
+//! Own code instead of the pool of an HTTP client: a connection is reused only for the same kind of
+//! reference (`NamedBy`), by the runtime that opened it, and is closed before the listener closes
+//! it. `docs/design/listener-connections.md` has the reasons.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -6,6 +6,10 @@
 //!
 //! The functions take the start of an element and return its end, or the position of the error.
 //! Passing positions this way, rather than in a struct, keeps them in registers.
+//!
+//! Own code instead of `serde_json` with `IgnoredAny`: this costs about a quarter less, in the part
+//! that costs most of a trigger's CPU after the network, and the depth is limited without recursion.
+//! Property tests and the fuzz target `body` compare both on random input.
 
 /// The maximum nesting of arrays and objects in a JSON body.
 ///

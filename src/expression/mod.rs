@@ -11,8 +11,8 @@
 //! other triggers. The code therefore does not recurse deeper than [`MAX_DEPTH`], does not panic,
 //! and stops when [`budget::TOTAL`] is spent. It does not parse an event into a tree, which would
 //! take many times its size, but searches the JSON text for the members that an expression names.
-//! The `cel` crate guarantees none of this (its parser takes exponential time for `!!(!!(…`, its
-//! interpreter copies the values that it selects from); it serves as the reference in tests.
+//! The evaluation of the `cel` crate has no limit, and needs the event as a tree; the crate serves as
+//! the reference in tests. `docs/design/cel.md` has the reasons.
 //!
 //! JSON numbers without a fraction are integers from -2^63 to 2^64-1, all others are doubles:
 //! beyond 64 bits they lose digits. Integers and doubles can be mixed. Of repeated member names the

@@ -3,6 +3,9 @@
 //!
 //! After HAProxy's "The PROXY protocol, Versions 1 & 2" (doc/proxy-protocol.txt). Exactly the header
 //! is read: the bytes after it belong to TLS or HTTP.
+//!
+//! Own code instead of a crate: the parser is the first code that reads bytes of strangers on the
+//! public port. It must not read beyond the header, and must reject what the specification rejects.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,4 +1,7 @@
 //! A work queue of object keys. A set, so that a key added several times is processed once.
+//!
+//! Own code instead of the scheduler of `kube-runtime`, which reconciles one kind through a watch of
+//! its own: here the planner decides which objects may need a write.
 
 use std::collections::BTreeSet;
 

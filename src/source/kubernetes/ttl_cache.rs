@@ -1,4 +1,7 @@
 //! A cache whose entries expire, with a limited capacity.
+//!
+//! Own code instead of a crate such as `moka`: it has a few hundred entries and one lock, and
+//! expires by the clock of the runtime, which tests can pause.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -1,5 +1,5 @@
 //! Leases of deliveries. They are kept in memory, as one process owns the file: when it exits, all
-//! leases end, and their deliveries are due again.
+//! leases end, and their deliveries are due again. `docs/design/leases.md` has the reasons.
 
 use std::collections::HashMap;
 use std::time::Duration;
