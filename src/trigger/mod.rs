@@ -40,7 +40,7 @@ use crate::moment::Moment;
 use crate::resources::DeliveryMode;
 use crate::routes::path::{self, PathError};
 use crate::routes::{Place, Route, Share, State, Table, TriggerOutcome};
-use crate::store::{Accepted, NewEvent, Store};
+use crate::store::{Accepted, NewEvent, Queue};
 use crate::traces::{Span, Traces};
 use crate::verify::Input;
 use body::{BodyLimits, BodyReadError};
@@ -74,8 +74,8 @@ pub struct Shared {
     pub clock: fn() -> Moment,
     /// The system clock, with which signature timestamps are compared.
     pub wall_clock: fn() -> Moment,
-    /// The store of events for asynchronous delivery.
-    pub store: Arc<dyn Store>,
+    /// Stores the events for asynchronous delivery.
+    pub queue: Arc<dyn Queue>,
     /// The tracer of requests.
     pub traces: Traces,
 }
@@ -216,7 +216,7 @@ impl Pipeline {
         let raw = body.bytes.clone();
         let event = event(&head.headers, body)?;
         let now = (self.shared.clock)();
-        let id = self.shared.store.ids().next(now);
+        let id = self.shared.queue.ids().next(now);
         let of_event = |rejection: Rejection| rejection.of_event(id);
         if !filter::passes(&route, &head, &event.bytes, id).map_err(of_event)? {
             return Ok(Success::FilteredOut(id));
@@ -235,7 +235,7 @@ impl Pipeline {
         let mut span = trace::store(span, &route, id, raw.len());
         let content =
             queue::content(&route, verified, head.headers, raw, &event.bytes, span.context());
-        let stored = self.shared.store.accept(NewEvent { id, route, content, duplicate, now });
+        let stored = self.shared.queue.accept(NewEvent { id, route, content, duplicate, now });
         let stored = stored.await.map_err(|error| queue::refused(&error));
         let stored = stored.inspect_err(|rejection| span.fail(rejection.outcome().as_str()));
         match stored.map_err(of_event)? {

@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use tokio::sync::watch;
 use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::routes::AppId;
 use webhook_operator::store::{
-    Accepted, Answer, Attempted, DeadReason, DeliveryState, Detail, DueApps, Figures, Filter,
-    Health, Ids, Lease, NewEvent, Next, Owner, Replayed, Settled, Store, StoreError, StoredWebhook,
-    Summary, Take, Taken, Tally, WebhookExists, ids,
+    Attempted, DeadReason, DeliveryState, Detail, Filter, History, Ids, Replayed, StoreError,
+    StoreFuture, StoreMetrics, StoredWebhook, Summary, Tally, ids,
 };
 
 /// When the first delivery of a shelf began.
@@ -53,7 +51,7 @@ impl Shelf {
         id
     }
 
-    fn answer<T: Send + 'static>(&self, act: impl FnOnce(&mut Vec<Detail>) -> T) -> Answer<T> {
+    fn answer<T: Send + 'static>(&self, act: impl FnOnce(&mut Vec<Detail>) -> T) -> StoreFuture<T> {
         let answer = match &*self.failure.lock().unwrap() {
             Some(error) => Err(error.clone()),
             None => Ok(act(&mut self.details.lock().unwrap())),
@@ -142,8 +140,13 @@ fn is_meant(filter: &Filter, summary: &Summary) -> bool {
         && until.is_none_or(|until| began < until)
 }
 
-impl Store for Shelf {
-    fn list(&self, filter: Filter, cursor: Option<Uuid>, limit: usize) -> Answer<Vec<Summary>> {
+impl History for Shelf {
+    fn list(
+        &self,
+        filter: Filter,
+        cursor: Option<Uuid>,
+        limit: usize,
+    ) -> StoreFuture<Vec<Summary>> {
         self.answer(|details| {
             let summaries = details.iter().rev().map(|detail| detail.summary.clone());
             let after = summaries.filter(|summary| cursor.is_none_or(|cursor| summary.id < cursor));
@@ -151,11 +154,11 @@ impl Store for Shelf {
         })
     }
 
-    fn show(&self, id: Uuid) -> Answer<Option<Detail>> {
+    fn show(&self, id: Uuid) -> StoreFuture<Option<Detail>> {
         self.answer(|details| details.iter().find(|detail| detail.summary.id == id).cloned())
     }
 
-    fn replay(&self, id: Uuid, now: Moment) -> Answer<Option<Uuid>> {
+    fn replay(&self, id: Uuid, now: Moment) -> StoreFuture<Option<Uuid>> {
         self.answer(|details| {
             let of = details.iter().find(|detail| detail.summary.id == id)?;
             let again = self.begin_anew(of, now);
@@ -172,7 +175,7 @@ impl Store for Shelf {
         cursor: Option<Uuid>,
         limit: usize,
         now: Moment,
-    ) -> Answer<Replayed> {
+    ) -> StoreFuture<Replayed> {
         self.answer(|details| {
             let after = |detail: &&Detail| cursor.is_none_or(|cursor| detail.summary.id < cursor);
             let meant = details.iter().rev().filter(after);
@@ -183,47 +186,7 @@ impl Store for Shelf {
         })
     }
 
-    fn accept(&self, _: NewEvent) -> Answer<Accepted> {
-        not_here()
-    }
-
-    fn take(&self, _: Take) -> Answer<Taken> {
-        not_here()
-    }
-
-    fn body(&self, _: Uuid) -> Answer<Option<Bytes>> {
-        not_here()
-    }
-
-    fn settle(&self, _: Lease, _: Attempted, _: Next) -> Answer<Settled> {
-        not_here()
-    }
-
-    fn give_up(&self, _: AppId, _: DeadReason, _: Moment) -> Answer<usize> {
-        not_here()
-    }
-
-    fn owners(&self) -> Answer<Vec<Owner>> {
-        not_here()
-    }
-
-    fn record_owners(&self, _: Vec<Owner>, _: Moment) -> Answer<()> {
-        not_here()
-    }
-
-    fn prune_webhooks(&self, _: WebhookExists) -> Answer<bool> {
-        not_here()
-    }
-
-    fn due_apps(&self) -> Arc<DueApps> {
-        Arc::default()
-    }
-
-    fn figures(&self) -> Figures {
-        Figures::default()
-    }
-
-    fn tallies(&self) -> Answer<Vec<(Arc<StoredWebhook>, Tally)>> {
+    fn tallies(&self) -> StoreFuture<Vec<(Arc<StoredWebhook>, Tally)>> {
         self.answer(|details| {
             let mut tallies: Vec<(Arc<StoredWebhook>, Tally)> = Vec::new();
             for Detail { summary, .. } in details {
@@ -243,15 +206,7 @@ impl Store for Shelf {
         })
     }
 
-    fn health(&self) -> watch::Receiver<Health> {
-        watch::channel(Health::Serving).1
+    fn metrics(&self) -> StoreMetrics {
+        StoreMetrics::default()
     }
-
-    fn ids(&self) -> &Ids {
-        &self.ids
-    }
-}
-
-fn not_here<T: Send + 'static>() -> Answer<T> {
-    Box::pin(async { Err(StoreError::Failed("a shelf only shows".into())) })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use webhook_operator::moment::Moment;
-use webhook_operator::store::{Accepted, NewEvent, Next, Store};
+use webhook_operator::store::{Accepted, NewEvent, Next, Queue as _};
 
 use super::world::{NOW, TO_VERSION_4, World, attempted, failed};
 

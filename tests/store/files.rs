@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use webhook_operator::moment::Moment;
 use webhook_operator::store::sqlite::{OpenError, Sqlite};
-use webhook_operator::store::{Next, Store};
+use webhook_operator::store::{History as _, Next, Queue as _};
 
 use super::world::{NOW, TO_VERSION_2, World, attempted};
 
@@ -63,9 +63,9 @@ async fn what_was_undelivered_is_told_of_when_a_store_is_opened() {
     world.accept("fifo").await;
     let world = world.restart();
     assert_eq!(world.due_apps().await, [(world.app, Moment(0))]);
-    let figures = world.store.figures();
-    assert_eq!(figures.undelivered, [(world.app, 3)]);
-    assert_eq!(figures.oldest, [(world.app, NOW)]);
+    let metrics = world.store.metrics();
+    assert_eq!(metrics.undelivered, [(world.app, 3)]);
+    assert_eq!(metrics.oldest, [(world.app, NOW)]);
 }
 
 #[tokio::test]

@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use webhook_operator::moment::Moment;
 use webhook_operator::store::{
-    Accepted, Body, DeadReason, DeliveryState, Filter, Health, Next, Settled, Store,
+    Accepted, Body, DeadReason, DeliveryState, Filter, Health, History as _, Next, Queue as _,
+    Settled,
 };
 
 use world::{NOW, World, attempted, failed};

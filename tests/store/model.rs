@@ -10,8 +10,8 @@ use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::resources::Ordering;
 use webhook_operator::store::{
-    Accepted, DeadReason, DeliveryState, DuplicateKey, Filter, Lease, NewEvent, Next, Store, Take,
-    Tally, ids,
+    Accepted, DeadReason, DeliveryState, DuplicateKey, Filter, History, Lease, NewEvent, Next,
+    Queue as _, Take, Tally, ids,
 };
 
 use super::model_store::ModelStore;
@@ -228,7 +228,7 @@ impl Both {
     }
 
     async fn ids(&self) -> Pair<Vec<Uuid>> {
-        let all = async |store: &dyn Store| -> Vec<Uuid> {
+        let all = async |store: &dyn History| -> Vec<Uuid> {
             let lines = store.list(Filter::default(), None, 10_000).await.unwrap();
             lines.iter().map(|line| line.id).collect()
         };
@@ -264,7 +264,7 @@ impl Both {
 }
 
 /// By the names of webhooks; of those that had a delivery.
-async fn tallies(store: &dyn Store) -> BTreeMap<String, Tally> {
+async fn tallies(store: &dyn History) -> BTreeMap<String, Tally> {
     let all = store.tallies().await.unwrap().into_iter();
     let named = all.map(|(webhook, tally)| (webhook.name.to_string(), tally));
     named.filter(|(_, tally)| *tally != Tally::default()).collect()

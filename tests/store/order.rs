@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use webhook_operator::resources::Ordering;
-use webhook_operator::store::{DeadReason, DeliveryState, NewEvent, Next, Store};
+use webhook_operator::store::{DeadReason, DeliveryState, NewEvent, Next, Queue as _};
 
 use super::world::{NOW, World, attempted, failed};
 

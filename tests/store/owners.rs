@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use webhook_operator::routes::{AppId, Route};
-use webhook_operator::store::{DeadReason, DeliveryState, Filter, NewEvent, Owner, Store, Take};
+use webhook_operator::store::{
+    DeadReason, DeliveryState, Filter, NewEvent, Owner, Queue as _, Take,
+};
 
 use crate::world::{LEASE, NOW, TO_VERSION_2, World};
 

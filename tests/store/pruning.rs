@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use uuid::Uuid;
-use webhook_operator::store::{Filter, NewEvent, Next, Store, StoredWebhook};
+use webhook_operator::store::{Filter, History as _, NewEvent, Next, Queue as _, StoredWebhook};
 
 use super::world::{NOW, World, attempted};
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use webhook_operator::store::{
-    Accepted, DeadReason, DeliveryState, Filter, NewEvent, Next, Store, StoreError,
+    Accepted, DeadReason, DeliveryState, Filter, History as _, NewEvent, Next, Queue as _,
+    StoreError,
 };
 
 use super::world::{LEASE, NOW, TO_VERSION_3, World, attempted, failed};

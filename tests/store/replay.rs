@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use webhook_operator::store::{DeadReason, DeliveryState, Filter, Next, Store, ids};
+use webhook_operator::store::{
+    DeadReason, DeliveryState, Filter, History as _, Next, Queue as _, ids,
+};
 
 use super::world::{NOW, World, attempted, failed};
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use webhook_operator::moment::Moment;
 use webhook_operator::store::sqlite::{Options, Sqlite};
-use webhook_operator::store::{Accepted, Filter, Health, NewEvent, Next, Store, StoreError};
+use webhook_operator::store::{
+    Accepted, Filter, Health, History as _, NewEvent, Next, Queue as _, StoreError,
+};
 
 use super::world::{NOW, World, attempted};
 
@@ -53,7 +55,7 @@ async fn what_has_ended_makes_room_and_what_has_not_is_never_touched() {
     let serving = health.wait_for(|health| *health == Health::Serving);
     tokio::time::timeout(Duration::from_secs(10), serving).await.unwrap().unwrap();
     assert_eq!(world.store.accept(world.event("a", &body)).await, Ok(Accepted::Stored));
-    assert!(world.store.figures().bytes <= 6 << 20);
+    assert!(world.store.metrics().bytes <= 6 << 20);
 }
 
 #[tokio::test]

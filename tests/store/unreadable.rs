@@ -1,6 +1,8 @@
 //! Rows that cannot be read: each is its own delivery's end, and nobody else's.
 
-use webhook_operator::store::{DeadReason, DeliveryState, Filter, Health, Next, Owner, Store};
+use webhook_operator::store::{
+    DeadReason, DeliveryState, Filter, Health, History as _, Next, Owner, Queue as _,
+};
 
 use super::world::{NOW, World, attempted};
 

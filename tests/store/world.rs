@@ -13,7 +13,8 @@ use webhook_operator::resources::{Envelope, Ordering};
 use webhook_operator::routes::{App, AppId, Binding, Delivery, Route, State as RouteState};
 use webhook_operator::store::sqlite::{OpenError, Options, Sqlite};
 use webhook_operator::store::{
-    Attempted, Content, DuplicateKey, Filter, Form, Leased, NewEvent, Store, Summary, Take, Taken,
+    Attempted, Content, DuplicateKey, Filter, Form, History as _, Leased, NewEvent, Queue as _,
+    Summary, Take, Taken,
 };
 
 /// When tests begin.

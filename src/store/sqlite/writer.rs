@@ -52,7 +52,7 @@ pub struct SharedState {
     /// Health of the store.
     pub health: watch::Sender<Health>,
     /// Size of the store, updated by each measurement.
-    pub figures: RwLock<StoreStats>,
+    pub stats: RwLock<StoreStats>,
 }
 
 /// Measurements of commits since the start.
@@ -415,7 +415,7 @@ impl Writer {
         let usage = self.space.usage(self.engine.db())?;
         let undelivered = self.engine.undelivered().apps().clone();
         let oldest = self.engine.undelivered().oldest().collect();
-        let mut stats = self.shared.figures.write();
+        let mut stats = self.shared.stats.write();
         *stats = StoreStats { usage, undelivered, oldest };
         drop(stats);
         self.set_room(self.space.room(usage));
