@@ -237,9 +237,18 @@ impl Model {
             .collect();
         pending.sort();
         let count = pending.iter().take(take.most).filter(|one| one.0 <= take.now).count();
-        let next_due = pending.get(count).map(|one| one.0);
+        let next_due = self.lease_ends(take).chain(pending.get(count).map(|one| one.0)).min();
         let leased = pending[..count].iter().map(|(_, id)| self.lease(*id, take)).collect();
         Taken { leased, next_due }
+    }
+
+    /// When the leases end that the app's deliveries have already.
+    fn lease_ends(&self, take: Take) -> impl Iterator<Item = Moment> {
+        let pending = self
+            .deliveries
+            .values()
+            .filter(move |one| one.webhook.0 == take.app && one.state == DeliveryState::Pending);
+        pending.filter_map(|one| one.lease).map(|(_, end)| end).filter(move |end| *end > take.now)
     }
 
     fn lease(&mut self, id: Uuid, take: Take) -> Leased {

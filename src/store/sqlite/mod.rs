@@ -120,11 +120,15 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the store in a folder, and creates it if it is missing.
+    /// Opens the store in a folder, and creates it if it is missing. `clock` returns the current
+    /// time.
     ///
     /// # Errors
     /// See [`OpenError`]. A file of another program or of a newer version is not modified.
-    pub fn open(options: &Options, clock: fn() -> Moment) -> Result<Self, OpenError> {
+    pub fn open(
+        options: &Options,
+        clock: impl Fn() -> Moment + Send + 'static,
+    ) -> Result<Self, OpenError> {
         // Bodies and headers of triggers may be confidential: only the owner may read the folder.
         DirBuilder::new().recursive(true).mode(0o700).create(&options.folder)?;
         let lock = Arc::new(lock_data_dir(&options.folder)?);
@@ -146,7 +150,8 @@ impl Sqlite {
             health: watch::channel(Health::Serving).0,
             stats: RwLock::new(StoreStats::default()),
         });
-        let writer = Writer::new(engine, shared.clone(), space, options.retention, clock)?;
+        let writer =
+            Writer::new(engine, shared.clone(), space, options.retention, Box::new(clock))?;
         let (commands, queue) = sync_channel(COMMAND_QUEUE);
         let writer_lock = lock.clone();
         std::thread::Builder::new().name("store".into()).spawn(move || {

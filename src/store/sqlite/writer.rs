@@ -42,6 +42,9 @@ const CLOCK_RECORDED_EVERY: Duration = Duration::from_secs(30);
 /// Maximum interval of maintenance without writes.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// Returns the current time.
+pub type Clock = Box<dyn Fn() -> Moment + Send>;
+
 /// State that the writer thread shares with callers and readers.
 #[derive(Debug)]
 pub struct SharedState {
@@ -127,7 +130,7 @@ pub struct Writer {
     shared: Arc<SharedState>,
     space: Space,
     retention: Duration,
-    clock: fn() -> Moment,
+    clock: Clock,
     room: Room,
     /// Upper bound of the bytes written since the last measurement.
     unmeasured: usize,
@@ -144,7 +147,7 @@ impl Writer {
         shared: Arc<SharedState>,
         space: Space,
         retention: Duration,
-        clock: fn() -> Moment,
+        clock: Clock,
     ) -> rusqlite::Result<Self> {
         let room = Room::Enough;
         // The file was opened just now, which recorded the time.
