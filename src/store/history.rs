@@ -81,6 +81,17 @@ pub struct Replayed {
     pub cursor: Option<Uuid>,
 }
 
+/// Whose deliveries a history contains. It is a property of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryScope {
+    /// Those of the events that this replica accepted: each replica has a store of its own. The
+    /// history of all replicas is merged from the answers of each.
+    ThisReplica,
+    /// Those of all replicas, which share the store. Any of them answers for all, and asking others
+    /// would count each delivery several times.
+    AllReplicas,
+}
+
 /// The deliveries of a store, finished ones included, and their replay.
 ///
 /// # Guarantees
@@ -93,6 +104,9 @@ pub struct Replayed {
 /// # Errors
 /// Every operation can fail with [`super::StoreError::Busy`] or [`super::StoreError::Failed`].
 pub trait History: fmt::Debug + Send + Sync {
+    /// Whose deliveries it contains. Never changes.
+    fn scope(&self) -> HistoryScope;
+
     /// Lists at most `limit` deliveries, latest first, starting before `cursor` if it is set. Fewer
     /// than `limit` mean that there are no more. The cursor need not be the id of a delivery of
     /// this store.
@@ -120,6 +134,6 @@ pub trait History: fmt::Debug + Send + Sync {
     /// Delivery counts of each webhook that had a delivery, including deleted webhooks.
     fn tallies(&self) -> StoreFuture<Vec<(Arc<StoredWebhook>, Tally)>>;
 
-    /// Size and load of the store.
+    /// Size and load of the store. Replicas that share a store report the same deliveries.
     fn metrics(&self) -> StoreMetrics;
 }

@@ -25,7 +25,7 @@ pub use delivery::{
 };
 pub use due_apps::DueApps;
 pub use event::{Content, DuplicateKey, Form, NewEvent, StoredWebhook};
-pub use history::{Detail, Filter, History, Replayed, SHOWN_BODY_BYTES, Summary};
+pub use history::{Detail, Filter, History, HistoryScope, Replayed, SHOWN_BODY_BYTES, Summary};
 pub use ids::Ids;
 pub use metrics::{StoreMetrics, Tally};
 pub use owner::{OWNER_KEPT, Owner};

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::routes::AppId;
 use webhook_operator::store::{
-    Attempted, DeadReason, DeliveryState, Detail, Filter, History, Ids, Replayed, StoreError,
-    StoreFuture, StoreMetrics, StoredWebhook, Summary, Tally, ids,
+    Attempted, DeadReason, DeliveryState, Detail, Filter, History, HistoryScope, Ids, Replayed,
+    StoreError, StoreFuture, StoreMetrics, StoredWebhook, Summary, Tally, ids,
 };
 
 /// When the first delivery of a shelf began.
@@ -22,13 +22,24 @@ pub struct Shelf {
     pub details: Mutex<Vec<Detail>>,
     /// What every question is answered with.
     pub failure: Mutex<Option<StoreError>>,
+    scope: HistoryScope,
     ids: Ids,
 }
 
 impl Shelf {
+    /// One of a replica's own.
     pub fn empty() -> Arc<Self> {
+        Self::of(HistoryScope::ThisReplica)
+    }
+
+    /// One that all replicas share.
+    pub fn shared() -> Arc<Self> {
+        Self::of(HistoryScope::AllReplicas)
+    }
+
+    fn of(scope: HistoryScope) -> Arc<Self> {
         let (details, failure) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { details, failure, ids: Ids::default() })
+        Arc::new(Self { details, failure, scope, ids: Ids::default() })
     }
 
     /// Adds a delivery of `namespace/webhook`, a second after the one before it.
@@ -141,6 +152,10 @@ fn is_meant(filter: &Filter, summary: &Summary) -> bool {
 }
 
 impl History for Shelf {
+    fn scope(&self) -> HistoryScope {
+        self.scope
+    }
+
     fn list(
         &self,
         filter: Filter,

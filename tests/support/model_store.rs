@@ -14,9 +14,9 @@ use webhook_operator::resources::Ordering;
 use webhook_operator::routes::AppId;
 use webhook_operator::store::{
     Accepted, Attempted, Body, Content, DeadReason, DeliveryState, Detail, DueApps, Filter, Health,
-    History, INLINE_BODY_BYTES, Ids, Lease, Leased, NewEvent, Next, Owner, PROMOTE_BATCH, Queue,
-    Replayed, SHOWN_BODY_BYTES, Settled, StoreError, StoreFuture, StoreMetrics, StoredWebhook,
-    Summary, Take, Taken, Tally, WebhookExists, ids,
+    History, HistoryScope, INLINE_BODY_BYTES, Ids, Lease, Leased, NewEvent, Next, Owner,
+    PROMOTE_BATCH, Queue, Replayed, SHOWN_BODY_BYTES, Settled, StoreError, StoreFuture,
+    StoreMetrics, StoredWebhook, Summary, Take, Taken, Tally, WebhookExists, ids,
 };
 
 /// From this length on, a lease does not bring the body along.
@@ -467,6 +467,10 @@ impl Queue for ModelStore {
 }
 
 impl History for ModelStore {
+    fn scope(&self) -> HistoryScope {
+        HistoryScope::ThisReplica
+    }
+
     fn list(
         &self,
         filter: Filter,

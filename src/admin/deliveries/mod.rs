@@ -48,7 +48,8 @@ impl FromRef<Arc<DeliveryApi>> for Guard {
     }
 }
 
-/// The paths under `/api`, for the deliveries of this replica and its peers. With
+/// The paths under `/api`, for the deliveries of this replica and its peers. If the replicas share
+/// their store, no peer is asked. With
 /// [`Guard::Loopback`] each request needs its [`crate::http::Peer`] as an extension; requests
 /// without one are rejected.
 pub fn router(
@@ -57,6 +58,7 @@ pub fn router(
     guard: Guard,
     peers: Arc<Peers>,
 ) -> Router {
+    let peers = peers.for_history(history.scope());
     let tallies = LocalTallies::new(history.clone(), routes.clone());
     let identify_replica = from_fn_with_state(peers.clone(), other_replicas::identify_replica);
     let api = DeliveryApi { history, guard, peers, tallies, routes, clock: Moment::now };

@@ -12,7 +12,8 @@ use crate::plan::{Counted, Key};
 use crate::resources::{DeliveryCounts, DeliveryMode};
 use crate::routes::{Id, Table};
 use crate::store::{
-    DeadReason, DeliveryState, Detail, Filter, History, StoreError, StoredWebhook, Tally,
+    DeadReason, DeliveryState, Detail, Filter, History, HistoryScope, StoreError, StoredWebhook,
+    Tally,
 };
 
 /// Counts deliveries of this process's queue, and synchronous calls to listeners.
@@ -69,6 +70,10 @@ impl fmt::Debug for LocalTallies {
 }
 
 impl Tallies for LocalTallies {
+    fn scope(&self) -> HistoryScope {
+        self.history.scope()
+    }
+
     fn count(&self) -> BoxFuture<'_, Result<HashMap<Id, Counted>, String>> {
         async {
             let mut counted = self.queue_counts().await.map_err(|error| error.to_string())?;

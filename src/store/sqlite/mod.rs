@@ -40,8 +40,8 @@ use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::{
-    Accepted, Attempted, DeadReason, Detail, DueApps, Filter, Health, History, Ids, Lease,
-    NewEvent, Next, Owner, Queue, Replayed, Settled, StoreError, StoreFuture, StoreMetrics,
+    Accepted, Attempted, DeadReason, Detail, DueApps, Filter, Health, History, HistoryScope, Ids,
+    Lease, NewEvent, Next, Owner, Queue, Replayed, Settled, StoreError, StoreFuture, StoreMetrics,
     StoredWebhook, Summary, Take, Taken, Tally, WebhookExists,
 };
 use crate::moment::Moment;
@@ -243,6 +243,11 @@ impl Queue for Sqlite {
 }
 
 impl History for Sqlite {
+    /// The file belongs to one process.
+    fn scope(&self) -> HistoryScope {
+        HistoryScope::ThisReplica
+    }
+
     fn list(
         &self,
         filter: Filter,
