@@ -34,11 +34,11 @@ pub struct World<E = Box<dyn Engine>> {
 impl<E: Engine> World<E> {
     /// With as much room as wanted.
     pub fn of(engine: E) -> Self {
-        Self::set(engine, Settings::default())
+        Self::with_settings(engine, Settings::default())
     }
 
     /// With these settings.
-    pub fn set(mut engine: E, settings: Settings) -> Self {
+    pub fn with_settings(mut engine: E, settings: Settings) -> Self {
         let clock = TestClock::at(NOW);
         let store = engine.open(&settings, &clock);
         Self { engine, settings, clock, store, app: AppId::new("team-a", Uuid::from_u128(7)) }

@@ -75,7 +75,7 @@ impl World {
     pub fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::default();
         change(&mut settings);
-        Self::set(SqliteEngine::default(), settings)
+        Self::with_settings(SqliteEngine::default(), settings)
     }
 
     /// The same folder, opened again after its file was changed.
