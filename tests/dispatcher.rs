@@ -29,7 +29,8 @@ use webhook_operator::routes::{
     Table, Target, Upstream,
 };
 use webhook_operator::store::{
-    self, Content, DeadReason, Detail, Form, NewEvent, Store, StoreError, Summary,
+    self, Content, DeadReason, Detail, Form, History as _, NewEvent, Queue as _, StoreError,
+    Summary,
 };
 
 use support::model_store::{LARGE_BODY_BYTES, ModelStore};
@@ -155,7 +156,7 @@ impl World {
         let told = Arc::new(Mutex::new(Vec::new()));
         let tell = told.clone();
         let dispatcher = Dispatcher::new(Parts {
-            store: store.clone(),
+            queue: store.clone(),
             routes: routes.clone(),
             changes: changes.subscribe(),
             caller: listeners.clone(),

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::watch;
 
-use crate::store;
+use crate::store::Health;
 
 pub use guard::Guard;
 pub use metrics::Metrics;
@@ -24,12 +24,10 @@ use metrics::MetricsFormat;
 /// State behind the probes and `/metrics`.
 #[derive(Clone, Debug)]
 pub struct ProbeState {
-    /// The metrics, and whether all routes are known.
+    /// The metrics, the health of the store, and whether all routes are known.
     pub metrics: Metrics,
     /// True once the server is stopping.
     pub stopping: watch::Receiver<bool>,
-    /// Health of the queue's store.
-    pub store: watch::Receiver<store::Health>,
 }
 
 /// Routes of the Kubernetes probes, `/livez` and `/readyz`, and of `/metrics` for Prometheus.
@@ -51,9 +49,9 @@ async fn livez(State(health): State<ProbeState>) -> (StatusCode, String) {
 }
 
 fn store_failure(health: &ProbeState) -> Option<String> {
-    match &*health.store.borrow() {
-        store::Health::Failed(why) => Some(format!("the store failed: {why}")),
-        store::Health::Serving | store::Health::Full => None,
+    match &*health.metrics.store_health.borrow() {
+        Health::Failed(why) => Some(format!("the store failed: {why}")),
+        Health::Serving | Health::Full => None,
     }
 }
 

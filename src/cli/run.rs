@@ -21,6 +21,7 @@ use crate::plan::identity::IdentityKey;
 use crate::plan::{Reach, Settings};
 use crate::source::kubernetes::{Kubernetes, Options};
 use crate::source::{Brain, LocalTallies, owners, pruning};
+use crate::store::HistoryScope;
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
@@ -121,16 +122,10 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
     let stop = signals::stop()?;
     let kubernetes = Kubernetes::connect(options(&args)).await?;
     let identity = kubernetes.identity_key().await?;
-    let ports = Addresses {
-        trigger: args.trigger_addr,
-        app_api: args.app_api_addr,
-        admin: args.admin_addr,
-        peer: (!args.peers.is_empty()).then_some(args.peer_addr),
-    };
     let me = HeaderValue::try_from(kubernetes.identity()).context("--pod-name")?;
-    let peers = Arc::new(peers(&args, me, &identity)?);
     let queue = args.serve.queue.open(&args.data_dir)?;
-    let bound = serve::bind(ports, args.serve.threads())?;
+    let peers = peers(&args, me, &identity, queue.scope())?;
+    let bound = serve::bind(ports(&args, &peers), args.serve.threads())?;
     let ports = bound.addresses;
     let scheme = args.serve.tls.scheme();
     let tokens = Arc::new(Tokens::new(&identity));
@@ -179,9 +174,29 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn peers(args: &RunArgs, me: HeaderValue, identity: &IdentityKey) -> anyhow::Result<Peers> {
+/// The addresses to bind. The peer port is bound only if other replicas are asked.
+fn ports(args: &RunArgs, peers: &Peers) -> Addresses {
+    Addresses {
+        trigger: args.trigger_addr,
+        app_api: args.app_api_addr,
+        admin: args.admin_addr,
+        peer: (!peers.is_alone()).then_some(args.peer_addr),
+    }
+}
+
+/// The other replicas, as far as a store of this scope needs them.
+fn peers(
+    args: &RunArgs,
+    me: HeaderValue,
+    identity: &IdentityKey,
+    scope: HistoryScope,
+) -> anyhow::Result<Arc<Peers>> {
     let credentials = Credentials::new(identity).context("--peers")?;
-    Ok(Peers::new(args.peers.clone(), me, credentials))
+    let peers = Arc::new(Peers::new(args.peers.clone(), me, credentials)).for_history(scope);
+    if peers.is_alone() && !args.peers.is_empty() {
+        tracing::info!("--peers has no effect: the replicas share their store");
+    }
+    Ok(peers)
 }
 
 fn options(args: &RunArgs) -> Options {
@@ -214,4 +229,34 @@ fn app_api_url(args: &RunArgs, namespace: &str, app_api: SocketAddr) -> String {
     let in_cluster =
         || format!("http://webhook-operator-app-api.{namespace}.svc:{}", app_api.port());
     args.app_api_url.clone().unwrap_or_else(in_cluster)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        run: RunArgs,
+    }
+
+    #[test]
+    fn the_peer_port_is_bound_if_peers_are_named_and_the_store_is_not_shared() {
+        let is_bound = |flags: &[&str], scope| {
+            let args = Command::parse_from([&["run"], flags].concat()).run;
+            let (me, identity) = (HeaderValue::from_static("a_1"), IdentityKey::new(&[7; 32]));
+            let peers = peers(&args, me, &identity.unwrap(), scope).unwrap();
+            assert_eq!(peers.me(), "a_1");
+            let is_bound = ports(&args, &peers).peer.is_some();
+            assert_eq!(is_bound, peers.server_tls().is_some() && !peers.is_alone());
+            is_bound
+        };
+        let flags = &["--peers=operator:9443"];
+        assert!(is_bound(flags, HistoryScope::ThisReplica));
+        assert!(!is_bound(flags, HistoryScope::AllReplicas));
+        assert!(!is_bound(&[], HistoryScope::ThisReplica));
+    }
 }

@@ -62,7 +62,7 @@ pub struct Parts {
     pub brain: Arc<Brain>,
     /// Creates and deletes webhooks.
     pub store: Arc<dyn WebhookStore>,
-    /// The queue.
+    /// The queue and its history.
     pub queue: Arc<dyn Store>,
     /// Issues and verifies tokens of the app API.
     pub tokens: Arc<Tokens>,
@@ -226,14 +226,15 @@ impl Running {
             ports.push(tokio::spawn(serve(port, Some(tls), router, None)));
         }
         let metrics = Metrics {
-            store: parts.queue.clone(),
+            history: parts.queue.clone(),
+            store_health: parts.queue.health(),
             brain: parts.brain.clone(),
             synced: parts.synced.clone(),
             leading: parts.leading.clone(),
             by_webhook: args.metrics.webhook_metrics,
             connections,
         };
-        let probes = ProbeState { metrics, stopping: stop, store: parts.queue.health() };
+        let probes = ProbeState { metrics, stopping: stop };
         let admin = admin_router(&parts, probes, guard);
         ports.push(tokio::spawn(serve(bound.admin, None, admin, None)));
         Ok(Self { threads, ports, traces })
@@ -298,7 +299,7 @@ fn shared(
         external_url: parts.brain.planner().external_url().to_owned(),
         clock: Moment::now,
         wall_clock: Moment::wall,
-        store: parts.queue.clone(),
+        queue: parts.queue.clone(),
         trusted_proxies: args.trusted_proxies(),
         failures: Failures::new(Instant::now()),
         readers: Readers::default(),
@@ -368,7 +369,7 @@ fn dispatch(
     let caller = Caller::new(connector.clone());
     let brain = parts.brain.clone();
     let dispatcher = Dispatcher::new(dispatcher::Parts {
-        store: parts.queue.clone(),
+        queue: parts.queue.clone(),
         routes: brain.routes().clone(),
         changes: brain.version(),
         caller: caller.clone(),

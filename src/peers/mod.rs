@@ -28,6 +28,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
+use crate::store::HistoryScope;
+
 pub use self::call::Question;
 use self::call::{MAX_RESPONSE, PeerCallError, RESPONSE_DEADLINE};
 pub use self::credentials::{Credentials, CredentialsError};
@@ -53,7 +55,7 @@ pub struct Peers {
     /// suffix>`.
     me: HeaderValue,
     names: Vec<Name>,
-    /// The TLS credentials of this process; `None` if there is a single replica.
+    /// The TLS credentials of this process; `None` if no other replica is asked.
     credentials: Option<Credentials>,
     addresses: name::AddressCache,
     /// The address of this process among the resolved ones, once it is known.
@@ -113,7 +115,16 @@ impl Peers {
         }
     }
 
-    /// The TLS configuration of the port that peers call; `None` if there is a single replica.
+    /// The peers to ask for what a history of this scope does not contain: none if the replicas
+    /// share their store. Then the peer port is not served either, see [`Self::server_tls`].
+    pub fn for_history(self: Arc<Self>, scope: HistoryScope) -> Arc<Self> {
+        match scope {
+            HistoryScope::ThisReplica => self,
+            HistoryScope::AllReplicas => Arc::new(Self::alone(self.me.clone())),
+        }
+    }
+
+    /// The TLS configuration of the port that peers call; `None` if no other replica is asked.
     pub fn server_tls(&self) -> Option<Arc<ServerConfig>> {
         self.credentials.as_ref().map(Credentials::server)
     }
@@ -123,7 +134,7 @@ impl Peers {
         &self.me
     }
 
-    /// Whether there is a single replica.
+    /// Whether no other replica is asked: there is none, or the replicas share their store.
     pub fn is_alone(&self) -> bool {
         self.names.is_empty()
     }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::Brain;
 use crate::moment::Moment;
-use crate::store::{Owner, Store, StoreError};
+use crate::store::{Owner, Queue, StoreError};
 
 /// Minimum time between two writes, so that many changes share one write.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -24,8 +24,8 @@ const REFRESH: Duration = Duration::from_secs(24 * 3600);
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn restore(brain: &Brain, store: &dyn Store) -> Result<(), StoreError> {
-    let owners = store.owners().await?.into_iter();
+pub async fn restore(brain: &Brain, queue: &dyn Queue) -> Result<(), StoreError> {
+    let owners = queue.owners().await?.into_iter();
     brain.planner().restore_owners(owners.map(|owner| (owner.uuid, owner.namespace)));
     Ok(())
 }
@@ -34,7 +34,7 @@ pub async fn restore(brain: &Brain, store: &dyn Store) -> Result<(), StoreError>
 /// the source of changes ends.
 pub async fn record(
     brain: Arc<Brain>,
-    store: Arc<dyn Store>,
+    queue: Arc<dyn Queue>,
     mut synced: watch::Receiver<bool>,
     clock: fn() -> Moment,
 ) {
@@ -51,7 +51,7 @@ pub async fn record(
             pending.extend(brain.planner().present_owners());
             refresh_at = Instant::now() + REFRESH;
         }
-        match write(&*store, &pending, clock()).await {
+        match write(&*queue, &pending, clock()).await {
             Ok(()) => pending.clear(),
             Err(StoreError::Failed(_)) => return,
             Err(error) => {
@@ -67,7 +67,7 @@ pub async fn record(
 }
 
 async fn write(
-    store: &dyn Store,
+    queue: &dyn Queue,
     owners: &[(Uuid, Arc<str>)],
     now: Moment,
 ) -> Result<(), StoreError> {
@@ -76,5 +76,5 @@ async fn write(
     }
     let owner =
         |(uuid, namespace): &(Uuid, Arc<str>)| Owner { uuid: *uuid, namespace: namespace.clone() };
-    store.record_owners(owners.iter().map(owner).collect(), now).await
+    queue.record_owners(owners.iter().map(owner).collect(), now).await
 }

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::Brain;
 use crate::plan::Key;
 use crate::routes::Id;
-use crate::store::{Store, StoreError, WebhookExists};
+use crate::store::{Queue, StoreError, WebhookExists};
 
 /// Minimum time between two passes: a pass reads every webhook of the store.
 const MIN_INTERVAL: Duration = Duration::from_secs(30);
@@ -19,7 +19,7 @@ const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Prunes once all webhooks are known, and again after changes. Returns when the store fails or the
 /// source ends.
-pub async fn prune(brain: Arc<Brain>, store: Arc<dyn Store>, mut synced: watch::Receiver<bool>) {
+pub async fn prune(brain: Arc<Brain>, queue: Arc<dyn Queue>, mut synced: watch::Receiver<bool>) {
     if synced.wait_for(|synced| *synced).await.is_err() {
         return;
     }
@@ -28,7 +28,7 @@ pub async fn prune(brain: Arc<Brain>, store: Arc<dyn Store>, mut synced: watch::
     loop {
         versions.mark_unchanged();
         prune_metrics(&brain);
-        match prune_store(&*store, &exists).await {
+        match prune_queue(&*queue, &exists).await {
             Ok(()) => {}
             Err(StoreError::Failed(_)) => return,
             Err(error) => tracing::debug!(%error, "cannot prune deleted webhooks, retrying later"),
@@ -40,8 +40,8 @@ pub async fn prune(brain: Arc<Brain>, store: Arc<dyn Store>, mut synced: watch::
     }
 }
 
-async fn prune_store(store: &dyn Store, exists: &WebhookExists) -> Result<(), StoreError> {
-    while store.prune_webhooks(exists.clone()).await? {}
+async fn prune_queue(queue: &dyn Queue, exists: &WebhookExists) -> Result<(), StoreError> {
+    while queue.prune_webhooks(exists.clone()).await? {}
     Ok(())
 }
 

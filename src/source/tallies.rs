@@ -17,6 +17,7 @@ use super::Brain;
 use crate::moment::Moment;
 use crate::plan::{Count, Counted, Died, Key, Recount};
 use crate::routes::Id;
+use crate::store::HistoryScope;
 
 /// Minimum time between the reports of two webhooks: at most 50 status writes a second are caused
 /// by counts.
@@ -24,6 +25,9 @@ const PACE: Duration = Duration::from_millis(20);
 
 /// A source of delivery counts.
 pub trait Tallies: Send + Sync {
+    /// Whose deliveries are counted.
+    fn scope(&self) -> HistoryScope;
+
     /// The counts of all webhooks. A webhook that is missing has no deliveries.
     ///
     /// # Errors

@@ -12,6 +12,10 @@ use crate::event::Form;
 use crate::moment::Moment;
 use crate::routes::AppId;
 
+/// Longest body that is read together with its delivery, in bytes. Longer ones are read on demand,
+/// so that a batch of leases takes little memory.
+pub const INLINE_BODY_BYTES: usize = 16 * 1024;
+
 /// State of a delivery. Its words, in lower case, are those of the API, the CLI and the docs.
 #[derive(
     Clone,
@@ -63,7 +67,8 @@ pub struct Take {
 pub struct Taken {
     /// The deliveries, each leased for one attempt.
     pub leased: Vec<Leased>,
-    /// When the app's next delivery that was not leased is due. May be in the past.
+    /// When the app's next delivery can be leased: it becomes due, or its lease by an earlier `take`
+    /// ends. May be in the past, if more are due than were asked for.
     pub next_due: Option<Moment>,
 }
 
@@ -107,9 +112,9 @@ impl Leased {
 /// The body of a leased delivery.
 #[derive(Clone, Debug)]
 pub enum Body {
-    /// A small body, read together with the delivery.
+    /// A body of at most [`INLINE_BODY_BYTES`], read together with the delivery.
     Here(Bytes),
-    /// The length in bytes of a large body. [`super::Store::body`] reads it on demand.
+    /// The length in bytes of a longer body. [`super::Queue::body`] reads it on demand.
     Stored(usize),
 }
 

@@ -1,15 +1,19 @@
-//! The delivery history shown to users: lists, details and replays.
+//! The delivery history: what users, statuses and metrics need of a store.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use uuid::Uuid;
 
-use super::{Attempted, DeadReason, DeliveryState, StoredWebhook};
-use crate::histogram::Snapshot;
+use super::{
+    Attempted, DeadReason, DeliveryState, StoreFuture, StoreMetrics, StoredWebhook, Tally,
+};
 use crate::moment::Moment;
-use crate::routes::AppId;
+
+/// Maximum length of [`Detail::body`], in bytes.
+pub const SHOWN_BODY_BYTES: usize = 64 * 1024;
 
 /// Selects deliveries. A delivery matches if it meets every condition that is not `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,7 +68,7 @@ pub struct Detail {
     pub headers: HeaderMap,
     /// Length of the event's body in bytes.
     pub body_bytes: u64,
-    /// The first 64 KiB of the event's body.
+    /// The first [`SHOWN_BODY_BYTES`] of the event's body.
     pub body: Bytes,
 }
 
@@ -77,34 +81,59 @@ pub struct Replayed {
     pub cursor: Option<Uuid>,
 }
 
-/// Size and load of a store. The values are kept in memory, so reading them does not access the
-/// disk.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Figures {
-    /// Used bytes on disk.
-    pub bytes: u64,
-    /// Maximum of `bytes`.
-    pub max_bytes: u64,
-    /// Pending and waiting deliveries by app.
-    pub undelivered: Vec<(AppId, u64)>,
-    /// When the oldest of them was created, by app, rounded down to the second.
-    pub oldest: Vec<(AppId, Moment)>,
-    /// Durations of commits since the start, in seconds.
-    pub commit_times: Snapshot,
-    /// Number of writes in each commit.
-    pub commit_writes: Snapshot,
+/// Whose deliveries a history contains. It is a property of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryScope {
+    /// Those of the events that this replica accepted: each replica has a store of its own. The
+    /// history of all replicas is merged from the answers of each.
+    ThisReplica,
+    /// Those of all replicas, which share the store. Any of them answers for all, and asking others
+    /// would count each delivery several times.
+    AllReplicas,
 }
 
-/// Delivery counts of a webhook.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// All deliveries that ever succeeded. After a crash, those of the last half second may be
-    /// missing.
-    pub succeeded: u64,
-    /// Dead deliveries that are still stored, and can be replayed.
-    pub dead: u64,
-    /// Pending and waiting deliveries.
-    pub pending: u64,
-    /// Time of the last success.
-    pub last: Option<Moment>,
+/// The deliveries of a store, finished ones included, and their replay.
+///
+/// # Guarantees
+/// - A finished delivery can be read until its retention ends, or its space is needed for new
+///   events.
+/// - A replay is atomic, and on stable storage when its future resolves with `Ok`. An operation
+///   runs even if its future is not polled, and dropping the future does not undo it.
+/// - A delivery that cannot be read is left out of lists, and does not make others unreadable.
+///
+/// # Errors
+/// Every operation can fail with [`super::StoreError::Busy`] or [`super::StoreError::Failed`].
+pub trait History: fmt::Debug + Send + Sync {
+    /// Whose deliveries it contains. Never changes.
+    fn scope(&self) -> HistoryScope;
+
+    /// Lists at most `limit` deliveries, latest first, starting before `cursor` if it is set. Fewer
+    /// than `limit` mean that there are no more. The cursor need not be the id of a delivery of
+    /// this store.
+    fn list(&self, filter: Filter, cursor: Option<Uuid>, limit: usize)
+    -> StoreFuture<Vec<Summary>>;
+
+    /// Reads one delivery in full; `None` if it does not exist.
+    fn show(&self, id: Uuid) -> StoreFuture<Option<Detail>>;
+
+    /// Creates a new delivery of the same event, with its own attempts, and returns its id; `None`
+    /// if the delivery does not exist.
+    fn replay(&self, id: Uuid, now: Moment) -> StoreFuture<Option<Uuid>>;
+
+    /// Replays the succeeded and dead deliveries that match the filter. Examines at most `limit`
+    /// deliveries, latest first, starting before `cursor` if it is set. An event with an
+    /// undelivered delivery is not replayed.
+    fn replay_all(
+        &self,
+        filter: Filter,
+        cursor: Option<Uuid>,
+        limit: usize,
+        now: Moment,
+    ) -> StoreFuture<Replayed>;
+
+    /// Delivery counts of each webhook that had a delivery, including deleted webhooks.
+    fn tallies(&self) -> StoreFuture<Vec<(Arc<StoredWebhook>, Tally)>>;
+
+    /// Size and load of the store. Replicas that share a store report the same deliveries.
+    fn metrics(&self) -> StoreMetrics;
 }

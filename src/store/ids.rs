@@ -1,10 +1,10 @@
-//! Ids of events and deliveries: version 7 UUIDs. Their leading bits are the primary key in the
-//! store.
+//! Ids of events and deliveries: version 7 UUIDs.
 //!
 //! A 20-bit counter follows the milliseconds (RFC 9562, section 6.2, method 1), so the ids of a
-//! process are in creation order. Milliseconds and counter fit in 63 bits, which makes them usable
-//! as a SQLite row id: no additional index is needed, and new rows are appended. The other 54 bits
-//! are random, so that ids cannot be guessed.
+//! process are in creation order. Milliseconds and counter are the key of an id. Keys fit in 63
+//! bits, so an engine that one process uses can have them as integer primary keys: no additional
+//! index is needed, and new rows are appended. Ids of different processes can have the same key.
+//! The other 54 bits are random, so that ids cannot be guessed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -41,7 +41,7 @@ use crate::moment::Moment;
 use crate::resources::DeliveryMode;
 use crate::routes::path::{self, PathError};
 use crate::routes::{Place, Route, Share, State, Table, TriggerOutcome};
-use crate::store::{Accepted, DuplicateKey, NewEvent, Store};
+use crate::store::{Accepted, DuplicateKey, NewEvent, Queue};
 use crate::traces::{Span, Traces};
 use crate::verify::Input;
 use body::{BodyLimits, BodyReadError};
@@ -76,8 +76,8 @@ pub struct Shared {
     pub clock: fn() -> Moment,
     /// The system clock, with which signature timestamps are compared.
     pub wall_clock: fn() -> Moment,
-    /// The store of events for asynchronous delivery.
-    pub store: Arc<dyn Store>,
+    /// Stores the events for asynchronous delivery.
+    pub queue: Arc<dyn Queue>,
     /// The tracer of requests.
     pub traces: Traces,
 }
@@ -217,7 +217,7 @@ impl Pipeline {
         let event = TriggerEvent::new(&head.headers, body.bytes.clone());
         event.convert_for(route.app.envelope)?;
         let now = (self.shared.clock)();
-        let id = self.shared.store.ids().next(now);
+        let id = self.shared.queue.ids().next(now);
         let of_event = |rejection: Rejection| rejection.of_event(id);
         if !filter::passes(&route, &head, &event, id).map_err(of_event)? {
             return Ok(Success::FilteredOut(id));
@@ -365,7 +365,7 @@ impl Pipeline {
         let Message { id, mut content, event: _ } = message;
         let mut span = trace::store(span, &route, id, content.body.len());
         span.context().put_in(&mut content.headers);
-        let stored = self.shared.store.accept(NewEvent { id, route, content, duplicate, now });
+        let stored = self.shared.queue.accept(NewEvent { id, route, content, duplicate, now });
         let stored = stored.await.map_err(|error| queue::refused(&error));
         match stored.inspect_err(|rejection| span.fail(rejection.outcome().as_str()))? {
             Accepted::Stored => Ok(Success::Stored(id)),

@@ -7,6 +7,7 @@ mod openapi;
 mod overview;
 mod peers;
 mod replicas;
+mod shared;
 mod shelf;
 #[path = "../support/mod.rs"]
 mod support;

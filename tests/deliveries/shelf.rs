@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use tokio::sync::watch;
 use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::routes::AppId;
 use webhook_operator::store::{
-    Accepted, Answer, Attempted, DeadReason, DeliveryState, Detail, DueApps, Figures, Filter,
-    Health, Ids, Lease, NewEvent, Next, Owner, Replayed, Settled, Store, StoreError, StoredWebhook,
-    Summary, Take, Taken, Tally, WebhookExists, ids,
+    Attempted, DeadReason, DeliveryState, Detail, Filter, History, HistoryScope, Ids, Replayed,
+    StoreError, StoreFuture, StoreMetrics, StoredWebhook, Summary, Tally, ids,
 };
 
 /// When the first delivery of a shelf began.
@@ -24,13 +22,24 @@ pub struct Shelf {
     pub details: Mutex<Vec<Detail>>,
     /// What every question is answered with.
     pub failure: Mutex<Option<StoreError>>,
+    scope: HistoryScope,
     ids: Ids,
 }
 
 impl Shelf {
+    /// One of a replica's own.
     pub fn empty() -> Arc<Self> {
+        Self::of(HistoryScope::ThisReplica)
+    }
+
+    /// One that all replicas share.
+    pub fn shared() -> Arc<Self> {
+        Self::of(HistoryScope::AllReplicas)
+    }
+
+    fn of(scope: HistoryScope) -> Arc<Self> {
         let (details, failure) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { details, failure, ids: Ids::default() })
+        Arc::new(Self { details, failure, scope, ids: Ids::default() })
     }
 
     /// Adds a delivery of `namespace/webhook`, a second after the one before it.
@@ -53,7 +62,7 @@ impl Shelf {
         id
     }
 
-    fn answer<T: Send + 'static>(&self, act: impl FnOnce(&mut Vec<Detail>) -> T) -> Answer<T> {
+    fn answer<T: Send + 'static>(&self, act: impl FnOnce(&mut Vec<Detail>) -> T) -> StoreFuture<T> {
         let answer = match &*self.failure.lock().unwrap() {
             Some(error) => Err(error.clone()),
             None => Ok(act(&mut self.details.lock().unwrap())),
@@ -142,8 +151,17 @@ fn is_meant(filter: &Filter, summary: &Summary) -> bool {
         && until.is_none_or(|until| began < until)
 }
 
-impl Store for Shelf {
-    fn list(&self, filter: Filter, cursor: Option<Uuid>, limit: usize) -> Answer<Vec<Summary>> {
+impl History for Shelf {
+    fn scope(&self) -> HistoryScope {
+        self.scope
+    }
+
+    fn list(
+        &self,
+        filter: Filter,
+        cursor: Option<Uuid>,
+        limit: usize,
+    ) -> StoreFuture<Vec<Summary>> {
         self.answer(|details| {
             let summaries = details.iter().rev().map(|detail| detail.summary.clone());
             let after = summaries.filter(|summary| cursor.is_none_or(|cursor| summary.id < cursor));
@@ -151,11 +169,11 @@ impl Store for Shelf {
         })
     }
 
-    fn show(&self, id: Uuid) -> Answer<Option<Detail>> {
+    fn show(&self, id: Uuid) -> StoreFuture<Option<Detail>> {
         self.answer(|details| details.iter().find(|detail| detail.summary.id == id).cloned())
     }
 
-    fn replay(&self, id: Uuid, now: Moment) -> Answer<Option<Uuid>> {
+    fn replay(&self, id: Uuid, now: Moment) -> StoreFuture<Option<Uuid>> {
         self.answer(|details| {
             let of = details.iter().find(|detail| detail.summary.id == id)?;
             let again = self.begin_anew(of, now);
@@ -172,7 +190,7 @@ impl Store for Shelf {
         cursor: Option<Uuid>,
         limit: usize,
         now: Moment,
-    ) -> Answer<Replayed> {
+    ) -> StoreFuture<Replayed> {
         self.answer(|details| {
             let after = |detail: &&Detail| cursor.is_none_or(|cursor| detail.summary.id < cursor);
             let meant = details.iter().rev().filter(after);
@@ -183,47 +201,7 @@ impl Store for Shelf {
         })
     }
 
-    fn accept(&self, _: NewEvent) -> Answer<Accepted> {
-        not_here()
-    }
-
-    fn take(&self, _: Take) -> Answer<Taken> {
-        not_here()
-    }
-
-    fn body(&self, _: Uuid) -> Answer<Option<Bytes>> {
-        not_here()
-    }
-
-    fn settle(&self, _: Lease, _: Attempted, _: Next) -> Answer<Settled> {
-        not_here()
-    }
-
-    fn give_up(&self, _: AppId, _: DeadReason, _: Moment) -> Answer<usize> {
-        not_here()
-    }
-
-    fn owners(&self) -> Answer<Vec<Owner>> {
-        not_here()
-    }
-
-    fn record_owners(&self, _: Vec<Owner>, _: Moment) -> Answer<()> {
-        not_here()
-    }
-
-    fn prune_webhooks(&self, _: WebhookExists) -> Answer<bool> {
-        not_here()
-    }
-
-    fn due_apps(&self) -> Arc<DueApps> {
-        Arc::default()
-    }
-
-    fn figures(&self) -> Figures {
-        Figures::default()
-    }
-
-    fn tallies(&self) -> Answer<Vec<(Arc<StoredWebhook>, Tally)>> {
+    fn tallies(&self) -> StoreFuture<Vec<(Arc<StoredWebhook>, Tally)>> {
         self.answer(|details| {
             let mut tallies: Vec<(Arc<StoredWebhook>, Tally)> = Vec::new();
             for Detail { summary, .. } in details {
@@ -243,15 +221,7 @@ impl Store for Shelf {
         })
     }
 
-    fn health(&self) -> watch::Receiver<Health> {
-        watch::channel(Health::Serving).1
+    fn metrics(&self) -> StoreMetrics {
+        StoreMetrics::default()
     }
-
-    fn ids(&self) -> &Ids {
-        &self.ids
-    }
-}
-
-fn not_here<T: Send + 'static>() -> Answer<T> {
-    Box::pin(async { Err(StoreError::Failed("a shelf only shows".into())) })
 }

@@ -61,6 +61,11 @@ impl Answer {
     }
 }
 
+/// The guard outside a cluster.
+pub fn loopback() -> Guard {
+    Guard::Loopback("127.0.0.1:9090".parse().unwrap())
+}
+
 fn brain() -> Brain {
     let listeners = ListenerPolicy {
         allow_url: true,
@@ -86,28 +91,20 @@ fn object(kind: &str, name: &str, spec: Value) -> Value {
 impl World {
     /// Outside a cluster.
     pub fn standalone() -> Self {
-        Self::guarded(Guard::Loopback("127.0.0.1:9090".parse().unwrap()))
+        Self::replica(Shelf::empty(), loopback(), Peers::none())
     }
 
     /// In a cluster.
     pub fn cluster(reviewer: Arc<dyn AccessReviewer>) -> Self {
-        Self::guarded(Guard::Cluster(reviewer))
+        Self::replica(Shelf::empty(), Guard::Cluster(reviewer), Peers::none())
     }
 
-    fn guarded(guard: Guard) -> Self {
-        let (shelf, brain) = (Shelf::empty(), Arc::new(brain()));
-        let router = deliveries::router(
-            shelf.clone(),
-            brain.routes().clone(),
-            guard.clone(),
-            Arc::new(Peers::none()),
-        )
-        .merge(overview::router(
-            brain.clone(),
-            shelf.clone(),
-            guard,
-            Arc::new(Peers::none()),
-        ));
+    /// One of several replicas, which is told of these peers.
+    pub fn replica(shelf: Arc<Shelf>, guard: Guard, peers: Peers) -> Self {
+        let (brain, peers) = (Arc::new(brain()), Arc::new(peers));
+        let routes = brain.routes().clone();
+        let router = deliveries::router(shelf.clone(), routes, guard.clone(), peers.clone())
+            .merge(overview::router(brain.clone(), shelf.clone(), guard, peers));
         Self { shelf, brain, router }
     }
 

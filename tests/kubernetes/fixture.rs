@@ -19,6 +19,7 @@ use webhook_operator::resources::{DeliveryCounts, crds};
 use webhook_operator::routes::{Id, Table};
 use webhook_operator::source::kubernetes::{Kubernetes, KubernetesError, Options, Running};
 use webhook_operator::source::{Brain, Counting, Tallies};
+use webhook_operator::store::HistoryScope;
 
 use crate::cluster::Cluster;
 use crate::support::rbac;
@@ -276,6 +277,10 @@ impl Said {
 }
 
 impl Tallies for Said {
+    fn scope(&self) -> HistoryScope {
+        HistoryScope::AllReplicas
+    }
+
     fn count(&self) -> BoxFuture<'_, Result<HashMap<Id, Counted>, String>> {
         let said = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         async { said.ok_or_else(|| "it was not said".into()) }.boxed()

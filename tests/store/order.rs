@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use webhook_operator::resources::Ordering;
-use webhook_operator::store::{DeadReason, DeliveryState, NewEvent, Next, Store};
+use webhook_operator::store::{DeadReason, DeliveryState, NewEvent, Next};
 
-use super::world::{NOW, World, attempted, failed};
+use crate::engines::on_every_engine;
+use crate::world::{NOW, World, attempted, failed};
 
-#[tokio::test]
-async fn of_a_fifo_webhook_the_next_one_waits_until_the_one_before_has_ended() {
-    let world = World::new();
+async fn of_a_fifo_webhook_the_next_one_waits_until_the_one_before_has_ended(world: World) {
     let mut ids = Vec::new();
     for _ in 0..3 {
         ids.push(world.accept("fifo").await);
@@ -43,9 +42,7 @@ async fn of_a_fifo_webhook_the_next_one_waits_until_the_one_before_has_ended() {
     assert_eq!(world.take_one(again).await.lease.delivery, ids[2]);
 }
 
-#[tokio::test]
-async fn the_end_of_the_head_is_news_of_the_next() {
-    let world = World::new();
+async fn the_end_of_the_head_is_news_of_the_next(world: World) {
     world.accept("fifo").await;
     world.accept("fifo").await;
     let head = world.take_one(NOW).await;
@@ -54,9 +51,7 @@ async fn the_end_of_the_head_is_news_of_the_next() {
     assert_eq!(world.due_apps().await.len(), 1);
 }
 
-#[tokio::test]
-async fn a_webhook_that_ceases_to_be_fifo_lets_go_what_waited() {
-    let world = World::new();
+async fn a_webhook_that_ceases_to_be_fifo_lets_go_what_waited(world: World) {
     for _ in 0..3 {
         world.accept("fifo").await;
     }
@@ -66,9 +61,7 @@ async fn a_webhook_that_ceases_to_be_fifo_lets_go_what_waited() {
     assert_eq!(world.take(NOW).await.leased.len(), 4);
 }
 
-#[tokio::test]
-async fn a_webhook_that_becomes_fifo_waits_for_all_that_was_there() {
-    let world = World::new();
+async fn a_webhook_that_becomes_fifo_waits_for_all_that_was_there(world: World) {
     let parallel = |world: &World| NewEvent {
         route: world.route_with("fifo", Ordering::Parallel),
         ..world.event("fifo", b"{}")
@@ -84,3 +77,10 @@ async fn a_webhook_that_becomes_fifo_waits_for_all_that_was_there() {
     world.store.settle(both[1].lease, attempted(1), Next::Succeeded).await.unwrap();
     assert_eq!(world.take_one(later).await.lease.delivery, last);
 }
+
+on_every_engine![
+    of_a_fifo_webhook_the_next_one_waits_until_the_one_before_has_ended,
+    the_end_of_the_head_is_news_of_the_next,
+    a_webhook_that_ceases_to_be_fifo_lets_go_what_waited,
+    a_webhook_that_becomes_fifo_waits_for_all_that_was_there,
+];

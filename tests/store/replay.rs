@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use webhook_operator::store::{DeadReason, DeliveryState, Filter, Next, Store, ids};
+use webhook_operator::store::{DeadReason, DeliveryState, Filter, Next, ids};
 
-use super::world::{NOW, World, attempted, failed};
+use crate::engines::on_every_engine;
+use crate::world::{NOW, World, attempted, failed};
 
 async fn end(world: &World, next: Next) -> Uuid {
     let leased = world.take_one(NOW).await;
@@ -13,9 +14,7 @@ async fn end(world: &World, next: Next) -> Uuid {
     leased.lease.delivery
 }
 
-#[tokio::test]
-async fn a_replay_is_a_new_delivery_of_the_same_event() {
-    let world = World::new();
+async fn a_replay_is_a_new_delivery_of_the_same_event(world: World) {
     let event = world.accept("a").await;
     end(&world, Next::Dead(DeadReason::Rejected)).await;
     world.due_apps().await;
@@ -36,9 +35,7 @@ async fn a_replay_is_a_new_delivery_of_the_same_event() {
     assert_eq!(world.store.replay(Uuid::from_u128(1), NOW).await, Ok(None));
 }
 
-#[tokio::test]
-async fn a_replay_of_a_fifo_webhook_waits_for_its_turn() {
-    let world = World::new();
+async fn a_replay_of_a_fifo_webhook_waits_for_its_turn(world: World) {
     let first = world.accept("fifo").await;
     end(&world, Next::Dead(DeadReason::Rejected)).await;
     world.accept("fifo").await;
@@ -49,9 +46,7 @@ async fn a_replay_of_a_fifo_webhook_waits_for_its_turn() {
     assert_eq!(world.take_one(later).await.lease.delivery, replay);
 }
 
-#[tokio::test]
-async fn all_that_died_is_replayed_in_steps_and_nothing_twice() {
-    let world = World::new();
+async fn all_that_died_is_replayed_in_steps_and_nothing_twice(world: World) {
     for _ in 0..7 {
         world.accept("a").await;
         end(&world, Next::Dead(DeadReason::Rejected)).await;
@@ -80,9 +75,7 @@ async fn all_that_died_is_replayed_in_steps_and_nothing_twice() {
     assert_eq!(world.take(NOW).await.leased.len(), 7);
 }
 
-#[tokio::test]
-async fn lists_are_latest_first_and_go_on_after_a_cursor() {
-    let world = World::new();
+async fn lists_are_latest_first_and_go_on_after_a_cursor(world: World) {
     let mut ids = Vec::new();
     for number in 0..9 {
         ids.push(world.accept(["a", "b", "c"][number % 3]).await);
@@ -108,9 +101,7 @@ async fn lists_are_latest_first_and_go_on_after_a_cursor() {
 }
 
 /// Replicas make ids of one key within a millisecond: a page may end with that of another one.
-#[tokio::test]
-async fn a_list_goes_on_after_the_id_of_another_replica_with_the_same_key() {
-    let world = World::new();
+async fn a_list_goes_on_after_the_id_of_another_replica_with_the_same_key(world: World) {
     let (first, second) = (world.accept("a").await, world.accept("a").await);
     let neighbour = |tail: u64| ids::from_parts(ids::key(second), tail);
     for (cursor, expected) in [
@@ -123,9 +114,7 @@ async fn a_list_goes_on_after_the_id_of_another_replica_with_the_same_key() {
     }
 }
 
-#[tokio::test]
-async fn lists_tell_states_apart() {
-    let world = World::new();
+async fn lists_tell_states_apart(world: World) {
     for _ in 0..4 {
         world.accept("a").await;
     }
@@ -144,3 +133,12 @@ async fn lists_tell_states_apart() {
         assert_eq!(lines.len(), count, "{state:?}");
     }
 }
+
+on_every_engine![
+    a_replay_is_a_new_delivery_of_the_same_event,
+    a_replay_of_a_fifo_webhook_waits_for_its_turn,
+    all_that_died_is_replayed_in_steps_and_nothing_twice,
+    lists_are_latest_first_and_go_on_after_a_cursor,
+    a_list_goes_on_after_the_id_of_another_replica_with_the_same_key,
+    lists_tell_states_apart,
+];

@@ -1,144 +1,87 @@
-//! A store in a folder of its own, an app, and webhooks by name; time is what the test says.
+//! A store of an engine, an app, and webhooks by name; time is what the test says.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use rusqlite::Connection;
-use tempfile::TempDir;
 use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::resources::{Envelope, Ordering};
 use webhook_operator::routes::{App, AppId, Binding, Delivery, Route, State as RouteState};
-use webhook_operator::store::sqlite::{OpenError, Options, Sqlite};
 use webhook_operator::store::{
-    Attempted, Content, DuplicateKey, Filter, Form, Leased, NewEvent, Store, Summary, Take, Taken,
+    Attempted, Content, DuplicateKey, Filter, Form, Leased, NewEvent, Next, Store, Summary, Take,
+    Taken,
 };
+
+use crate::engine::{Engine, Settings, TestClock};
 
 /// When tests begin.
 pub const NOW: Moment = Moment(1_800_000_000_000);
-
-/// Makes of a file of the present schema one of version 4, which does not record the time.
-pub const TO_VERSION_4: &str = "
-    DROP TABLE clock;
-    PRAGMA user_version = 4;";
-
-/// Makes of a file of the present schema one of version 3, in which nothing is charged to apps.
-pub const TO_VERSION_3: &str = "
-    DROP TABLE clock;
-    DROP INDEX delivery_ended;
-    ALTER TABLE app DROP COLUMN stored_bytes;
-    PRAGMA user_version = 3;";
-
-/// Makes of a file of the present schema one of version 2, whose apps have no namespace.
-pub const TO_VERSION_2: &str = "
-    PRAGMA foreign_keys = OFF;
-    DROP TABLE clock;
-    DROP INDEX delivery_ended;
-    CREATE TABLE old (key INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE) STRICT;
-    INSERT INTO old SELECT key, uuid FROM app;
-    DROP TABLE app;
-    ALTER TABLE old RENAME TO app;
-    DROP TABLE owner;
-    PRAGMA user_version = 2;";
 
 /// How long deliveries are leased.
 pub const LEASE: Duration = Duration::from_secs(40);
 
 /// A store and what it is told of.
-pub struct World {
-    pub folder: TempDir,
-    pub options: Options,
-    pub store: Sqlite,
+pub struct World<E = Box<dyn Engine>> {
+    pub engine: E,
+    pub settings: Settings,
+    pub clock: TestClock,
+    pub store: Arc<dyn Store>,
     pub app: AppId,
 }
 
-impl World {
+impl<E: Engine> World<E> {
     /// With as much room as wanted.
-    pub fn new() -> Self {
-        Self::with(|_| {})
+    pub fn of(engine: E) -> Self {
+        Self::with_settings(engine, Settings::default())
     }
 
-    /// With other options.
-    pub fn with(change: impl FnOnce(&mut Options)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut options = Options {
-            folder: folder.path().join("queue"),
-            retention: Duration::from_secs(7 * 24 * 3600),
-            max_bytes: 1 << 30,
-        };
-        change(&mut options);
-        let store = Sqlite::open(&options, || NOW).unwrap();
-        Self { folder, options, store, app: AppId::new("team-a", Uuid::from_u128(7)) }
+    /// With these settings.
+    pub fn with_settings(mut engine: E, settings: Settings) -> Self {
+        let clock = TestClock::at(NOW);
+        let store = engine.open(&settings, &clock);
+        Self { engine, settings, clock, store, app: AppId::new("team-a", Uuid::from_u128(7)) }
     }
 
-    /// The same folder, opened again.
+    /// The same store, opened again.
     pub fn restart(self) -> Self {
-        self.restart_at(|| NOW)
+        self.restart_after(|_| ())
     }
 
-    /// The same folder, opened again with another clock.
-    pub fn restart_at(self, clock: fn() -> Moment) -> Self {
-        self.restart_as(|_| {}, clock)
+    /// The same store, opened again when the clock shows another time. Until it is closed, it does
+    /// not see that time.
+    pub fn restart_at(mut self, now: Moment) -> Self {
+        self.clock = TestClock::at(now);
+        self.restart()
     }
 
-    /// The same folder, opened again by a store that forgets what has ended at once.
-    pub fn restart_forgetful(self) -> Self {
-        self.restart_as(|options| options.retention = Duration::ZERO, || NOW + LEASE)
+    /// The same store, opened again with another retention.
+    pub fn restart_keeping(mut self, retention: Duration) -> Self {
+        self.settings.retention = retention;
+        self.restart()
     }
 
-    fn restart_as(self, change: impl FnOnce(&mut Options), clock: fn() -> Moment) -> Self {
-        let Self { folder, mut options, store, app } = self;
-        change(&mut options);
+    /// The same store, opened again so that it forgets what has ended at once.
+    pub fn restart_forgetful(mut self) -> Self {
+        self.settings.retention = Duration::ZERO;
+        self.restart_at(NOW + LEASE)
+    }
+
+    /// The same store, opened again after something was done to its engine while it was closed.
+    pub fn restart_after(self, change: impl FnOnce(&mut E)) -> Self {
+        let Self { mut engine, settings, clock, store, app } = self;
         drop(store);
-        // The writing thread ends when it sees that nobody is left.
-        let store = loop {
-            match Sqlite::open(&options, clock) {
-                Ok(store) => break store,
-                Err(OpenError::InUse) => std::thread::yield_now(),
-                Err(error) => panic!("{error}"),
-            }
-        };
-        Self { folder, options, store, app }
+        change(&mut engine);
+        let store = engine.open(&settings, &clock);
+        Self { engine, settings, clock, store, app }
     }
 
-    /// The same folder, opened anew after its file was changed.
-    pub fn restart_with(self, change: impl FnOnce(&Connection)) -> Self {
-        let Self { folder, options, store, app } = self;
+    /// Ends, and tells how many webhooks, tallies and apps are stored.
+    pub fn stored_rows(self) -> [i64; 3] {
+        let Self { mut engine, store, .. } = self;
         drop(store);
-        let lock = std::fs::File::open(options.folder.join("lock")).unwrap();
-        lock.lock().unwrap();
-        change(&Connection::open(options.folder.join("queue.sqlite3")).unwrap());
-        drop(lock);
-        let store = Sqlite::open(&options, || NOW).unwrap();
-        Self { folder, options, store, app }
-    }
-
-    /// The same route in another namespace: the same UUIDs, and rows of its own.
-    pub fn elsewhere(route: &Route, namespace: &str) -> Arc<Route> {
-        let app = &route.app;
-        let foreign = App {
-            id: AppId::new(namespace, app.uuid),
-            uuid: app.uuid,
-            namespace: namespace.into(),
-            name: "stolen".into(),
-            instance: "".into(),
-            target: None,
-            envelope: app.envelope,
-            timeout: app.timeout,
-            concurrency: app.concurrency,
-            retry: app.retry.clone(),
-            load: Arc::default(),
-        };
-        Arc::new(Route {
-            webhook: route.webhook,
-            app: Arc::new(foreign),
-            name: "stolen".into(),
-            state: route.state,
-            binding: route.binding.clone(),
-            proof: None,
-        })
+        engine.stored_rows()
     }
 
     /// A webhook of the app; one whose name begins with `fifo` is `Fifo`.
@@ -229,6 +172,19 @@ impl World {
         taken.leased.pop().expect("nothing is due")
     }
 
+    /// Delivers some of what is due. Returns how many.
+    pub async fn deliver(&self, most: usize) -> usize {
+        let leased = self.take_at_most(most, NOW).await.leased;
+        let count = leased.len();
+        let settle = |leased: Leased| {
+            self.store.settle(leased.lease, attempted(leased.attempt), Next::Succeeded)
+        };
+        for settled in leased.into_iter().map(settle).collect::<Vec<_>>() {
+            settled.await.unwrap();
+        }
+        count
+    }
+
     /// What the store tells its dispatcher.
     pub async fn due_apps(&self) -> Vec<(AppId, Moment)> {
         self.store.due_apps().take().await.into_iter().collect()
@@ -243,6 +199,32 @@ impl World {
     pub async fn summary(&self, id: Uuid) -> Summary {
         self.store.show(id).await.unwrap().expect("no such delivery").summary
     }
+}
+
+/// The same route in another namespace: the same UUIDs, and rows of its own.
+pub fn elsewhere(route: &Route, namespace: &str) -> Arc<Route> {
+    let app = &route.app;
+    let foreign = App {
+        id: AppId::new(namespace, app.uuid),
+        uuid: app.uuid,
+        namespace: namespace.into(),
+        name: "stolen".into(),
+        instance: "".into(),
+        target: None,
+        envelope: app.envelope,
+        timeout: app.timeout,
+        concurrency: app.concurrency,
+        retry: app.retry.clone(),
+        load: Arc::default(),
+    };
+    Arc::new(Route {
+        webhook: route.webhook,
+        app: Arc::new(foreign),
+        name: "stolen".into(),
+        state: route.state,
+        binding: route.binding.clone(),
+        proof: None,
+    })
 }
 
 /// An attempt that succeeded.

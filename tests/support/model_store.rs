@@ -13,19 +13,14 @@ use webhook_operator::moment::Moment;
 use webhook_operator::resources::Ordering;
 use webhook_operator::routes::AppId;
 use webhook_operator::store::{
-    Accepted, Answer, Attempted, Body, Content, DeadReason, DeliveryState, Detail, DueApps,
-    Figures, Filter, Health, Ids, Lease, Leased, NewEvent, Next, Owner, Replayed, Settled, Store,
-    StoreError, StoredWebhook, Summary, Take, Taken, Tally, WebhookExists, ids,
+    Accepted, Attempted, Body, Content, DeadReason, DeliveryState, Detail, DueApps, Filter, Health,
+    History, HistoryScope, INLINE_BODY_BYTES, Ids, Lease, Leased, NewEvent, Next, Owner,
+    PROMOTE_BATCH, Queue, Replayed, SHOWN_BODY_BYTES, Settled, StoreError, StoreFuture,
+    StoreMetrics, StoredWebhook, Summary, Take, Taken, Tally, WebhookExists, ids,
 };
 
 /// From this length on, a lease does not bring the body along.
-pub const LARGE_BODY_BYTES: usize = 16 * 1024 + 1;
-
-/// How many waiting deliveries become pending at once when a webhook ceases to be `Fifo`.
-const PROMOTED_AT_ONCE: usize = 100;
-
-/// How much of a body is shown.
-const SHOWN_BODY_BYTES: usize = 64 * 1024;
+pub const LARGE_BODY_BYTES: usize = INLINE_BODY_BYTES + 1;
 
 /// A store in memory.
 #[derive(Debug)]
@@ -204,7 +199,7 @@ impl Model {
             Ordering::Fifo if self.deliveries.values().any(is_open) => DeliveryState::Waiting,
             Ordering::Fifo => DeliveryState::Pending,
             Ordering::Parallel => {
-                self.promote(webhook, PROMOTED_AT_ONCE, now);
+                self.promote(webhook, PROMOTE_BATCH, now);
                 DeliveryState::Pending
             }
         };
@@ -242,9 +237,18 @@ impl Model {
             .collect();
         pending.sort();
         let count = pending.iter().take(take.most).filter(|one| one.0 <= take.now).count();
-        let next_due = pending.get(count).map(|one| one.0);
+        let next_due = self.lease_ends(take).chain(pending.get(count).map(|one| one.0)).min();
         let leased = pending[..count].iter().map(|(_, id)| self.lease(*id, take)).collect();
         Taken { leased, next_due }
+    }
+
+    /// When the leases end that the app's deliveries have already.
+    fn lease_ends(&self, take: Take) -> impl Iterator<Item = Moment> {
+        let pending = self
+            .deliveries
+            .values()
+            .filter(move |one| one.webhook.0 == take.app && one.state == DeliveryState::Pending);
+        pending.filter_map(|one| one.lease).map(|(_, end)| end).filter(move |end| *end > take.now)
     }
 
     fn lease(&mut self, id: Uuid, take: Take) -> Leased {
@@ -401,16 +405,16 @@ impl Model {
 }
 
 /// An answer that is there.
-fn answer<T: Send + 'static>(answer: Result<T, StoreError>) -> Answer<T> {
+fn answer<T: Send + 'static>(answer: Result<T, StoreError>) -> StoreFuture<T> {
     Box::pin(std::future::ready(answer))
 }
 
-impl Store for ModelStore {
-    fn accept(&self, event: NewEvent) -> Answer<Accepted> {
+impl Queue for ModelStore {
+    fn accept(&self, event: NewEvent) -> StoreFuture<Accepted> {
         answer(self.change(|model| model.accept(event, self.max_bytes)))
     }
 
-    fn take(&self, take: Take) -> Answer<Taken> {
+    fn take(&self, take: Take) -> StoreFuture<Taken> {
         let taken = self.change(|model| model.take(take));
         let time = *self.take_time.lock().unwrap();
         Box::pin(async move {
@@ -421,30 +425,30 @@ impl Store for ModelStore {
         })
     }
 
-    fn body(&self, event: Uuid) -> Answer<Option<Bytes>> {
+    fn body(&self, event: Uuid) -> StoreFuture<Option<Bytes>> {
         answer(Ok(self.model().events.get(&event).map(|event| event.content.body.clone())))
     }
 
-    fn settle(&self, lease: Lease, attempted: Attempted, next: Next) -> Answer<Settled> {
+    fn settle(&self, lease: Lease, attempted: Attempted, next: Next) -> StoreFuture<Settled> {
         answer(self.change(|model| model.settle(lease, attempted, next)))
     }
 
-    fn give_up(&self, app: AppId, reason: DeadReason, now: Moment) -> Answer<usize> {
+    fn give_up(&self, app: AppId, reason: DeadReason, now: Moment) -> StoreFuture<usize> {
         answer(Ok(self.change(|model| model.give_up(app, reason, now))))
     }
 
-    fn owners(&self) -> Answer<Vec<Owner>> {
+    fn owners(&self) -> StoreFuture<Vec<Owner>> {
         let owners = self.model().owners.clone().into_iter();
         answer(Ok(owners.map(|(uuid, namespace)| Owner { uuid, namespace }).collect()))
     }
 
-    fn record_owners(&self, owners: Vec<Owner>, _now: Moment) -> Answer<()> {
+    fn record_owners(&self, owners: Vec<Owner>, _now: Moment) -> StoreFuture<()> {
         let owners = owners.into_iter().map(|owner| (owner.uuid, owner.namespace));
         self.model().owners.extend(owners);
         answer(Ok(()))
     }
 
-    fn prune_webhooks(&self, _: WebhookExists) -> Answer<bool> {
+    fn prune_webhooks(&self, _: WebhookExists) -> StoreFuture<bool> {
         // It keeps nothing of webhooks beside their deliveries.
         answer(Ok(false))
     }
@@ -453,17 +457,36 @@ impl Store for ModelStore {
         self.due_apps.clone()
     }
 
-    fn list(&self, filter: Filter, cursor: Option<Uuid>, limit: usize) -> Answer<Vec<Summary>> {
+    fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    fn ids(&self) -> &Ids {
+        &self.ids
+    }
+}
+
+impl History for ModelStore {
+    fn scope(&self) -> HistoryScope {
+        HistoryScope::ThisReplica
+    }
+
+    fn list(
+        &self,
+        filter: Filter,
+        cursor: Option<Uuid>,
+        limit: usize,
+    ) -> StoreFuture<Vec<Summary>> {
         let model = self.model();
         let ids = model.meant(&filter, cursor).into_iter().take(limit);
         answer(Ok(ids.filter_map(|id| model.summary(id)).collect()))
     }
 
-    fn show(&self, id: Uuid) -> Answer<Option<Detail>> {
+    fn show(&self, id: Uuid) -> StoreFuture<Option<Detail>> {
         answer(Ok(self.model().show(id)))
     }
 
-    fn replay(&self, id: Uuid, now: Moment) -> Answer<Option<Uuid>> {
+    fn replay(&self, id: Uuid, now: Moment) -> StoreFuture<Option<Uuid>> {
         answer(Ok(self.change(|model| model.replay(id, self.ids.next(now), now))))
     }
 
@@ -473,28 +496,26 @@ impl Store for ModelStore {
         cursor: Option<Uuid>,
         limit: usize,
         now: Moment,
-    ) -> Answer<Replayed> {
+    ) -> StoreFuture<Replayed> {
         let fresh = || self.ids.next(now);
         answer(Ok(self.change(|model| model.replay_all(&filter, cursor, limit, fresh, now))))
     }
 
-    fn figures(&self) -> Figures {
-        let model = self.model();
-        let undelivered = model.undelivered();
-        let (bytes, max_bytes) = (model.bytes(), self.max_bytes);
-        Figures { bytes, max_bytes, undelivered, oldest: model.oldest(), ..Figures::default() }
-    }
-
-    fn tallies(&self) -> Answer<Vec<(Arc<StoredWebhook>, Tally)>> {
+    fn tallies(&self) -> StoreFuture<Vec<(Arc<StoredWebhook>, Tally)>> {
         let tallies = self.model().tallies();
         Box::pin(async { Ok(tallies) })
     }
 
-    fn health(&self) -> watch::Receiver<Health> {
-        self.health.subscribe()
-    }
-
-    fn ids(&self) -> &Ids {
-        &self.ids
+    fn metrics(&self) -> StoreMetrics {
+        let model = self.model();
+        let undelivered = model.undelivered();
+        let (bytes, max_bytes) = (model.bytes(), self.max_bytes);
+        StoreMetrics {
+            bytes,
+            max_bytes,
+            undelivered,
+            oldest: model.oldest(),
+            ..StoreMetrics::default()
+        }
     }
 }

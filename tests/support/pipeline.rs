@@ -54,7 +54,7 @@ pub fn new(listeners: ListenerPolicy, trusted_proxies: Networks) -> (Brain, Pipe
         external_url: EXTERNAL_URL.into(),
         clock: || Moment(0),
         wall_clock: || Moment(0),
-        store: Arc::new(store()),
+        queue: Arc::new(store()),
         trusted_proxies,
         failures: Failures::new(Instant::now()),
         readers: Readers::default(),

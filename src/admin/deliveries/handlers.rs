@@ -57,7 +57,7 @@ pub async fn list(
         query::list(query.as_deref().unwrap_or_default(), (api.clock)())?;
     api.guard.require(&caller, right(Verb::List, &filter)).await?;
     // One item more than the limit shows that a next page exists.
-    let own = api.store.list(filter, cursor, limit + 1);
+    let own = api.history.list(filter, cursor, limit + 1);
     let (own, responses) = tokio::join!(own, others.responses());
     let (others, unavailable) = responses.read::<List>();
     let own = List { items: items(own?), cursor: None, unavailable };
@@ -76,7 +76,7 @@ pub async fn show(
     others: OtherReplicas,
     DeliveryId(id): DeliveryId,
 ) -> Result<Response, AdminError> {
-    let Some(detail) = api.store.show(id).await? else { return others.find().await };
+    let Some(detail) = api.history.show(id).await? else { return others.find().await };
     if !api.guard.allows(&caller, &right_on(Verb::Get, &detail)).await? {
         return Err(AdminError::NotFound);
     }
@@ -90,7 +90,7 @@ pub async fn replay(
     others: OtherReplicas,
     DeliveryId(id): DeliveryId,
 ) -> Result<Response, AdminError> {
-    let Some(detail) = api.store.show(id).await? else { return others.find().await };
+    let Some(detail) = api.history.show(id).await? else { return others.find().await };
     let right = right_on(Verb::Create, &detail);
     if !api.guard.allows(&caller, &right).await? {
         // A caller who may not see the delivery must not learn that it exists.
@@ -100,7 +100,7 @@ pub async fn replay(
     if detail.summary.finished.is_none() {
         return Err(AdminError::Pending);
     }
-    let new = api.store.replay(id, (api.clock)()).await?.ok_or(AdminError::NotFound)?;
+    let new = api.history.replay(id, (api.clock)()).await?.ok_or(AdminError::NotFound)?;
     tracing::info!(delivery = %id, replay = %new, "replayed a delivery");
     let mut response = json_response(StatusCode::CREATED, &Begun { id: new });
     if let Ok(location) = HeaderValue::try_from(format!("/api/deliveries/{new}")) {
@@ -135,7 +135,7 @@ impl DeliveryApi {
     async fn replay_own(&self, filter: &Filter, now: Moment) -> Result<u64, StoreError> {
         let (mut replayed, mut cursor) = (0, None);
         loop {
-            let step = self.store.replay_all(filter.clone(), cursor, MAX_LIMIT, now).await?;
+            let step = self.history.replay_all(filter.clone(), cursor, MAX_LIMIT, now).await?;
             replayed += step.count as u64;
             cursor = step.cursor;
             if cursor.is_none() {

@@ -26,7 +26,7 @@ use crate::moment::Moment;
 use crate::peers::Peers;
 use crate::routes::Table;
 use crate::source::LocalTallies;
-use crate::store::Store;
+use crate::store::History;
 
 /// The OpenAPI 3.1 description of the API. Written by hand; a test compares it with the code.
 pub const OPENAPI: &str = include_str!("openapi.json");
@@ -34,7 +34,7 @@ pub const OPENAPI: &str = include_str!("openapi.json");
 /// State of the delivery API.
 #[derive(Debug)]
 struct DeliveryApi {
-    store: Arc<dyn Store>,
+    history: Arc<dyn History>,
     guard: Guard,
     peers: Arc<Peers>,
     tallies: LocalTallies,
@@ -48,18 +48,20 @@ impl FromRef<Arc<DeliveryApi>> for Guard {
     }
 }
 
-/// The paths under `/api`, for the deliveries of this replica and its peers. With
+/// The paths under `/api`, for the deliveries of this replica and its peers. If the replicas share
+/// their store, no peer is asked. With
 /// [`Guard::Loopback`] each request needs its [`crate::http::Peer`] as an extension; requests
 /// without one are rejected.
 pub fn router(
-    store: Arc<dyn Store>,
+    history: Arc<dyn History>,
     routes: Arc<Table>,
     guard: Guard,
     peers: Arc<Peers>,
 ) -> Router {
-    let tallies = LocalTallies::new(store.clone(), routes.clone());
+    let peers = peers.for_history(history.scope());
+    let tallies = LocalTallies::new(history.clone(), routes.clone());
     let identify_replica = from_fn_with_state(peers.clone(), other_replicas::identify_replica);
-    let api = DeliveryApi { store, guard, peers, tallies, routes, clock: Moment::now };
+    let api = DeliveryApi { history, guard, peers, tallies, routes, clock: Moment::now };
     let paths = Router::new()
         .route("/openapi.json", get(openapi))
         .route("/deliveries", get(handlers::list))
@@ -77,12 +79,12 @@ pub fn router(
 /// The same paths for the peer port, which serves requests from replicas only and answers for this
 /// replica only. The rights of the original caller are checked as on the admin port.
 pub fn peer_router(
-    store: Arc<dyn Store>,
+    history: Arc<dyn History>,
     routes: Arc<Table>,
     guard: Guard,
     peers: Arc<Peers>,
 ) -> Router {
-    router(store, routes, guard, peers).layer(from_fn(other_replicas::require_replica))
+    router(history, routes, guard, peers).layer(from_fn(other_replicas::require_replica))
 }
 
 async fn openapi() -> ([(HeaderName, &'static str); 1], Bytes) {

@@ -12,7 +12,7 @@ use crate::histogram::Snapshot;
 use crate::moment::Moment;
 use crate::routes::counts::{AppCounts, Deaths, Outcomes};
 use crate::routes::{AppId, Meters, Table};
-use crate::store::{Figures, Health, StoredWebhook, Tally};
+use crate::store::{Health, StoreMetrics, StoredWebhook, Tally};
 
 use Values::{Counters, Gauges, Histograms, Info};
 
@@ -21,7 +21,7 @@ impl Metrics {
     pub(super) async fn gather(&self, now: Moment) -> Vec<Family> {
         let mut all = self.replica();
         all.extend(self.store(now));
-        all.push(self.dead(&self.store.tallies().await.unwrap_or_default()));
+        all.push(self.dead(&self.history.tallies().await.unwrap_or_default()));
         all.extend(self.control_plane());
         if let Some(meters) = self.routes().meters() {
             all.extend(self.webhooks(meters));
@@ -60,9 +60,9 @@ impl Metrics {
     }
 
     fn store(&self, now: Moment) -> Vec<Family> {
-        let Figures { bytes, max_bytes, undelivered, oldest, commit_times, commit_writes } =
-            self.store.figures();
-        let is_serving = *self.store.health().borrow() == Health::Serving;
+        let StoreMetrics { bytes, max_bytes, undelivered, oldest, commit_times, commit_writes } =
+            self.history.metrics();
+        let is_serving = *self.store_health.borrow() == Health::Serving;
         let mut waiting = Sums::<f64>::default();
         undelivered.iter().for_each(|(app, count)| waiting.add(self.app(*app), *count as f64));
         let mut ages = BTreeMap::<Labels, f64>::new();

@@ -18,7 +18,7 @@ pub use self::text::MetricsFormat;
 use crate::http::ConnectionCounts;
 use crate::moment::Moment;
 use crate::source::Brain;
-use crate::store::Store;
+use crate::store::{Health, History};
 
 /// Prefix of all metric names.
 const PREFIX: &str = "webhook_operator";
@@ -31,8 +31,10 @@ pub struct Metrics {
     pub brain: Arc<Brain>,
     /// Whether all routes are known.
     pub synced: watch::Receiver<bool>,
-    /// The queue.
-    pub store: Arc<dyn Store>,
+    /// The counts of deliveries, and the size of the store.
+    pub history: Arc<dyn History>,
+    /// Health of the store.
+    pub store_health: watch::Receiver<Health>,
     /// Whether this replica holds the lease; `None` without leader election.
     pub leading: Option<watch::Receiver<bool>>,
     /// Whether series have labels for webhook and app, or only for the namespace.

@@ -25,7 +25,7 @@ use crate::moment::Moment;
 use crate::peers::{Peers, Question, REPLICA};
 use crate::plan::overview::Part;
 use crate::source::{Brain, Right, Verb};
-use crate::store::Store;
+use crate::store::History;
 
 /// Maximum size of a replica's response, in bytes: about 25,000 webhooks with their last hour. A
 /// replica with a larger response counts as unreachable; callers can then filter by namespace.
@@ -35,7 +35,7 @@ const MAX_RESPONSE: usize = 16 << 20;
 #[derive(Debug)]
 struct OverviewApi {
     brain: Arc<Brain>,
-    store: Arc<dyn Store>,
+    history: Arc<dyn History>,
     guard: Guard,
     peers: Arc<Peers>,
     clock: fn() -> Moment,
@@ -47,9 +47,16 @@ impl FromRef<Arc<OverviewApi>> for Guard {
     }
 }
 
-/// `/api/apps` and `/api/webhooks`. They need the right to list deliveries.
-pub fn router(brain: Arc<Brain>, store: Arc<dyn Store>, guard: Guard, peers: Arc<Peers>) -> Router {
-    let api = OverviewApi { brain, store, guard, peers, clock: Moment::now };
+/// `/api/apps` and `/api/webhooks`. They need the right to list deliveries. If the replicas share
+/// their store, no peer is asked, and the last hour is that of this replica.
+pub fn router(
+    brain: Arc<Brain>,
+    history: Arc<dyn History>,
+    guard: Guard,
+    peers: Arc<Peers>,
+) -> Router {
+    let peers = peers.for_history(history.scope());
+    let api = OverviewApi { brain, history, guard, peers, clock: Moment::now };
     Router::new()
         .route("/api/apps", get(apps))
         .route("/api/webhooks", get(webhooks))
@@ -121,7 +128,7 @@ impl OverviewApi {
         namespace: Option<&str>,
     ) -> Result<(AllCounts<'_>, Vec<String>), AdminError> {
         let (others, unavailable) = self.counts_of_others(headers, namespace).await;
-        let tallies = self.store.tallies().await?;
+        let tallies = self.history.tallies().await?;
         let mut counts = AllCounts::new(&tallies, self.brain.routes().meters(), (self.clock)());
         others.into_iter().for_each(|(_, tallies)| counts.add(tallies.items));
         Ok((counts, unavailable))

@@ -37,6 +37,25 @@ where
     Answers { given, failed }
 }
 
+/// Queries the replicas one after the other, until one responds with success. For requests with an
+/// effect: replicas that share their store would each repeat it.
+pub async fn ask_in_turn<'a, T, F>(
+    replicas: &'a [Replica],
+    question: impl Fn(&'a Replica) -> F,
+) -> Answers<T>
+where
+    F: Future<Output = Result<T, ReplicaError>>,
+{
+    let mut failed = Vec::new();
+    for replica in replicas {
+        match question(replica).await {
+            Ok(answer) => return Answers { given: vec![answer], failed },
+            Err(error) => failed.push((replica.name.clone(), error)),
+        }
+    }
+    Answers { given: Vec::new(), failed }
+}
+
 impl<T> Answers<T> {
     /// The responses; prints a warning to stderr for each replica that failed.
     ///
@@ -86,7 +105,10 @@ fn is_not_found(error: &ReplicaError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use parking_lot::Mutex;
+
     use super::*;
+    use crate::cli::client::way::Way;
 
     fn answers(given: &[u8], failed: &[(&str, Option<u16>, &str)]) -> Answers<u8> {
         let failed = failed.iter().map(|(name, status, why)| {
@@ -98,6 +120,25 @@ mod tests {
             ((*name).to_owned(), error)
         });
         Answers { given: given.to_vec(), failed: failed.collect() }
+    }
+
+    fn replica(name: &str) -> Replica {
+        let way = Way::to_server("http://127.0.0.1:1").unwrap();
+        Replica { name: name.into(), way, authorization: None }
+    }
+
+    #[tokio::test]
+    async fn in_turn_nobody_is_asked_after_the_first_success() {
+        let replicas = ["a", "b", "c"].map(replica);
+        let asked = Mutex::new(Vec::new());
+        let question = async |replica: &Replica| {
+            asked.lock().push(replica.name.clone());
+            let (status, message) = (StatusCode::NOT_FOUND, String::new());
+            if replica.name == "a" { Err(ReplicaError::Refused { status, message }) } else { Ok(7) }
+        };
+        assert_eq!(ask_in_turn(&replicas, question).await.of_one().unwrap(), Some(7));
+        assert_eq!(*asked.lock(), ["a", "b"]);
+        assert_eq!(ask_in_turn(&replicas[..1], question).await.of_one().unwrap(), None);
     }
 
     #[test]

@@ -122,6 +122,8 @@ fn merged(lists: Vec<List>, limit: usize) -> List {
     }
     // Ids are time-ordered (UUIDv7).
     merged.items.sort_by_key(|item| std::cmp::Reverse(item.id));
+    // Replicas that share their store list the same deliveries.
+    merged.items.dedup_by_key(|item| item.id);
     merged.items.truncate(limit);
     // Each page names them again.
     merged.unavailable.sort();
@@ -213,7 +215,7 @@ mod tests {
     #[test]
     fn lists_of_several_replicas_are_one_list_by_time_as_long_as_was_asked_for() {
         let lists = || {
-            [vec![6, 3, 2], vec![], vec![5, 4, 1]].map(|ids| List {
+            [vec![6, 3, 2], vec![], vec![5, 4, 3, 1]].map(|ids| List {
                 items: ids.into_iter().map(delivery).collect(),
                 ..List::default()
             })

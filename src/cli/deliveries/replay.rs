@@ -11,7 +11,7 @@ use super::list::{DeliveryFilter, latest};
 use super::show::find;
 use super::{Since, state_parser};
 use crate::admin::deliveries::view::{Begun, ReplayedView, StateView};
-use crate::cli::client::ask::ask;
+use crate::cli::client::ask::{ask, ask_in_turn};
 use crate::cli::client::reach::{Operator, ReachArgs, ScopeArgs};
 use crate::cli::output;
 use crate::moment::Moment;
@@ -74,7 +74,8 @@ async fn by_id(operator: &Operator, args: ReplayArgs) -> anyhow::Result<()> {
         }
         let path = format!("/api/deliveries/{id}/replay");
         let path = &path;
-        let begun = ask(operator, |replica| replica.post::<Begun>(path, "")).await.of_one();
+        let begun = ask_in_turn(&operator.replicas, |replica| replica.post::<Begun>(path, ""));
+        let begun = begun.await.of_one();
         let begun = begun.with_context(|| format!("{id} was not replayed"))?;
         let begun = begun.with_context(|| format!("delivery {id} does not exist"))?;
         output::line(&format!("{id} replayed as {}", begun.id));

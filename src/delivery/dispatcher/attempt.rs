@@ -103,7 +103,7 @@ impl<C: Call> TaskContext<C> {
         let Ok(permit) = timeout(BODY_MEMORY_TIMEOUT, acquiring).await else {
             return Ok(None);
         };
-        let body = self.parts.store.body(leased.event).await?;
+        let body = self.parts.queue.body(leased.event).await?;
         if body.is_none() {
             tracing::warn!(event = %leased.event, "the event of a delivery is missing");
         }
@@ -155,7 +155,7 @@ impl<C: Call> TaskContext<C> {
         loop {
             match self
                 .parts
-                .store
+                .queue
                 .settle(lease, evaluation.attempted.clone(), evaluation.next)
                 .await
             {

@@ -27,7 +27,7 @@ use super::{ApiField, Call};
 use crate::moment::Moment;
 use crate::plan::Reachability;
 use crate::routes::{App, AppId, Table};
-use crate::store::{DeadReason, DueApps, Store, StoreError, Take, Taken};
+use crate::store::{DeadReason, DueApps, Queue, StoreError, Take, Taken};
 use crate::traces::Traces;
 use attempt::{AttemptJob, LEASE_SLACK};
 use body_budget::BodyBudget;
@@ -48,7 +48,7 @@ const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
 /// Dependencies and settings of a dispatcher.
 pub struct Parts<C> {
     /// Provides the deliveries and records their attempts.
-    pub store: Arc<dyn Store>,
+    pub queue: Arc<dyn Queue>,
     /// The routes of apps and webhooks. Has to be complete before the dispatcher runs: deliveries
     /// of an unknown app are given up after the grace period.
     pub routes: Arc<Table>,
@@ -72,7 +72,7 @@ pub struct Parts<C> {
 
 impl<C> fmt::Debug for Parts<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parts").field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("Parts").field("queue", &self.queue).finish_non_exhaustive()
     }
 }
 
@@ -118,7 +118,7 @@ enum TaskResult {
 impl<C: Call> Dispatcher<C> {
     /// A dispatcher; [`Self::run`] starts it.
     pub fn new(parts: Parts<C>) -> Self {
-        let (due_apps, changes) = (parts.store.due_apps(), parts.changes.clone());
+        let (due_apps, changes) = (parts.queue.due_apps(), parts.changes.clone());
         Self {
             schedule: Schedule::new(parts.limits),
             context: Arc::new(TaskContext { parts, body_budget: BodyBudget::default() }),
@@ -189,7 +189,7 @@ impl<C: Call> Dispatcher<C> {
             return self.schedule.fail_take(id, limit, now, now);
         };
         let lease = app.timeout + LEASE_SLACK;
-        let taken = self.context.parts.store.take(Take { app: id, most: limit, now, lease });
+        let taken = self.context.parts.queue.take(Take { app: id, most: limit, now, lease });
         let until = now + lease;
         self.tasks.spawn(async move {
             let taken = taken.await;
@@ -198,7 +198,7 @@ impl<C: Call> Dispatcher<C> {
     }
 
     fn give_up(&mut self, app: AppId, now: Moment) {
-        let count = self.context.parts.store.give_up(app, DeadReason::AppDeleted, now);
+        let count = self.context.parts.queue.give_up(app, DeadReason::AppDeleted, now);
         self.tasks.spawn(async move { TaskResult::GaveUp { app, count: count.await } });
     }
 

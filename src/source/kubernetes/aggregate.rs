@@ -16,12 +16,14 @@ use crate::plan::{Counted, Key};
 use crate::resources::DeliveryCounts;
 use crate::routes::Id;
 use crate::source::{Brain, Tallies};
+use crate::store::HistoryScope;
 
 /// The largest response of a replica, in bytes: some 300,000 webhooks.
 const MAX_RESPONSE: usize = 64 << 20;
 
 /// The counts of this replica and of the others. For a replica that does not respond, its last
-/// counts are used.
+/// counts are used. If the replicas share their store, its counts are those of all, and no replica is
+/// asked.
 pub struct AggregatedTallies {
     own: Arc<dyn Tallies>,
     brain: Arc<Brain>,
@@ -74,6 +76,7 @@ impl AggregatedTallies {
         config: Config,
         namespaces: Vec<String>,
     ) -> Self {
+        let peers = peers.for_history(own.scope());
         Self { own, brain, peers, config, namespaces, peer_tallies: Mutex::default() }
     }
 
@@ -157,6 +160,10 @@ impl PeerTallies {
 }
 
 impl Tallies for AggregatedTallies {
+    fn scope(&self) -> HistoryScope {
+        HistoryScope::AllReplicas
+    }
+
     fn count(&self) -> BoxFuture<'_, Result<HashMap<Id, Counted>, String>> {
         self.sum().boxed()
     }
@@ -186,6 +193,56 @@ fn add(sum: &mut Counted, more: &Counted) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peers::Credentials;
+    use crate::plan::Settings;
+    use crate::plan::decide::ListenerPolicy;
+    use crate::plan::identity::IdentityKey;
+
+    /// Counts of a store of this scope, in which a webhook has one success.
+    struct Own(HistoryScope);
+
+    impl Tallies for Own {
+        fn scope(&self) -> HistoryScope {
+            self.0
+        }
+
+        fn count(&self) -> BoxFuture<'_, Result<HashMap<Id, Counted>, String>> {
+            let id = Id { app: uuid::Uuid::nil(), webhook: uuid::Uuid::nil() };
+            let deliveries = DeliveryCounts { succeeded: 1, ..DeliveryCounts::default() };
+            let counted = HashMap::from([(id, Counted::new(Some(deliveries), None))]);
+            async { Ok(counted) }.boxed()
+        }
+
+        fn last_death<'a>(&'a self, _: &'a Key) -> BoxFuture<'a, Option<Box<str>>> {
+            async { None }.boxed()
+        }
+    }
+
+    /// The counts of a replica whose only peer does not exist.
+    async fn sum_with_a_lost_peer(scope: HistoryScope) -> Result<HashMap<Id, Counted>, String> {
+        let identity = || IdentityKey::new(&[7; 32]).unwrap();
+        let settings = Settings {
+            external_url: "https://hooks.example.com".into(),
+            listeners: ListenerPolicy::default(),
+            identity: identity(),
+            key_sets: Arc::default(),
+        };
+        let brain = Arc::new(Brain::new(settings, Arc::default()));
+        let (port, me) = ("127.0.0.1:1".parse().unwrap(), "operator-0_0".parse().unwrap());
+        let peers = Peers::new(vec![port], me, Credentials::new(&identity()).unwrap());
+        let config = Config::new("http://127.0.0.1:1".parse().unwrap());
+        let tallies =
+            AggregatedTallies::new(Arc::new(Own(scope)), brain, Arc::new(peers), config, vec![]);
+        tallies.count().await
+    }
+
+    #[tokio::test]
+    async fn with_a_shared_store_its_counts_are_those_of_all_and_nobody_is_asked() {
+        let counted = sum_with_a_lost_peer(HistoryScope::AllReplicas).await;
+        assert_eq!(counted, Own(HistoryScope::AllReplicas).count().await);
+        let why = sum_with_a_lost_peer(HistoryScope::ThisReplica).await.unwrap_err();
+        assert!(why.contains("no counts of 127.0.0.1:1 yet"), "{why}");
+    }
 
     fn tallies(dead: i64) -> Vec<PeerTally> {
         let deliveries = Some(DeliveryCounts { dead, ..DeliveryCounts::default() });

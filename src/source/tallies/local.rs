@@ -12,23 +12,24 @@ use crate::plan::{Counted, Key};
 use crate::resources::{DeliveryCounts, DeliveryMode};
 use crate::routes::{Id, Table};
 use crate::store::{
-    DeadReason, DeliveryState, Detail, Filter, Store, StoreError, StoredWebhook, Tally,
+    DeadReason, DeliveryState, Detail, Filter, History, HistoryScope, StoreError, StoredWebhook,
+    Tally,
 };
 
 /// Counts deliveries of this process's queue, and synchronous calls to listeners.
 pub struct LocalTallies {
-    store: Arc<dyn Store>,
+    history: Arc<dyn History>,
     routes: Arc<Table>,
 }
 
 impl LocalTallies {
     /// Reads counts from the store and from the metrics of the routes.
-    pub fn new(store: Arc<dyn Store>, routes: Arc<Table>) -> Self {
-        Self { store, routes }
+    pub fn new(history: Arc<dyn History>, routes: Arc<Table>) -> Self {
+        Self { history, routes }
     }
 
     async fn queue_counts(&self) -> Result<HashMap<Id, Counted>, StoreError> {
-        let tallies = self.store.tallies().await?;
+        let tallies = self.history.tallies().await?;
         // The id has no namespace: deliveries that another namespace stored under the same UUID are
         // not counted.
         let own = |(webhook, _): &(Arc<StoredWebhook>, Tally)| {
@@ -56,19 +57,23 @@ impl LocalTallies {
             state: Some(DeliveryState::Dead),
             ..Filter::default()
         };
-        let latest = self.store.list(filter, None, 1).await?;
+        let latest = self.history.list(filter, None, 1).await?;
         let Some(summary) = latest.into_iter().next() else { return Ok(None) };
-        Ok(self.store.show(summary.id).await?.map(|detail| death_reason(&detail).into()))
+        Ok(self.history.show(summary.id).await?.map(|detail| death_reason(&detail).into()))
     }
 }
 
 impl fmt::Debug for LocalTallies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalTallies").field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("LocalTallies").field("history", &self.history).finish_non_exhaustive()
     }
 }
 
 impl Tallies for LocalTallies {
+    fn scope(&self) -> HistoryScope {
+        self.history.scope()
+    }
+
     fn count(&self) -> BoxFuture<'_, Result<HashMap<Id, Counted>, String>> {
         async {
             let mut counted = self.queue_counts().await.map_err(|error| error.to_string())?;

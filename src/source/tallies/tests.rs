@@ -26,6 +26,10 @@ impl FakeTallies {
 }
 
 impl Tallies for FakeTallies {
+    fn scope(&self) -> HistoryScope {
+        HistoryScope::AllReplicas
+    }
+
     fn count(&self) -> BoxFuture<'_, Result<HashMap<Id, Counted>, String>> {
         let tallies = self.0.lock().unwrap().clone();
         async { tallies.ok_or_else(|| "a replica does not answer".into()) }.boxed()

@@ -26,13 +26,9 @@ use crate::moment::Moment;
 use crate::resources::Ordering;
 use crate::routes::{AppId, Route};
 use crate::store::{
-    Accepted, Attempted, DeadReason, DeliveryState, Filter, Ids, Lease, NewEvent, Next, Replayed,
-    Settled, StoreError, StoredWebhook, Tally, ids,
+    Accepted, Attempted, DeadReason, DeliveryState, Filter, Ids, Lease, NewEvent, Next,
+    PROMOTE_BATCH, Replayed, Settled, StoreError, StoredWebhook, Tally, ids,
 };
-
-/// How many waiting deliveries a new event makes pending after its webhook was changed from `Fifo`
-/// to `Parallel`.
-const PROMOTE_BATCH: i64 = 100;
 
 /// How many deliveries one [`Engine::give_up`] marks as dead.
 const GIVE_UP_BATCH: i64 = 500;
@@ -282,7 +278,7 @@ impl Engine {
             Ordering::Fifo => before != UndeliveredCounts::default(),
             Ordering::Parallel => {
                 // Deliveries may still be waiting from when the webhook was `Fifo`.
-                self.promote(app, keys.webhook, PROMOTE_BATCH, delivery.now)?;
+                self.promote(app, keys.webhook, PROMOTE_BATCH as i64, delivery.now)?;
                 false
             }
         };

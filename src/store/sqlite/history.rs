@@ -13,10 +13,9 @@ use super::codec::state;
 use super::failure::readable;
 use super::{codec, webhooks};
 use crate::moment::Moment;
-use crate::store::{Attempted, DeliveryState, Detail, Filter, StoredWebhook, Summary, ids};
-
-/// Maximum length of the shown part of a body.
-const SHOWN_BODY_BYTES: i64 = 64 * 1024;
+use crate::store::{
+    Attempted, DeliveryState, Detail, Filter, SHOWN_BODY_BYTES, StoredWebhook, Summary, ids,
+};
 
 /// For fewer webhooks, a list queries the index of each one. For more, it scans the deliveries by
 /// key.
@@ -65,7 +64,7 @@ pub fn show(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Detail>> {
     let attempts = attempts(db, codec::key(id))?;
     let sql = "SELECT content_type, headers, length(body), substr(body, 1, ?2)
         FROM event WHERE key = ?1";
-    let values = (codec::key(summary.event), SHOWN_BODY_BYTES);
+    let values = (codec::key(summary.event), SHOWN_BODY_BYTES as i64);
     let detail = db.prepare_cached(sql)?.query_row(values, |row| {
         let content_type: Option<Vec<u8>> = row.get(0)?;
         Ok(Detail {

@@ -40,9 +40,9 @@ use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::{
-    Accepted, Answer, Attempted, DeadReason, Detail, DueApps, Figures, Filter, Health, Ids, Lease,
-    NewEvent, Next, Owner, Replayed, Settled, Store, StoreError, StoredWebhook, Summary, Take,
-    Taken, Tally, WebhookExists,
+    Accepted, Attempted, DeadReason, Detail, DueApps, Filter, Health, History, HistoryScope, Ids,
+    Lease, NewEvent, Next, Owner, Queue, Replayed, Settled, StoreError, StoreFuture, StoreMetrics,
+    StoredWebhook, Summary, Take, Taken, Tally, WebhookExists,
 };
 use crate::moment::Moment;
 use crate::routes::AppId;
@@ -120,11 +120,15 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the store in a folder, and creates it if it is missing.
+    /// Opens the store in a folder, and creates it if it is missing. `clock` returns the current
+    /// time.
     ///
     /// # Errors
     /// See [`OpenError`]. A file of another program or of a newer version is not modified.
-    pub fn open(options: &Options, clock: fn() -> Moment) -> Result<Self, OpenError> {
+    pub fn open(
+        options: &Options,
+        clock: impl Fn() -> Moment + Send + 'static,
+    ) -> Result<Self, OpenError> {
         // Bodies and headers of triggers may be confidential: only the owner may read the folder.
         DirBuilder::new().recursive(true).mode(0o700).create(&options.folder)?;
         let lock = Arc::new(lock_data_dir(&options.folder)?);
@@ -144,9 +148,10 @@ impl Sqlite {
             due_apps: Arc::default(),
             commits: Commits::default(),
             health: watch::channel(Health::Serving).0,
-            figures: RwLock::new(StoreStats::default()),
+            stats: RwLock::new(StoreStats::default()),
         });
-        let writer = Writer::new(engine, shared.clone(), space, options.retention, clock)?;
+        let writer =
+            Writer::new(engine, shared.clone(), space, options.retention, Box::new(clock))?;
         let (commands, queue) = sync_channel(COMMAND_QUEUE);
         let writer_lock = lock.clone();
         std::thread::Builder::new().name("store".into()).spawn(move || {
@@ -163,7 +168,7 @@ impl Sqlite {
         &self,
         kind: CommandKind,
         run: impl FnMut(&mut Engine) -> OperationResult<T> + Send + 'static,
-    ) -> Answer<T> {
+    ) -> StoreFuture<T> {
         let (reply, answer) = oneshot::channel();
         let command = || Command { kind, operation: operation(run, reply) };
         let send = || self.commands.try_send(command()).map_err(|_| StoreError::Busy);
@@ -178,49 +183,49 @@ impl Sqlite {
     fn write<T: Send + 'static>(
         &self,
         mut run: impl FnMut(&mut Engine) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Answer<T> {
+    ) -> StoreFuture<T> {
         self.submit(CommandKind::Write, move |engine| run(engine).map(Ok))
     }
 
     fn read<T: Send + 'static>(
         &self,
         mut run: impl FnMut(&mut Engine) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Answer<T> {
+    ) -> StoreFuture<T> {
         self.submit(CommandKind::Read, move |engine| run(engine).map(Ok))
     }
 }
 
-impl Store for Sqlite {
-    fn accept(&self, event: NewEvent) -> Answer<Accepted> {
+impl Queue for Sqlite {
+    fn accept(&self, event: NewEvent) -> StoreFuture<Accepted> {
         let bytes = event.content.body.len();
         self.submit(CommandKind::Accept { bytes }, move |engine| engine.accept(&event))
     }
 
-    fn take(&self, take: Take) -> Answer<Taken> {
+    fn take(&self, take: Take) -> StoreFuture<Taken> {
         self.read(move |engine| engine.take(take))
     }
 
-    fn body(&self, event: Uuid) -> Answer<Option<Bytes>> {
+    fn body(&self, event: Uuid) -> StoreFuture<Option<Bytes>> {
         self.bodies.submit(move |db| history::body(db, event))
     }
 
-    fn settle(&self, lease: Lease, attempted: Attempted, next: Next) -> Answer<Settled> {
+    fn settle(&self, lease: Lease, attempted: Attempted, next: Next) -> StoreFuture<Settled> {
         self.write(move |engine| engine.settle(lease, &attempted, next))
     }
 
-    fn give_up(&self, app: AppId, reason: DeadReason, now: Moment) -> Answer<usize> {
+    fn give_up(&self, app: AppId, reason: DeadReason, now: Moment) -> StoreFuture<usize> {
         self.write(move |engine| engine.give_up(app, reason, now))
     }
 
-    fn owners(&self) -> Answer<Vec<Owner>> {
+    fn owners(&self) -> StoreFuture<Vec<Owner>> {
         self.history.submit(owners::read)
     }
 
-    fn record_owners(&self, owners: Vec<Owner>, now: Moment) -> Answer<()> {
+    fn record_owners(&self, owners: Vec<Owner>, now: Moment) -> StoreFuture<()> {
         self.write(move |engine| owners::record(engine.db(), &owners, now))
     }
 
-    fn prune_webhooks(&self, exists: WebhookExists) -> Answer<bool> {
+    fn prune_webhooks(&self, exists: WebhookExists) -> StoreFuture<bool> {
         self.write(move |engine| engine.prune_webhooks(&exists))
     }
 
@@ -228,15 +233,35 @@ impl Store for Sqlite {
         self.shared.due_apps.clone()
     }
 
-    fn list(&self, filter: Filter, cursor: Option<Uuid>, limit: usize) -> Answer<Vec<Summary>> {
+    fn health(&self) -> watch::Receiver<Health> {
+        self.shared.health.subscribe()
+    }
+
+    fn ids(&self) -> &Ids {
+        &self.ids
+    }
+}
+
+impl History for Sqlite {
+    /// The file belongs to one process.
+    fn scope(&self) -> HistoryScope {
+        HistoryScope::ThisReplica
+    }
+
+    fn list(
+        &self,
+        filter: Filter,
+        cursor: Option<Uuid>,
+        limit: usize,
+    ) -> StoreFuture<Vec<Summary>> {
         self.history.submit(move |db| history::list(db, &filter, cursor, limit))
     }
 
-    fn show(&self, id: Uuid) -> Answer<Option<Detail>> {
+    fn show(&self, id: Uuid) -> StoreFuture<Option<Detail>> {
         self.history.submit(move |db| history::show(db, id))
     }
 
-    fn replay(&self, id: Uuid, now: Moment) -> Answer<Option<Uuid>> {
+    fn replay(&self, id: Uuid, now: Moment) -> StoreFuture<Option<Uuid>> {
         self.write(move |engine| engine.replay(id, now))
     }
 
@@ -246,14 +271,18 @@ impl Store for Sqlite {
         cursor: Option<Uuid>,
         limit: usize,
         now: Moment,
-    ) -> Answer<Replayed> {
+    ) -> StoreFuture<Replayed> {
         self.write(move |engine| engine.replay_all(&filter, cursor, limit, now))
     }
 
-    fn figures(&self) -> Figures {
-        let stats = self.shared.figures.read();
+    fn tallies(&self) -> StoreFuture<Vec<(Arc<StoredWebhook>, Tally)>> {
+        self.read(Engine::tallies)
+    }
+
+    fn metrics(&self) -> StoreMetrics {
+        let stats = self.shared.stats.read();
         let undelivered = stats.undelivered.iter().map(|(app, count)| (*app, *count as u64));
-        Figures {
+        StoreMetrics {
             bytes: stats.usage.used,
             max_bytes: self.max_bytes,
             undelivered: undelivered.collect(),
@@ -261,18 +290,6 @@ impl Store for Sqlite {
             commit_times: self.shared.commits.took.snapshot(),
             commit_writes: self.shared.commits.writes.snapshot(),
         }
-    }
-
-    fn tallies(&self) -> Answer<Vec<(Arc<StoredWebhook>, Tally)>> {
-        self.read(Engine::tallies)
-    }
-
-    fn health(&self) -> watch::Receiver<Health> {
-        self.shared.health.subscribe()
-    }
-
-    fn ids(&self) -> &Ids {
-        &self.ids
     }
 }
 

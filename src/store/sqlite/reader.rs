@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::failure::Failure;
 use super::writer::SharedState;
-use crate::store::{Answer, StoreError};
+use crate::store::{StoreError, StoreFuture};
 
 /// Capacity of the queue of reads.
 const READ_QUEUE: usize = 1024;
@@ -42,7 +42,7 @@ impl Reader {
     pub fn submit<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Answer<T> {
+    ) -> StoreFuture<T> {
         let (reply, answer) = oneshot::channel();
         let shared = self.shared.clone();
         let read: Read = Box::new(move |connection| {

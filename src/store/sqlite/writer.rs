@@ -42,6 +42,9 @@ const CLOCK_RECORDED_EVERY: Duration = Duration::from_secs(30);
 /// Maximum interval of maintenance without writes.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// Returns the current time.
+pub type Clock = Box<dyn Fn() -> Moment + Send>;
+
 /// State that the writer thread shares with callers and readers.
 #[derive(Debug)]
 pub struct SharedState {
@@ -52,7 +55,7 @@ pub struct SharedState {
     /// Health of the store.
     pub health: watch::Sender<Health>,
     /// Size of the store, updated by each measurement.
-    pub figures: RwLock<StoreStats>,
+    pub stats: RwLock<StoreStats>,
 }
 
 /// Measurements of commits since the start.
@@ -127,7 +130,7 @@ pub struct Writer {
     shared: Arc<SharedState>,
     space: Space,
     retention: Duration,
-    clock: fn() -> Moment,
+    clock: Clock,
     room: Room,
     /// Upper bound of the bytes written since the last measurement.
     unmeasured: usize,
@@ -144,7 +147,7 @@ impl Writer {
         shared: Arc<SharedState>,
         space: Space,
         retention: Duration,
-        clock: fn() -> Moment,
+        clock: Clock,
     ) -> rusqlite::Result<Self> {
         let room = Room::Enough;
         // The file was opened just now, which recorded the time.
@@ -415,7 +418,7 @@ impl Writer {
         let usage = self.space.usage(self.engine.db())?;
         let undelivered = self.engine.undelivered().apps().clone();
         let oldest = self.engine.undelivered().oldest().collect();
-        let mut stats = self.shared.figures.write();
+        let mut stats = self.shared.stats.write();
         *stats = StoreStats { usage, undelivered, oldest };
         drop(stats);
         self.set_room(self.space.room(usage));

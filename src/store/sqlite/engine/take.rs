@@ -4,11 +4,7 @@ use super::Engine;
 use crate::moment::Moment;
 use crate::store::sqlite::codec::{self, state};
 use crate::store::sqlite::failure::Failure;
-use crate::store::{Body, Lease, Leased, Take, Taken};
-
-/// Longest body that is read together with its delivery. Longer ones are read on demand, so that a
-/// batch of leases takes little memory.
-const INLINE_BODY_BYTES: i64 = 16 * 1024;
+use crate::store::{Body, INLINE_BODY_BYTES, Lease, Leased, Take, Taken};
 
 /// The pending deliveries of an app, by due time.
 pub const DUE: &str = concat!(
@@ -75,7 +71,7 @@ impl Engine {
             CASE WHEN length(body) <= ?2 THEN body END FROM event WHERE key = ?1";
         let mut select = self.db.prepare_cached(sql)?;
         let token = self.leases.grant(due.key, take.now, take.lease);
-        select.query_row((due.event, INLINE_BODY_BYTES), |row| {
+        select.query_row((due.event, INLINE_BODY_BYTES as i64), |row| {
             let body = row.get::<_, Option<Vec<u8>>>(5)?;
             let len: i64 = row.get(4)?;
             Ok(Leased {

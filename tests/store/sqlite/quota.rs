@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use webhook_operator::store::{
-    Accepted, DeadReason, DeliveryState, Filter, NewEvent, Next, Store, StoreError,
+    Accepted, DeadReason, DeliveryState, Filter, NewEvent, Next, StoreError,
 };
 
-use super::world::{LEASE, NOW, TO_VERSION_3, World, attempted, failed};
+use super::World;
+use super::schema::TO_VERSION_3;
+use crate::world::{LEASE, NOW, attempted, elsewhere, failed};
 
 const QUIET: &str = "team-b";
 
@@ -17,7 +19,7 @@ fn world() -> (World, Vec<u8>) {
 }
 
 fn of_quiet(world: &World, body: &[u8]) -> NewEvent {
-    let route = World::elsewhere(&world.route("quiet"), QUIET);
+    let route = elsewhere(&world.route("quiet"), QUIET);
     NewEvent { route, ..world.event("quiet", body) }
 }
 

@@ -1,8 +1,9 @@
 //! Rows that cannot be read: each is its own delivery's end, and nobody else's.
 
-use webhook_operator::store::{DeadReason, DeliveryState, Filter, Health, Next, Owner, Store};
+use webhook_operator::store::{DeadReason, DeliveryState, Filter, Health, Next, Owner};
 
-use super::world::{NOW, World, attempted};
+use super::World;
+use crate::world::{NOW, attempted};
 
 /// Three webhooks with a delivery each, of which the first one's is changed by this SQL.
 async fn damaged(sql: &'static str) -> (World, Vec<uuid::Uuid>) {
@@ -98,23 +99,4 @@ async fn an_owner_and_an_app_that_cannot_be_read_are_skipped() {
     assert_eq!(world.store.owners().await, Ok(vec![owner]));
     world.accept("b").await;
     assert_eq!(events(&world).await.len(), 1);
-}
-
-#[tokio::test]
-async fn a_write_that_breaks_a_constraint_fails_alone_among_those_of_its_transaction() {
-    let world = World::new();
-    let first = world.event("a", b"{}");
-    world.store.accept(first.clone()).await.unwrap();
-    // The same id again, in one batch with others.
-    let mut events = vec![first];
-    events.extend((0..20).map(|_| world.event("b", b"{}")));
-    let answers: Vec<_> =
-        events.into_iter().map(|event| world.store.accept(event)).collect::<Vec<_>>();
-    let mut accepted = Vec::new();
-    for answer in answers {
-        accepted.push(answer.await.is_ok());
-    }
-    assert_eq!(accepted.iter().filter(|accepted| !**accepted).count(), 1);
-    assert!(!accepted[0] && is_serving(&world));
-    assert_eq!(world.list(Filter::default()).await.len(), 21);
 }
