@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::discovery::v1::{EndpointConditions, EndpointSlice};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use uuid::Uuid;
@@ -137,7 +138,8 @@ pub struct Meta {
 }
 
 impl Meta {
-    fn of(object: &impl kube::Resource, observed: Observed) -> Self {
+    /// Metadata of an object with this observed status.
+    pub fn of(object: &impl kube::Resource, observed: Observed) -> Self {
         let created = object.creation_timestamp();
         Self {
             key: Key::of(object),
@@ -299,39 +301,30 @@ impl EndpointInput {
     }
 }
 
-fn instance_of(object: &impl kube::Resource) -> Box<str> {
-    instance(object.uid().as_deref(), token_generation(object))
-}
-
-fn token_generation(object: &impl kube::Resource) -> Option<&str> {
-    let annotations = object.meta().annotations.as_ref()?;
-    annotations.get(TOKEN_GENERATION).map(String::as_str)
+fn instance_of(metadata: &ObjectMeta) -> Box<str> {
+    let annotations = metadata.annotations.as_ref();
+    let generation = annotations.and_then(|annotations| annotations.get(TOKEN_GENERATION));
+    instance(metadata.uid.as_deref(), generation.map(String::as_str))
 }
 
 impl AppInput {
-    /// Input of an app from a file. Its tokens are bound to its name only: no API server assigns
-    /// UIDs here, and a UID in a manifest is that of another cluster.
-    pub fn of_file(app: &WebhookApp) -> Self {
-        Self { instance: instance(None, token_generation(app)), ..Self::of(app) }
-    }
-
     /// Input of an app.
     pub fn of(app: &WebhookApp) -> Self {
         let observed = app.status.as_ref().map(Observed::of_app).unwrap_or_default();
         Self {
             meta: Meta::of(app, observed),
             uid: app.uid().map(Into::into),
-            instance: instance_of(app),
+            instance: instance_of(&app.metadata),
             spec: app_spec(app).map(Arc::new),
         }
     }
 
     /// Input of an app with an invalid spec.
-    pub fn malformed(object: &impl kube::Resource, why: &str) -> Self {
+    pub fn malformed(metadata: &ObjectMeta, meta: Meta, why: &str) -> Self {
         Self {
-            meta: Meta::of(object, Observed::default()),
-            uid: object.uid().map(Into::into),
-            instance: instance_of(object),
+            meta,
+            uid: metadata.uid.as_deref().map(Into::into),
+            instance: instance_of(metadata),
             spec: Err(why.into()),
         }
     }
@@ -342,11 +335,6 @@ impl WebhookInput {
     pub fn of(webhook: &Webhook) -> Self {
         let observed = webhook.status.as_ref().map(Observed::of_webhook).unwrap_or_default();
         Self { meta: Meta::of(webhook, observed), spec: webhook_spec(webhook) }
-    }
-
-    /// Input of a webhook with an invalid spec.
-    pub fn malformed(object: &impl kube::Resource, why: &str) -> Self {
-        Self { meta: Meta::of(object, Observed::default()), spec: Err(why.into()) }
     }
 }
 

@@ -13,6 +13,7 @@ pub mod input;
 pub mod instance;
 pub mod planner;
 mod reachability;
+mod resource;
 pub mod secrets;
 mod services;
 pub mod status;
@@ -27,6 +28,7 @@ pub use input::{
 pub use planner::overview;
 pub use planner::{Planner, Settings, Step};
 pub use reachability::Reachability;
+pub use resource::OperatorResource;
 pub use secrets::SecretInput;
 pub use services::{Reach, Version};
 pub use status::Observed;

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-const CLUSTER_WIDE: &str = include_str!("../chart/snapshots/defaults.yaml");
-const NAMED_SECRETS: &str = include_str!("../chart/snapshots/named-secrets.yaml");
-const WATCHING: &str = include_str!("../chart/snapshots/watch-namespaces.yaml");
+const CLUSTER_WIDE: &str = include_str!("../kubernetes/chart/snapshots/defaults.yaml");
+const NAMED_SECRETS: &str = include_str!("../kubernetes/chart/snapshots/named-secrets.yaml");
+const WATCHING: &str = include_str!("../kubernetes/chart/snapshots/watch-namespaces.yaml");
 
 /// The operator's ServiceAccount in a namespace, with rights in all.
 pub fn cluster_wide(namespace: &str) -> String {

@@ -5,17 +5,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
 use kube::api::ListParams;
 use kube::core::ObjectList;
-use kube::{Api, Resource};
-use serde::de::DeserializeOwned;
 
 use super::cluster::Cluster;
 use super::reach::{Operator, ReachArgs};
-use crate::plan::{Key, Kind, SecretInput};
-use crate::resources::{Webhook, WebhookApp};
+use crate::plan::{Key, OperatorResource, SecretInput};
 use crate::source::files::look;
 use crate::source::kubernetes::call;
 
@@ -38,25 +35,6 @@ pub enum Place {
     Cluster(Box<Cluster>),
     /// The data directory of a standalone operator.
     Folder(PathBuf),
-}
-
-/// A kind of the operator.
-pub trait Ours:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + DeserializeOwned
-    + Clone
-    + std::fmt::Debug
-{
-    /// The kind.
-    const KIND: Kind;
-}
-
-impl Ours for WebhookApp {
-    const KIND: Kind = Kind::WebhookApp;
-}
-
-impl Ours for Webhook {
-    const KIND: Kind = Kind::Webhook;
 }
 
 impl Place {
@@ -90,7 +68,10 @@ impl Place {
     ///
     /// # Errors
     /// The objects cannot be read; the error names the API server's reason.
-    pub async fn list<K: Ours>(&self, namespace: Option<&str>) -> anyhow::Result<Vec<K>> {
+    pub async fn list<K: OperatorResource>(
+        &self,
+        namespace: Option<&str>,
+    ) -> anyhow::Result<Vec<K>> {
         let plural = K::plural(&());
         match self {
             Self::Cluster(cluster) => {
@@ -121,7 +102,11 @@ impl Place {
     ///
     /// # Errors
     /// The object does not exist, or several namespaces have one of this name.
-    pub async fn one<K: Ours>(&self, namespace: Option<&str>, name: &str) -> anyhow::Result<K> {
+    pub async fn one<K: OperatorResource>(
+        &self,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> anyhow::Result<K> {
         let kind = K::KIND.as_str();
         let namespace = namespace.or_else(|| self.namespace());
         if let (Self::Cluster(cluster), Some(namespace)) = (self, namespace) {

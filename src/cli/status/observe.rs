@@ -15,13 +15,13 @@ use kube::{Api, ResourceExt};
 use super::observed::{Definition, Deliveries, Lease, Observed, Operator, Pod, Readiness};
 use crate::admin::deliveries::view::StateView;
 use crate::cli::client::cluster::Cluster;
-use crate::cli::client::place::{Ours, Place};
+use crate::cli::client::place::Place;
 use crate::cli::client::reach::{self, ReachArgs};
 use crate::cli::deliveries::{DeliveryFilter, latest};
 use crate::moment::Moment;
 use crate::peers;
 use crate::plan::input::{EndpointInput, SERVICE_NAME_LABEL};
-use crate::plan::{Key, SliceInput};
+use crate::plan::{Key, OperatorResource, SliceInput};
 use crate::resources::{WebhookApp, crds};
 use crate::source::kubernetes::{DURATION_SECONDS, NAME, call};
 
@@ -68,7 +68,10 @@ pub async fn observe(place: &Place, reach: &ReachArgs, scope: &Scope) -> anyhow:
 }
 
 /// The objects of a kind; `None` if the API server does not know the kind.
-async fn known<K: Ours>(place: &Place, namespace: Option<&str>) -> anyhow::Result<Option<Vec<K>>> {
+async fn known<K: OperatorResource>(
+    place: &Place,
+    namespace: Option<&str>,
+) -> anyhow::Result<Option<Vec<K>>> {
     match place.list(namespace).await {
         Ok(list) => Ok(Some(list)),
         Err(error) => match error.downcast_ref::<crate::source::kubernetes::CallError>() {

@@ -14,8 +14,8 @@ use super::index::{Declaration, FileId};
 use super::manifest::{ManifestKind, ObjectId};
 use super::problems::Problem;
 use super::reader::{DocumentContent, FoundObject, Parsed};
-use super::resolve::{CustomResource, DeclaredObject, ObjectContext, Resolution, resolve};
-use crate::plan::{Change, Kind, ObjectRef};
+use super::resolve::{DeclaredObject, ObjectContext, Resolution, resolve};
+use crate::plan::{Change, Kind, ObjectRef, OperatorResource};
 use crate::resources::validate::Validator;
 
 /// Documents parsed in one batch. This bounds the memory, which is mostly parsed trees.
@@ -294,7 +294,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn process_candidate<K: CustomResource>(
+    fn process_candidate<K: OperatorResource>(
         &mut self,
         state: &mut FilesState,
         id: &ObjectId,

@@ -10,9 +10,9 @@ use super::documents::YamlDocument;
 use super::manifest::{self, Item, ManifestKind, ObjectId};
 use super::parallel;
 use super::problems::Problem;
-use super::resolve::{CustomResource, DeclaredObject};
+use super::resolve::DeclaredObject;
 use super::status_files::StatusFiles;
-use crate::plan::{Kind, SecretInput, ServiceInput};
+use crate::plan::{Kind, OperatorResource, SecretInput, ServiceInput};
 use crate::resources::validate::{Invalid, Validator};
 use crate::resources::{Webhook, WebhookApp};
 
@@ -77,7 +77,7 @@ impl DocumentReader {
         FoundObject { id, parsed }
     }
 
-    fn candidate<K: CustomResource>(
+    fn candidate<K: OperatorResource>(
         &self,
         validator: &Validator,
         id: &ObjectId,

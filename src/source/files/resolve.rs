@@ -2,76 +2,15 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
-use kube::core::object::{HasSpec, HasStatus};
-use serde::de::DeserializeOwned;
+use kube::core::object::HasSpec;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::manifest::from_yaml;
 use super::status_files::to_yaml;
 use crate::plan::input::Meta;
-use crate::plan::{AppInput, Change, Key, Kind, Observed, WebhookInput};
+use crate::plan::{Change, Key, Observed, OperatorResource};
 use crate::resources::validate::{Invalid, Validator};
-use crate::resources::{Webhook, WebhookApp};
-
-/// A custom resource with a status.
-pub trait CustomResource:
-    kube::Resource<DynamicType = ()>
-    + HasSpec<Spec: Serialize>
-    + HasStatus<Status: DeserializeOwned>
-    + Serialize
-    + DeserializeOwned
-{
-    /// The kind.
-    const KIND: Kind;
-    /// The part of a status that the planner uses.
-    fn observed(status: &Self::Status) -> Observed;
-    /// The change for a valid object.
-    fn input(&self, meta: impl FnOnce(&mut Meta)) -> Change;
-    /// The change for an invalid object.
-    fn malformed(meta: Meta, why: &Invalid) -> Change;
-}
-
-impl CustomResource for WebhookApp {
-    const KIND: Kind = Kind::WebhookApp;
-
-    fn observed(status: &Self::Status) -> Observed {
-        Observed::of_app(status)
-    }
-
-    fn input(&self, meta: impl FnOnce(&mut Meta)) -> Change {
-        let mut input = AppInput::of_file(self);
-        meta(&mut input.meta);
-        Change::App(input)
-    }
-
-    fn malformed(meta: Meta, why: &Invalid) -> Change {
-        Change::App(AppInput {
-            meta,
-            uid: None,
-            instance: Box::default(),
-            spec: Err(why.to_string().into()),
-        })
-    }
-}
-
-impl CustomResource for Webhook {
-    const KIND: Kind = Kind::Webhook;
-
-    fn observed(status: &Self::Status) -> Observed {
-        Observed::of_webhook(status)
-    }
-
-    fn input(&self, meta: impl FnOnce(&mut Meta)) -> Change {
-        let mut input = WebhookInput::of(self);
-        meta(&mut input.meta);
-        Change::Webhook(input)
-    }
-
-    fn malformed(meta: Meta, why: &Invalid) -> Change {
-        Change::Webhook(WebhookInput { meta, spec: Err(why.to_string().into()) })
-    }
-}
 
 /// The previous state of an object, from its status file. The object may be invalid.
 #[derive(Debug)]
@@ -87,7 +26,7 @@ impl Previous {
         Some(Self { object, metadata })
     }
 
-    fn observed<K: CustomResource>(&self) -> Observed {
+    fn observed<K: OperatorResource>(&self) -> Observed {
         let status = K::Status::deserialize(&self.object["status"]).ok();
         status.as_ref().map(K::observed).unwrap_or_default()
     }
@@ -115,7 +54,7 @@ pub struct DeclaredObject<K> {
     previous: Option<Previous>,
 }
 
-impl<K: CustomResource> DeclaredObject<K> {
+impl<K: OperatorResource> DeclaredObject<K> {
     /// Validates a declaration on its own. `previous` is the text of the status file.
     pub fn read(validator: &Validator, mut value: Value, previous: Option<&str>) -> Self {
         remove_server_fields(&mut value);
@@ -167,7 +106,7 @@ pub struct Resolution {
 
 /// Computes the state of an object as an API server would: a valid declaration replaces the
 /// previous object, an invalid one does not.
-pub fn resolve<K: CustomResource>(
+pub fn resolve<K: OperatorResource>(
     validator: &Validator,
     candidate: DeclaredObject<K>,
     context: ObjectContext,
@@ -184,9 +123,12 @@ pub fn resolve<K: CustomResource>(
 }
 
 /// The last valid object, with its status.
-fn last_valid<K: CustomResource>(validator: &Validator, previous: &Previous) -> Option<K> {
+fn last_valid<K: OperatorResource>(validator: &Validator, previous: &Previous) -> Option<K> {
     previous.in_force(validator)?;
-    K::deserialize(&previous.object).ok()
+    let mut object = K::deserialize(&previous.object).ok()?;
+    // Only an API server assigns UIDs; one in a file belongs to another cluster.
+    object.meta_mut().uid = None;
+    Some(object)
 }
 
 fn spec_of(object: &impl HasSpec<Spec: Serialize>) -> Value {
@@ -194,7 +136,7 @@ fn spec_of(object: &impl HasSpec<Spec: Serialize>) -> Value {
     serde_json::to_value(object.spec()).unwrap_or_default()
 }
 
-fn check_transition<K: CustomResource>(
+fn check_transition<K: OperatorResource>(
     validator: &Validator,
     object: Box<K>,
     value: &Value,
@@ -208,7 +150,7 @@ fn check_transition<K: CustomResource>(
 }
 
 /// Puts the declared object in force.
-fn accept<K: CustomResource>(
+fn accept<K: OperatorResource>(
     mut object: K,
     previous: Option<&Previous>,
     context: ObjectContext,
@@ -220,7 +162,7 @@ fn accept<K: CustomResource>(
     object.meta_mut().generation = Some(generation);
     let is_new = !same_spec || previous.is_some_and(|previous| previous.metadata != *object.meta());
     let change = (is_new || context.known.is_none()).then(|| {
-        object.input(|meta| {
+        object.upsert(|meta| {
             meta.observed = observed::<K>(context.known.as_ref(), previous);
             meta.key = context.key;
         })
@@ -229,16 +171,20 @@ fn accept<K: CustomResource>(
 }
 
 /// Keeps the previous object in force.
-fn keep_previous<K: CustomResource>(object: K, context: ObjectContext, why: Invalid) -> Resolution {
+fn keep_previous<K: OperatorResource>(
+    object: K,
+    context: ObjectContext,
+    why: Invalid,
+) -> Resolution {
     let change = context.known.is_none().then(|| {
         // Its status is the one in the status file.
-        object.input(|meta| meta.key = context.key)
+        object.upsert(|meta| meta.key = context.key)
     });
     Resolution { change, text: None, rejected: Some(why) }
 }
 
 /// There is no valid previous object: shows the declared object with its error.
-fn show_invalid<K: CustomResource>(
+fn show_invalid<K: OperatorResource>(
     value: &Value,
     previous: Option<&Previous>,
     context: ObjectContext,
@@ -263,7 +209,11 @@ fn show_invalid<K: CustomResource>(
         "spec": spec,
     }));
     let meta = Meta { key, created: created.as_second(), generation, observed };
-    Resolution { change: Some(K::malformed(meta, &why)), text: Some(text), rejected: Some(why) }
+    Resolution {
+        change: Some(K::malformed(&ObjectMeta::default(), meta, &why.to_string())),
+        text: Some(text),
+        rejected: Some(why),
+    }
 }
 
 /// The creation time and the generation of an object.
@@ -285,7 +235,7 @@ fn creation_and_generation(
 
 /// The status of the object. If its file has none (it is new or was damaged), only the UUID is
 /// kept, so that a status is written.
-fn observed<K: CustomResource>(known: Option<&Meta>, previous: Option<&Previous>) -> Observed {
+fn observed<K: OperatorResource>(known: Option<&Meta>, previous: Option<&Previous>) -> Observed {
     let previous = previous.map(Previous::observed::<K>).unwrap_or_default();
     let Some(known) = known else { return previous };
     if previous != Observed::default() {

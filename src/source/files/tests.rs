@@ -276,6 +276,28 @@ fn no_trigger_url_is_reported() {
 }
 
 #[test]
+fn a_uid_in_a_file_is_ignored() {
+    let input = |running: &Running| {
+        let app = running.brain.planner().app(&Key::new("default", "shop")).cloned().unwrap();
+        assert!(app.spec.is_ok());
+        (app.uid, app.instance)
+    };
+    let place = Place::new();
+    place.put("a.yaml", &APP.replace("{name: shop}", "{name: shop, uid: of-another-cluster}"));
+    let running = place.start();
+    running.turn();
+    assert_eq!(input(&running), (None, "".into()));
+    // The last valid object comes from the status file.
+    let path = running.status_path("webhookapp", "shop");
+    drop(running);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("metadata:", "metadata:\n  uid: of-another-cluster", 1))
+        .unwrap();
+    place.put("a.yaml", &APP.replace("http://192.0.2.1", "invalid"));
+    assert_eq!(input(&place.start()), (None, "".into()));
+}
+
+#[test]
 fn names_that_would_lead_elsewhere_never_reach_the_file_system() {
     let place = Place::new();
     let bad = webhook("../../x", "action: x");

@@ -10,11 +10,8 @@ use kube::Resource;
 use serde::de::DeserializeOwned;
 
 use super::raw::Raw;
-use crate::plan::{
-    AppInput, Change, Key, Kind, Observed, Planner, SecretInput, ServiceInput, SliceInput,
-    WebhookInput,
-};
-use crate::resources::{Webhook, WebhookApp};
+use crate::plan::input::Meta;
+use crate::plan::{Change, Key, OperatorResource, Planner, SecretInput, ServiceInput, SliceInput};
 
 /// A watched kind.
 pub trait WatchedKind:
@@ -46,47 +43,25 @@ pub fn is_terminating(object: &impl Resource) -> bool {
     object.meta().deletion_timestamp.is_some()
 }
 
-impl WatchedKind for Raw<WebhookApp> {
+/// Every kind of the operator. A malformed spec is a change as well: the object's status reports it.
+impl<K: OperatorResource> WatchedKind for Raw<K> {
     fn upsert(mut self) -> Change {
         let status = self.take_status();
-        Change::App(match self.take_spec() {
-            Ok(spec) => AppInput::of(&WebhookApp { metadata: self.take_metadata(), spec, status }),
+        match self.take_spec() {
+            Ok(spec) => K::from_parts(self.take_metadata(), spec, status).upsert(|_| ()),
             Err(why) => {
-                let mut input = AppInput::malformed(&self, &why);
-                input.meta.observed = status.as_ref().map(Observed::of_app).unwrap_or_default();
-                input
+                let observed = status.as_ref().map(K::observed).unwrap_or_default();
+                K::malformed(self.meta(), Meta::of(&self, observed), &why)
             }
-        })
+        }
     }
 
     fn deletion(key: Key) -> Change {
-        Change::AppGone(key)
+        K::deletion(key)
     }
 
     fn missing(planner: &Planner, listed: &HashSet<Key>) -> Vec<Change> {
-        planner.gone(Kind::WebhookApp, listed)
-    }
-}
-
-impl WatchedKind for Raw<Webhook> {
-    fn upsert(mut self) -> Change {
-        let status = self.take_status();
-        Change::Webhook(match self.take_spec() {
-            Ok(spec) => WebhookInput::of(&Webhook { metadata: self.take_metadata(), spec, status }),
-            Err(why) => {
-                let mut input = WebhookInput::malformed(&self, &why);
-                input.meta.observed = status.as_ref().map(Observed::of_webhook).unwrap_or_default();
-                input
-            }
-        })
-    }
-
-    fn deletion(key: Key) -> Change {
-        Change::WebhookGone(key)
-    }
-
-    fn missing(planner: &Planner, listed: &HashSet<Key>) -> Vec<Change> {
-        planner.gone(Kind::Webhook, listed)
+        planner.gone(K::KIND, listed)
     }
 }
 
@@ -135,6 +110,8 @@ impl WatchedKind for EndpointSlice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::AppInput;
+    use crate::resources::WebhookApp;
     use serde_json::json;
 
     fn app(spec: serde_json::Value) -> AppInput {

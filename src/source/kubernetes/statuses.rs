@@ -1,19 +1,15 @@
 //! Writes the statuses that differ: a few concurrently, each retried until it succeeds.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
-use kube::core::object::HasStatus;
-use kube::{Api, Client, Resource};
-use serde::Serialize;
+use kube::{Api, Client};
 use tokio::time::{Instant, sleep};
 use tokio::{join, select};
 
@@ -21,7 +17,7 @@ use super::backoff::{Outage, delay};
 use super::call::{CallError, call};
 use super::events::{self, Events};
 use super::raw::Raw;
-use crate::plan::{Event, Key, Kind, ObjectRef, Observed, Planner};
+use crate::plan::{Event, Key, Kind, ObjectRef, Observed, OperatorResource, Planner};
 use crate::resources::{FIELD_MANAGER, Webhook, WebhookApp};
 use crate::source::{Brain, Counting};
 
@@ -72,9 +68,9 @@ impl Statuses {
         }
     }
 
-    async fn write_due<K: StatusKind>(&self, object: &ObjectRef) -> Result<bool, CallError> {
+    async fn write_due<K: OperatorResource>(&self, object: &ObjectRef) -> Result<bool, CallError> {
         let now = Timestamp::now();
-        let due = K::due(&self.brain.planner(), &object.key, now);
+        let due = PendingWrite::of::<K>(&self.brain.planner(), &object.key, now);
         let Some(PendingWrite { status, observed, events }) = due else { return Ok(false) };
         let uid = self.patch::<K>(&object.key, &status).await?;
         self.brain.planner().was_told(object, &observed);
@@ -84,7 +80,7 @@ impl Statuses {
     }
 
     /// Writes a status. Returns the UID of its object.
-    async fn patch<K: StatusKind>(
+    async fn patch<K: OperatorResource>(
         &self,
         key: &Key,
         status: &K::Status,
@@ -114,17 +110,6 @@ impl Statuses {
     }
 }
 
-/// A kind whose status the operator writes.
-trait StatusKind:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + HasStatus<Status: Serialize>
-    + Clone
-    + Debug
-{
-    /// The status to write, if it differs.
-    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<PendingWrite<Self::Status>>;
-}
-
 /// A status to write, and its consequences.
 struct PendingWrite<S> {
     status: S,
@@ -132,20 +117,16 @@ struct PendingWrite<S> {
     events: Vec<Event>,
 }
 
-impl StatusKind for WebhookApp {
-    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<PendingWrite<Self::Status>> {
-        let status = planner.app_status(key, now)?;
-        let (observed, events) = (Observed::of_app(&status), planner.app_events(key, &status));
-        Some(PendingWrite { status, observed, events })
-    }
-}
-
-impl StatusKind for Webhook {
-    fn due(planner: &Planner, key: &Key, now: Timestamp) -> Option<PendingWrite<Self::Status>> {
-        let status = planner.webhook_status(key, now)?;
-        let (observed, events) =
-            (Observed::of_webhook(&status), planner.webhook_events(key, &status));
-        Some(PendingWrite { status, observed, events })
+impl<S> PendingWrite<S> {
+    /// What to write to an object, if its status differs.
+    fn of<K: OperatorResource<Status = S>>(
+        planner: &Planner,
+        key: &Key,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let status = K::status_to_write(planner, key, now)?;
+        let (observed, events) = (K::observed(&status), K::events(planner, key, &status));
+        Some(Self { status, observed, events })
     }
 }
 

@@ -1,9 +1,0 @@
-//! The command line of people who run webhooks: `trigger`, `status`, completion, the kubectl plugin.
-//! SPEC section 9.
-
-mod plugin;
-mod run;
-mod status;
-#[path = "../support/mod.rs"]
-mod support;
-mod trigger;

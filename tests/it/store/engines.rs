@@ -1,0 +1,91 @@
+//! The engines, and which tests each of them runs. A new engine has a function here and a line in
+//! each group of tests that it can run.
+
+use std::sync::Arc;
+
+use webhook_operator::store::Store;
+
+use crate::store::engine::{Engine, Settings, TestClock};
+use crate::support::model_store::ModelStore;
+use crate::store::sqlite::SqliteEngine;
+use crate::store::world::World;
+
+/// The embedded engine.
+pub fn sqlite() -> World {
+    World::of(Box::new(SqliteEngine::default()))
+}
+
+/// The model itself: a test that it fails asks for more than the other engines are compared with.
+pub fn model() -> World {
+    World::of(Box::new(Model::default()))
+}
+
+/// Keeps everything, and looks at no clock.
+#[derive(Default)]
+struct Model(Arc<ModelStore>);
+
+impl Engine for Model {
+    fn open(&mut self, _: &Settings, _: &TestClock) -> Arc<dyn Store> {
+        self.0.reopen();
+        self.0.clone()
+    }
+}
+
+/// Tests of what every store does.
+macro_rules! on_every_engine {
+    ($($test:ident),* $(,)?) => {
+        $crate::store::engines::on_engine!(sqlite: $($test)*);
+        $crate::store::engines::on_engine!(model: $($test)*);
+    };
+}
+
+/// Tests of stores that outlive a process: they delete what is no longer needed, and reject what
+/// would damage them.
+macro_rules! on_durable_engines {
+    ($($test:ident),* $(,)?) => {
+        $crate::store::engines::on_engine!(sqlite: $($test)*);
+    };
+}
+
+/// Tests of stores that one process uses: its clock is that of all times in them.
+macro_rules! on_engines_of_one_process {
+    ($($test:ident),* $(,)?) => {
+        $crate::store::engines::on_engine!(sqlite: $($test)*);
+    };
+}
+
+/// Tests that compare many stores with the model.
+macro_rules! compared_with_the_model {
+    ($test:ident) => {
+        $crate::store::engines::compare_engine!(sqlite: $test);
+    };
+}
+
+macro_rules! on_engine {
+    ($engine:ident: $($test:ident)*) => {
+        mod $engine {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test($crate::store::engines::$engine()).await;
+                }
+            )*
+        }
+    };
+}
+
+macro_rules! compare_engine {
+    ($engine:ident: $test:ident) => {
+        mod $engine {
+            #[test]
+            fn $test() {
+                super::$test($crate::store::engines::$engine);
+            }
+        }
+    };
+}
+
+pub(crate) use {
+    compare_engine, compared_with_the_model, on_durable_engines, on_engine,
+    on_engines_of_one_process, on_every_engine,
+};

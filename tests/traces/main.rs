@@ -1,9 +1,0 @@
-//! Traces of the running program, as collectors that speak gRPC and HTTP get them.
-
-mod collector;
-mod exports;
-mod span;
-mod spans;
-#[path = "../support/mod.rs"]
-mod support;
-mod world;
