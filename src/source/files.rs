@@ -1,5 +1,5 @@
 //! Resources from a folder of YAML files, with statuses written to the data directory. This source
-//! needs no cluster.
+//! needs no cluster. The decisions are in `docs/design/yaml-source.md`.
 
 mod atomic;
 mod core;

@@ -28,10 +28,8 @@ use crate::source::Brain;
 pub struct Core {
     /// Receives the changes.
     pub brain: Arc<Brain>,
-    /// The validator of `WebhookApp`.
-    pub apps: Validator,
-    /// The validator of `Webhook`.
-    pub webhooks: Validator,
+    apps: Validator,
+    webhooks: Validator,
     /// Each object with its status, which is also the previous state of the object.
     pub statuses: StatusFiles,
     manifests: PathBuf,
@@ -62,14 +60,12 @@ pub struct FilesState {
 }
 
 impl FilesState {
-    /// The key with the shared copy of its namespace.
-    pub fn intern(&mut self, key: &Key) -> Key {
-        let known = self.namespaces.get(&key.namespace).cloned();
-        let namespace = known.unwrap_or_else(|| {
-            self.namespaces.insert(key.namespace.clone());
-            key.namespace.clone()
-        });
-        Key { namespace, name: key.name.clone() }
+    /// The name of an object with the shared copy of its namespace.
+    pub fn intern(&mut self, id: &ObjectId) -> ObjectId {
+        let given = &id.key.namespace;
+        let namespace = self.namespaces.get(given).unwrap_or(given).clone();
+        self.namespaces.insert(namespace.clone());
+        ObjectId { kind: id.kind, key: Key { namespace, name: id.key.name.clone() } }
     }
 }
 
@@ -166,7 +162,7 @@ impl Core {
     /// declare the object as well are read again: their declaration is in force from now on.
     pub fn remove(&self, state: &mut FilesState, id: &ObjectId) -> Change {
         for path in state.declarations.remove(id) {
-            state.manifests.read_again(&path);
+            state.manifests.at(&path).read = None;
         }
         let key = id.key.clone();
         if let Some(object) = id.with_status() {
@@ -180,6 +176,14 @@ impl Core {
             ManifestKind::Custom(Kind::Webhook) => Change::WebhookGone(key),
             ManifestKind::Service => Change::ServiceGone(key),
             ManifestKind::Secret => Change::SecretGone(key),
+        }
+    }
+
+    /// The validator of a kind.
+    pub fn validator(&self, kind: Kind) -> &Validator {
+        match kind {
+            Kind::WebhookApp => &self.apps,
+            Kind::Webhook => &self.webhooks,
         }
     }
 

@@ -58,8 +58,8 @@ impl Core {
 
     fn create(&self, webhook: Webhook) -> Result<(), StoreError> {
         let webhook = self.complete(webhook)?;
-        let key = self.state().intern(&Key::of(&webhook));
-        let id = ObjectId::custom(Kind::Webhook, key);
+        let id = ObjectId::custom(Kind::Webhook, Key::of(&webhook));
+        let id = self.state().intern(&id);
         let path = self.created_path(&id.key);
         let text = to_yaml(&webhook);
         let write = || atomic::write(&path, text.as_bytes(), Durability::Power);
@@ -71,7 +71,8 @@ impl Core {
         }
         let mut input = WebhookInput::of(&webhook);
         input.meta.key = id.key.clone();
-        state.declarations.add_created(id);
+        // Nothing else is declared: this has just been checked.
+        let _ = state.declarations.declare(&id, &Place::CREATED);
         self.brain.apply([Change::Webhook(input)]);
         Ok(())
     }
@@ -122,7 +123,7 @@ impl Core {
         webhook.metadata.creation_timestamp.get_or_insert(Time(now));
         webhook.metadata.generation = Some(1);
         let mut value = serde_json::to_value(&webhook).map_err(|error| invalid(&error))?;
-        self.webhooks.admit(&mut value, None).map_err(|why| invalid(&why))?;
+        self.validator(Kind::Webhook).admit(&mut value, None).map_err(|why| invalid(&why))?;
         Webhook::deserialize(&value).map_err(|error| invalid(&error))
     }
 

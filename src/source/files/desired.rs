@@ -36,20 +36,15 @@ struct Declaration {
     fingerprint: u64,
 }
 
-/// The declarations of all objects.
+/// The declarations of all objects, and the state of the reconciliation that is running.
 #[derive(Debug, Default)]
 pub struct Declarations {
     in_force: HashMap<ObjectId, Declaration>,
     /// Manifests with a further declaration of an object.
     duplicates: BTreeSet<(ObjectId, Arc<Path>)>,
-}
-
-/// The state of one reconciliation.
-#[derive(Debug, Default)]
-pub struct Unconfirmed {
     /// The objects that were not found again yet.
-    objects: HashSet<ObjectId>,
-    /// The objects of each document, by its fingerprint.
+    unconfirmed: HashSet<ObjectId>,
+    /// The unconfirmed objects of each document, by its fingerprint.
     documents: HashMap<u64, Vec<ObjectId>>,
     /// The files that are read or were deleted.
     files: Paths,
@@ -64,11 +59,6 @@ impl Declarations {
     /// All objects in force.
     pub fn objects(&self) -> impl Iterator<Item = &ObjectId> {
         self.in_force.keys()
-    }
-
-    /// Adds a created webhook.
-    pub fn add_created(&mut self, id: ObjectId) {
-        self.in_force.insert(id, Declaration { place: Place::CREATED, fingerprint: 0 });
     }
 
     /// Removes an object. Returns the manifests that declare it as well.
@@ -86,14 +76,14 @@ impl Declarations {
     }
 
     /// Begins to read files, or to drop them: their objects are unconfirmed.
-    pub fn begin(&mut self, files: &Paths, unconfirmed: &mut Unconfirmed) {
+    pub fn begin(&mut self, files: &Paths) {
         self.duplicates.retain(|(_, file)| !files.contains(file));
-        unconfirmed.files.extend(files.iter().cloned());
+        self.files.extend(files.iter().cloned());
         for (id, Declaration { place, fingerprint }) in &self.in_force {
             if place.manifest.as_ref().is_some_and(|file| files.contains(file)) {
-                unconfirmed.objects.insert(id.clone());
+                self.unconfirmed.insert(id.clone());
                 if *fingerprint != 0 {
-                    unconfirmed.documents.entry(*fingerprint).or_default().push(id.clone());
+                    self.documents.entry(*fingerprint).or_default().push(id.clone());
                 }
             }
         }
@@ -101,36 +91,27 @@ impl Declarations {
 
     /// Confirms the objects of a document that is unchanged. Returns whether it is: otherwise it
     /// has to be parsed.
-    pub fn confirm(
-        &mut self,
-        place: &Place,
-        fingerprint: u64,
-        unconfirmed: &mut Unconfirmed,
-    ) -> bool {
-        let Unconfirmed { objects, documents, .. } = unconfirmed;
-        let Some(ids) = documents.get(&fingerprint) else { return false };
+    pub fn confirm(&mut self, place: &Place, fingerprint: u64) -> bool {
+        let Some(ids) = self.documents.get(&fingerprint) else { return false };
         let is_here = |id| self.place(id).is_some_and(|known| known.manifest == place.manifest);
-        let is_unchanged = ids.iter().all(|id| objects.contains(id) && is_here(id));
-        for id in ids.iter().filter(|_| is_unchanged) {
-            objects.remove(id);
+        if !ids.iter().all(|id| self.unconfirmed.contains(id) && is_here(id)) {
+            return false;
+        }
+        for id in ids {
+            self.unconfirmed.remove(id);
             if let Some(declaration) = self.in_force.get_mut(id) {
                 declaration.place.line = place.line;
             }
         }
-        is_unchanged
+        true
     }
 
     /// Declares an object. Returns the place of the declaration that it displaces.
     ///
     /// # Errors
     /// The place of the declaration that takes precedence.
-    pub fn declare(
-        &mut self,
-        id: &ObjectId,
-        place: &Place,
-        unconfirmed: &mut Unconfirmed,
-    ) -> Result<Option<Place>, Place> {
-        let confirmed = self.in_force.get(id).filter(|_| !unconfirmed.objects.remove(id));
+    pub fn declare(&mut self, id: &ObjectId, place: &Place) -> Result<Option<Place>, Place> {
+        let confirmed = self.in_force.get(id).filter(|_| !self.unconfirmed.remove(id));
         let other = confirmed.map(|declaration| declaration.place.clone());
         if let Some(other) = &other {
             let loser = other.max(place).manifest.clone();
@@ -155,31 +136,136 @@ impl Declarations {
     }
 
     /// Keeps the objects of a file in force, because the part that cannot be read may declare them.
-    pub fn keep(&self, file: &Arc<Path>, unconfirmed: &mut Unconfirmed) {
-        let is_other = |id: &ObjectId| {
-            self.place(id).is_none_or(|place| place.manifest.as_ref() != Some(file))
-        };
-        unconfirmed.objects.retain(is_other);
+    pub fn keep(&mut self, file: &Arc<Path>) {
+        let declared = &self.in_force;
+        let file_of = |id: &ObjectId| declared.get(id)?.place.manifest.as_ref();
+        self.unconfirmed.retain(|id| file_of(id) != Some(file));
     }
 
     /// The files to read as well: they also declare objects that are not confirmed.
-    pub fn next_files(&self, unconfirmed: &Unconfirmed) -> Paths {
-        let duplicates = unconfirmed.objects.iter().flat_map(|id| self.duplicates_of(id));
-        duplicates.filter(|file| !unconfirmed.files.contains(*file)).cloned().collect()
+    pub fn next_files(&self) -> Paths {
+        let duplicates = self.unconfirmed.iter().flat_map(|id| self.duplicates_of(id));
+        duplicates.filter(|file| !self.files.contains(*file)).cloned().collect()
+    }
+
+    /// All files were read. Returns the objects that none of them declares any more.
+    pub fn finish(&mut self) -> HashSet<ObjectId> {
+        self.documents = HashMap::new();
+        self.files.clear();
+        std::mem::take(&mut self.unconfirmed)
     }
 
     fn duplicates_of(&self, id: &ObjectId) -> impl Iterator<Item = &Arc<Path>> {
         let first: (ObjectId, Arc<Path>) = (id.clone(), Path::new("").into());
-        self.duplicates
-            .range(first..)
-            .take_while(move |(other, _)| other == id)
-            .map(|(_, file)| file)
+        let following = self.duplicates.range(first..);
+        following.take_while(move |(other, _)| other == id).map(|(_, file)| file)
     }
 }
 
-impl Unconfirmed {
-    /// The objects that no file declares any more.
-    pub fn into_objects(self) -> HashSet<ObjectId> {
-        self.objects
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Key, Kind};
+
+    fn webhook(name: &str) -> ObjectId {
+        ObjectId::custom(Kind::Webhook, Key::new("ns", name))
+    }
+
+    fn place(file: &str, line: u32) -> Place {
+        Place { manifest: Some(Path::new(file).into()), line }
+    }
+
+    fn paths(files: &[&str]) -> Paths {
+        files.iter().map(|file| Path::new(file).into()).collect()
+    }
+
+    /// Objects, each with its file and line. A document is accepted with its line as fingerprint.
+    fn declared(objects: &[(&str, &str, u32)]) -> Declarations {
+        let mut declarations = Declarations::default();
+        for (name, file, line) in objects {
+            let (id, place) = (webhook(name), place(file, *line));
+            if declarations.declare(&id, &place).is_ok() {
+                declarations.accept(&[id], u64::from(*line));
+            }
+        }
+        declarations
+    }
+
+    #[test]
+    fn the_first_place_is_in_force_in_whatever_order_they_are_read() {
+        let places = [Place::CREATED, place("a", 2), place("a", 10), place("b", 1)];
+        for (earlier, first) in places.iter().enumerate() {
+            for second in &places[earlier + 1..] {
+                let (id, mut declarations) = (webhook("x"), Declarations::default());
+                assert_eq!(declarations.declare(&id, first), Ok(None));
+                assert_eq!(declarations.declare(&id, second), Err(first.clone()));
+                let mut declarations = Declarations::default();
+                assert_eq!(declarations.declare(&id, second), Ok(None));
+                assert_eq!(declarations.declare(&id, first), Ok(Some(second.clone())));
+                assert_eq!(declarations.place(&id), Some(first));
+            }
+        }
+        let mut twice = declared(&[("x", "a", 2)]);
+        assert_eq!(twice.declare(&webhook("x"), &place("a", 2)), Err(place("a", 2)), "in a list");
+    }
+
+    #[test]
+    fn an_unchanged_document_is_confirmed_once_and_only_in_its_file() {
+        let mut declarations = declared(&[("x", "a", 7), ("y", "b", 8)]);
+        declarations.begin(&paths(&["a", "b"]));
+        assert!(!declarations.confirm(&place("b", 1), 7), "that text was in another file");
+        assert!(!declarations.confirm(&place("a", 1), 9), "a text that is not known");
+        assert!(declarations.confirm(&place("a", 20), 7));
+        assert_eq!(declarations.place(&webhook("x")), Some(&place("a", 20)));
+        assert!(!declarations.confirm(&place("a", 30), 7), "a second copy is a duplicate");
+        assert_eq!(declarations.finish(), HashSet::from([webhook("y")]));
+    }
+
+    #[test]
+    fn a_document_is_parsed_again_if_one_of_its_objects_is_not_in_force() {
+        let mut declarations = Declarations::default();
+        let ids = [webhook("x"), webhook("y")];
+        for id in &ids {
+            declarations.declare(id, &place("b", 1)).unwrap();
+        }
+        declarations.accept(&ids, 7);
+        declarations.begin(&paths(&["a", "b"]));
+        assert_eq!(declarations.declare(&ids[0], &place("a", 1)), Ok(None));
+        assert!(!declarations.confirm(&place("b", 1), 7), "x is declared in a now");
+
+        let mut declarations = declared(&[("x", "a", 7)]);
+        assert_eq!(declarations.invalidate(&webhook("x")), place("a", 7).manifest);
+        declarations.begin(&paths(&["a"]));
+        assert!(!declarations.confirm(&place("a", 7), 7), "it was marked");
+    }
+
+    #[test]
+    fn an_object_that_is_not_found_again_is_looked_for_in_the_other_files_that_declare_it() {
+        let mut declarations = declared(&[("x", "a", 1), ("x", "b", 2), ("x", "c", 3)]);
+        declarations.begin(&paths(&["a", "c"]));
+        assert_eq!(declarations.next_files(), paths(&["b"]), "c is read already");
+        declarations.begin(&paths(&["b"]));
+        assert!(!declarations.confirm(&place("b", 2), 2), "it was not in force there");
+        assert_eq!(declarations.declare(&webhook("x"), &place("b", 2)), Ok(None));
+        assert_eq!((declarations.next_files(), declarations.finish()), Default::default());
+    }
+
+    #[test]
+    fn objects_in_files_that_are_not_read_and_in_those_to_keep_are_never_deleted() {
+        let mut declarations = declared(&[("x", "a", 1), ("y", "b", 2), ("z", "c", 3)]);
+        declarations.begin(&paths(&["a", "b"]));
+        declarations.keep(&Path::new("b").into());
+        let deleted = declarations.finish();
+        assert_eq!(deleted, HashSet::from([webhook("x")]));
+        declarations.begin(&paths(&["b"]));
+        assert!(declarations.confirm(&place("b", 2), 2), "what was kept is still known");
+    }
+
+    #[test]
+    fn a_removed_object_names_the_files_that_declare_it_too() {
+        let mut declarations = declared(&[("x", "a", 1), ("x", "b", 2), ("y", "c", 3)]);
+        assert_eq!(declarations.remove(&webhook("x")), paths(&["b"]));
+        assert_eq!(declarations.place(&webhook("x")), None);
+        assert_eq!(declarations.objects().count(), 1);
     }
 }

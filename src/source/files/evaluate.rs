@@ -4,132 +4,102 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::core::PartialObjectMetaExt;
-use kube::core::object::{HasSpec, HasStatus};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::core::Core;
-use super::manifest::from_yaml;
+use super::manifest::{ObjectId, from_yaml};
 use super::status_files::to_yaml;
 use crate::plan::input::Meta;
-use crate::plan::{AppInput, Change, Key, ObjectRef, Observed, WebhookInput};
+use crate::plan::{AppInput, Change, Key, Kind, ObjectRef, Observed, WebhookInput};
 use crate::resources::validate::{Invalid, Validator};
-use crate::resources::{Webhook, WebhookApp};
+use crate::resources::{Webhook, WebhookApp, WebhookAppStatus, WebhookStatus};
 
 /// What a declaration results in.
 #[derive(Debug)]
 pub struct Evaluation {
-    /// The state of the object, without what was observed; `None` if there is none.
-    pub change: Option<Change>,
+    /// The object.
+    pub id: ObjectId,
+    /// The state of the object, with the status in its status file; `None` if there is no state.
+    change: Option<Change>,
     /// Whether this state differs from the previous one.
-    pub is_new: bool,
+    is_new: bool,
     /// The text of its status file without the status, if it changed.
     pub text: Option<String>,
-    /// The status in its status file.
-    pub observed: Observed,
     /// Why the declaration is not in force.
     pub rejected: Option<Invalid>,
 }
 
 impl Evaluation {
     /// The result for a kind without a status.
-    pub fn without_status(change: Result<Change, Invalid>) -> Self {
+    pub fn without_status(id: ObjectId, change: Result<Change, Invalid>) -> Self {
         let (change, rejected) = match change {
             Ok(change) => (Some(change), None),
             Err(why) => (None, Some(why)),
         };
-        Self { change, is_new: true, text: None, observed: Observed::default(), rejected }
+        Self { id, change, is_new: true, text: None, rejected }
     }
 
     /// The change for the planner, if there is one. `known` is the metadata that the planner has.
     pub fn into_change(self, key: &Key, known: Option<&Meta>) -> Option<Change> {
         let mut change = self.change.filter(|_| self.is_new || known.is_none())?;
-        if let Change::App(AppInput { meta, .. }) | Change::Webhook(WebhookInput { meta, .. }) =
-            &mut change
-        {
+        if let Some(meta) = meta_of(&mut change) {
             meta.key = key.clone();
-            meta.observed = observed(known, self.observed);
+            let is_unknown = meta.observed == Observed::default();
+            match known {
+                None => {}
+                // The file is new or was damaged: only the UUID is kept, so that it is written.
+                Some(known) if is_unknown => meta.observed.uuid = known.observed.uuid,
+                Some(known) => meta.observed = known.observed.clone(),
+            }
         }
         Some(change)
     }
 }
 
-/// The status of an object. If its file has none (it is new or was damaged), only the UUID is kept,
-/// so that a status is written.
-fn observed(known: Option<&Meta>, previous: Observed) -> Observed {
-    match known {
-        None => previous,
-        Some(known) if previous != Observed::default() => known.observed.clone(),
-        Some(known) => {
-            let mut observed = Observed::default();
-            observed.uuid = known.observed.uuid;
-            observed
-        }
+fn meta_of(change: &mut Change) -> Option<&mut Meta> {
+    match change {
+        Change::App(app) => Some(&mut app.meta),
+        Change::Webhook(webhook) => Some(&mut webhook.meta),
+        _ => None,
     }
 }
 
-/// A custom resource with a status.
-pub trait CustomResource:
-    kube::Resource<DynamicType = ()>
-    + HasSpec<Spec: Serialize>
-    + HasStatus<Status: DeserializeOwned>
-    + DeserializeOwned
-{
-    /// Its validator.
-    fn validator(core: &Core) -> &Validator;
-    /// The part of a status that the planner uses.
-    fn observed(status: &Self::Status) -> Observed;
-    /// The change for a valid object.
-    fn change(&self) -> Change;
-    /// The change for an invalid object.
-    fn malformed(metadata: ObjectMeta, why: &Invalid) -> Change;
+/// Evaluates a declaration. `now` is in whole seconds, as timestamps in status files are.
+pub fn evaluate(core: &Core, object: ObjectRef, mut value: Value, now: Timestamp) -> Evaluation {
+    let (kind, validator) = (object.kind, core.validator(object.kind));
+    let previous = core.status_text(&object).and_then(|text| Previous::read(kind, &text));
+    let previous = previous.as_ref();
+    let admitted = admit(kind, validator, &mut value, previous);
+    let rejected = admitted.as_ref().err().cloned();
+    let last_valid = || previous.and_then(|previous| previous.last_valid(kind, validator));
+    let state = match admitted.or_else(|why| last_valid().ok_or(why)) {
+        Ok(valid) => valid,
+        Err(why) => State::invalid(kind, &value, &object.key, &why),
+    };
+    let known = core.current_meta(&object);
+    let State { mut metadata, spec, mut change, is_valid } = state;
+    let same_spec = previous.is_some_and(|previous| previous.object["spec"] == spec);
+    let given = metadata.creation_timestamp.take().map(|time| time.0);
+    let (created, generation) =
+        creation_and_generation(given, previous, known.as_ref(), same_spec, now);
+    metadata.creation_timestamp = Some(Time(created));
+    metadata.generation = Some(generation);
+    if let Some(meta) = meta_of(&mut change) {
+        let observed = previous.map(|previous| previous.observed.clone()).unwrap_or_default();
+        let key = object.key.clone();
+        *meta = Meta { key, created: created.as_second(), generation, observed };
+    }
+    let same_metadata = previous.is_some_and(|previous| previous.metadata == metadata);
+    let is_new = !(is_valid && same_spec && same_metadata);
+    let (version, kind) = (&value["apiVersion"], &value["kind"]);
+    let shown = json!({"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec});
+    let text = is_new.then(|| to_yaml(&shown));
+    let id = ObjectId::custom(object.kind, object.key);
+    Evaluation { id, change: Some(change), is_new, text, rejected }
 }
-
-impl CustomResource for WebhookApp {
-    fn validator(core: &Core) -> &Validator {
-        &core.apps
-    }
-
-    fn observed(status: &Self::Status) -> Observed {
-        Observed::of_app(status)
-    }
-
-    fn change(&self) -> Change {
-        Change::App(AppInput::of_file(self))
-    }
-
-    fn malformed(metadata: ObjectMeta, why: &Invalid) -> Change {
-        let object = metadata.into_response_partial::<Self>();
-        let input = AppInput::malformed(&object, &why.to_string());
-        Change::App(AppInput { instance: Box::default(), ..input })
-    }
-}
-
-impl CustomResource for Webhook {
-    fn validator(core: &Core) -> &Validator {
-        &core.webhooks
-    }
-
-    fn observed(status: &Self::Status) -> Observed {
-        Observed::of_webhook(status)
-    }
-
-    fn change(&self) -> Change {
-        Change::Webhook(WebhookInput::of(self))
-    }
-
-    fn malformed(metadata: ObjectMeta, why: &Invalid) -> Change {
-        let object = metadata.into_response_partial::<Self>();
-        Change::Webhook(WebhookInput::malformed(&object, &why.to_string()))
-    }
-}
-
-/// An object and its spec as JSON.
-type WithSpec<K> = (K, Value);
 
 /// The previous state of an object, from its status file. The object may be invalid.
-#[derive(Debug, Default)]
 struct Previous {
     object: Value,
     metadata: ObjectMeta,
@@ -137,11 +107,10 @@ struct Previous {
 }
 
 impl Previous {
-    fn read<K: CustomResource>(text: &str) -> Option<Self> {
+    fn read(kind: Kind, text: &str) -> Option<Self> {
         let object: Value = from_yaml(text).ok()?;
         let metadata = ObjectMeta::deserialize(&object["metadata"]).unwrap_or_default();
-        let status = K::Status::deserialize(&object["status"]).ok();
-        let observed = status.as_ref().map(K::observed).unwrap_or_default();
+        let observed = observed(kind, &object["status"]).unwrap_or_default();
         Some(Self { object, metadata, observed })
     }
 
@@ -153,70 +122,82 @@ impl Previous {
         Some(value)
     }
 
-    fn last_valid<K: CustomResource>(&self, validator: &Validator) -> Option<WithSpec<K>> {
+    fn last_valid(&self, kind: Kind, validator: &Validator) -> Option<State> {
         self.in_force(validator)?;
-        Some((K::deserialize(&self.object).ok()?, self.object["spec"].clone()))
+        let state = State::valid(kind, &self.object).ok()?;
+        Some(State { spec: self.object["spec"].clone(), ..state })
     }
 }
 
-/// Evaluates a declaration. `now` is in whole seconds, as timestamps in status files are.
-pub fn evaluate<K: CustomResource>(
-    core: &Core,
-    object: &ObjectRef,
-    mut value: Value,
-    now: Timestamp,
-) -> Evaluation {
-    let validator = K::validator(core);
-    let previous = core.status_text(object).and_then(|text| Previous::read::<K>(&text));
-    let previous = previous.as_ref();
-    let known = core.current_meta(object);
-    let admitted = admit::<K>(validator, &mut value, previous);
-    let rejected = admitted.as_ref().err().cloned();
-    let valid = admitted.or_else(|why| previous.and_then(|it| it.last_valid(validator)).ok_or(why));
+fn observed(kind: Kind, status: &Value) -> serde_json::Result<Observed> {
+    Ok(match kind {
+        Kind::WebhookApp => Observed::of_app(&WebhookAppStatus::deserialize(status)?),
+        Kind::Webhook => Observed::of_webhook(&WebhookStatus::deserialize(status)?),
+    })
+}
 
-    let (mut metadata, spec) = match &valid {
-        Ok((object, spec)) => (object.meta().clone(), spec),
-        Err(_) => (minimal_metadata(&value, &object.key), &value["spec"]),
-    };
-    let same_spec = previous.is_some_and(|previous| previous.object["spec"] == *spec);
-    set_creation_and_generation(&mut metadata, previous, known.as_ref(), same_spec, now);
-    let same_metadata = previous.is_some_and(|previous| previous.metadata == metadata);
-    let is_new = valid.is_err() || !(same_spec && same_metadata);
-    let text = is_new.then(|| {
-        to_yaml(&json!({
-            "apiVersion": K::api_version(&()),
-            "kind": K::kind(&()),
-            "metadata": metadata,
-            "spec": spec,
-        }))
-    });
-    let change = match valid {
-        Ok((mut object, _)) => {
-            *object.meta_mut() = metadata;
-            object.change()
-        }
-        Err(why) => K::malformed(metadata, &why),
-    };
-    let observed = previous.map(|previous| previous.observed.clone()).unwrap_or_default();
-    Evaluation { change: Some(change), is_new, text, observed, rejected }
+/// The state of an object, apart from what the operator sets.
+struct State {
+    metadata: ObjectMeta,
+    /// The spec as shown.
+    spec: Value,
+    change: Change,
+    is_valid: bool,
+}
+
+impl State {
+    fn valid(kind: Kind, value: &Value) -> serde_json::Result<Self> {
+        // The types drop nulls from the spec.
+        let (change, spec) = match kind {
+            Kind::WebhookApp => {
+                let app = WebhookApp::deserialize(value)?;
+                (Change::App(AppInput::of_file(&app)), serde_json::to_value(app.spec)?)
+            }
+            Kind::Webhook => {
+                let webhook = Webhook::deserialize(value)?;
+                (Change::Webhook(WebhookInput::of(&webhook)), serde_json::to_value(webhook.spec)?)
+            }
+        };
+        let metadata = ObjectMeta::deserialize(&value["metadata"])?;
+        Ok(Self { metadata, spec, change, is_valid: true })
+    }
+
+    /// An invalid object without a valid previous one is shown with its error.
+    fn invalid(kind: Kind, value: &Value, key: &Key, why: &Invalid) -> Self {
+        let metadata = ObjectMeta {
+            name: Some(key.name.as_ref().into()),
+            namespace: Some(key.namespace.as_ref().into()),
+            creation_timestamp: Time::deserialize(&value["metadata"]["creationTimestamp"]).ok(),
+            ..ObjectMeta::default()
+        };
+        let object = metadata.clone().into_response_partial::<Webhook>();
+        let why = why.to_string();
+        let change = match kind {
+            Kind::WebhookApp => Change::App(AppInput {
+                instance: Box::default(),
+                ..AppInput::malformed(&object, &why)
+            }),
+            Kind::Webhook => Change::Webhook(WebhookInput::malformed(&object, &why)),
+        };
+        Self { metadata, spec: value["spec"].clone(), change, is_valid: false }
+    }
 }
 
 /// Validates a declaration, and sets its defaults. A change must also be permitted.
-fn admit<K: CustomResource>(
+fn admit(
+    kind: Kind,
     validator: &Validator,
     value: &mut Value,
     previous: Option<&Previous>,
-) -> Result<WithSpec<K>, Invalid> {
+) -> Result<State, Invalid> {
     remove_server_fields(value);
     validator.admit(value, None)?;
-    let object = K::deserialize(&*value).map_err(|error| Invalid::unreadable(&error))?;
-    // Specs contain only JSON types, so this cannot fail.
-    let spec = serde_json::to_value(object.spec()).unwrap_or_default();
-    let changed = previous.filter(|previous| previous.object["spec"] != spec);
+    let state = State::valid(kind, value).map_err(|error| Invalid::unreadable(&error))?;
+    let changed = previous.filter(|previous| previous.object["spec"] != state.spec);
     if let Some(before) = changed.and_then(|previous| previous.in_force(validator)) {
         validator.keep_to_rules(value, Some(&before))?;
     }
-    Ok((object, spec))
+    Ok(state)
 }
 
 /// Removes fields that servers set. Exported objects contain them, but they are ignored here.
@@ -230,31 +211,19 @@ fn remove_server_fields(value: &mut Value) {
     }
 }
 
-/// The metadata of an invalid object without a valid previous one.
-fn minimal_metadata(value: &Value, key: &Key) -> ObjectMeta {
-    ObjectMeta {
-        name: Some(key.name.as_ref().into()),
-        namespace: Some(key.namespace.as_ref().into()),
-        creation_timestamp: Time::deserialize(&value["metadata"]["creationTimestamp"]).ok(),
-        ..ObjectMeta::default()
-    }
-}
-
-/// Sets the creation time and the generation, as far as they are known.
-fn set_creation_and_generation(
-    metadata: &mut ObjectMeta,
+/// The creation time and the generation of an object.
+fn creation_and_generation(
+    given: Option<Timestamp>,
     previous: Option<&Previous>,
     known: Option<&Meta>,
     same_spec: bool,
     now: Timestamp,
-) {
+) -> (Timestamp, i64) {
     let previous = previous.map(|previous| &previous.metadata);
-    let created = || Timestamp::from_second(known?.created).ok();
-    let created = || Time(created().unwrap_or(now));
-    let past_created = previous.and_then(|previous| previous.creation_timestamp.clone());
-    metadata.creation_timestamp =
-        metadata.creation_timestamp.take().or(past_created).or_else(|| Some(created()));
+    let past_created = previous.and_then(|previous| Some(previous.creation_timestamp.as_ref()?.0));
+    let known_created = known.and_then(|meta| Timestamp::from_second(meta.created).ok());
+    let created = given.or(past_created).or(known_created).unwrap_or(now);
     let past_generation = previous.and_then(|previous| previous.generation);
     let before = past_generation.or(known.map(|meta| meta.generation)).unwrap_or(0);
-    metadata.generation = Some(if same_spec && before > 0 { before } else { before + 1 });
+    (created, if same_spec && before > 0 { before } else { before + 1 })
 }

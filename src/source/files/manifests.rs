@@ -21,13 +21,13 @@ pub enum ReadWhen {
 
 /// A manifest.
 #[derive(Debug, Default)]
-struct Manifest {
+pub struct Manifest {
     /// Its signature in the last scan; `None` if it was missing.
     seen: Option<FileSignature>,
     /// Its signature when it was last read; `None` if it must be read again.
-    read: Option<FileSignature>,
+    pub read: Option<FileSignature>,
     /// Its logged problems.
-    reported: ReportedProblems,
+    pub reported: ReportedProblems,
 }
 
 /// The known manifests.
@@ -70,31 +70,95 @@ impl Manifests {
         self.0.remove(path);
     }
 
-    /// Marks a file to be read in the next scan.
-    pub fn read_again(&mut self, path: &Path) {
-        if let Some(manifest) = self.0.get_mut(path) {
-            manifest.read = None;
-        }
-    }
-
-    /// The file is read: problems that are not reported before `end` are solved.
-    pub fn begin(&mut self, path: &Path) {
-        if let Some(manifest) = self.0.get_mut(path) {
-            manifest.reported.begin();
-        }
-    }
-
-    /// The file was read.
-    pub fn end(&mut self, path: &Path) {
-        if let Some(manifest) = self.0.get_mut(path) {
-            manifest.reported.end();
-        }
+    /// The manifest of a path.
+    pub fn at(&mut self, path: &Arc<Path>) -> &mut Manifest {
+        self.0.entry(path.clone()).or_default()
     }
 
     /// Logs a problem of a file, once.
-    pub fn report(&mut self, path: &Path, problem: &Problem) {
-        if let Some(manifest) = self.0.get_mut(path) {
-            manifest.reported.report(path, problem);
+    pub fn report(&mut self, path: &Arc<Path>, problem: &Problem) {
+        self.at(path).reported.report(path, problem);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+
+    use super::super::scan::scan;
+    use super::*;
+
+    struct Folder {
+        directory: TempDir,
+        manifests: Manifests,
+    }
+
+    impl Folder {
+        fn with(text: &str) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let folder = Self { directory, manifests: Manifests::default() };
+            folder.write(text);
+            folder
         }
+
+        fn write(&self, text: &str) {
+            fs::write(self.directory.path().join("a.yaml"), text).unwrap();
+        }
+
+        fn remove(&self) {
+            fs::remove_file(self.directory.path().join("a.yaml")).unwrap();
+        }
+
+        /// The number of files to read and of deleted files, in a scan long after the last write.
+        fn diff(&mut self) -> (usize, usize) {
+            let later = SystemTime::now() + Duration::from_secs(3600);
+            self.diff_of(&scan(self.directory.path(), &[]), later)
+        }
+
+        fn diff_of(&mut self, listing: &Listing, now: SystemTime) -> (usize, usize) {
+            let (changed, deleted) = self.manifests.diff(listing, ReadWhen::Stable, now);
+            (changed.len(), deleted.len())
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_once_two_scans_find_it_the_same() {
+        let mut folder = Folder::with("1");
+        assert_eq!([folder.diff(), folder.diff(), folder.diff()], [(0, 0), (1, 0), (0, 0)]);
+        folder.write("12");
+        assert_eq!([folder.diff(), folder.diff(), folder.diff()], [(0, 0), (1, 0), (0, 0)]);
+        let path = folder.directory.path().join("a.yaml").into();
+        folder.manifests.at(&path).read = None;
+        assert_eq!([folder.diff(), folder.diff()], [(1, 0), (0, 0)]);
+    }
+
+    #[test]
+    fn a_file_just_written_is_read_again_until_no_change_can_be_missed() {
+        let mut folder = Folder::with("1");
+        let listing = scan(folder.directory.path(), &[]);
+        let now = SystemTime::now();
+        let (changed, _) = folder.manifests.diff(&listing, ReadWhen::Immediately, now);
+        assert_eq!(changed.len(), 1);
+        assert_eq!(folder.diff_of(&listing, now), (1, 0));
+        assert_eq!([folder.diff(), folder.diff()], [(1, 0), (0, 0)]);
+    }
+
+    #[test]
+    fn a_file_is_deleted_if_two_scans_miss_it_but_not_if_its_folder_cannot_be_read() {
+        let mut folder = Folder::with("1");
+        folder.diff();
+        folder.remove();
+        let path = folder.directory.path().to_path_buf();
+        let error = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let hidden = Listing { unreadable: vec![(path.clone(), error)], ..Listing::default() };
+        for _ in 0..3 {
+            assert_eq!(folder.diff_of(&hidden, SystemTime::now()), (0, 0));
+        }
+        assert_eq!([folder.diff(), folder.diff()], [(0, 0), (0, 1)]);
+        folder.manifests.remove(&path.join("a.yaml"));
+        assert_eq!(folder.diff(), (0, 0));
     }
 }

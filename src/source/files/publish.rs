@@ -123,7 +123,7 @@ fn object_id(object: &ObjectRef) -> ObjectId {
 /// Reads the declaration of an object again in the next scan.
 fn invalidate(state: &mut FilesState, object: &ObjectRef) {
     if let Some(path) = state.declarations.invalidate(&object_id(object)) {
-        state.manifests.read_again(&path);
+        state.manifests.at(&path).read = None;
     }
 }
 

@@ -10,24 +10,14 @@ use serde_json::Value;
 use super::core::Core;
 use super::documents::YamlDocument;
 use super::evaluate::{Evaluation, evaluate};
-use super::manifest::{self, Item, ManifestKind, ObjectId};
+use super::manifest::{self, Item, ManifestKind};
 use super::parallel;
 use super::problems::Problem;
-use crate::plan::{Change, Kind, ObjectRef, SecretInput, ServiceInput};
+use crate::plan::{Change, ObjectRef, SecretInput, ServiceInput};
 use crate::resources::validate::Invalid;
-use crate::resources::{Webhook, WebhookApp};
 
 /// The objects and problems of a document.
-pub type DocumentContent = Result<Vec<Result<Found, Problem>>, Problem>;
-
-/// An object in a document.
-#[derive(Debug)]
-pub struct Found {
-    /// Its identity.
-    pub id: ObjectId,
-    /// What its declaration results in.
-    pub evaluation: Evaluation,
-}
+pub type DocumentContent = Result<Vec<Result<Evaluation, Problem>>, Problem>;
 
 impl Core {
     /// Reads documents of a file. The results have the order of the documents.
@@ -39,23 +29,18 @@ impl Core {
     ) -> Vec<DocumentContent> {
         parallel::each(documents, |document| {
             let items = manifest::parse(path, document)?;
-            Ok(items.into_iter().map(|item| item.map(|item| self.found(item, now))).collect())
+            Ok(items.into_iter().map(|item| item.map(|item| self.evaluate(item, now))).collect())
         })
     }
 
-    fn found(&self, Item { id, value }: Item, now: Timestamp) -> Found {
-        let object = |kind| ObjectRef { kind, key: id.key.clone() };
-        let evaluation = match id.kind {
-            ManifestKind::Custom(kind @ Kind::WebhookApp) => {
-                evaluate::<WebhookApp>(self, &object(kind), value, now)
+    fn evaluate(&self, Item { id, value }: Item, now: Timestamp) -> Evaluation {
+        match id.kind {
+            ManifestKind::Custom(kind) => {
+                evaluate(self, ObjectRef { kind, key: id.key }, value, now)
             }
-            ManifestKind::Custom(kind @ Kind::Webhook) => {
-                evaluate::<Webhook>(self, &object(kind), value, now)
-            }
-            ManifestKind::Service => Evaluation::without_status(service(value)),
-            ManifestKind::Secret => Evaluation::without_status(secret(value)),
-        };
-        Found { id, evaluation }
+            ManifestKind::Service => Evaluation::without_status(id, service(value)),
+            ManifestKind::Secret => Evaluation::without_status(id, secret(value)),
+        }
     }
 }
 

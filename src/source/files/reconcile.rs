@@ -8,11 +8,12 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 
 use super::core::{Core, FilesState};
-use super::desired::{Paths, Place, Unconfirmed};
+use super::desired::{Paths, Place};
 use super::documents::{YamlDocument, YamlDocuments};
+use super::evaluate::Evaluation;
 use super::manifest::ObjectId;
 use super::problems::Problem;
-use super::read::{DocumentContent, Found};
+use super::read::DocumentContent;
 use crate::plan::Change;
 
 /// Documents parsed in one batch. This bounds the memory, which is mostly parsed trees.
@@ -29,7 +30,6 @@ pub struct Reconcile<'a> {
     core: &'a Core,
     /// The current time in whole seconds: timestamps in status files have no fractions.
     pub now: Timestamp,
-    unconfirmed: Unconfirmed,
     changes: Vec<Change>,
 }
 
@@ -38,38 +38,36 @@ impl<'a> Reconcile<'a> {
     pub fn new(core: &'a Core) -> Self {
         let now = Timestamp::now();
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        Self { core, now, unconfirmed: Unconfirmed::default(), changes: Vec::new() }
+        Self { core, now, changes: Vec::new() }
     }
 
     /// Reads new and changed files, and removes deleted ones.
     pub fn run(mut self, changed: Paths, deleted: &Paths) {
-        self.begin(deleted);
-        deleted.iter().for_each(|path| self.core.state().manifests.remove(path));
+        let mut state = self.core.state();
+        state.declarations.begin(deleted);
+        deleted.iter().for_each(|path| state.manifests.remove(path));
+        drop(state);
         let mut next = changed;
         while !next.is_empty() {
-            self.begin(&next);
+            self.core.state().declarations.begin(&next);
             next.iter().for_each(|path| self.read_file(path));
-            next = self.core.state().declarations.next_files(&self.unconfirmed);
+            next = self.core.state().declarations.next_files();
         }
         self.delete_unconfirmed();
     }
 
-    fn begin(&mut self, files: &Paths) {
-        self.core.state().declarations.begin(files, &mut self.unconfirmed);
-    }
-
     fn read_file(&mut self, path: &Arc<Path>) {
-        self.core.state().manifests.begin(path);
+        self.core.state().manifests.at(path).reported.begin();
         let read = self.read_documents(path);
         let mut state = self.core.state();
         if let Err(error) = &read {
             state.manifests.report(path, &Problem::unreadable(error));
-            state.manifests.read_again(path);
+            state.manifests.at(path).read = None;
         }
         if !matches!(read, Ok(true)) {
-            state.declarations.keep(path, &mut self.unconfirmed);
+            state.declarations.keep(path);
         }
-        state.manifests.end(path);
+        state.manifests.at(path).reported.end();
     }
 
     /// Reads a file in batches. Returns whether all documents could be parsed.
@@ -91,8 +89,7 @@ impl<'a> Reconcile<'a> {
             |document: &YamlDocument| Place { manifest: Some(path.clone()), line: document.line };
         let mut state = self.core.state();
         batch.retain(|document| {
-            let (declarations, fingerprint) = (&mut state.declarations, document.fingerprint());
-            !declarations.confirm(&place(document), fingerprint, &mut self.unconfirmed)
+            !state.declarations.confirm(&place(document), document.fingerprint())
         });
         drop(state);
         let contents = self.core.read_all(path, &batch, self.now);
@@ -149,16 +146,16 @@ impl<'a> Reconcile<'a> {
         &mut self,
         state: &mut FilesState,
         place: &Place,
-        Found { id, mut evaluation }: Found,
+        mut evaluation: Evaluation,
     ) -> Result<ObjectId, Problem> {
-        let id = ObjectId { key: state.intern(&id.key), ..id };
+        let id = state.intern(&evaluation.id);
         self.declare(state, &id, place)?;
         let object = id.with_status();
         if let (Some(object), Some(text)) = (&object, evaluation.text.take()) {
             state.unwritten.insert(object.clone(), text.into());
         }
-        let rejected = evaluation.rejected.take();
         let known = object.and_then(|object| self.core.current_meta(&object));
+        let rejected = evaluation.rejected.take();
         self.changes.extend(evaluation.into_change(&id.key, known.as_ref()));
         match rejected {
             None => Ok(id),
@@ -167,16 +164,11 @@ impl<'a> Reconcile<'a> {
     }
 
     /// Sets where an object is declared, unless another declaration takes precedence.
-    fn declare(
-        &mut self,
-        state: &mut FilesState,
-        id: &ObjectId,
-        place: &Place,
-    ) -> Result<(), Problem> {
+    fn declare(&self, state: &mut FilesState, id: &ObjectId, place: &Place) -> Result<(), Problem> {
         let duplicate = |line: u32, winner: &Place| {
             Problem::duplicate(line, &id.subject(), winner, &self.core.created_root())
         };
-        match state.declarations.declare(id, place, &mut self.unconfirmed) {
+        match state.declarations.declare(id, place) {
             Err(winner) => Err(duplicate(place.line, &winner)),
             Ok(Some(Place { manifest: Some(loser), line })) => {
                 state.manifests.report(&loser, &duplicate(line, place));
@@ -189,7 +181,7 @@ impl<'a> Reconcile<'a> {
     /// Deletes the objects that were not found again.
     fn delete_unconfirmed(&mut self) {
         let mut state = self.core.state();
-        for id in std::mem::take(&mut self.unconfirmed).into_objects() {
+        for id in state.declarations.finish() {
             self.changes.push(self.core.remove(&mut state, &id));
         }
         self.apply_changes();
