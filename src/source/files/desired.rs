@@ -46,8 +46,6 @@ pub struct Declarations {
     unconfirmed: HashSet<ObjectId>,
     /// The unconfirmed objects of each document, by its fingerprint.
     documents: HashMap<u64, Vec<ObjectId>>,
-    /// The files that are read or were deleted.
-    files: Paths,
 }
 
 impl Declarations {
@@ -78,7 +76,6 @@ impl Declarations {
     /// Begins to read files, or to drop them: their objects are unconfirmed.
     pub fn begin(&mut self, files: &Paths) {
         self.duplicates.retain(|(_, file)| !files.contains(file));
-        self.files.extend(files.iter().cloned());
         for (id, Declaration { place, fingerprint }) in &self.in_force {
             if place.manifest.as_ref().is_some_and(|file| files.contains(file)) {
                 self.unconfirmed.insert(id.clone());
@@ -144,14 +141,12 @@ impl Declarations {
 
     /// The files to read as well: they also declare objects that are not confirmed.
     pub fn next_files(&self) -> Paths {
-        let duplicates = self.unconfirmed.iter().flat_map(|id| self.duplicates_of(id));
-        duplicates.filter(|file| !self.files.contains(*file)).cloned().collect()
+        self.unconfirmed.iter().flat_map(|id| self.duplicates_of(id)).cloned().collect()
     }
 
     /// All files were read. Returns the objects that none of them declares any more.
     pub fn finish(&mut self) -> HashSet<ObjectId> {
         self.documents = HashMap::new();
-        self.files.clear();
         std::mem::take(&mut self.unconfirmed)
     }
 
@@ -247,6 +242,20 @@ mod tests {
         declarations.begin(&paths(&["b"]));
         assert!(!declarations.confirm(&place("b", 2), 2), "it was not in force there");
         assert_eq!(declarations.declare(&webhook("x"), &place("b", 2)), Ok(None));
+        assert_eq!((declarations.next_files(), declarations.finish()), Default::default());
+    }
+
+    #[test]
+    fn a_file_is_read_twice_if_another_one_dropped_its_object_meanwhile() {
+        let mut declarations = declared(&[("x", "b", 1), ("y", "a", 2), ("y", "b", 3)]);
+        declarations.begin(&paths(&["a", "c"]));
+        assert_eq!(declarations.declare(&webhook("x"), &place("c", 1)), Err(place("b", 1)));
+        assert_eq!(declarations.next_files(), paths(&["b"]), "for y");
+        declarations.begin(&paths(&["b"]));
+        assert_eq!(declarations.declare(&webhook("y"), &place("b", 1)), Ok(None));
+        assert_eq!(declarations.next_files(), paths(&["c"]), "b declares x no longer");
+        declarations.begin(&paths(&["c"]));
+        assert_eq!(declarations.declare(&webhook("x"), &place("c", 1)), Ok(None));
         assert_eq!((declarations.next_files(), declarations.finish()), Default::default());
     }
 

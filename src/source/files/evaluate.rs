@@ -4,8 +4,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::core::PartialObjectMetaExt;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::core::Core;
 use super::manifest::{ObjectId, from_yaml};
@@ -92,11 +92,26 @@ pub fn evaluate(core: &Core, object: ObjectRef, mut value: Value, now: Timestamp
     }
     let same_metadata = previous.is_some_and(|previous| previous.metadata == metadata);
     let is_new = !(is_valid && same_spec && same_metadata);
-    let (version, kind) = (&value["apiVersion"], &value["kind"]);
-    let shown = json!({"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec});
-    let text = is_new.then(|| to_yaml(&shown));
+    let text = is_new.then(|| {
+        to_yaml(&ShownObject {
+            api_version: &value["apiVersion"],
+            kind: &value["kind"],
+            metadata: &metadata,
+            spec: &spec,
+        })
+    });
     let id = ObjectId::custom(object.kind, object.key);
     Evaluation { id, change: Some(change), is_new, text, rejected }
+}
+
+/// An object as in its status file, without its status.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownObject<'a> {
+    api_version: &'a Value,
+    kind: &'a Value,
+    metadata: &'a ObjectMeta,
+    spec: &'a Value,
 }
 
 /// The previous state of an object, from its status file. The object may be invalid.
