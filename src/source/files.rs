@@ -1,21 +1,22 @@
 //! Resources from a folder of YAML files, with statuses written to the data directory. This source
-//! needs no cluster.
+//! needs no cluster. The decisions are in `docs/design/yaml-source.md`.
 
 mod atomic;
 mod core;
 mod created;
+mod desired;
 mod documents;
 mod error;
+mod evaluate;
 mod identity;
-mod index;
 pub mod look;
 mod manifest;
+mod manifests;
 mod parallel;
-mod pass;
 mod problems;
 mod publish;
-mod reader;
-mod resolve;
+mod read;
+mod reconcile;
 mod scan;
 mod status_files;
 #[cfg(test)]
@@ -29,9 +30,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use tokio::task::JoinError;
 
 use self::core::Core;
 use super::Brain;
+use crate::plan::ObjectRef;
 
 /// How often the folder is scanned. A change is applied after two scans: a file is read only if it
 /// looked the same twice, so that a half-written file is not.
@@ -87,8 +90,7 @@ impl Files {
         let mut pause = POLL_INTERVAL;
         while !stopped_within(&mut stop, pause).await {
             let started = Instant::now();
-            let core = self.core.clone();
-            propagate_panic(tokio::task::spawn_blocking(move || core.poll()).await);
+            propagate_panic(self.blocking(Core::poll).await);
             pause = (started.elapsed() * 10).clamp(POLL_INTERVAL, MAX_POLL_INTERVAL);
         }
     }
@@ -112,15 +114,22 @@ impl Files {
         self.write(pending.take_all()).await;
     }
 
-    async fn write(&self, objects: Vec<crate::plan::ObjectRef>) -> Vec<crate::plan::ObjectRef> {
+    async fn write(&self, objects: Vec<ObjectRef>) -> Vec<ObjectRef> {
+        propagate_panic(self.blocking(move |core| core.publish(&objects)).await)
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Core) -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
         let core = self.core.clone();
-        propagate_panic(tokio::task::spawn_blocking(move || core.publish(&objects)).await)
+        tokio::task::spawn_blocking(move || work(&core)).await
     }
 }
 
 /// The result of a blocking task. Propagates its panic.
-fn propagate_panic<T: Default>(result: Result<T, tokio::task::JoinError>) -> T {
-    match result.map_err(tokio::task::JoinError::try_into_panic) {
+fn propagate_panic<T: Default>(result: Result<T, JoinError>) -> T {
+    match result.map_err(JoinError::try_into_panic) {
         Ok(value) => value,
         Err(Ok(panic)) => std::panic::resume_unwind(panic),
         // The runtime is shutting down.

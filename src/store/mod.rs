@@ -4,7 +4,7 @@
 //! The interface has two parts: [`Queue`] and [`History`]. It fits an embedded engine as well as a
 //! database or a replicated log that several replicas share: due deliveries are fetched per app,
 //! and a lease corresponds to the acknowledgement timeout of such a log. An engine is one folder
-//! here; `tests/store/engines.rs` lists the contract tests that it has to pass.
+//! here; `tests/it/store/engines.rs` lists the contract tests that it has to pass.
 
 mod delivery;
 mod due_apps;

@@ -1,10 +1,12 @@
 //! The envelopes `CloudEvent` and `Raw` in a running program: what the listener gets of a trigger,
 //! while the sender waits and from the queue.
 
-use serde_json::{Value, json};
 use crate::support::http::{Response, request};
 use crate::support::listener::{Behaviour, Call, Listener};
-use crate::support::operator::{APP, Folders, Operator, WEBHOOK, eventually, manifest, queued_manifest};
+use crate::support::operator::{
+    APP, Folders, Operator, WEBHOOK, eventually, manifest, queued_manifest,
+};
+use serde_json::{Value, json};
 
 struct Setting {
     folders: Folders,

@@ -2,11 +2,12 @@
 //! failure.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use tempfile::NamedTempFile;
 
 /// Prefix of the names of temporary files.
 const TEMPORARY: &str = ".tmp-";
@@ -30,27 +31,18 @@ pub fn is_temporary(name: &OsStr) -> bool {
 /// # Errors
 /// I/O errors. The previous file is then unchanged.
 pub fn write(path: &Path, text: &[u8], durability: Durability) -> io::Result<()> {
-    let temporary = write_temporary(path, text, 0o666, durability)?;
-    let renamed = fs::rename(&temporary, path);
-    if renamed.is_err() {
-        // The first error is the relevant one.
-        drop(fs::remove_file(&temporary));
-    }
-    renamed?;
+    write_temporary(path, text, 0o666, durability)?.persist(path)?;
     sync_parent(path, durability)
 }
 
-/// Creates a file that only its owner may read. An existing file is kept.
+/// Creates a file that only its owner may read. An existing file is kept, even one that another
+/// process has just created.
 ///
 /// # Errors
 /// I/O errors.
 pub fn create_private(path: &Path, text: &[u8]) -> io::Result<()> {
-    let temporary = write_temporary(path, text, 0o600, Durability::Power)?;
-    // Unlike a rename, a link never replaces a file that another process has just created.
-    let linked = fs::hard_link(&temporary, path);
-    fs::remove_file(&temporary)?;
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+    match write_temporary(path, text, 0o600, Durability::Power)?.persist_noclobber(path) {
+        Err(failed) if failed.error.kind() != io::ErrorKind::AlreadyExists => Err(failed.error),
         _ => sync_parent(path, Durability::Power),
     }
 }
@@ -90,35 +82,24 @@ fn write_temporary(
     text: &[u8],
     mode: u32,
     durability: Durability,
-) -> io::Result<PathBuf> {
-    let (temporary, mut file) = match open_temporary(path, mode) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make_directory(parent(path), durability)?;
-            open_temporary(path, mode)?
-        }
-        opened => opened?,
+) -> io::Result<NamedTempFile> {
+    let directory = parent(path);
+    let create = || {
+        let permissions = Permissions::from_mode(mode);
+        tempfile::Builder::new().prefix(TEMPORARY).permissions(permissions).tempfile_in(directory)
     };
-    let written = file.write_all(text).and_then(|()| match durability {
-        Durability::Process => Ok(()),
-        Durability::Power => file.sync_all(),
-    });
-    match written {
-        Ok(()) => Ok(temporary),
-        Err(error) => {
-            drop(fs::remove_file(&temporary));
-            Err(error)
+    let mut file = match create() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_directory(directory, durability)?;
+            create()?
         }
+        created => created?,
+    };
+    file.write_all(text)?;
+    if durability == Durability::Power {
+        file.as_file().sync_all()?;
     }
-}
-
-fn open_temporary(path: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let temporary = parent(path).join(format!("{TEMPORARY}{}-{count}", std::process::id()));
-    let mut options = OpenOptions::new();
-    // Not `create_new`: a leftover of an earlier process with the same id is overwritten.
-    let file = options.write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
-    Ok((temporary, file))
+    Ok(file)
 }
 
 fn sync_parent(path: &Path, durability: Durability) -> io::Result<()> {

@@ -7,19 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use k8s_openapi::jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::FilesError;
 use super::atomic::{self, Durability};
-use super::created::Reservations;
-use super::index::{FileId, ManifestIndex};
+use super::desired::{Declarations, Paths};
 use super::manifest::{ManifestKind, ObjectId};
-use super::pass::{self, Pass};
+use super::manifests::{Manifests, ReadWhen};
 use super::problems::{Problem, ReportedProblems};
-use super::reader::DocumentReader;
+use super::reconcile::Reconcile;
 use super::scan::{Listing, scan};
-use super::status_files::{StatusFiles, file_name, object_name};
+use super::status_files::{StatusFiles, compose, file_name, object_name};
 use crate::plan::input::Meta;
 use crate::plan::{Change, Key, Kind, ObjectRef};
 use crate::resources::validate::Validator;
@@ -30,8 +28,10 @@ use crate::source::Brain;
 pub struct Core {
     /// Receives the changes.
     pub brain: Arc<Brain>,
-    /// Parses and validates documents.
-    pub reader: DocumentReader,
+    apps: Validator,
+    webhooks: Validator,
+    /// Each object with its status, which is also the previous state of the object.
+    pub statuses: StatusFiles,
     manifests: PathBuf,
     data: PathBuf,
     state: Mutex<FilesState>,
@@ -40,19 +40,33 @@ pub struct Core {
 }
 
 /// The mutable state. Lock it before the planner, never after.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct FilesState {
+    /// The manifests that were read.
+    pub manifests: Manifests,
     /// Where each object is declared.
-    pub index: ManifestIndex,
+    pub declarations: Declarations,
     /// The objects that are not yet in their status files: YAML without the status.
     pub unwritten: HashMap<ObjectRef, Box<str>>,
-    /// The webhooks that are being created or deleted.
-    pub reserved: Reservations,
+    /// The webhooks that are being created or deleted. Concurrent requests for them are rejected.
+    pub reserved: HashSet<Key>,
     /// Whether a failed write of a status file was logged. Further failures are not logged until
     /// one succeeds.
     pub write_error_logged: bool,
     /// The logged problems of folders.
     reported: ReportedProblems,
+    /// The namespaces: few distinct values in many objects.
+    namespaces: HashSet<Arc<str>>,
+}
+
+impl FilesState {
+    /// The name of an object with the shared copy of its namespace.
+    pub fn intern(&mut self, id: &ObjectId) -> ObjectId {
+        let given = &id.key.namespace;
+        let namespace = self.namespaces.get(given).unwrap_or(given).clone();
+        self.namespaces.insert(namespace.clone());
+        ObjectId { kind: id.kind, key: Key { namespace, name: id.key.name.clone() } }
+    }
 }
 
 impl Core {
@@ -61,30 +75,20 @@ impl Core {
         fs::read_dir(&manifests)
             .map_err(|error| FilesError::Manifests { path: manifests.clone(), error })?;
         let lock = lock_data_dir(&data)?;
-        let created = data.join("webhooks");
         Ok(Self {
             brain,
-            reader: DocumentReader {
-                apps: Validator::webhook_app(),
-                webhooks: Validator::webhook(),
-                statuses: Arc::new(StatusFiles::new(data.join("status"))),
-            },
-            state: Mutex::new(FilesState {
-                index: ManifestIndex::new(&created),
-                unwritten: HashMap::new(),
-                reserved: Reservations::default(),
-                write_error_logged: false,
-                reported: ReportedProblems::default(),
-            }),
+            apps: Validator::webhook_app(),
+            webhooks: Validator::webhook(),
+            statuses: StatusFiles::new(data.join("status")),
             manifests,
             data,
+            state: Mutex::default(),
             _lock: lock,
         })
     }
 
-    /// Locks the mutable state.
+    /// Locks the mutable state, which is consistent between any two calls.
     pub fn state(&self) -> MutexGuard<'_, FilesState> {
-        // The index is consistent between any two of its calls.
         self.state.lock()
     }
 
@@ -95,32 +99,24 @@ impl Core {
 
     /// Reads all files for the first time, and writes all statuses.
     pub fn load(&self) -> Result<(), FilesError> {
-        let now = Timestamp::now();
-        self.load_created(now)?;
+        self.load_created()?;
         let listing = self.list();
-        let (changed, _) = self.diff_listing(&listing, ReadWhen::Immediately);
+        let (changed, _) = self.diff(&listing, ReadWhen::Immediately);
         let folder = listing.unreadable.into_iter().find(|(path, _)| *path == self.manifests);
         if let Some((path, error)) = folder {
             return Err(FilesError::Manifests { path, error });
         }
-        Pass::new(self, now).run(changed, &[]);
+        Reconcile::new(self).run(changed, &Paths::new());
         self.remove_stale_statuses()?;
         self.publish_pending();
         Ok(())
     }
 
-    /// Writes all pending statuses.
-    pub fn publish_pending(&self) {
-        let failed = self.publish(&self.brain.pending().take_all());
-        self.brain.pending().add(failed, []);
-    }
-
     /// Scans for changes, and reads the changed files.
     pub fn poll(&self) {
-        let listing = self.list();
-        let (changed, deleted) = self.diff_listing(&listing, ReadWhen::Stable);
+        let (changed, deleted) = self.diff(&self.list(), ReadWhen::Stable);
         if !(changed.is_empty() && deleted.is_empty()) {
-            Pass::new(self, Timestamp::now()).run(changed, &deleted);
+            Reconcile::new(self).run(changed, &deleted);
         }
     }
 
@@ -129,78 +125,77 @@ impl Core {
         let mut state = self.state();
         state.reported.begin();
         for (path, error) in &listing.unreadable {
-            state.reported.report(path, &Problem::of_file(format!("cannot be read: {error}")));
+            state.reported.report(path, &Problem::unreadable(error));
         }
         state.reported.end();
         listing
     }
 
-    /// Compares a listing with the files read before. Returns the files to read, and the deleted
-    /// files.
-    fn diff_listing(&self, listing: &Listing, read_when: ReadWhen) -> (Vec<FileId>, Vec<FileId>) {
-        let mut state = self.state();
-        let now = SystemTime::now();
-        let (mut changed, mut present) = (Vec::new(), HashSet::new());
-        for (path, signature) in &listing.files {
-            let file = state.index.manifest_at(path);
-            present.insert(file);
-            let Some(manifest) = state.index.manifest(file) else { continue };
-            let is_stable = manifest.seen.replace(*signature) == Some(*signature);
-            if manifest.read != Some(*signature)
-                && (is_stable || read_when == ReadWhen::Immediately)
-            {
-                manifest.read = Some(*signature).filter(|signature| signature.is_settled(now));
-                changed.push(file);
-            }
-        }
-        let absent: Vec<FileId> = state
-            .index
-            .manifests()
-            .filter(|(file, manifest)| {
-                !present.contains(file) && !listing.is_unreadable(&manifest.path)
-            })
-            .map(|(file, _)| file)
-            .collect();
-        let was_absent = |file: &FileId| {
-            let manifest = state.index.manifest(*file);
-            manifest.is_some_and(|manifest| manifest.seen.take().is_none())
-        };
-        (changed, absent.into_iter().filter(was_absent).collect())
+    fn diff(&self, listing: &Listing, read_when: ReadWhen) -> (Paths, Paths) {
+        self.state().manifests.diff(listing, read_when, SystemTime::now())
+    }
+
+    /// Writes all pending statuses.
+    pub fn publish_pending(&self) {
+        let failed = self.publish(&self.brain.pending().take_all());
+        self.brain.pending().add(failed, []);
     }
 
     /// Removes the status files of objects that no longer exist, after all files were read.
     fn remove_stale_statuses(&self) -> Result<(), FilesError> {
         let state = self.state();
         // Object names cannot be derived from these shortened file names.
-        let shortened: HashSet<String> = state
-            .index
-            .declarations()
-            .map(|(id, _)| file_name(&id.key.name))
-            .filter(|file| object_name(file).is_none())
-            .collect();
+        let files = state.declarations.objects().map(|id| file_name(&id.key.name));
+        let shortened: HashSet<String> = files.filter(|file| object_name(file).is_none()).collect();
         let is_kept = |kind, namespace: &str, file: &str| match object_name(file) {
             Some(name) => {
-                let id =
-                    ObjectId { kind: ManifestKind::Custom(kind), key: Key::new(namespace, name) };
-                state.index.declaration(&id).is_some()
+                let id = ObjectId::custom(kind, Key::new(namespace, name));
+                state.declarations.place(&id).is_some()
             }
             None => shortened.contains(file),
         };
         let path = self.data.join("status");
-        self.reader.statuses.retain(is_kept).map_err(|error| FilesError::Data { path, error })
+        self.statuses.retain(is_kept).map_err(|error| FilesError::Data { path, error })
     }
 
-    /// Removes an object and its status file. Returns the change for the brain.
+    /// Removes an object and its status file. Returns the change for the brain. Manifests that
+    /// declare the object as well are read again: their declaration is in force from now on.
     pub fn remove(&self, state: &mut FilesState, id: &ObjectId) -> Change {
-        state.index.remove(id);
-        if let ManifestKind::Custom(kind) = id.kind {
-            let object = ObjectRef { kind, key: id.key.clone() };
+        for path in state.declarations.remove(id) {
+            state.manifests.at(&path).read = None;
+        }
+        let key = id.key.clone();
+        if let Some(object) = id.with_status() {
             state.unwritten.remove(&object);
-            if let Err(error) = self.reader.statuses.remove(kind, &id.key) {
+            if let Err(error) = self.statuses.remove(object.kind, &key) {
                 tracing::warn!("cannot remove the status file of {}: {error}", id.subject());
             }
         }
-        pass::deletion(id)
+        match id.kind {
+            ManifestKind::Custom(Kind::WebhookApp) => Change::AppGone(key),
+            ManifestKind::Custom(Kind::Webhook) => Change::WebhookGone(key),
+            ManifestKind::Service => Change::ServiceGone(key),
+            ManifestKind::Secret => Change::SecretGone(key),
+        }
+    }
+
+    /// The validator of a kind.
+    pub fn validator(&self, kind: Kind) -> &Validator {
+        match kind {
+            Kind::WebhookApp => &self.apps,
+            Kind::Webhook => &self.webhooks,
+        }
+    }
+
+    /// The text of an object's status file, with the changes that are not written yet.
+    pub fn status_text(&self, object: &ObjectRef) -> Option<String> {
+        // In this order: a text that is written meanwhile is in both.
+        let unwritten = self.state().unwritten.get(object).cloned();
+        let file = self.statuses.read(object.kind, &object.key);
+        match unwritten {
+            Some(text) => Some(compose(Some(&text), None, &file.unwrap_or_default())),
+            None => file,
+        }
     }
 
     /// The metadata of an object in the planner; `None` if it is unknown.
@@ -211,14 +206,6 @@ impl Core {
             Kind::Webhook => planner.webhook(&object.key).map(|view| view.input.meta),
         }
     }
-}
-
-/// When a changed file is read. Waiting until it looks the same in two scans avoids reading one
-/// that is half written or about to be replaced.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ReadWhen {
-    Immediately,
-    Stable,
 }
 
 /// Creates the data directory, and locks it against other processes.

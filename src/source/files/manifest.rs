@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::documents::YamlDocument;
 use super::problems::Problem;
-use crate::plan::{Key, Kind};
+use crate::plan::{Key, Kind, ObjectRef};
 use crate::resources::validate::{Invalid, is_label, is_subdomain};
 
 /// The namespace of objects without one.
@@ -44,9 +44,22 @@ pub struct ObjectId {
 }
 
 impl ObjectId {
+    /// The object with a status.
+    pub fn custom(kind: Kind, key: Key) -> Self {
+        Self { kind: ManifestKind::Custom(kind), key }
+    }
+
     /// The object in log messages.
     pub fn subject(&self) -> String {
         format!("{} {}", self.kind.as_str(), self.key)
+    }
+
+    /// The object, if it has a status.
+    pub fn with_status(&self) -> Option<ObjectRef> {
+        match self.kind {
+            ManifestKind::Custom(kind) => Some(ObjectRef { kind, key: self.key.clone() }),
+            ManifestKind::Service | ManifestKind::Secret => None,
+        }
     }
 }
 
@@ -138,10 +151,8 @@ fn identify(mut value: Value, line: u32) -> Result<Item, Problem> {
         return Err(Problem::of_text(line, "this is not an object".into()));
     };
     let kind = kind_of(object).map_err(|why| Problem::of_text(line, why))?;
-    match key(object) {
-        Ok(key) => Ok(Item { id: ObjectId { kind, key }, value }),
-        Err(why) => Err(Problem::new(line, kind.as_str().into(), why.to_string())),
-    }
+    let key = key(object).map_err(|why| Problem::new(line, kind.as_str(), why))?;
+    Ok(Item { id: ObjectId { kind, key }, value })
 }
 
 fn kind_of(object: &Map<String, Value>) -> Result<ManifestKind, String> {
@@ -167,18 +178,14 @@ fn key(object: &mut Map<String, Value>) -> Result<Key, Invalid> {
     let Some(metadata) = metadata.as_object_mut() else {
         return Err(Invalid::field("metadata", "must be of type object"));
     };
-    let namespace = match metadata.get("namespace") {
-        None | Some(Value::Null) => DEFAULT_NAMESPACE,
-        Some(Value::String(text)) if text.is_empty() => DEFAULT_NAMESPACE,
-        Some(Value::String(text)) => text,
-        Some(_) => return Err(Invalid::field("metadata.namespace", "must be of type string")),
+    let text = |field: &str| match metadata.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(Invalid::field(&format!("metadata.{field}"), "must be of type string")),
     };
-    let name = match metadata.get("name") {
-        None | Some(Value::Null) => return Err(Invalid::required("metadata.name")),
-        Some(Value::String(text)) => text,
-        Some(_) => return Err(Invalid::field("metadata.name", "must be of type string")),
-    };
-    let key = Key::new(namespace, name.as_str());
+    let namespace = text("namespace")?.filter(|text| !text.is_empty()).unwrap_or(DEFAULT_NAMESPACE);
+    let name = text("name")?.ok_or_else(|| Invalid::required("metadata.name"))?;
+    let key = Key::new(namespace, name);
     check_key(&key)?;
     metadata.insert("namespace".into(), key.namespace.as_ref().into());
     Ok(key)

@@ -4,15 +4,14 @@ use std::fs;
 use std::io;
 
 use k8s_openapi::jiff::Timestamp;
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::core::{Core, FilesState};
-use super::index::FileId;
-use super::manifest::{ManifestKind, ObjectId};
+use super::desired::Place;
+use super::manifest::ObjectId;
 use super::parallel;
-use super::status_files::{split_status, to_yaml};
+use super::status_files::{compose, split_status, to_yaml};
 use crate::plan::{Event, Kind, ObjectRef, Observed, Planner, Severity};
-use crate::resources::{WebhookAppStatus, WebhookStatus};
 
 /// Files written in one batch, before other tasks can lock the state.
 const BATCH: usize = 512;
@@ -20,15 +19,32 @@ const BATCH: usize = 512;
 /// The log target of events, to distinguish them from other lines.
 const EVENTS: &str = "webhook_operator::events";
 
-/// A status to write, and the resulting events.
+/// A status to write, and its consequences.
 struct StatusWrite {
-    status: NewStatus,
+    status: Value,
+    observed: Observed,
     events: Vec<Event>,
 }
 
-enum NewStatus {
-    App(WebhookAppStatus),
-    Webhook(WebhookStatus),
+impl StatusWrite {
+    /// The status of an object; `None` if it is the observed one, or if the object is unknown.
+    fn of(object: &ObjectRef, planner: &Planner) -> Option<Self> {
+        let (key, now) = (&object.key, Timestamp::now());
+        Some(match object.kind {
+            Kind::WebhookApp => {
+                let status = planner.app_status(key, now)?;
+                let (observed, events) =
+                    (Observed::of_app(&status), planner.app_events(key, &status));
+                Self { status: json!({ "status": status }), observed, events }
+            }
+            Kind::Webhook => {
+                let status = planner.webhook_status(key, now)?;
+                let (observed, events) =
+                    (Observed::of_webhook(&status), planner.webhook_events(key, &status));
+                Self { status: json!({ "status": status }), observed, events }
+            }
+        })
+    }
 }
 
 /// The result of writing a status file.
@@ -36,7 +52,7 @@ enum WriteResult {
     /// The file is up to date.
     UpToDate,
     /// The file was written.
-    Written,
+    Written(Option<StatusWrite>),
     /// The file was removed, for example by a user. Its object must be read again.
     Missing,
 }
@@ -51,70 +67,63 @@ impl Core {
     fn publish_batch(&self, objects: &[ObjectRef]) -> Vec<ObjectRef> {
         // The state stays locked, so that the planner's result is still current when it is written.
         let mut state = self.state();
-        let status_writes: Vec<_> = objects.iter().zip(self.status_writes(objects)).collect();
-        let results = parallel::each(&status_writes, |(object, write)| {
-            self.publish_one(&state, object, write.as_ref())
-        });
-        let (mut failed, mut written) = (Vec::new(), Vec::new());
-        for ((object, write), result) in status_writes.into_iter().zip(results) {
+        let results = parallel::each(objects, |object| self.publish_one(&state, object));
+        let mut failed = Vec::new();
+        for (object, result) in objects.iter().zip(results) {
             match result {
                 Ok(WriteResult::UpToDate) => {}
-                Ok(WriteResult::Written) => {
+                Ok(WriteResult::Written(write)) => {
                     state.unwritten.remove(object);
                     state.write_error_logged = false;
-                    written.extend(write.map(|write| (object, write)));
+                    write.into_iter().for_each(|write| self.written(object, write));
                 }
-                Ok(WriteResult::Missing) => state.index.invalidate(object),
+                Ok(WriteResult::Missing) => invalidate(&mut state, object),
                 Err(error) => {
                     log_write_error(&mut state, object, &error);
                     failed.push(object.clone());
                 }
             }
         }
-        let mut planner = self.brain.planner();
-        for (object, write) in &written {
-            planner.observe(object, write.status.observed());
-        }
-        drop(planner);
-        for (object, write) in written {
-            write.events.iter().for_each(|event| log_event(object, event));
-        }
         failed
     }
 
-    fn status_writes(&self, objects: &[ObjectRef]) -> Vec<Option<StatusWrite>> {
-        let now = Timestamp::now();
-        let planner = self.brain.planner();
-        objects.iter().map(|object| StatusWrite::of(object, &planner, now)).collect()
-    }
-
-    fn publish_one(
-        &self,
-        state: &FilesState,
-        object: &ObjectRef,
-        write: Option<&StatusWrite>,
-    ) -> io::Result<WriteResult> {
+    fn publish_one(&self, state: &FilesState, object: &ObjectRef) -> io::Result<WriteResult> {
         let text = state.unwritten.get(object).map(AsRef::as_ref);
-        let id = ObjectId { kind: ManifestKind::Custom(object.kind), key: object.key.clone() };
-        let declaration = match state.index.declaration(&id) {
-            Some(declaration) if text.is_some() || write.is_some() => declaration,
+        let write = StatusWrite::of(object, &self.brain.planner());
+        let place = match state.declarations.place(&object_id(object)) {
+            Some(place) if text.is_some() || write.is_some() => place,
             _ => return Ok(WriteResult::UpToDate),
         };
-        let files = &self.reader.statuses;
         // With a new object and a new status, the previous file is not needed.
-        let mut before = match (text, write) {
+        let mut before = match (text, &write) {
             (Some(_), Some(_)) => String::new(),
-            _ => files.read(object.kind, &object.key).unwrap_or_default(),
+            _ => self.statuses.read(object.kind, &object.key).unwrap_or_default(),
         };
         if text.is_none() && split_status(&before).0.is_empty() {
-            if declaration.file != FileId::CREATED {
+            if *place != Place::CREATED {
                 return Ok(WriteResult::Missing);
             }
             before = fs::read_to_string(self.created_path(&object.key))?;
         }
-        let status = write.map(|write| write.status.text());
-        files.write(object, &compose(text, status.as_deref(), &before))?;
-        Ok(WriteResult::Written)
+        let status = write.as_ref().map(|write| to_yaml(&write.status));
+        self.statuses.write(object, &compose(text, status.as_deref(), &before))?;
+        Ok(WriteResult::Written(write))
+    }
+
+    fn written(&self, object: &ObjectRef, write: StatusWrite) {
+        self.brain.planner().observe(object, write.observed);
+        write.events.iter().for_each(|event| log_event(object, event));
+    }
+}
+
+fn object_id(object: &ObjectRef) -> ObjectId {
+    ObjectId::custom(object.kind, object.key.clone())
+}
+
+/// Reads the declaration of an object again in the next scan.
+fn invalidate(state: &mut FilesState, object: &ObjectRef) {
+    if let Some(path) = state.declarations.invalidate(&object_id(object)) {
+        state.manifests.at(&path).read = None;
     }
 }
 
@@ -134,71 +143,5 @@ fn log_event(object: &ObjectRef, event: &Event) {
     match severity {
         Severity::Normal => tracing::info!(target: EVENTS, kind, %key, %reason, "{note}"),
         Severity::Warning => tracing::warn!(target: EVENTS, kind, %key, %reason, "{note}"),
-    }
-}
-
-impl StatusWrite {
-    fn of(object: &ObjectRef, planner: &Planner, now: Timestamp) -> Option<Self> {
-        let key = &object.key;
-        Some(match object.kind {
-            Kind::WebhookApp => {
-                let status = planner.app_status(key, now)?;
-                Self { events: planner.app_events(key, &status), status: NewStatus::App(status) }
-            }
-            Kind::Webhook => {
-                let status = planner.webhook_status(key, now)?;
-                let events = planner.webhook_events(key, &status);
-                Self { events, status: NewStatus::Webhook(status) }
-            }
-        })
-    }
-}
-
-impl NewStatus {
-    fn observed(&self) -> Observed {
-        match self {
-            Self::App(status) => Observed::of_app(status),
-            Self::Webhook(status) => Observed::of_webhook(status),
-        }
-    }
-
-    fn text(&self) -> String {
-        match self {
-            Self::App(status) => status_text(status),
-            Self::Webhook(status) => status_text(status),
-        }
-    }
-}
-
-/// The text of a status file. Parts that are not new are taken from the previous file.
-pub fn compose(text: Option<&str>, status: Option<&str>, before: &str) -> String {
-    let (head_before, status_before) = split_status(before);
-    let (head, status) = (text.unwrap_or(head_before), status.unwrap_or(status_before));
-    let newline = if head.ends_with('\n') { "" } else { "\n" };
-    format!("{head}{newline}{status}")
-}
-
-fn status_text<S: Serialize>(status: &S) -> String {
-    #[derive(Serialize)]
-    struct Part<'a, S> {
-        status: &'a S,
-    }
-    to_yaml(&Part { status })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_new_stays_as_it_was() {
-        let before = "kind: A\nspec:\n  status: no\nstatus:\n  uuid: x\n";
-        assert_eq!(compose(None, None, before), before);
-        assert_eq!(compose(Some("kind: B\n"), None, before), "kind: B\nstatus:\n  uuid: x\n");
-        assert_eq!(
-            compose(None, Some("status:\n  uuid: y\n"), before),
-            "kind: A\nspec:\n  status: no\nstatus:\n  uuid: y\n"
-        );
-        assert_eq!(compose(Some("kind: B"), None, ""), "kind: B\n");
     }
 }

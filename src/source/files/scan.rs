@@ -7,6 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use rustix::io::Errno;
+use walkdir::{DirEntry, WalkDir};
+
 /// Attributes that change when a file is written. A symbolic link has those of its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileSignature {
@@ -20,10 +23,9 @@ pub struct FileSignature {
 const TIMESTAMP_GRANULARITY: Duration = Duration::from_secs(1);
 
 impl FileSignature {
-    /// The signature of a file.
-    pub fn of(metadata: &Metadata) -> Self {
+    fn of(metadata: &Metadata) -> Self {
         Self {
-            inode: (metadata.dev(), metadata.ino()),
+            inode: inode(metadata),
             size: metadata.size(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
@@ -35,13 +37,16 @@ impl FileSignature {
         let seconds = u64::try_from(self.changed.0).unwrap_or(0);
         let nanos = u32::try_from(self.changed.1).unwrap_or(0);
         let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
-        match now.duration_since(changed) {
-            Ok(age) => age > TIMESTAMP_GRANULARITY,
-            // If the clock is behind, the age is unknown. A file must not be read again for ever
-            // because of that.
-            Err(ahead) => ahead.duration() > TIMESTAMP_GRANULARITY,
-        }
+        // If the clock is behind, the age is unknown. A file must not be read again for ever
+        // because of that.
+        let age = now.duration_since(changed).unwrap_or_else(|ahead| ahead.duration());
+        age > TIMESTAMP_GRANULARITY
     }
+}
+
+/// Identifies a file or directory, whatever path leads to it.
+fn inode(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 /// The contents of a folder.
@@ -54,6 +59,11 @@ pub struct Listing {
 }
 
 impl Listing {
+    /// Whether a path is a manifest.
+    pub fn contains(&self, path: &Path) -> bool {
+        self.files.binary_search_by(|(listed, _)| listed.as_path().cmp(path)).is_ok()
+    }
+
     /// Whether a path is unreadable, or below an unreadable folder.
     pub fn is_unreadable(&self, path: &Path) -> bool {
         self.unreadable.iter().any(|(hidden, _)| path.starts_with(hidden))
@@ -63,56 +73,47 @@ impl Listing {
 /// Lists a folder and its subfolders. Skips hidden entries and the `excluded` directories. Each
 /// directory is visited once, even if several links lead to it.
 pub fn scan(folder: &Path, excluded: &[PathBuf]) -> Listing {
-    let mut visited: HashSet<(u64, u64)> = HashSet::new();
-    for metadata in excluded.iter().filter_map(|path| fs::metadata(path).ok()) {
-        visited.insert((metadata.dev(), metadata.ino()));
-    }
     let mut listing = Listing::default();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        match list(&folder, &mut visited, &mut listing) {
-            Ok(subfolders) => folders.extend(subfolders.into_iter().rev()),
-            Err(error) => listing.unreadable.push((folder, error)),
+    if let Err(error) = fs::read_dir(folder) {
+        listing.unreadable.push((folder.into(), error));
+        return listing;
+    }
+    let excluded = excluded.iter().filter_map(|path| fs::metadata(path).ok());
+    let mut visited: HashSet<(u64, u64)> = excluded.map(|metadata| inode(&metadata)).collect();
+    let is_wanted = |entry: &DirEntry| match entry.file_type().is_dir() {
+        _ if entry.depth() > 0 && is_hidden(entry.path()) => false,
+        // Without its attributes, a directory cannot be read either: that is an error.
+        true => entry.metadata().map_or(true, |metadata| visited.insert(inode(&metadata))),
+        false => is_manifest(entry.path()),
+    };
+    // Sorted, so that of several links to a directory the same one is followed each time.
+    let walk = WalkDir::new(folder).follow_links(true).sort_by_file_name();
+    for entry in walk.into_iter().filter_entry(is_wanted) {
+        match entry.and_then(|entry| Ok((entry.metadata()?, entry))) {
+            Ok((metadata, entry)) if metadata.is_file() => {
+                listing.files.push((entry.into_path(), FileSignature::of(&metadata)));
+            }
+            // A directory or a special file.
+            Ok(_) => {}
+            Err(error) => listing.unreadable.extend(unreadable(error, folder)),
         }
     }
     listing.files.sort_by(|a, b| a.0.cmp(&b.0));
     listing
 }
 
-/// Adds the files of one folder. Returns its subfolders, ordered by path.
-fn list(
-    folder: &Path,
-    visited: &mut HashSet<(u64, u64)>,
-    listing: &mut Listing,
-) -> io::Result<Vec<PathBuf>> {
-    let metadata = fs::metadata(folder)?;
-    if !visited.insert((metadata.dev(), metadata.ino())) {
-        return Ok(Vec::new());
-    }
-    let mut subfolders = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        let (path, kind) = (entry.path(), entry.file_type()?);
-        if !(kind.is_dir() || kind.is_symlink() || is_manifest(&path)) {
-            continue;
-        }
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => subfolders.push(path),
-            Ok(metadata) if metadata.is_file() && is_manifest(&path) => {
-                listing.files.push((path, FileSignature::of(&metadata)));
-            }
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                listing.unreadable.push((path, error));
-            }
-            // A special file, a file removed meanwhile, or a broken link.
-            Ok(_) | Err(_) => {}
-        }
-    }
-    subfolders.sort();
-    Ok(subfolders)
+/// The path that an error hides; `None` if nothing is there, or nothing that would be read.
+fn unreadable(error: walkdir::Error, folder: &Path) -> Option<(PathBuf, io::Error)> {
+    let path = error.path().unwrap_or(folder).to_path_buf();
+    // There is no I/O error if a link leads to a directory above it.
+    let error = error.into_io_error()?;
+    let is_cyclic = error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
+    let is_absent = error.kind() == io::ErrorKind::NotFound || is_cyclic || is_hidden(&path);
+    (path == folder || !is_absent).then_some((path, error))
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 fn is_manifest(path: &Path) -> bool {

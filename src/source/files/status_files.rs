@@ -125,6 +125,14 @@ pub fn split_status(text: &str) -> (&str, &str) {
     text.split_at(at)
 }
 
+/// The text of a status file. Parts that are not new are taken from the previous file.
+pub fn compose(text: Option<&str>, status: Option<&str>, before: &str) -> String {
+    let (head_before, status_before) = split_status(before);
+    let (head, status) = (text.unwrap_or(head_before), status.unwrap_or(status_before));
+    let newline = if head.ends_with('\n') { "" } else { "\n" };
+    format!("{head}{newline}{status}")
+}
+
 /// Serializes a value as YAML in which each line is one value.
 ///
 /// # Panics
@@ -220,5 +228,17 @@ mod tests {
         assert_eq!(files.read(Kind::WebhookApp, &kept.key), None);
         assert!(!leftover.exists());
         assert!(files.remove(Kind::Webhook, &kept.key).unwrap());
+    }
+
+    #[test]
+    fn what_is_not_new_stays_as_it_was() {
+        let before = "kind: A\nspec:\n  status: no\nstatus:\n  uuid: x\n";
+        assert_eq!(compose(None, None, before), before);
+        assert_eq!(compose(Some("kind: B\n"), None, before), "kind: B\nstatus:\n  uuid: x\n");
+        assert_eq!(
+            compose(None, Some("status:\n  uuid: y\n"), before),
+            "kind: A\nspec:\n  status: no\nstatus:\n  uuid: y\n"
+        );
+        assert_eq!(compose(Some("kind: B"), None, ""), "kind: B\n");
     }
 }

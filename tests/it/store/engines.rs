@@ -6,9 +6,9 @@ use std::sync::Arc;
 use webhook_operator::store::Store;
 
 use crate::store::engine::{Engine, Settings, TestClock};
-use crate::support::model_store::ModelStore;
 use crate::store::sqlite::SqliteEngine;
 use crate::store::world::World;
+use crate::support::model_store::ModelStore;
 
 /// The embedded engine.
 pub fn sqlite() -> World {

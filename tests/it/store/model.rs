@@ -14,8 +14,8 @@ use webhook_operator::store::{
 };
 
 use crate::store::engines::compared_with_the_model;
-use crate::support::model_store::ModelStore;
 use crate::store::world::{LEASE, NOW, World, attempted, failed};
+use crate::support::model_store::ModelStore;
 
 const WEBHOOKS: [&str; 3] = ["a", "fifo", "fifo-b"];
 
