@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
+use super::charset::Charset;
 use super::validate::{self, JsonFault, MAX_DEPTH};
 use super::{Event, EventError, Form};
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The text before a value that is not an object.
 const VALUE_PREFIX: &[u8] = br#"{"_json":"#;
@@ -20,6 +21,12 @@ pub(super) fn event(body: &Bytes) -> Result<Event, EventError> {
     let text = without_byte_order_mark(body);
     check(&text)?;
     Ok(splice(text))
+}
+
+/// The event of a body that must be a JSON text in another charset than UTF-8.
+pub(super) fn event_in(charset: Charset, body: &[u8]) -> Result<Event, EventError> {
+    let text = charset.decode(body).ok_or(EventError::WrongCharset)?.into_owned();
+    Ok(Event { form: Form::Converted, ..event(&text.into())? })
 }
 
 /// The event of a body that [`event`] has already accepted.

@@ -11,8 +11,8 @@ pub(crate) enum MediaType {
 }
 
 impl MediaType {
-    /// Type and subtype are case-insensitive (RFC 9110, 8.3.1). Parameters are ignored: JSON is
-    /// UTF-8 (RFC 8259, 8.1), and so is a form for the parser of the WHATWG URL standard.
+    /// Type and subtype are case-insensitive (RFC 9110, 8.3.1). `text/json` was never registered but
+    /// is sent; browsers report violations of a Content Security Policy as `application/csp-report`.
     pub(crate) fn of(content_type: &[u8]) -> Self {
         let essence = content_type
             .split(|&byte| byte == b';')
@@ -21,7 +21,7 @@ impl MediaType {
             .trim_ascii()
             .to_ascii_lowercase();
         match essence.as_slice() {
-            b"application/json" => Self::Json,
+            b"application/json" | b"text/json" | b"application/csp-report" => Self::Json,
             b"application/x-www-form-urlencoded" => Self::UrlEncoded,
             b"multipart/form-data" => Self::Multipart,
             essence if has_json_suffix(essence) => Self::Json,
@@ -60,6 +60,8 @@ mod tests {
             (b"application/CloudEvents-Batch+JSON;v=1", MediaType::Json),
             (b"application/x-www-form-urlencoded", MediaType::UrlEncoded),
             (b"APPLICATION/X-WWW-FORM-URLENCODED;charset=latin1", MediaType::UrlEncoded),
+            (b"text/json", MediaType::Json),
+            (b"application/csp-report", MediaType::Json),
             (b"multipart/form-data; boundary=x", MediaType::Multipart),
             (b"Multipart/Form-Data", MediaType::Multipart),
         ] {

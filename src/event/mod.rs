@@ -12,7 +12,9 @@
 //! | another JSON value | `{"_json": value}` |
 //! | urlencoded or multipart form | an object of strings; repeated names: an array of strings |
 //! | any other text | `{"_text": "..."}` |
-//! | anything that is not UTF-8 | `{"_base64": "..."}` |
+//! | anything that is not text | `{"_base64": "..."}` |
+//!
+//! Text is UTF-8, or of the charset that the content type names; it is then converted.
 //!
 //! Memory: JSON, and text that needs no escape, take no memory beyond the body. Base64 grows by a
 //! third; escaped text and form fields grow at most sixfold (a control character becomes `\u0001`),
@@ -23,6 +25,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+mod charset;
 pub mod cloud_event;
 mod fields;
 mod form;
@@ -34,6 +37,7 @@ mod properties;
 mod text;
 mod validate;
 
+use charset::Charset;
 pub use form::MAX_PAIRS;
 pub use multipart::MAX_PARTS;
 pub use validate::MAX_DEPTH;
@@ -104,10 +108,12 @@ impl fmt::Debug for Event {
 /// The reason for rejecting a body. No message repeats anything of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
-    /// The body is not JSON in UTF-8. The position of the error: the line from 1, the column in
-    /// bytes.
+    /// The body is not JSON. The position of the error: the line from 1, the column in bytes.
     #[error("the body is not valid JSON (line {line}, column {column})")]
     InvalidJson { line: usize, column: usize },
+    /// The body is not text in the charset of its content type.
+    #[error("the body is not valid in the charset of its content type")]
+    WrongCharset,
     /// Rejected even if valid, because many parsers of listeners recurse.
     #[error("the JSON of the body is nested deeper than {limit} levels")]
     JsonTooDeep { limit: usize },
@@ -132,11 +138,14 @@ pub fn from_body(content_type: Option<&[u8]>, body: Bytes) -> Result<Event, Even
     let Some(content_type) = content_type.filter(|value| !value.trim_ascii().is_empty()) else {
         return Ok(json::event(&body).unwrap_or_else(|_| text::event(body)));
     };
+    let charset = Charset::of(content_type);
     match MediaType::of(content_type) {
-        MediaType::Json => json::event(&body),
-        MediaType::UrlEncoded => form::event(&body),
+        MediaType::Json if charset.is_utf_8() => json::event(&body),
+        MediaType::Json => json::event_in(charset, &body),
+        MediaType::UrlEncoded => form::event(charset, &body),
         MediaType::Multipart => multipart::event(content_type, body),
-        MediaType::Other => Ok(text::event(body)),
+        MediaType::Other if charset.is_utf_8() => Ok(text::event(body)),
+        MediaType::Other => Ok(text::event_in(charset, body)),
     }
 }
 

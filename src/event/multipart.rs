@@ -1,11 +1,13 @@
 //! Bodies of type `multipart/form-data` (RFC 7578).
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
 use multer::{Field, Multipart};
 
+use super::charset::Charset;
 use super::fields::FormFields;
 use super::text::base64;
 use super::{Event, EventError};
@@ -15,8 +17,8 @@ pub const MAX_PARTS: usize = 1_000;
 
 /// Parses a form to an object of strings, one per part, including files.
 ///
-/// Valid UTF-8 becomes text, any other content base64, independent of file names and content types
-/// of the parts. A listener that must distinguish the two, or needs the file names, uses the
+/// A part becomes text if it is UTF-8, or text of the charset that its content type names, and base64
+/// otherwise, independent of its file name and media type. A listener that must distinguish the two, or needs the file names, uses the
 /// envelope `Raw`, which passes the body unchanged.
 pub(super) fn event(content_type: &[u8], body: Bytes) -> Result<Event, EventError> {
     let boundary = boundary(content_type)?;
@@ -53,12 +55,11 @@ async fn read(body: Bytes, boundary: String) -> Result<Event, EventError> {
 async fn name_and_value(part: Field<'_>) -> Result<(String, String), EventError> {
     let name =
         part.name().ok_or(EventError::MalformedMultipart("a part without a name"))?.to_owned();
+    let charset = part.content_type().and_then(|content_type| content_type.get_param("charset"));
+    let charset = charset.map_or(Charset::UTF_8, |name| Charset::named(name.as_str().as_bytes()));
     let content = part.bytes().await.map_err(malformed)?;
-    Ok((name, text_or_base64(content)))
-}
-
-fn text_or_base64(content: Bytes) -> String {
-    String::from_utf8(content.into()).unwrap_or_else(|error| base64(error.as_bytes()))
+    let text = charset.decode(&content).map(Cow::into_owned);
+    Ok((name, text.unwrap_or_else(|| base64(&content))))
 }
 
 /// Maps the parser's errors to fixed texts: its own messages quote the sender's names and headers.

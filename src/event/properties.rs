@@ -3,11 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use encoding_rs::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde::de::IgnoredAny;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::from_body;
 
@@ -144,6 +145,122 @@ proptest! {
         body += "--x--";
         let event = from_body(Some(b"multipart/form-data; boundary=x"), body.into()).unwrap();
         prop_assert_eq!(pairs_of(&event.to_vec()), sorted(parts));
+    }
+}
+
+/// All charsets of the Encoding Standard that text can be encoded in.
+const CHARSETS: [&Encoding; 37] = [
+    BIG5,
+    EUC_JP,
+    EUC_KR,
+    GB18030,
+    GBK,
+    IBM866,
+    ISO_2022_JP,
+    ISO_8859_2,
+    ISO_8859_3,
+    ISO_8859_4,
+    ISO_8859_5,
+    ISO_8859_6,
+    ISO_8859_7,
+    ISO_8859_8,
+    ISO_8859_10,
+    ISO_8859_13,
+    ISO_8859_14,
+    ISO_8859_15,
+    ISO_8859_16,
+    KOI8_R,
+    KOI8_U,
+    MACINTOSH,
+    SHIFT_JIS,
+    UTF_8,
+    WINDOWS_1250,
+    WINDOWS_1251,
+    WINDOWS_1252,
+    WINDOWS_1253,
+    WINDOWS_1254,
+    WINDOWS_1255,
+    WINDOWS_1256,
+    WINDOWS_1257,
+    WINDOWS_1258,
+    WINDOWS_874,
+    X_MAC_CYRILLIC,
+    ISO_8859_8_I,
+    X_USER_DEFINED,
+];
+
+/// Texts that fit into most of the charsets, or into some.
+fn samples() -> impl Strategy<Value = String> {
+    select(vec![
+        "plain",
+        "\u{e9}\u{fc}",
+        "\u{436}\u{44f}",
+        "\u{3b1}\u{3c9}",
+        "\u{5e9}\u{5dc}",
+        "\u{65e5}\u{672c}",
+        "\u{d55c}",
+        "\u{e01}\u{e2b}",
+        "\u{20ac}",
+    ])
+    .prop_map(str::to_owned)
+}
+
+proptest! {
+    #[test]
+    fn text_of_every_charset_comes_back_as_text_in_each_kind_of_body(
+        charset in select(&CHARSETS[..]),
+        text in samples(),
+    ) {
+        let encoded = |text: &str| {
+            let (bytes, _, lossy) = charset.encode(text);
+            (!lossy).then(|| Bytes::from(bytes.into_owned()))
+        };
+        prop_assume!(encoded(&text).is_some());
+        let content_type = |kind: &str| format!("{kind}; charset={}", charset.name());
+        let event = |kind: &str, body: Bytes| -> Value {
+            let event = from_body(Some(content_type(kind).as_bytes()), body).unwrap();
+            serde_json::from_slice(&event.to_vec()).unwrap()
+        };
+        let json = format!("{{\"text\":\"{text}\"}}");
+        let value = json!({ "text": text });
+        prop_assert_eq!(&event("application/json", encoded(&json).unwrap()), &value);
+        prop_assert_eq!(&event("text/plain", encoded(&text).unwrap()), &json!({ "_text": text }));
+        let hex: String = encoded(&text).unwrap().iter().map(|byte| format!("%{byte:02X}")).collect();
+        let form = format!("text={hex}");
+        prop_assert_eq!(&event("application/x-www-form-urlencoded", form.into()), &value);
+        let head = format!("--x\r\nContent-Disposition: form-data; name=text\r\nContent-Type: {}\r\n\r\n", content_type("text/plain"));
+        let part = [head.as_bytes(), &encoded(&text).unwrap(), b"\r\n--x--"].concat();
+        let multipart = from_body(Some(b"multipart/form-data; boundary=x"), part.into()).unwrap();
+        prop_assert_eq!(&serde_json::from_slice::<Value>(&multipart.to_vec()).unwrap(), &value);
+    }
+
+    /// Bytes that are not of the charset are kept in base64, or rejected in JSON.
+    #[test]
+    fn nothing_is_ever_replaced(
+        charset in select(&CHARSETS[..]),
+        body in vec(any::<u8>(), 1..32),
+        kind in select(vec!["text/plain", "application/json", "application/x-www-form-urlencoded"]),
+    ) {
+        let content_type = format!("{kind}; charset={}", charset.name());
+        if let Ok(event) = from_body(Some(content_type.as_bytes()), body.into()) {
+            let is_replaced = String::from_utf8(event.to_vec()).unwrap().contains('\u{fffd}');
+            prop_assert!(!is_replaced);
+        }
+    }
+
+    #[test]
+    fn utf_16_comes_back_with_and_without_its_mark(text in "[^\\x00]{1,20}", mark in 0..3) {
+        let units = |to: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(to).collect::<Vec<u8>>();
+        let (label, body) = match mark {
+            0 => ("utf-16", [&b"\xff\xfe"[..], &units(u16::to_le_bytes)].concat()),
+            1 => ("utf-16", [&b"\xfe\xff"[..], &units(u16::to_be_bytes)].concat()),
+            _ => ("utf-16be", units(u16::to_be_bytes)),
+        };
+        prop_assume!(!text.starts_with(['\u{feff}', '\u{fffe}']));
+        let content_type = format!("text/plain; charset={label}");
+        let event = from_body(Some(content_type.as_bytes()), body.into()).unwrap();
+        let value: Value = serde_json::from_slice(&event.to_vec()).unwrap();
+        prop_assert_eq!(value, json!({ "_text": text }));
     }
 }
 

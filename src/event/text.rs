@@ -5,16 +5,23 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::Event;
+use super::charset::Charset;
 use super::fields::json_text;
 
 /// `{"_text": "..."}` for valid UTF-8, else `{"_base64": "..."}` (RFC 4648, 4, with padding).
-/// Nothing is lost: a text in another charset becomes base64 of its exact bytes.
+/// Nothing is lost: other bytes become base64.
 pub(super) fn event(body: Bytes) -> Event {
     match std::str::from_utf8(&body) {
         Ok(text) if needs_escape(text) => escaped(text),
         Ok(_) => Event::converted(br#"{"_text":""#, body, br#""}"#),
         Err(_) => Event::converted(br#"{"_base64":""#, base64(&body), br#""}"#),
     }
+}
+
+/// The same for a text in another charset than UTF-8, which is converted if nothing is lost.
+pub(super) fn event_in(charset: Charset, body: Bytes) -> Event {
+    let text = charset.decode(&body).map(|text| text.into_owned());
+    event(text.map_or(body, Bytes::from))
 }
 
 pub(super) fn base64(bytes: &[u8]) -> String {

@@ -33,9 +33,10 @@ pub(super) fn of_webhook(
 ) -> Result<Delivery, Fault> {
     let default = resources::Delivery::default();
     let resources::Delivery { mode, ordering, retry } = delivery.unwrap_or(&default);
-    let own = dedup.map(dedup_of).transpose()?;
+    let is_enabled = dedup.is_none_or(|dedup| dedup.enabled);
+    let own = dedup.filter(|dedup| dedup.enabled).map(dedup_of).transpose()?;
     let is_queued = *mode == DeliveryMode::Queued;
-    let dedup = own.or_else(|| provider_dedup(verify)).filter(|_| is_queued);
+    let dedup = own.or_else(|| provider_dedup(verify)).filter(|_| is_queued && is_enabled);
     let retry = retry.as_ref().map(policy).transpose()?;
     Ok(Delivery {
         mode: *mode,
@@ -102,7 +103,7 @@ fn wait(field: &str, text: &str) -> Result<Duration, Fault> {
 }
 
 fn dedup_of(dedup: &resources::Dedup) -> Result<Dedup, Fault> {
-    let resources::Dedup { header, key, window } = dedup;
+    let resources::Dedup { enabled: _, header, key, window } = dedup;
     let by = match (header, key) {
         (Some(header), None) => DedupBy::Header(
             header.parse().map_err(|_| invalid("spec.dedup.header is not a header name".into()))?,
@@ -247,6 +248,8 @@ mod tests {
             assert_eq!(dedup(spec.clone()), expected, "{spec}");
         }
         let mut own = verify(json!({"type": "GitHub"}));
+        own["dedup"] = json!({"enabled": false});
+        assert_eq!(dedup(own.clone()), None);
         own["dedup"] = json!({"header": "X-Id"});
         assert!(matches!(dedup(own).unwrap().by, DedupBy::Header(_)), "what is said goes before");
         let mut sync = verify(json!({"type": "GitHub"}));

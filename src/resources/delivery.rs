@@ -118,10 +118,15 @@ pub struct Retry {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.header) != has(self.key)")
-        .message("exactly one of header and key must be set")
+    validation = Rule::new("(has(self.enabled) && !self.enabled) || has(self.header) != has(self.key)")
+        .message("exactly one of header and key must be set"),
+    validation = Rule::new("!has(self.enabled) || self.enabled || !(has(self.header) || has(self.key))")
+        .message("header and key need enabled: true")
 )]
 pub struct Dedup {
+    /// Set to `false` to deliver repetitions of an event as events of their own.
+    #[serde(default = "default_enabled")]
+    pub enabled: bool,
     /// Header that identifies the event. A trigger without this header is never a duplicate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]
@@ -143,6 +148,10 @@ fn default_concurrency() -> i32 {
 
 fn default_jitter() -> f64 {
     0.2
+}
+
+fn default_enabled() -> bool {
+    true
 }
 
 fn default_window() -> String {

@@ -97,7 +97,8 @@ pub struct WebhookSpec {
     #[schemars(schema_with = "schema::not_null::<RateLimit>")]
     pub rate_limit: Option<RateLimit>,
     /// How repeated events are recognized: a duplicate gets the id of the first event and is not
-    /// delivered again. Defaults to the delivery id of the provider in `verify`, for 24h.
+    /// delivered again. Defaults to the delivery id of the provider in `verify`, for 24h;
+    /// `{enabled: false}` delivers repetitions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<Dedup>")]
     pub dedup: Option<Dedup>,

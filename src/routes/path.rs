@@ -1,4 +1,4 @@
-//! The path of a trigger: `/apps/:app_uuid/webhooks/:webhook_uuid`.
+//! The path of a trigger: `/apps/:app_uuid/webhooks/:webhook_uuid`, with or without a slash at the end.
 
 use uuid::Uuid;
 
@@ -41,7 +41,8 @@ pub fn parse(path: &str) -> Result<Id, PathError> {
         return Err(PathError::NotFound);
     }
     let webhook = segments.next().ok_or(PathError::NotFound)?;
-    if webhook.is_empty() || segments.next().is_some() {
+    let is_end = matches!((segments.next(), segments.next()), (None | Some(""), None));
+    if webhook.is_empty() || !is_end {
         return Err(PathError::NotFound);
     }
     Ok(Id { app: uuid(app)?, webhook: uuid(webhook)? })
@@ -73,6 +74,7 @@ mod tests {
         let id = Id { app: APP.parse().unwrap(), webhook: WEBHOOK.parse().unwrap() };
         assert_eq!(of(id), format!("/apps/{APP}/webhooks/{WEBHOOK}"));
         assert_eq!(parse(&of(id)), Ok(id));
+        assert_eq!(parse(&format!("{}/", of(id))), Ok(id));
         let capitals = format!("/apps/{}/webhooks/{}", APP.to_uppercase(), WEBHOOK.to_uppercase());
         assert_eq!(parse(&capitals), Ok(id));
     }
@@ -87,7 +89,8 @@ mod tests {
             (format!("/apps/{APP}"), NotFound),
             (format!("/apps/{APP}/webhooks"), NotFound),
             (format!("/apps/{APP}/webhooks/"), NotFound),
-            (format!("/apps/{APP}/webhooks/{WEBHOOK}/"), NotFound),
+            (format!("/apps/{APP}/webhooks/{WEBHOOK}//"), NotFound),
+            (format!("/apps/{APP}/webhooks//"), NotFound),
             (format!("/apps/{APP}/webhooks/{WEBHOOK}/x"), NotFound),
             (format!("/apps/{APP}/hooks/{WEBHOOK}"), NotFound),
             (format!("//apps/{APP}/webhooks/{WEBHOOK}"), NotFound),

@@ -85,9 +85,9 @@ fn passed_on(route: &Route, verified: Option<&Verified<'_>>, head: Parts) -> Hea
 
 fn rejection(error: EventError) -> Rejection {
     let outcome = match error {
-        EventError::InvalidJson { .. } | EventError::JsonTooDeep { .. } => {
-            TriggerOutcome::InvalidJson
-        }
+        EventError::InvalidJson { .. }
+        | EventError::JsonTooDeep { .. }
+        | EventError::WrongCharset => TriggerOutcome::InvalidJson,
         EventError::TooManyFields { .. } | EventError::MalformedMultipart(_) => {
             TriggerOutcome::InvalidForm
         }

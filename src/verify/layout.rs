@@ -11,7 +11,8 @@ pub enum Layout<'a> {
     /// The whole value, after a prefix: `sha256=...`.
     Prefixed(&'a str),
     /// Named items: `t=...,v1=...,v1=...` or `v1,... v1a,...`. Items with this name are signatures;
-    /// others are ignored, so that a provider can add a scheme.
+    /// others are ignored, so that a provider can add a scheme. Blanks around an item are ignored,
+    /// as in other lists of header fields (RFC 9110, section 5.6.1).
     Items {
         /// The separator of items.
         separator: char,
@@ -39,7 +40,7 @@ impl<'a> Layout<'a> {
                 Ok(Signatures { layout: self, value })
             }
             Self::Items { separator, assign, name } => {
-                let items = value.split(separator).map(|item| item.split_once(assign));
+                let items = split(value, separator).map(|item| item.split_once(assign));
                 let is_complete = |item: Option<(&str, &str)>| {
                     item.is_some_and(|(name, value)| !name.is_empty() && !value.is_empty())
                 };
@@ -95,9 +96,14 @@ impl<'a> Signatures<'a> {
             Layout::Prefixed(_) => ("", ' ', ' '),
             Layout::Items { separator, assign, .. } => (self.value, separator, assign),
         };
-        let items = value.split(separator).filter_map(move |item| item.split_once(assign));
+        let items = split(value, separator).filter_map(move |item| item.split_once(assign));
         items.filter(move |item| item.0 == name).map(|item| item.1)
     }
+}
+
+/// The items of a list, without the blanks around them.
+fn split(value: &str, separator: char) -> impl Iterator<Item = &str> + Clone {
+    value.split(separator).map(|item| item.trim_matches([' ', '\t']))
 }
 
 #[cfg(test)]
@@ -125,7 +131,7 @@ mod tests {
     fn every_signature_of_the_scheme_counts_and_other_schemes_do_not() {
         assert_eq!(read(STRIPE, "t=1,v1=a,v0=b,v1=c"), Ok(vec!["a", "c"]));
         assert_eq!(read(STRIPE, "t=1,v1=a=="), Ok(vec!["a=="]));
-        assert_eq!(read(STRIPE, "t=1, v1=a"), Err(Denied::OtherScheme));
+        assert_eq!(read(STRIPE, "t=1, v1=a ,\tv1=b"), Ok(vec!["a", "b"]));
         assert_eq!(read(LIST, "v1a,x v1,a v2,y v1,b"), Ok(vec!["a", "b"]));
         assert_eq!(read(STRIPE, "t=1,v0=b"), Err(Denied::OtherScheme));
         assert_eq!(read(LIST, "v1a,x"), Err(Denied::OtherScheme));

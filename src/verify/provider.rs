@@ -40,6 +40,10 @@ pub struct Provider {
 pub enum Delivery {
     /// The first of these headers that the request has.
     Header(&'static [&'static str]),
+    /// The second header, together with the first one if the request has it. The id in the second
+    /// header is shared by all endpoints that the sender sends the event to; the first one is the
+    /// endpoint.
+    PerEndpoint(&'static str, &'static str),
     /// A member of the body, which is a JSON object.
     Member(&'static str),
 }
@@ -71,17 +75,25 @@ impl Provider {
 
 /// Every provider, and the two generic types that have no options.
 pub static PROVIDERS: &[Provider] = &[
-    // GitHub Docs: "Validating webhook deliveries", "Webhook events and payloads".
+    // GitHub Docs: "Validating webhook deliveries", "Webhook events and payloads". Two hooks, or two
+    // Apps, with the same URL send different payloads with the same GUID (github/docs#32822).
     Provider {
         name: "GitHub",
         schemes: &[prefixed("x-hub-signature-256", "sha256=", Algorithm::HmacSha256)],
         legacy_schemes: &[prefixed("x-hub-signature", "sha1=", Algorithm::HmacSha1)],
-        event_headers: &["x-github-event", "x-github-delivery"],
-        delivery: Some(Delivery::Header(&["x-github-delivery"])),
+        event_headers: &[
+            "x-github-event",
+            "x-github-delivery",
+            "x-github-hook-id",
+            "x-github-hook-installation-target-id",
+            "x-github-hook-installation-target-type",
+        ],
+        delivery: Some(Delivery::PerEndpoint("x-github-hook-id", "x-github-delivery")),
         ..Provider::PLAIN
     },
     // GitLab Docs: "Webhooks" (secret token, signing token, delivery headers). The signing token is
-    // Standard Webhooks.
+    // Standard Webhooks. `X-Gitlab-Event-UUID` is no delivery id: different events that cause each
+    // other share it, and a retry has another one. Older versions send no delivery id.
     Provider {
         name: "GitLab",
         schemes: &[
@@ -100,7 +112,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-gitlab-instance",
             "idempotency-key",
         ],
-        delivery: Some(Delivery::Header(&["x-gitlab-event-uuid"])),
+        delivery: Some(Delivery::Header(&["idempotency-key"])),
         ..Provider::PLAIN
     },
     // Bitbucket Cloud: "Manage webhooks", "Event payloads"; Bitbucket Data Center: "Manage
@@ -108,8 +120,14 @@ pub static PROVIDERS: &[Provider] = &[
     Provider {
         name: "Bitbucket",
         schemes: &[prefixed("x-hub-signature", "sha256=", Algorithm::HmacSha256)],
-        event_headers: &["x-event-key", "x-hook-uuid", "x-request-uuid", "x-attempt-number"],
-        delivery: Some(Delivery::Header(&["x-request-uuid"])),
+        event_headers: &[
+            "x-event-key",
+            "x-hook-uuid",
+            "x-request-uuid",
+            "x-request-id",
+            "x-attempt-number",
+        ],
+        delivery: Some(Delivery::Header(&["x-request-uuid", "x-request-id"])),
         ..Provider::PLAIN
     },
     // Gitea Documentation: "Webhooks"; Forgejo: "Webhooks"; Gogs: "Webhooks". The forks use the
@@ -162,23 +180,23 @@ pub static PROVIDERS: &[Provider] = &[
         handshake: Some(handshake::slack),
         ..Provider::PLAIN
     },
-    // Shopify Dev Docs: "Deliver webhooks through HTTPS", "About webhooks" (headers).
+    // Shopify Dev Docs: "Deliver webhooks through HTTPS", "About webhooks" (headers), "Events" (the
+    // same headers without `X-`).
     Provider {
         name: "Shopify",
-        schemes: &[Scheme::Signature(Signature {
-            header: "x-shopify-hmac-sha256",
-            encoding: Encoding::Base64,
-            ..Signature::HMAC
-        })],
+        schemes: &[shopify("x-shopify-hmac-sha256"), shopify("shopify-hmac-sha256")],
         event_headers: &[
             "x-shopify-topic",
+            "x-shopify-name",
+            "x-shopify-sub-topic",
             "x-shopify-shop-domain",
             "x-shopify-api-version",
             "x-shopify-webhook-id",
             "x-shopify-event-id",
             "x-shopify-triggered-at",
+            "shopify-webhook-id",
         ],
-        delivery: Some(Delivery::Header(&["x-shopify-webhook-id"])),
+        delivery: Some(Delivery::Header(&["x-shopify-webhook-id", "shopify-webhook-id"])),
         ..Provider::PLAIN
     },
     // Twilio Docs: "Security" (validating requests, bodySHA256), "Webhooks (HTTP callbacks)".
@@ -290,6 +308,10 @@ const fn prefixed(
 ) -> Scheme<'static> {
     let layout = Layout::Prefixed(prefix);
     Scheme::Signature(Signature { header, layout, algorithm, ..Signature::HMAC })
+}
+
+const fn shopify(header: &'static str) -> Scheme<'static> {
+    Scheme::Signature(Signature { header, encoding: Encoding::Base64, ..Signature::HMAC })
 }
 
 /// Slack's scheme, which Zoom uses as well.

@@ -39,6 +39,10 @@ impl SecretForm {
             Self::Base64 { prefix, bare } => {
                 // A trailing line break is not part of the encoding.
                 let text = text.trim_ascii();
+                // Supabase shows its secrets with the version of the signature in front.
+                let versioned =
+                    text.strip_prefix(b"v1,").filter(|rest| rest.starts_with(b"whsec_"));
+                let text = versioned.unwrap_or(text);
                 let without = text.strip_prefix(prefix.as_bytes());
                 base64(without.or(bare.then_some(text))?)
             }

@@ -180,6 +180,11 @@ impl<'v> Verified<'v> {
                 let name = names.iter().find(|name| input.headers.contains_key(**name))?;
                 header::text(input.headers, &HeaderName::from_static(name)).ok()?.into()
             }
+            (None, Some(Delivery::PerEndpoint(endpoint, name))) => {
+                let text = |name| header::text(input.headers, &HeaderName::from_static(name)).ok();
+                let id = text(name).filter(|id| !id.is_empty())?;
+                text(endpoint).map_or(id.into(), |endpoint| format!("{endpoint} {id}").into())
+            }
             (None, Some(Delivery::Member(name))) => match json::member(input.body, name)? {
                 Scalar::Text(text) => text,
                 Scalar::Number(_) => return None,

@@ -245,6 +245,15 @@ fn copies_are_looked_for_after_the_signature_is_proven() {
     assert_eq!(post("wrong").status, 401);
     let again = post("right");
     assert_eq!((again.status, id(&again)), (200, id(&first)));
+    // Where repetitions are wanted, the same request is another event.
+    let verify = format!("{verify}\n  dedup: {{enabled: false}}");
+    let manifest = queued_manifest(&setting.listener.url, "", &queued("", &verify));
+    setting.folders.write("shop.yaml", &manifest);
+    let repeated = eventually("a repetition to be stored", || {
+        let answer = post("right");
+        (answer.status == 202).then_some(answer)
+    });
+    assert_ne!(id(&repeated), id(&first));
 }
 
 #[test]

@@ -98,6 +98,43 @@ fn the_later_generation_says_listener_in_place_of_action() {
 }
 
 #[test]
+fn a_path_may_end_with_a_slash() {
+    let setting = setting("", "", &[]);
+    assert_eq!(post(&format!("{}/", setting.operator.url()), "{}").status, 200);
+    assert_eq!(post(&format!("{}//", setting.operator.url()), "{}").status, 404);
+    setting.listener.call();
+}
+
+/// Senders in the charsets of their own, and with JSON under other names.
+#[test]
+fn text_of_other_charsets_reaches_the_listener_without_loss() {
+    let setting = setting("", "", &[]);
+    for (content_type, body, event) in [
+        (
+            "application/x-www-form-urlencoded; charset=ISO-8859-1",
+            &b"a=%E9"[..],
+            r#"{"a":"\u{e9}"}"#,
+        ),
+        ("application/json; charset=utf-16", b"\xff\xfe{\0\"\0a\0\"\0:\x001\0}\0", r#"{"a":1}"#),
+        ("text/plain; charset=shift_jis", b"\x93\xfa\x96{", "{\"_text\":\"\u{65e5}\u{672c}\"}"),
+        ("text/json", b"{\"a\":1}", r#"{"a":1}"#),
+        ("application/csp-report", b"{\"a\":1}", r#"{"a":1}"#),
+        ("application/x-www-form-urlencoded", b"\xef\xbb\xbfa=1", r#"{"a":"1"}"#),
+    ] {
+        let event = event.replace("\\u{e9}", "\u{e9}");
+        let answer =
+            request("POST", &setting.operator.url(), &[("Content-Type", content_type)], body);
+        assert_eq!(answer.status, 200, "{content_type}: {}", answer.body);
+        let call = setting.listener.call();
+        assert!(call.text().contains(&format!("\"event\":{event},")), "{}", call.text());
+    }
+    let json = [("Content-Type", "application/json; charset=utf-16")];
+    let answer = request("POST", &setting.operator.url(), &json, b"\xff\xfe\0\xd8");
+    assert_eq!((answer.status, answer.reason().as_str()), (400, "invalid_json"));
+    assert!(answer.body.contains("charset"), "{}", answer.body);
+}
+
+#[test]
 fn a_connection_is_kept_for_many_triggers_and_so_is_the_listeners() {
     let setting = setting("", "", &["--trigger-threads", "1"]);
     let mut stream = connect(&setting.operator.url());

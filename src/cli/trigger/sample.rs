@@ -31,7 +31,7 @@ static SAMPLES: &[Sample] = &[
     },
     Sample {
         provider: "GitLab",
-        headers: &[("X-Gitlab-Event", "Push Hook"), ("X-Gitlab-Event-UUID", "{id}")],
+        headers: &[("X-Gitlab-Event", "Push Hook"), ("Idempotency-Key", "{id}")],
         body: r#"{"object_kind":"push","ref":"refs/heads/main","user_name":"Test","project":{"name":"test"},"commits":[],"total_commits_count":0}"#,
         ..PLAIN
     },
@@ -142,8 +142,14 @@ mod tests {
     fn a_sample_tells_the_headers_by_which_its_provider_names_a_delivery() {
         use crate::verify::Delivery;
         for sample in SAMPLES {
-            match Provider::named(sample.provider).and_then(|provider| provider.delivery) {
-                Some(Delivery::Header(names)) => {
+            let delivery = Provider::named(sample.provider).and_then(|provider| provider.delivery);
+            let names = match &delivery {
+                Some(Delivery::Header(names)) => names,
+                Some(Delivery::PerEndpoint(_, name)) => std::slice::from_ref(name),
+                Some(Delivery::Member(_)) | None => &[],
+            };
+            match delivery {
+                Some(Delivery::Header(_) | Delivery::PerEndpoint(..)) => {
                     let told = sample.headers.iter().find(|(name, _)| {
                         names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
                     });

@@ -138,6 +138,8 @@ fn good_objects_pass() {
         dedup(json!({"header": "X-Id"})),
         dedup(json!({"header": "X-Id", "key": null, "window": "1s"})),
         dedup(json!({"key": "event.id", "window": "720h"})),
+        dedup(json!({"enabled": false})),
+        dedup(json!({"enabled": true, "key": "event.id"})),
         webhook(json!({"dedup": {"header": "X-Id"}, "delivery": null})),
         webhook(json!({"dedup": null, "delivery": {"mode": "Sync"}})),
         app_with(json!({"delivery": {}})),
@@ -311,6 +313,8 @@ fn each_rule_refuses_its_case_and_says_which_field_is_at_fault() {
         (retry(json!({"maxAge": "0s"})), "maxAge: Invalid value: must be from 1s to 720h"),
         (retry(json!({"maxAge": "721h"})), "maxAge: Invalid value: must be from 1s to 720h"),
         (dedup(json!({})), one_key),
+        (dedup(json!({"enabled": true})), one_key),
+        (dedup(json!({"enabled": false, "header": "X-Id"})), "header and key need enabled: true"),
         (dedup(json!({"header": "X-Id", "key": "event.id"})), one_key),
         (dedup(json!({"header": "X Id"})), "spec.dedup.header: Invalid value: must match"),
         (dedup(json!({"key": ""})), "spec.dedup.key: Invalid value: must be at least 1 character"),
@@ -450,7 +454,7 @@ fn every_rule_of_the_definitions_compiles_and_can_be_evaluated() {
     }
     let rules = |validator: &Validator| compiled(&validator.rules);
     assert_eq!(rules(&Validator::webhook_app()), 10);
-    assert_eq!(rules(&Validator::webhook()), 26);
+    assert_eq!(rules(&Validator::webhook()), 27);
 }
 
 #[test]

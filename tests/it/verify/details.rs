@@ -236,16 +236,28 @@ fn what_a_provider_tells_about_an_event_comes_with_the_verification() {
         .with("Linear-Signature", hex(b"s", &body))
         .with("Stripe-Signature", format!("t={NOW},v1={}", hex(b"s", &format!("{NOW}.{body}"))));
     for (name, names) in [
-        ("GitHub", &["x-github-event", "x-github-delivery"][..]),
+        (
+            "GitHub",
+            &[
+                "x-github-event",
+                "x-github-delivery",
+                "x-github-hook-id",
+                "x-github-hook-installation-target-id",
+                "x-github-hook-installation-target-type",
+            ][..],
+        ),
         (
             "Shopify",
             &[
                 "x-shopify-topic",
+                "x-shopify-name",
+                "x-shopify-sub-topic",
                 "x-shopify-shop-domain",
                 "x-shopify-api-version",
                 "x-shopify-webhook-id",
                 "x-shopify-event-id",
                 "x-shopify-triggered-at",
+                "shopify-webhook-id",
             ],
         ),
         ("Linear", &["linear-event", "linear-delivery"]),
@@ -286,8 +298,39 @@ fn a_delivery_has_the_id_that_its_provider_gives_it() {
         .with("X-Slack-Request-Timestamp", NOW.to_string())
         .with("X-Slack-Signature", format!("v0={}", hex(b"s", &format!("v0:{NOW}:{slack}"))));
     assert_eq!(id("Slack", request), Some("Ev08MFMKH6".into()));
+    let gitlab =
+        || Request::of("{}").with("X-Gitlab-Token", "s").with("X-Gitlab-Event-UUID", "u-1");
+    assert_eq!(id("GitLab", gitlab().with("Idempotency-Key", "k-1")), Some("k-1".into()));
+    let bitbucket =
+        || Request::of("{}").with("X-Hub-Signature", format!("sha256={}", hex(b"s", "{}")));
+    assert_eq!(id("Bitbucket", bitbucket().with("X-Request-Id", "r-1")), Some("r-1".into()));
+    let cloud = bitbucket().with("X-Request-Id", "of a proxy").with("X-Request-UUID", "u-1");
+    assert_eq!(id("Bitbucket", cloud), Some("u-1".into()));
+    let shopify = Request::of("{}").with("Shopify-Hmac-Sha256", base64(b"s", "{}"));
+    assert_eq!(id("Shopify", shopify.with("Shopify-Webhook-Id", "w-1")), Some("w-1".into()));
+}
+
+/// Two events that a sender tells apart never have one id: the second would be lost.
+#[test]
+fn different_events_have_different_ids() {
+    let id = |name: &str, request: Request| {
+        let verifier = verifier(name, &["s"]);
+        let verified = request.check(&verifier).unwrap();
+        verified.delivery_id(&request.input()).map(|id| id.into_owned())
+    };
+    // Two hooks on one URL get the same GUID.
+    let github = |hook: &str, guid: &str| {
+        let signature = format!("sha256={}", hex(b"s", "{}"));
+        let request = Request::of("{}").with("X-Hub-Signature-256", signature);
+        id("GitHub", request.with("X-GitHub-Delivery", guid).with("X-GitHub-Hook-ID", hook))
+    };
+    assert_eq!(github("1", "72d3162e"), github("1", "72d3162e"));
+    assert_ne!(github("1", "72d3162e"), github("2", "72d3162e"));
+    assert_ne!(github("1", "72d3162e"), github("1", "cc7811e3"));
+    assert_eq!(github("1", ""), None);
+    // Events that cause each other share the UUID of their chain.
     let gitlab = Request::of("{}").with("X-Gitlab-Token", "s").with("X-Gitlab-Event-UUID", "u-1");
-    assert_eq!(id("GitLab", gitlab), Some("u-1".into()));
+    assert_eq!(id("GitLab", gitlab), None);
 }
 
 #[test]
