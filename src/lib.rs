@@ -11,10 +11,10 @@
 //!
 //! # From a resource to a route
 //!
-//! 1. [`source`] watches the resources and passes each [`plan::Change`] to its `Brain`.
+//! 1. [`source`] watches the resources and passes each [`plan::Change`] to its `PlanRunner`.
 //! 2. [`plan`] decides, without I/O, which routes and statuses follow. [`resources`] has the types of
 //!    the custom resources, [`expression`] compiles their CEL expressions.
-//! 3. `Brain` updates the table of [`routes`]. The lease holder writes the statuses that differ from
+//! 3. `PlanRunner` updates the table of [`routes`]. The lease holder writes the statuses that differ from
 //!    the observed ones.
 //!
 //! # From a trigger to the listener

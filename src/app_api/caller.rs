@@ -32,12 +32,12 @@ impl FromRequestParts<Arc<AppApi>> for ApiCaller {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<AppApi>) -> Result<Self, AppApiError> {
         let token = crate::http::bearer(&parts.headers)?;
         match api.tokens.verify(token, (api.clock)()) {
-            Ok(subject) => caller_from_token(&api.brain.planner(), subject),
+            Ok(subject) => caller_from_token(&api.runner.planner(), subject),
             // A token in the operator's own form is never sent to the API server for review.
             Err(TokenError::Forged | TokenError::Expired) => Err(AppApiError::InvalidToken),
             Err(TokenError::Malformed) => {
                 let account = review(api, token, peer_of(parts)).await?;
-                caller_from_account(&api.brain.planner(), &account, selected_app(&parts.headers))
+                caller_from_account(&api.runner.planner(), &account, selected_app(&parts.headers))
             }
         }
     }

@@ -52,7 +52,7 @@ pub async fn create(
     let name = api.names.next(&caller.app.name, (api.clock)());
     let key = Key::new(caller.app.namespace.clone(), name);
     api.store.create(resource(&caller.app, &key, new)).await?;
-    let webhook = api.brain.planner().webhook(&key);
+    let webhook = api.runner.planner().webhook(&key);
     let webhook = webhook.ok_or_else(|| {
         AppApiError::Unavailable(format!("webhook {key} disappeared after its creation"))
     })?;
@@ -66,7 +66,7 @@ pub async fn list(
     Extension(generation): Extension<Generation>,
     caller: ApiCaller,
 ) -> Response {
-    let mut webhooks = api.brain.planner().webhooks_of(&caller.app);
+    let mut webhooks = api.runner.planner().webhooks_of(&caller.app);
     // If several webhooks claim the same UUID, only the oldest gets it.
     let mut seen = HashSet::with_capacity(webhooks.len());
     webhooks.retain(|webhook| seen.insert(webhook.uuid));
@@ -101,7 +101,7 @@ pub async fn delete(
 }
 
 fn find(api: &AppApi, caller: &ApiCaller, uuid: Uuid) -> Result<WebhookView, AppApiError> {
-    api.brain.planner().webhook_of(&caller.app, uuid).ok_or(AppApiError::NotFound)
+    api.runner.planner().webhook_of(&caller.app, uuid).ok_or(AppApiError::NotFound)
 }
 
 fn webhook_response(generation: Generation, caller: &ApiCaller, webhook: &WebhookView) -> Response {

@@ -18,12 +18,12 @@ use self::error::AppApiError;
 use self::generation::Generation;
 use self::names::Names;
 use crate::app_token::Tokens;
-use crate::source::{Brain, TokenReviewer, WebhookStore};
+use crate::source::{PlanRunner, TokenReviewer, WebhookStore};
 
 /// The state of the app API.
 pub struct AppApi {
     /// The known apps and webhooks.
-    brain: Arc<Brain>,
+    runner: Arc<PlanRunner>,
     /// Creates and deletes webhooks.
     store: Arc<dyn WebhookStore>,
     /// The operator's own tokens.
@@ -39,13 +39,13 @@ impl AppApi {
     /// Creates the state. `clock` returns seconds since 1970. Without a `reviewer` only the
     /// operator's own tokens are accepted.
     pub fn new(
-        brain: Arc<Brain>,
+        runner: Arc<PlanRunner>,
         store: Arc<dyn WebhookStore>,
         tokens: Arc<Tokens>,
         reviewer: Option<Arc<dyn TokenReviewer>>,
         clock: fn() -> u64,
     ) -> Self {
-        Self { brain, store, tokens, reviewer, clock, names: Names::default() }
+        Self { runner, store, tokens, reviewer, clock, names: Names::default() }
     }
 }
 

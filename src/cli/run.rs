@@ -20,7 +20,7 @@ use crate::plan::endpoints::ManualEndpoints;
 use crate::plan::identity::IdentityKey;
 use crate::plan::{Reach, Settings};
 use crate::source::kubernetes::{Kubernetes, Options};
-use crate::source::{Brain, LocalTallies, owners, pruning};
+use crate::source::{LocalTallies, PlanRunner, owners, pruning};
 use crate::store::HistoryScope;
 
 /// Flags of `run`.
@@ -141,17 +141,17 @@ async fn serve(args: RunArgs) -> anyhow::Result<()> {
         identity,
         key_sets: Arc::default(),
     };
-    let brain = Arc::new(Brain::new(settings, args.serve.metrics.table()));
-    owners::restore(&brain, &*queue).await.context("cannot read the queue (--data-dir)")?;
-    let own = Arc::new(LocalTallies::new(queue.clone(), brain.routes().clone()));
-    let counting = args.serve.counting(Arc::new(kubernetes.tallies(own, &brain, &peers)));
-    let mut source = kubernetes.start(&brain, counting, stop.clone());
-    tokio::spawn(owners::record(brain.clone(), queue.clone(), source.synced(), Moment::now));
-    tokio::spawn(pruning::prune(brain.clone(), queue.clone(), source.synced()));
+    let runner = Arc::new(PlanRunner::new(settings, args.serve.metrics.table()));
+    owners::restore(&runner, &*queue).await.context("cannot read the queue (--data-dir)")?;
+    let own = Arc::new(LocalTallies::new(queue.clone(), runner.routes().clone()));
+    let counting = args.serve.counting(Arc::new(kubernetes.tallies(own, &runner, &peers)));
+    let mut source = kubernetes.start(&runner, counting, stop.clone());
+    tokio::spawn(owners::record(runner.clone(), queue.clone(), source.synced(), Moment::now));
+    tokio::spawn(pruning::prune(runner.clone(), queue.clone(), source.synced()));
     let parts = Parts {
-        store: Arc::new(kubernetes.webhooks(&brain)),
+        store: Arc::new(kubernetes.webhooks(&runner)),
         queue,
-        brain,
+        runner,
         tokens,
         reviewer: Some(Arc::new(kubernetes.tokens())),
         access: Some(Arc::new(kubernetes.access())),

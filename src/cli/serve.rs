@@ -17,7 +17,7 @@ use super::output;
 use crate::app_token::Tokens;
 use crate::peers::Peers;
 use crate::plan::address::AddressPolicy;
-use crate::source::{AccessReviewer, Brain, TokenReviewer, WebhookStore};
+use crate::source::{AccessReviewer, PlanRunner, TokenReviewer, WebhookStore};
 use crate::store::Store;
 use crate::traces::Traces;
 use server::Server;
@@ -29,7 +29,7 @@ const CONTROL_THREADS: usize = 2;
 /// The components that the server uses.
 pub struct Parts {
     /// The planner and the route table.
-    pub brain: Arc<Brain>,
+    pub runner: Arc<PlanRunner>,
     /// Creates and deletes webhooks.
     pub store: Arc<dyn WebhookStore>,
     /// The queue and its history.

@@ -20,7 +20,7 @@ use crate::plan::decide::ListenerPolicy;
 use crate::plan::instance::instance;
 use crate::plan::{Key, Kind, Reach, Settings};
 use crate::source::files::{self, Files};
-use crate::source::{Brain, LocalTallies, owners, pruning};
+use crate::source::{LocalTallies, PlanRunner, owners, pruning};
 
 /// How many URLs are printed; the others are in the status files.
 const PRINTED_URLS: usize = 50;
@@ -153,7 +153,7 @@ pub struct Standalone {
     /// The ports that it serves on.
     pub ports: Addresses,
     /// The planner and the route table.
-    pub brain: Arc<Brain>,
+    pub runner: Arc<PlanRunner>,
     scheme: &'static str,
     server: Running,
     files: tokio::task::JoinHandle<()>,
@@ -186,19 +186,19 @@ impl Standalone {
         let queue = args.serve.queue.open(&args.data_dir)?;
         let tokens = Arc::new(Tokens::new(&identity));
         let settings = Settings { external_url, listeners, identity, key_sets: Arc::default() };
-        let brain = Arc::new(Brain::new(settings, args.serve.metrics.table()));
-        owners::restore(&brain, &*queue).await.context("cannot read the queue (--data-dir)")?;
-        let files = Arc::new(Files::open(manifests, args.data_dir.clone(), brain.clone())?);
+        let runner = Arc::new(PlanRunner::new(settings, args.serve.metrics.table()));
+        owners::restore(&runner, &*queue).await.context("cannot read the queue (--data-dir)")?;
+        let files = Arc::new(Files::open(manifests, args.data_dir.clone(), runner.clone())?);
         let loading = files.clone();
         tokio::task::spawn_blocking(move || loading.load()).await??;
 
         let synced = watch::channel(true);
-        tokio::spawn(owners::record(brain.clone(), queue.clone(), synced.1.clone(), Moment::now));
-        tokio::spawn(pruning::prune(brain.clone(), queue.clone(), synced.1.clone()));
-        let own = LocalTallies::new(queue.clone(), brain.routes().clone());
+        tokio::spawn(owners::record(runner.clone(), queue.clone(), synced.1.clone(), Moment::now));
+        tokio::spawn(pruning::prune(runner.clone(), queue.clone(), synced.1.clone()));
+        let own = LocalTallies::new(queue.clone(), runner.routes().clone());
         let counting = args.serve.counting(Arc::new(own));
         let parts = Parts {
-            brain: brain.clone(),
+            runner: runner.clone(),
             store: files.clone(),
             queue,
             tokens,
@@ -211,19 +211,19 @@ impl Standalone {
             leading: None,
         };
         let server = Running::start(bound, &args.serve, parts, stop.clone())?;
-        let followed = brain.clone();
+        let followed = runner.clone();
         let files = tokio::spawn(async move {
             tokio::select! {
                 () = files.run(stop) => {}
                 () = counting.follow(&followed) => {}
             }
         });
-        Ok(Self { ports, brain, scheme, server, files })
+        Ok(Self { ports, runner, scheme, server, files })
     }
 
     /// The trigger URL of a webhook.
     pub fn url_of(&self, namespace: &str, name: &str) -> Option<String> {
-        self.brain.planner().webhook_url(&Key::new(namespace, name))
+        self.runner.planner().webhook_url(&Key::new(namespace, name))
     }
 
     /// Resolves when all connections are drained.
@@ -237,7 +237,7 @@ impl Standalone {
     }
 
     fn print_urls(&self) {
-        let planner = self.brain.planner();
+        let planner = self.runner.planner();
         let mut keys: Vec<Key> = planner
             .objects()
             .filter_map(|object| (object.kind == Kind::Webhook).then_some(object.key))

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use tokio::time::Instant;
 
 use super::envelope::{self, Enveloped};
-use super::{ApiField, Call, CallError, Message, Pieces, Subject, headers, outcome, trace};
+use super::{ApiField, Call, CallError, OutgoingEvent, Pieces, Subject, headers, outcome, trace};
 use crate::event::EventError;
 use crate::moment::Moment;
 use crate::routes::{App, Meters, Target};
@@ -32,7 +32,7 @@ pub struct Attempt<'a> {
     /// Its listener.
     pub target: &'a Target,
     /// The event.
-    pub message: Message,
+    pub message: OutgoingEvent,
     /// The number of the attempt, from 1.
     pub number: u32,
     /// When the attempt starts.

@@ -32,7 +32,7 @@ use crate::resources::Envelope;
 use crate::resources::conditions::Verdict;
 use crate::resources::reason::StalledReason;
 use crate::resources::verify::VerifyEntry;
-use crate::routes::{self, App, AppId, Endpoints, Load, Origin, Proof, Route, State};
+use crate::routes::{self, App, AppId, AppLimits, Endpoints, Origin, Proof, Route, RouteState};
 use crate::verify::jwt::KeySets;
 use claims::{Claims, Rank};
 
@@ -99,7 +99,7 @@ struct AppState {
     verdict: Verdict,
     /// `None` while the UUID belongs to another app.
     app: Option<Arc<App>>,
-    load: Arc<Load>,
+    load: Arc<AppLimits>,
     endpoints: Arc<Endpoints>,
     reached: Reached,
 }
@@ -560,9 +560,9 @@ impl Planner {
             app,
             name: state.input.meta.key.name.clone(),
             state: match verdict {
-                Verdict::Ready { .. } => State::Serving,
-                Verdict::Suspended => State::Suspended,
-                Verdict::Reconciling { .. } | Verdict::Stalled { .. } => State::NotReady,
+                Verdict::Ready { .. } => RouteState::Serving,
+                Verdict::Suspended => RouteState::Suspended,
+                Verdict::Reconciling { .. } | Verdict::Stalled { .. } => RouteState::NotReady,
             },
             binding: spec.binding.clone(),
             proof: state.proof.clone().ok().flatten(),

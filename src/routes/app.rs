@@ -66,7 +66,7 @@ pub struct App {
     /// The retry policy of webhooks that do not set their own.
     pub retry: Arc<Policy>,
     /// The app's current resource usage.
-    pub load: Arc<Load>,
+    pub load: Arc<AppLimits>,
 }
 
 /// A listener's address.
@@ -144,45 +144,45 @@ impl fmt::Display for Host {
 
 /// Usage counters that keep one app from using up shared resources.
 #[derive(Debug, Default)]
-pub struct Load {
+pub struct AppLimits {
     in_flight: AtomicUsize,
     buffered: AtomicUsize,
 }
 
 /// The limits of one app.
 #[derive(Clone, Copy, Debug)]
-pub struct Share {
+pub struct AppQuota {
     /// Concurrent triggers.
     pub in_flight: usize,
     /// Bytes of request bodies in memory.
     pub buffered: usize,
 }
 
-impl Load {
+impl AppLimits {
     /// Takes an in-flight slot of this app; `None` if all are taken.
-    pub fn enter(self: &Arc<Self>, share: Share) -> Option<Place> {
+    pub fn enter(self: &Arc<Self>, share: AppQuota) -> Option<InFlightPermit> {
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let place = Place { load: Arc::clone(self), share, buffered: 0 };
+        let place = InFlightPermit { load: Arc::clone(self), share, buffered: 0 };
         (before < share.in_flight).then_some(place)
     }
 }
 
 /// Always equal: the usage is not part of a plan.
-impl PartialEq for Load {
+impl PartialEq for AppLimits {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-/// An in-flight slot from [`Load::enter`]; dropping it returns the slot and its buffered bytes.
+/// An in-flight slot from [`AppLimits::enter`]; dropping it returns the slot and its buffered bytes.
 #[derive(Debug)]
-pub struct Place {
-    load: Arc<Load>,
-    share: Share,
+pub struct InFlightPermit {
+    load: Arc<AppLimits>,
+    share: AppQuota,
     buffered: usize,
 }
 
-impl Place {
+impl InFlightPermit {
     /// Reserves memory; false if the app's limit is exceeded.
     pub fn buffer(&mut self, bytes: usize) -> bool {
         self.buffered += bytes;
@@ -191,7 +191,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for InFlightPermit {
     fn drop(&mut self) {
         self.load.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.load.buffered.fetch_sub(self.buffered, Ordering::Relaxed);

@@ -9,7 +9,9 @@ mod outcome;
 pub mod path;
 mod table;
 
-pub use app::{App, AppId, Host, Load, NamedBy, Origin, Place, Share, Target, Upstream};
+pub use app::{
+    App, AppId, AppLimits, AppQuota, Host, InFlightPermit, NamedBy, Origin, Target, Upstream,
+};
 pub use delivery::{Dedup, DedupBy, Delivery};
 pub use endpoints::{Busy, Endpoint, Endpoints};
 pub use meters::{Counted, Meters};
@@ -29,7 +31,7 @@ use crate::verify::Verifiers;
 
 /// Whether a route accepts triggers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum RouteState {
     /// Triggers are accepted.
     Serving,
     /// `spec.suspend` is set: 503.
@@ -48,7 +50,7 @@ pub struct Route {
     /// The webhook's resource name, in the namespace of its app.
     pub name: Arc<str>,
     /// Whether triggers are accepted.
-    pub state: State,
+    pub state: RouteState,
     /// The webhook's options.
     pub binding: Arc<Binding>,
     /// The verification of its triggers, if any.

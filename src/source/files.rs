@@ -33,7 +33,7 @@ use tokio::sync::watch;
 use tokio::task::JoinError;
 
 use self::core::Core;
-use super::Brain;
+use super::PlanRunner;
 use crate::plan::ObjectRef;
 
 /// How often the folder is scanned. A change is applied after two scans: a file is read only if it
@@ -66,12 +66,12 @@ impl Files {
     pub fn open(
         manifests: PathBuf,
         data_dir: PathBuf,
-        brain: Arc<Brain>,
+        runner: Arc<PlanRunner>,
     ) -> Result<Self, FilesError> {
-        Ok(Self { core: Arc::new(Core::open(manifests, data_dir, brain)?) })
+        Ok(Self { core: Arc::new(Core::open(manifests, data_dir, runner)?) })
     }
 
-    /// Reads all files for the first time. When this returns, the brain has applied them and the
+    /// Reads all files for the first time. When this returns, the runner has applied them and the
     /// status files are written. This blocks: call it before serving, or on a separate thread.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ impl Files {
     }
 
     async fn publish(&self, mut stop: watch::Receiver<bool>) {
-        let pending = self.core.brain.pending().clone();
+        let pending = self.core.runner.pending().clone();
         loop {
             let objects = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,

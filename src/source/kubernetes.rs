@@ -1,7 +1,7 @@
 //! Resources in a cluster: watches them, and writes statuses while holding the lease.
 //!
-//! Call [`Kubernetes::connect`], then [`Kubernetes::identity_key`] for the brain, then
-//! [`Kubernetes::start`]. Triggers are served from the brain, so an unreachable API server delays
+//! Call [`Kubernetes::connect`], then [`Kubernetes::identity_key`] for the runner, then
+//! [`Kubernetes::start`]. Triggers are served from the runner, so an unreachable API server delays
 //! changes but does not affect triggers.
 
 mod access;
@@ -47,7 +47,7 @@ pub(crate) use tokens::AUDIENCE;
 pub use tokens::ServiceAccountTokens;
 pub use webhooks::ClusterWebhooks;
 
-use super::{Brain, Counting, Tallies};
+use super::{Counting, PlanRunner, Tallies};
 use crate::peers::Peers;
 use crate::plan::identity::IdentityKey;
 
@@ -128,9 +128,9 @@ impl Kubernetes {
         identity::read_or_create(&self.client, &self.namespace).await
     }
 
-    /// Creates and deletes webhooks, and waits until `brain` has applied the change.
-    pub fn webhooks(&self, brain: &Arc<Brain>) -> ClusterWebhooks {
-        ClusterWebhooks::new(self.client.clone(), Arc::clone(brain))
+    /// Creates and deletes webhooks, and waits until `runner` has applied the change.
+    pub fn webhooks(&self, runner: &Arc<PlanRunner>) -> ClusterWebhooks {
+        ClusterWebhooks::new(self.client.clone(), Arc::clone(runner))
     }
 
     /// Authenticates ServiceAccount tokens.
@@ -156,16 +156,21 @@ impl Kubernetes {
     pub fn tallies(
         &self,
         own: Arc<dyn Tallies>,
-        brain: &Arc<Brain>,
+        runner: &Arc<PlanRunner>,
         peers: &Arc<Peers>,
     ) -> AggregatedTallies {
         let namespaces = self.watch_namespaces.clone();
-        AggregatedTallies::new(own, brain.clone(), peers.clone(), self.config.clone(), namespaces)
+        AggregatedTallies::new(own, runner.clone(), peers.clone(), self.config.clone(), namespaces)
     }
 
     /// Starts the watches, and competes for the lease until `stop` turns true. The holder of the
     /// lease writes statuses, including delivery counts.
-    pub fn start(&self, brain: &Arc<Brain>, counting: Counting, stop: Receiver<bool>) -> Running {
-        running::start(self, brain, counting, stop)
+    pub fn start(
+        &self,
+        runner: &Arc<PlanRunner>,
+        counting: Counting,
+        stop: Receiver<bool>,
+    ) -> Running {
+        running::start(self, runner, counting, stop)
     }
 }

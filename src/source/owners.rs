@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
-use super::Brain;
+use super::PlanRunner;
 use crate::moment::Moment;
 use crate::store::{Owner, Queue, StoreError};
 
@@ -24,16 +24,16 @@ const REFRESH: Duration = Duration::from_secs(24 * 3600);
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn restore(brain: &Brain, queue: &dyn Queue) -> Result<(), StoreError> {
+pub async fn restore(runner: &PlanRunner, queue: &dyn Queue) -> Result<(), StoreError> {
     let owners = queue.owners().await?.into_iter();
-    brain.planner().restore_owners(owners.map(|owner| (owner.uuid, owner.namespace)));
+    runner.planner().restore_owners(owners.map(|owner| (owner.uuid, owner.namespace)));
     Ok(())
 }
 
 /// Records the owners once all apps are known, then each change. Returns when the store fails or
 /// the source of changes ends.
 pub async fn record(
-    brain: Arc<Brain>,
+    runner: Arc<PlanRunner>,
     queue: Arc<dyn Queue>,
     mut synced: watch::Receiver<bool>,
     clock: fn() -> Moment,
@@ -41,14 +41,14 @@ pub async fn record(
     if synced.wait_for(|synced| *synced).await.is_err() {
         return;
     }
-    brain.planner().record_owners();
-    let mut versions = brain.version();
+    runner.planner().record_owners();
+    let mut versions = runner.version();
     let mut pending: Vec<(Uuid, Arc<str>)> = Vec::new();
     let mut refresh_at = Instant::now();
     loop {
-        pending.extend(brain.planner().take_changed_owners());
+        pending.extend(runner.planner().take_changed_owners());
         if refresh_at <= Instant::now() {
-            pending.extend(brain.planner().present_owners());
+            pending.extend(runner.planner().present_owners());
             refresh_at = Instant::now() + REFRESH;
         }
         match write(&*queue, &pending, clock()).await {

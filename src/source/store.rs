@@ -25,7 +25,7 @@ pub enum StoreError {
 
 /// Creates and deletes webhooks in the source.
 pub trait WebhookStore: Send + Sync {
-    /// Creates a webhook. When this returns, it is durable and the brain has applied it.
+    /// Creates a webhook. When this returns, it is durable and the runner has applied it.
     fn create(&self, webhook: Webhook) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Deletes a webhook. When this returns, this process answers 404 for its URL.

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 pub use local::LocalTallies;
 
-use super::Brain;
+use super::PlanRunner;
 use crate::moment::Moment;
 use crate::plan::{Count, Counted, Died, Key, Recount};
 use crate::routes::Id;
@@ -57,13 +57,13 @@ impl fmt::Debug for Counting {
 impl Counting {
     /// Reports the counts that differ from those in the statuses, for ever. For the process that
     /// writes statuses: counts that were reported but not written before are discarded.
-    pub async fn follow(&self, brain: &Brain) {
-        brain.planner().forget_counts();
+    pub async fn follow(&self, runner: &PlanRunner) {
+        runner.planner().forget_counts();
         let mut rounds =
             Rounds { counting: self, last_reported: HashMap::new(), previous: None, failed: false };
         loop {
             let next = Instant::now() + self.interval;
-            rounds.round(brain).await;
+            rounds.round(runner).await;
             sleep_until(next).await;
         }
     }
@@ -81,13 +81,13 @@ struct Rounds<'a> {
 }
 
 impl Rounds<'_> {
-    async fn round(&mut self, brain: &Brain) {
+    async fn round(&mut self, runner: &PlanRunner) {
         let now = Moment::now();
         match self.counting.tallies.count().await {
             Ok(counted) => {
                 self.failed = false;
-                let recounts = brain.planner().recounts(&counted);
-                self.report(brain, recounts).await;
+                let recounts = runner.planner().recounts(&counted);
+                self.report(runner, recounts).await;
                 self.previous = Some(now);
             }
             Err(why) if self.failed => tracing::debug!(why, "cannot count deliveries"),
@@ -98,7 +98,7 @@ impl Rounds<'_> {
         }
     }
 
-    async fn report(&mut self, brain: &Brain, recounts: Vec<Recount>) {
+    async fn report(&mut self, runner: &PlanRunner, recounts: Vec<Recount>) {
         let mut pace = Instant::now();
         for (due, recount) in self.schedule(recounts) {
             sleep_until(pace.max(due)).await;
@@ -108,7 +108,7 @@ impl Rounds<'_> {
                 true => self.counting.tallies.last_death(&key).await,
                 false => None,
             };
-            brain.count(&key, Count { counted, died: Died { since: self.previous, why } });
+            runner.count(&key, Count { counted, died: Died { since: self.previous, why } });
             self.last_reported.insert(key, Instant::now());
         }
     }

@@ -103,7 +103,7 @@ pub trait Queue: fmt::Debug + Send + Sync {
 
     /// The apps with due deliveries. On opening, it contains every app with an undelivered
     /// delivery. Later it is notified of each delivery that becomes pending or is to be retried.
-    /// [`Taken::next_due`] tells of those that [`Self::take`] left.
+    /// [`Taken::next_due`] covers the deliveries that [`Self::take`] left.
     fn due_apps(&self) -> Arc<DueApps>;
 
     /// Watches the health of the store.

@@ -8,7 +8,7 @@ use http::request::Parts;
 use uuid::Uuid;
 
 use super::Rejection;
-use crate::delivery::{self, Message};
+use crate::delivery::{self, OutgoingEvent};
 use crate::event::{self, Event, EventError, Form};
 use crate::resources::Envelope;
 use crate::routes::{Route, TriggerOutcome};
@@ -62,12 +62,12 @@ impl TriggerEvent {
         route: &Route,
         verified: Option<&Verified<'_>>,
         head: Parts,
-    ) -> Message {
+    ) -> OutgoingEvent {
         let Self { content_type, body, converted } = self;
         let event = converted.into_inner();
         let form = event.as_ref().map_or(Form::Converted, |event| event.form);
         let headers = passed_on(route, verified, head);
-        Message { id, content: Content { form, content_type, headers, body }, event }
+        OutgoingEvent { id, content: Content { form, content_type, headers, body }, event }
     }
 }
 

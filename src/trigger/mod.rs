@@ -33,14 +33,14 @@ pub use failures::Failures;
 pub use readers::Readers;
 
 use crate::delivery::{
-    self, ApiFields, Attempt, AttemptContext, CallError, Caller, Message, Subject,
+    self, ApiFields, Attempt, AttemptContext, CallError, Caller, OutgoingEvent, Subject,
 };
 use crate::http::{CLIENT_SHARE, Limits, Peer, json_response};
 use crate::http::{Networks, client_address};
 use crate::moment::Moment;
 use crate::resources::DeliveryMode;
 use crate::routes::path::{self, PathError};
-use crate::routes::{Place, Route, Share, State, Table, TriggerOutcome};
+use crate::routes::{AppQuota, InFlightPermit, Route, RouteState, Table, TriggerOutcome};
 use crate::store::{Accepted, DuplicateKey, NewEvent, Queue};
 use crate::traces::{Span, Traces};
 use crate::verify::Input;
@@ -278,21 +278,21 @@ impl Pipeline {
     fn admit(&self, route: &Route) -> Result<(), Rejection> {
         let refuse = |outcome, message| Err(Rejection::unavailable(outcome, message, RETRY));
         match route.state {
-            State::Suspended => refuse(TriggerOutcome::Suspended, "The webhook is suspended."),
-            State::NotReady => Err(not_ready()),
-            State::Serving if self.shared.draining.load(Ordering::Relaxed) => {
+            RouteState::Suspended => refuse(TriggerOutcome::Suspended, "The webhook is suspended."),
+            RouteState::NotReady => Err(not_ready()),
+            RouteState::Serving if self.shared.draining.load(Ordering::Relaxed) => {
                 refuse(TriggerOutcome::Draining, "The server is stopping.")
                     .map_err(Rejection::closing)
             }
-            State::Serving => Ok(()),
+            RouteState::Serving => Ok(()),
         }
     }
 
-    fn enter(&self, route: &Route) -> Result<Place, Rejection> {
+    fn enter(&self, route: &Route) -> Result<InFlightPermit, Rejection> {
         let limits = &self.shared.limits;
         // At most half of the total: one app must leave memory to the others.
         let share =
-            Share { in_flight: limits.in_flight_per_app, buffered: limits.buffered_bytes / 2 };
+            AppQuota { in_flight: limits.in_flight_per_app, buffered: limits.buffered_bytes / 2 };
         route.app.load.enter(share).ok_or_else(overloaded)
     }
 
@@ -302,7 +302,7 @@ impl Pipeline {
         headers: &HeaderMap,
         peer: Peer,
         body: B,
-        place: &mut Place,
+        place: &mut InFlightPermit,
     ) -> Result<Buffered, Rejection>
     where
         B: Body<Data = Bytes>,
@@ -329,7 +329,7 @@ impl Pipeline {
     async fn deliver(
         &self,
         route: &Route,
-        message: Message,
+        message: OutgoingEvent,
         now: Moment,
         span: &Span,
     ) -> Result<Success, Rejection> {
@@ -357,12 +357,12 @@ impl Pipeline {
     async fn store(
         &self,
         route: Arc<Route>,
-        message: Message,
+        message: OutgoingEvent,
         duplicate: Option<DuplicateKey>,
         now: Moment,
         span: &Span,
     ) -> Result<Success, Rejection> {
-        let Message { id, mut content, event: _ } = message;
+        let OutgoingEvent { id, mut content, event: _ } = message;
         let mut span = trace::store(span, &route, id, content.body.len());
         span.context().put_in(&mut content.headers);
         let stored = self.shared.queue.accept(NewEvent { id, route, content, duplicate, now });

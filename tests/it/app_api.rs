@@ -21,7 +21,7 @@ use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::plan::{AppInput, Change, Key, Settings, WebhookInput};
 use webhook_operator::resources::{Webhook, WebhookApp};
 use webhook_operator::routes::{Id, Table};
-use webhook_operator::source::{Account, Brain, StoreError, TokenReviewer, WebhookStore};
+use webhook_operator::source::{Account, PlanRunner, StoreError, TokenReviewer, WebhookStore};
 
 const NOW: u64 = 1_790_000_000;
 const APP: &str = "14361375-54d4-4ddb-8d2d-0dd212e13cd1";
@@ -35,9 +35,9 @@ const UNAUTHENTICATED: &str =
 
 // ---- the fakes ----
 
-/// Keeps what was created, and applies it to the brain as a source does.
+/// Keeps what was created, and applies it to the runner as a source does.
 struct FakeStore {
-    brain: Arc<Brain>,
+    runner: Arc<PlanRunner>,
     created: Mutex<BTreeMap<Key, Webhook>>,
     second: AtomicI64,
     /// What the next call fails with.
@@ -51,7 +51,7 @@ impl FakeStore {
         let created = Timestamp::from_second(NOW as i64 + second).unwrap();
         webhook.metadata.creation_timestamp = Some(Time(created));
         let key = Key::of(&webhook);
-        self.brain.apply([Change::Webhook(WebhookInput::of(&webhook))]);
+        self.runner.apply([Change::Webhook(WebhookInput::of(&webhook))]);
         self.created.lock().unwrap().insert(key, webhook);
         Ok(())
     }
@@ -61,7 +61,7 @@ impl FakeStore {
         if self.created.lock().unwrap().remove(key).is_none() {
             return Err(StoreError::Declared);
         }
-        self.brain.apply([Change::WebhookGone(key.clone())]);
+        self.runner.apply([Change::WebhookGone(key.clone())]);
         Ok(())
     }
 
@@ -110,7 +110,7 @@ impl TokenReviewer for FakeReviewer {
 
 struct World {
     router: Router,
-    brain: Arc<Brain>,
+    runner: Arc<PlanRunner>,
     store: Arc<FakeStore>,
     reviewer: Arc<FakeReviewer>,
     tokens: Arc<Tokens>,
@@ -178,9 +178,9 @@ impl World {
             identity: IdentityKey::new(&[7; 32]).unwrap(),
             key_sets: Arc::default(),
         };
-        let brain = Arc::new(Brain::new(settings, Arc::new(Table::default())));
+        let runner = Arc::new(PlanRunner::new(settings, Arc::new(Table::default())));
         let listener = json!({"service": {"name": "shop", "port": 80}});
-        brain.apply([
+        runner.apply([
             app("team-a", "shop", json!({"uuid": APP, "listener": listener, "serviceAccounts": ["shop", "both"]})),
             app(
                 "team-a",
@@ -189,7 +189,7 @@ impl World {
             ),
         ]);
         let store = Arc::new(FakeStore {
-            brain: brain.clone(),
+            runner: runner.clone(),
             created: Mutex::default(),
             second: AtomicI64::default(),
             failure: Mutex::default(),
@@ -197,13 +197,13 @@ impl World {
         let reviewer = Arc::new(FakeReviewer::default());
         let tokens = Arc::new(Tokens::new(&IdentityKey::new(&[7; 32]).unwrap()));
         let api = AppApi::new(
-            brain.clone(),
+            runner.clone(),
             store.clone(),
             tokens.clone(),
             Some(reviewer.clone()),
             || NOW,
         );
-        Self { router: router(api), brain, store, reviewer, tokens }
+        Self { router: router(api), runner, store, reviewer, tokens }
     }
 
     fn token(&self, app: &str) -> String {
@@ -316,7 +316,7 @@ async fn a_created_webhook_has_a_route_when_the_response_arrives() {
     let world = World::new();
     let uuid = world.create(r#"{"action":"test"}"#).await.uuid();
     let id = Id { app: APP.parse().unwrap(), webhook: uuid.parse().unwrap() };
-    assert!(world.brain.routes().get(id).is_some());
+    assert!(world.runner.routes().get(id).is_some());
 }
 
 #[tokio::test]
@@ -438,7 +438,7 @@ async fn webhooks_of_the_same_second_are_listed_in_the_order_of_their_creation()
 #[tokio::test]
 async fn a_uuid_that_two_webhooks_claim_is_listed_once() {
     let world = World::new();
-    world.brain.apply(
+    world.runner.apply(
         ["b", "a"]
             .map(|name| webhook(name, json!({"app": "shop", "action": name, "uuid": DECLARED}))),
     );
@@ -472,7 +472,7 @@ async fn a_deleted_webhook_is_gone() {
 async fn a_webhook_of_a_manifest_is_shown_but_not_deleted() {
     let world = World::new();
     world
-        .brain
+        .runner
         .apply([webhook("payments", json!({"app": "shop", "action": "pay", "uuid": DECLARED}))]);
     let path = format!("/app/webhooks/{DECLARED}");
     let shown = world.call(Method::GET, &path, "").await;
@@ -574,7 +574,7 @@ async fn a_token_belongs_to_one_app_and_not_to_a_later_one_of_its_name() {
         };
         let generation = generation.map(|generation| format!("/{generation}")).unwrap_or_default();
         input.instance = format!("{uid}{generation}").into();
-        world.brain.apply([Change::App(input)]);
+        world.runner.apply([Change::App(input)]);
     };
     let token = |instance| {
         format!("Bearer {}", world.tokens.issue(&key, instance, NOW, Duration::from_secs(60)))
@@ -584,7 +584,7 @@ async fn a_token_belongs_to_one_app_and_not_to_a_later_one_of_its_name() {
     for instance in ["", "uid-2", "uid-1/2"] {
         world.list_as(&token(instance)).await.is(401, INVALID_TOKEN);
     }
-    world.brain.apply([Change::AppGone(key.clone())]);
+    world.runner.apply([Change::AppGone(key.clone())]);
     put("uid-2", None);
     world.list_as(&token("uid-1")).await.is(401, INVALID_TOKEN);
     world.list_as(&token("uid-2")).await.is(200, "[]");
@@ -613,7 +613,7 @@ async fn the_letter_case_of_the_scheme_does_not_matter() {
 #[tokio::test]
 async fn an_app_that_is_deleted_loses_access() {
     let world = World::new();
-    world.brain.apply([Change::AppGone(Key::new("team-a", "shop"))]);
+    world.runner.apply([Change::AppGone(Key::new("team-a", "shop"))]);
     world.call(Method::GET, "/app/webhooks", "").await.is(401, INVALID_TOKEN);
 }
 
@@ -634,7 +634,7 @@ async fn an_app_never_sees_or_touches_the_webhooks_of_another() {
 async fn the_same_app_name_in_another_namespace_is_another_app() {
     let world = World::new();
     let listener = json!({"service": {"name": "shop", "port": 80}});
-    world.brain.apply([app("team-b", "shop", json!({"listener": listener}))]);
+    world.runner.apply([app("team-b", "shop", json!({"listener": listener}))]);
     let uuid = world.create(r#"{"action":"mine"}"#).await.uuid();
     let token = world.tokens.issue(&Key::new("team-b", "shop"), "", NOW, Duration::from_secs(60));
     let other = format!("Bearer {token}");
@@ -683,7 +683,7 @@ async fn a_service_account_of_several_apps_names_the_one_it_acts_for() {
 async fn without_a_reviewer_only_the_operator_s_own_tokens_are_good() {
     let world = World::new();
     let api =
-        AppApi::new(world.brain.clone(), world.store.clone(), world.tokens.clone(), None, || NOW);
+        AppApi::new(world.runner.clone(), world.store.clone(), world.tokens.clone(), None, || NOW);
     let world = World { router: router(api), ..world };
     world.list_as("Bearer sa:team-a:shop").await.is(401, INVALID_TOKEN);
     world.call(Method::GET, "/app/webhooks", "").await.is(200, "[]");
@@ -738,9 +738,9 @@ async fn many_webhooks_are_listed_in_time_that_grows_with_their_number() {
         let list = world.call(Method::GET, "/app/webhooks", "").await;
         (list.body.matches("uuid").count(), start.elapsed())
     };
-    world.brain.apply(many(1_000));
+    world.runner.apply(many(1_000));
     let (few, short) = time().await.max(time().await);
-    world.brain.apply(many(20_000));
+    world.runner.apply(many(20_000));
     let (all, long) = time().await.min(time().await);
     assert_eq!((few, all), (1_000, 20_000));
     // 20 times as many: 400 times as long if it were quadratic.

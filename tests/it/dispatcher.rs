@@ -23,7 +23,7 @@ use webhook_operator::plan::Reachability;
 use webhook_operator::resources::{Envelope, Ordering, Scheme};
 use webhook_operator::retry::{Backoff, Policy};
 use webhook_operator::routes::{
-    App, AppId, Binding, Change, Delivery, Endpoints, Host, Id, NamedBy, Origin, Route, State,
+    App, AppId, Binding, Change, Delivery, Endpoints, Host, Id, NamedBy, Origin, Route, RouteState,
     Table, Target, Upstream,
 };
 use webhook_operator::store::{
@@ -296,7 +296,7 @@ fn webhook(app: &Arc<App>, ordering: Ordering) -> Route {
         webhook: WEBHOOK,
         app: app.clone(),
         name: "payments".into(),
-        state: State::Serving,
+        state: RouteState::Serving,
         binding: Arc::new(Binding {
             action: "pay".into(),
             props: Bytes::from_static(b"{\"of\":1}"),

@@ -14,7 +14,7 @@ use socket2::{Domain, Socket, Type};
 use webhook_operator::http::Networks;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::{AppInput, Change, Key, ServiceInput, SliceInput, WebhookInput};
-use webhook_operator::source::Brain;
+use webhook_operator::source::PlanRunner;
 use webhook_operator::trigger::Pipeline;
 
 use crate::support::listener::{Behaviour, Listener};
@@ -23,7 +23,7 @@ use crate::support::pipeline;
 
 /// An app whose listener is a Service, and the pipeline in front of it.
 struct World {
-    brain: Brain,
+    runner: PlanRunner,
     pipeline: Pipeline,
 }
 
@@ -37,10 +37,10 @@ impl World {
     fn new(timeout: &str) -> Self {
         let listeners =
             ListenerPolicy { addresses: pipeline::loopback(), ..ListenerPolicy::default() };
-        let (brain, pipeline) = pipeline::new(listeners, Networks::default());
+        let (runner, pipeline) = pipeline::new(listeners, Networks::default());
         let listener = json!({"service": {"name": "shop", "port": "http"}, "timeout": timeout});
         let ports = json!([{"name": "http", "port": 80, "targetPort": "web"}]);
-        brain.apply([
+        runner.apply([
             Change::App(AppInput::of(&object(
                 "shop",
                 json!({"apiVersion": "lenra.io/v1alpha1", "kind": "WebhookApp", "spec": {"uuid": APP, "listener": listener}}),
@@ -57,7 +57,7 @@ impl World {
             ))),
             Change::ServiceSettled(Key::new("team-a", "shop")),
         ]);
-        Self { brain, pipeline }
+        Self { runner, pipeline }
     }
 
     /// Makes these the endpoints, each in a slice of its own: ports differ.
@@ -83,7 +83,7 @@ impl World {
             slice.metadata.labels = Some([label].into());
             Change::Slice(SliceInput::of(&slice).unwrap())
         };
-        self.brain.apply((0..4).map(|number| slice(number, addresses.get(number))));
+        self.runner.apply((0..4).map(|number| slice(number, addresses.get(number))));
     }
 
     async fn trigger(&self) -> Response<Full<Bytes>> {

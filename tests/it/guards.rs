@@ -19,7 +19,7 @@ use webhook_operator::http::{CLIENT_SHARE, Limits};
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::{AppInput, Change, Key, Reach, WebhookInput};
 use webhook_operator::routes::{Id, Route};
-use webhook_operator::source::Brain;
+use webhook_operator::source::PlanRunner;
 use webhook_operator::trigger::Pipeline;
 
 use crate::support::http::{Response as Answer, connect, read_response, request, split};
@@ -29,7 +29,7 @@ use crate::support::pipeline;
 
 /// The pipeline in this process, with one webhook.
 struct World {
-    brain: Brain,
+    runner: PlanRunner,
     pipeline: Pipeline,
     listener: Listener,
 }
@@ -55,10 +55,10 @@ impl World {
             ..ListenerPolicy::default()
         };
         let proxies = ["10.0.0.0/8".parse::<IpNet>().unwrap()];
-        let (brain, pipeline) = pipeline::new(listeners, proxies.into_iter().collect());
+        let (runner, pipeline) = pipeline::new(listeners, proxies.into_iter().collect());
         let app = json!({"apiVersion": "lenra.io/v1alpha1", "kind": "WebhookApp", "spec": {"uuid": APP, "listener": {"url": listener.url}}});
-        brain.apply([Change::App(AppInput::of(&object("shop", app)))]);
-        let world = Self { brain, pipeline, listener };
+        runner.apply([Change::App(AppInput::of(&object("shop", app)))]);
+        let world = Self { runner, pipeline, listener };
         world.declare(webhook);
         world
     }
@@ -71,18 +71,18 @@ impl World {
             spec[name] = value.clone();
         }
         let webhook = json!({"apiVersion": "lenra.io/v1alpha1", "kind": "Webhook", "spec": spec});
-        self.brain.apply([Change::Webhook(WebhookInput::of(&object("payments", webhook)))]);
+        self.runner.apply([Change::Webhook(WebhookInput::of(&object("payments", webhook)))]);
     }
 
     fn route(&self) -> Arc<Route> {
         let id = Id { app: APP.parse().unwrap(), webhook: WEBHOOK.parse().unwrap() };
-        self.brain.routes().get(id).unwrap()
+        self.runner.routes().get(id).unwrap()
     }
 
     /// Reason and message of the webhook's `Ready` condition.
     fn ready(&self) -> (String, String) {
         let now = "2026-11-23T00:00:00Z".parse().unwrap();
-        let status = self.brain.planner().webhook_status(&Key::new("team-a", "payments"), now);
+        let status = self.runner.planner().webhook_status(&Key::new("team-a", "payments"), now);
         let condition = &status.unwrap().conditions[0];
         (condition.reason.clone(), condition.message.clone())
     }

@@ -15,7 +15,7 @@ use webhook_operator::plan::{
     ServiceInput, Settings, SliceInput, Step, WebhookInput,
 };
 use webhook_operator::resources::{DeliveryMode, Ordering, Webhook, WebhookApp};
-use webhook_operator::routes::{self, App, DedupBy, Host, Id, Route, State, Table, Upstream};
+use webhook_operator::routes::{self, App, DedupBy, Host, Id, Route, RouteState, Table, Upstream};
 use webhook_operator::verify::jwt::NAMESPACE_SETS;
 
 const NOW: &str = "2026-11-23T00:00:00Z";
@@ -616,9 +616,9 @@ fn what_a_spec_says_of_its_queue_is_in_the_route_and_in_its_app() {
     assert_eq!((delivery.mode, delivery.ordering), (DeliveryMode::Queued, Ordering::Fifo));
     assert_eq!(delivery.retry.as_ref().unwrap().max_attempts, 2);
     assert!(matches!(delivery.dedup.as_ref().unwrap().by, DedupBy::Key(_)));
-    assert_eq!(route.state, State::Serving);
+    assert_eq!(route.state, RouteState::Serving);
     tell(Change::Webhook(webhook(queued, json!({"key": "event.id =="}))));
-    assert_eq!(table.get(id(uuid[0])).unwrap().state, State::NotReady);
+    assert_eq!(table.get(id(uuid[0])).unwrap().state, RouteState::NotReady);
     let status = planner.webhook_status(&key("webhook-0".into()), NOW.parse().unwrap()).unwrap();
     assert_eq!(status.conditions[0].reason, "InvalidDedupKey");
     assert!(status.url.is_some(), "it keeps its URL");

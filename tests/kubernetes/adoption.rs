@@ -112,6 +112,6 @@ async fn the_operator_and_its_app_api_need_no_right_to_adopt() {
     let operator = Operator::start(site.options()).await;
     let made = with(webhook("made", "shop"), "/metadata/namespace", json!(site.namespace));
     let made = serde_json::from_value(made).expect("a Webhook");
-    operator.kubernetes.webhooks(&operator.brain).create(made).await.expect("a webhook");
+    operator.kubernetes.webhooks(&operator.runner).create(made).await.expect("a webhook");
     site.wait("webhook/made", "Ready");
 }

@@ -93,10 +93,10 @@ async fn a_listener_that_does_not_answer_is_told_of_and_so_is_that_it_answers_ag
     let operator = site.operator().await;
     site.apply(&app("shop"));
     site.wait("webhookapp/shop", "Ready");
-    let uuid = operator.brain.planner().app_uuid(&site.key("shop")).expect("the app");
-    operator.brain.listener_reachability(uuid, unreachable());
+    let uuid = operator.runner.planner().app_uuid(&site.key("shop")).expect("the app");
+    operator.runner.listener_reachability(uuid, unreachable());
     wait_for(&site, "webhookapp/shop", &["Ready", "ListenerUnreachable"]).await;
-    operator.brain.listener_reachability(uuid, Reachability::Reachable);
+    operator.runner.listener_reachability(uuid, Reachability::Reachable);
     let all = ["Ready", "ListenerUnreachable", "ListenerReachable"];
     wait_for(&site, "webhookapp/shop", &all).await;
     let events = site.kubectl(&["events", "--for=webhookapp/shop"]);
@@ -118,8 +118,8 @@ async fn who_takes_the_lease_over_repeats_no_event_and_keeps_the_numbers() {
     let counts = DeliveryCounts { succeeded: 7, dead: 1, pending: 2 };
     said.say(&first, &site.key("payments"), counts, LAST);
     wait_for(&site, "webhook/payments", &["Ready", "FirstDelivery", "DeadLetters"]).await;
-    let uuid = first.brain.planner().app_uuid(&site.key("shop")).expect("the app");
-    first.brain.listener_reachability(uuid, unreachable());
+    let uuid = first.runner.planner().app_uuid(&site.key("shop")).expect("the app");
+    first.runner.listener_reachability(uuid, unreachable());
     wait_for(&site, "webhookapp/shop", &["Ready", "ListenerUnreachable"]).await;
     first.stop().await;
 

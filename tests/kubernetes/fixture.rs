@@ -18,7 +18,7 @@ use webhook_operator::plan::{Counted, Key, Settings};
 use webhook_operator::resources::{DeliveryCounts, crds};
 use webhook_operator::routes::{Id, Table};
 use webhook_operator::source::kubernetes::{Kubernetes, KubernetesError, Options, Running};
-use webhook_operator::source::{Brain, Counting, Tallies};
+use webhook_operator::source::{Counting, PlanRunner, Tallies};
 use webhook_operator::store::HistoryScope;
 
 use crate::cluster::Cluster;
@@ -186,7 +186,7 @@ pub fn new_namespace(cluster: &Cluster) -> String {
 /// was killed.
 pub struct Operator {
     pub kubernetes: Kubernetes,
-    pub brain: Arc<Brain>,
+    pub runner: Arc<PlanRunner>,
     running: Running,
     stop: watch::Sender<bool>,
 }
@@ -227,10 +227,10 @@ impl Operator {
             identity: kubernetes.identity_key().await?,
             key_sets: Arc::default(),
         };
-        let brain = Arc::new(Brain::new(settings, Arc::new(Table::default())));
+        let runner = Arc::new(PlanRunner::new(settings, Arc::new(Table::default())));
         let (stop, stopped) = watch::channel(false);
-        let running = kubernetes.start(&brain, counting, stopped);
-        Ok(Self { kubernetes, brain, running, stop })
+        let running = kubernetes.start(&runner, counting, stopped);
+        Ok(Self { kubernetes, runner, running, stop })
     }
 
     /// Waits until this operator holds the lease.
@@ -265,7 +265,7 @@ pub struct Said(Mutex<Option<HashMap<Id, Counted>>>);
 impl Said {
     /// Of one webhook alone there is something.
     pub fn say(&self, operator: &Operator, webhook: &Key, counts: DeliveryCounts, last: Moment) {
-        let planner = operator.brain.planner();
+        let planner = operator.runner.planner();
         let found = planner.routes().find(|(_, route)| {
             (&route.app.namespace, &route.name) == (&webhook.namespace, &webhook.name)
         });

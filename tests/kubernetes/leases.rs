@@ -23,11 +23,11 @@ async fn only_the_holder_of_the_lease_writes_and_the_other_keeps_what_is_pending
     site.apply(&app("shop"));
     site.wait("webhookapp/shop", "Ready");
     eventually("the second replica to know the app", || {
-        second.brain.planner().app(&site.key("shop")).is_some()
+        second.runner.planner().app(&site.key("shop")).is_some()
     })
     .await;
     assert!(first.is_leading() && !second.is_leading());
-    assert!(!second.brain.pending().take_all().is_empty());
+    assert!(!second.runner.pending().take_all().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

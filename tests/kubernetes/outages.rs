@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use webhook_operator::resources::crds;
-use webhook_operator::routes::State;
+use webhook_operator::routes::RouteState;
 
 use crate::cluster::Cluster;
 use crate::fixture::{Site, app, eventually, fresh_cluster, install, install_crds, webhook, with};
@@ -17,15 +17,15 @@ async fn while_the_api_server_is_away_everything_is_served_and_afterwards_change
     let operator = site.operator().await;
     operator.leads().await;
     site.wait("webhook/before", "Ready");
-    let brain = operator.brain.clone();
+    let runner = operator.runner.clone();
     let (shop, before, meanwhile) = (site.key("shop"), site.key("before"), site.key("meanwhile"));
 
     site.cluster.stop();
     // Long enough for the lease to be given up, which is after 10 seconds.
     eventually("the lease to be given up", || !operator.is_leading()).await;
-    assert_eq!(state(&brain, &shop, &before), Some(State::Serving));
+    assert_eq!(state(&runner, &shop, &before), Some(RouteState::Serving));
     let webhooks = || {
-        let watches = brain.signals().watches(Instant::now());
+        let watches = runner.signals().watches(Instant::now());
         watches.into_iter().find(|watch| watch.kind == "Webhook").expect("it is watched")
     };
     assert!(webhooks().lag.as_secs() >= 5, "{:?}", webhooks());
@@ -33,11 +33,11 @@ async fn while_the_api_server_is_away_everything_is_served_and_afterwards_change
     site.cluster.restart();
     site.apply(&webhook("meanwhile", "shop"));
     site.kubectl(&["delete", "webhook/before"]);
-    eventually("the new webhook", || state(&brain, &shop, &meanwhile).is_some()).await;
-    eventually("the end of the old one", || brain.routes().len() == 1).await;
+    eventually("the new webhook", || state(&runner, &shop, &meanwhile).is_some()).await;
+    eventually("the end of the old one", || runner.routes().len() == 1).await;
     let watch = webhooks();
     assert_eq!((watch.lag.as_secs(), watch.restarts), (0, 1));
-    let statuses = brain.signals().statuses();
+    let statuses = runner.signals().statuses();
     assert!(statuses.iter().any(|(kind, of)| *kind == "Webhook" && of.written > 0), "{statuses:?}");
     site.wait("webhook/meanwhile", "Ready");
     operator.stop().await;
@@ -79,10 +79,10 @@ async fn a_malformed_object_is_told_so_and_does_not_stop_the_others() {
         site.wait(object, "Stalled");
     }
     assert_eq!(
-        state(&operator.brain, &site.key("shop"), &site.key("payments")),
-        Some(State::Serving)
+        state(&operator.runner, &site.key("shop"), &site.key("payments")),
+        Some(RouteState::Serving)
     );
-    let hopeless = operator.brain.planner().app(&site.key("a-hopeless")).cloned();
+    let hopeless = operator.runner.planner().app(&site.key("a-hopeless")).cloned();
     assert!(hopeless.expect("an app").spec.is_err());
     stay_as_they_are(&site, &objects).await;
 

@@ -147,7 +147,7 @@ async fn live(site: &OwnSite, options: Options) {
         site.wait(object, "Ready");
     }
     // An event that comes again is counted by a patch.
-    let uuid = operator.brain.planner().app_uuid(&site.key("shop")).expect("the app");
+    let uuid = operator.runner.planner().app_uuid(&site.key("shop")).expect("the app");
     let down = || Reachability::Unreachable {
         since: Moment(1_795_536_000_000),
         why: "it answered 503".into(),
@@ -155,7 +155,7 @@ async fn live(site: &OwnSite, options: Options) {
     };
     for found in [down(), Reachability::Reachable, down()] {
         let is_down = found != Reachability::Reachable;
-        operator.brain.listener_reachability(uuid, found);
+        operator.runner.listener_reachability(uuid, found);
         let condition = if is_down { "ListenerReachable=False" } else { "ListenerReachable" };
         site.wait("webhookapp/shop", condition);
     }
@@ -164,8 +164,8 @@ async fn live(site: &OwnSite, options: Options) {
             .contains('2')
     })
     .await;
-    let Operator { kubernetes, brain, .. } = &operator;
-    let webhooks = kubernetes.webhooks(brain);
+    let Operator { kubernetes, runner, .. } = &operator;
+    let webhooks = kubernetes.webhooks(runner);
     let mut made: Webhook = serde_json::from_value(webhook("made", "shop")).expect("a Webhook");
     made.metadata.namespace = Some(site.namespace.clone());
     webhooks.create(made).await.expect("a webhook");

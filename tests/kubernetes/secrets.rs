@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use webhook_operator::plan::Key;
-use webhook_operator::routes::State;
-use webhook_operator::source::Brain;
+use webhook_operator::routes::RouteState;
+use webhook_operator::source::PlanRunner;
 
 use crate::fixture::{Operator, Site, app, eventually, webhook, with};
 use crate::support::rbac;
@@ -24,9 +24,9 @@ fn signed(name: &str) -> Value {
 }
 
 /// What a named Secret is known to hold.
-fn known(brain: &Brain, secret: &Key) -> Option<String> {
+fn known(runner: &PlanRunner, secret: &Key) -> Option<String> {
     use webhook_operator::plan::secrets::KnownSecret;
-    match brain.planner().secrets().known(secret) {
+    match runner.planner().secrets().known(secret) {
         KnownSecret::There(input) => {
             Some(String::from_utf8_lossy(input.entry("secret").unwrap()).into_owned())
         }
@@ -52,26 +52,30 @@ async fn a_webhook_waits_for_its_secrets_and_follows_their_changes() {
     site.apply(&secret("gh", "one"));
     site.apply(&secret("nobody-names-it", "never kept"));
     site.apply(&signed("payments"));
-    let Operator { brain, .. } = &site.operator().await;
+    let Operator { runner, .. } = &site.operator().await;
     let (shop, payments) = (site.key("shop"), site.key("payments"));
-    assert_eq!(state(brain, &shop, &payments), Some(State::NotReady), "known when it is synced");
+    assert_eq!(
+        state(runner, &shop, &payments),
+        Some(RouteState::NotReady),
+        "known when it is synced"
+    );
     let message = site.wait_for_reason("webhook/payments", "SecretNotFound").await;
     assert!(message.starts_with("Secret gh-old (spec.verify[0].secretRefs[1])"), "{message}");
     site.wait("webhook/payments", "Stalled");
 
     site.apply(&secret("gh-old", "two"));
     site.wait("webhook/payments", "Ready");
-    eventually("the route", || state(brain, &shop, &payments) == Some(State::Serving)).await;
+    eventually("the route", || state(runner, &shop, &payments) == Some(RouteState::Serving)).await;
     site.apply(&secret("gh", "three"));
     let (gh, other) = (site.key("gh"), site.key("nobody-names-it"));
-    eventually("the new value", || known(brain, &gh).as_deref() == Some("three")).await;
-    assert_eq!(known(brain, &other), None);
+    eventually("the new value", || known(runner, &gh).as_deref() == Some("three")).await;
+    assert_eq!(known(runner, &other), None);
 
     site.kubectl(&["delete", "secret/gh"]);
-    eventually("the end", || state(brain, &shop, &payments) == Some(State::NotReady)).await;
+    eventually("the end", || state(runner, &shop, &payments) == Some(RouteState::NotReady)).await;
     site.apply(&with(webhook("payments", "shop"), "/spec/verify", json!([])));
-    eventually("the route", || state(brain, &shop, &payments) == Some(State::Serving)).await;
-    assert_eq!(known(brain, &site.key("gh-old")), None, "forgotten when nobody names it");
+    eventually("the route", || state(runner, &shop, &payments) == Some(RouteState::Serving)).await;
+    assert_eq!(known(runner, &site.key("gh-old")), None, "forgotten when nobody names it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,8 +85,8 @@ async fn a_secret_that_must_not_be_read_holds_up_nobody_else() {
     site.apply(&signed("payments"));
     site.apply(&webhook("plain", "shop"));
     leave_the_right_to(&site, &["another"]);
-    let Operator { brain, .. } = &site.operator().await;
-    assert_eq!(state(brain, &site.key("shop"), &site.key("plain")), Some(State::Serving));
+    let Operator { runner, .. } = &site.operator().await;
+    assert_eq!(state(runner, &site.key("shop"), &site.key("plain")), Some(RouteState::Serving));
     let message = site.wait_for_reason("webhook/payments", "SecretNotFound").await;
     assert!(message.contains("the operator may not read it"), "{message}");
 }
@@ -96,10 +100,10 @@ async fn a_right_to_the_secrets_that_are_named_is_enough() {
     }
     site.apply(&signed("payments"));
     leave_the_right_to(&site, &["gh", "gh-old"]);
-    let Operator { brain, .. } = &site.operator().await;
+    let Operator { runner, .. } = &site.operator().await;
     let (shop, payments) = (site.key("shop"), site.key("payments"));
-    assert_eq!(state(brain, &shop, &payments), Some(State::Serving));
+    assert_eq!(state(runner, &shop, &payments), Some(RouteState::Serving));
     site.apply(&secret("gh", "changed"));
-    eventually("the new value", || known(brain, &site.key("gh")).as_deref() == Some("changed"))
+    eventually("the new value", || known(runner, &site.key("gh")).as_deref() == Some("changed"))
         .await;
 }

@@ -6,16 +6,16 @@ use serde_json::{Value, json};
 use webhook_operator::plan::Key;
 use webhook_operator::plan::endpoints::ManualEndpoints;
 use webhook_operator::routes::{Host, Id, Upstream};
-use webhook_operator::source::Brain;
+use webhook_operator::source::PlanRunner;
 
 use crate::fixture::{Operator, Site, app_of_service, eventually, service, webhook, with};
 
 /// What a trigger of the app's webhook would go to.
-fn endpoints(brain: &Brain, webhook: &Key) -> Option<Vec<(IpAddr, u16)>> {
-    let url = brain.planner().webhook_url(webhook)?;
+fn endpoints(runner: &PlanRunner, webhook: &Key) -> Option<Vec<(IpAddr, u16)>> {
+    let url = runner.planner().webhook_url(webhook)?;
     let mut parts = url.rsplit('/').filter_map(|part| part.parse().ok());
     let (webhook, app) = (parts.next()?, parts.next()?);
-    let route = brain.routes().get(Id { app, webhook })?;
+    let route = runner.routes().get(Id { app, webhook })?;
     let Upstream::Endpoints(endpoints) = &route.app.target.as_ref()?.upstream else {
         panic!("not a Service: {route:?}");
     };
@@ -58,8 +58,8 @@ async fn an_app_is_served_by_the_endpoints_that_its_service_has_at_any_time() {
     site.apply(&slice(&site, "backend-1", "backend", 8080, &["10.1.0.1", "10.1.0.2"]));
     site.apply(&app_of_service("shop", "backend", json!("http")));
     site.apply(&webhook("payments", "shop"));
-    let Operator { brain, .. } = &site.operator().await;
-    let now = || endpoints(brain, &site.key("payments"));
+    let Operator { runner, .. } = &site.operator().await;
+    let now = || endpoints(runner, &site.key("payments"));
     assert_eq!(now(), at(&[("10.1.0.1", 8080), ("10.1.0.2", 8080)]), "known when it is synced");
 
     site.apply(&slice(&site, "backend-2", "backend", 9090, &["10.1.0.3"]));
@@ -81,9 +81,9 @@ async fn a_service_that_was_there_long_before_its_app_is_looked_up() {
         site.apply(&slice(&site, &format!("{name}-1"), name, 8080, &["10.1.0.1"]));
     }
     let operator = site.operator().await;
-    let brain = &operator.brain;
+    let runner = &operator.runner;
     let kept = || {
-        let planner = brain.planner();
+        let planner = runner.planner();
         let nothing = std::collections::HashSet::new();
         (planner.services().missing(&nothing), planner.services().missing_slices(&nothing))
     };
@@ -91,7 +91,7 @@ async fn a_service_that_was_there_long_before_its_app_is_looked_up() {
 
     site.apply(&app_of_service("shop", "backend", json!(80)));
     site.apply(&webhook("payments", "shop"));
-    let now = || endpoints(brain, &site.key("payments"));
+    let now = || endpoints(runner, &site.key("payments"));
     eventually("its endpoints", || now() == at(&[("10.1.0.1", 8080)])).await;
     assert_eq!(kept(), (vec![site.key("backend")], vec![site.key("backend-1")]));
     site.wait("webhook/payments", "Ready");
@@ -108,14 +108,14 @@ async fn a_service_that_was_there_long_before_its_app_is_looked_up() {
 async fn headless_services_work_and_an_alias_does_not() {
     let site = Site::new();
     let _operator = site.operator().await;
-    let brain = &_operator.brain;
+    let runner = &_operator.runner;
     let headless = with(service("headless", 80, "http"), "/spec/clusterIP", json!("None"));
     site.apply(&headless);
     site.apply(&slice(&site, "headless-1", "headless", 8080, &["10.1.0.7"]));
     site.apply(&app_of_service("one", "headless", json!("http")));
     site.apply(&webhook("of-one", "one"));
     let of_one = site.key("of-one");
-    eventually("the endpoint", || endpoints(brain, &of_one) == at(&[("10.1.0.7", 8080)])).await;
+    eventually("the endpoint", || endpoints(runner, &of_one) == at(&[("10.1.0.7", 8080)])).await;
 
     let alias = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "alias"},
@@ -148,7 +148,7 @@ async fn endpoints_that_are_no_pods_of_the_namespace_stall_the_app_beside_a_quie
         site.apply(&webhook(&format!("of-{name}"), name));
     }
     let operator = site.operator().await;
-    let now = |name: &str| endpoints(&operator.brain, &site.key(&format!("of-{name}")));
+    let now = |name: &str| endpoints(&operator.runner, &site.key(&format!("of-{name}")));
 
     let reason = "ManualEndpointsNotAllowed";
     for (name, why) in [("forging", "names a Pod of namespace"), ("unselecting", "no selector")] {
@@ -179,5 +179,5 @@ async fn an_operator_whose_flag_allows_manual_endpoints_calls_them() {
     site.apply(&webhook("payments", "shop"));
     let operator = site.operator_allowing(ManualEndpoints::Allowed).await;
     site.wait("webhookapp/shop", "Ready");
-    assert_eq!(endpoints(&operator.brain, &site.key("payments")), at(&[("10.1.0.9", 8080)]));
+    assert_eq!(endpoints(&operator.runner, &site.key("payments")), at(&[("10.1.0.9", 8080)]));
 }

@@ -172,13 +172,13 @@ async fn a_listener_that_does_not_answer_can_be_waited_for() {
     let operator = site.operator().await;
     site.apply(&app("shop"));
     site.wait("webhookapp/shop", "Ready");
-    let uuid = operator.brain.planner().app_uuid(&site.key("shop")).expect("the app");
+    let uuid = operator.runner.planner().app_uuid(&site.key("shop")).expect("the app");
     let down = Reachability::Unreachable {
         since: Moment(1_795_536_000_000),
         why: "it answered 503".into(),
         failures: 10,
     };
-    operator.brain.listener_reachability(uuid, down);
+    operator.runner.listener_reachability(uuid, down);
     site.wait("webhookapp/shop", "ListenerReachable=False");
     let said = site.get("webhookapp/shop")["status"]["conditions"][3].clone();
     assert_eq!(
@@ -187,7 +187,7 @@ async fn a_listener_that_does_not_answer_can_be_waited_for() {
     );
     let message = said["message"].as_str().unwrap_or_default();
     assert!(message.contains("since 2026-11-24T16:00:00.000Z"), "{message}");
-    operator.brain.listener_reachability(uuid, Reachability::Reachable);
+    operator.runner.listener_reachability(uuid, Reachability::Reachable);
     site.wait("webhookapp/shop", "ListenerReachable");
     site.wait("webhookapp/shop", "Ready");
 }

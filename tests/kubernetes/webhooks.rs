@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use webhook_operator::resources::Webhook;
-use webhook_operator::routes::State;
+use webhook_operator::routes::RouteState;
 use webhook_operator::source::{StoreError, WebhookStore};
 
 use crate::fixture::{Site, app, webhook, with};
@@ -18,11 +18,11 @@ async fn a_webhook_is_served_when_its_creation_returns_and_not_after_its_deletio
     let site = Site::new();
     site.apply(&app("shop"));
     let operator = site.operator().await;
-    let store = operator.kubernetes.webhooks(&operator.brain);
+    let store = operator.kubernetes.webhooks(&operator.runner);
     let (shop, key) = (site.key("shop"), site.key("made"));
 
     store.create(typed(&site, webhook("made", "shop"))).await.expect("made");
-    assert_eq!(state(&operator.brain, &shop, &key), Some(State::Serving));
+    assert_eq!(state(&operator.runner, &shop, &key), Some(RouteState::Serving));
     let owner = &site.get("webhook/made")["metadata"]["ownerReferences"][0];
     assert_eq!(owner["kind"], "WebhookApp");
     assert_eq!(owner["uid"], site.get("webhookapp/shop")["metadata"]["uid"]);
@@ -30,7 +30,7 @@ async fn a_webhook_is_served_when_its_creation_returns_and_not_after_its_deletio
     site.wait("webhook/made", "Ready");
 
     store.delete(&key).await.expect("deleted");
-    assert!(operator.brain.routes().is_empty());
+    assert!(operator.runner.routes().is_empty());
     assert!(matches!(store.delete(&key).await, Err(StoreError::NotFound)));
     assert_eq!(site.kubectl(&["get", "webhooks", "-o", "name"]), "");
 }
@@ -40,7 +40,7 @@ async fn what_the_schema_refuses_is_invalid_and_says_why() {
     let site = Site::new();
     site.apply(&app("shop"));
     let operator = site.operator().await;
-    let store = operator.kubernetes.webhooks(&operator.brain);
+    let store = operator.kubernetes.webhooks(&operator.runner);
     let long = with(webhook("made", "shop"), "/spec/action", json!("a".repeat(256)));
     match store.create(typed(&site, long)).await {
         Err(StoreError::Invalid(said)) => {

@@ -1,4 +1,4 @@
-//! The trigger pipeline over a brain of its own, without a server around it.
+//! The trigger pipeline over a runner of its own, without a server around it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use webhook_operator::plan::address::AddressPolicy;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::routes::Table;
-use webhook_operator::source::Brain;
+use webhook_operator::source::PlanRunner;
 use webhook_operator::store::sqlite::{Options, Sqlite};
 use webhook_operator::traces::Traces;
 use webhook_operator::trigger::{Budget, Failures, Pipeline, Readers, Shared};
@@ -36,17 +36,17 @@ fn store() -> Sqlite {
     Sqlite::open(&options, Moment::now).unwrap()
 }
 
-/// A brain that knows nothing yet, and the pipeline in front of it.
-pub fn new(listeners: ListenerPolicy, trusted_proxies: Networks) -> (Brain, Pipeline) {
+/// A runner that knows nothing yet, and the pipeline in front of it.
+pub fn new(listeners: ListenerPolicy, trusted_proxies: Networks) -> (PlanRunner, Pipeline) {
     let identity = || IdentityKey::new(&[7; 32]).unwrap();
     let caller = Caller::new(Connector::new(listeners.addresses.clone(), None).unwrap());
     let external_url = EXTERNAL_URL.into();
     let settings =
         Settings { external_url, listeners, identity: identity(), key_sets: Arc::default() };
-    let brain = Brain::new(settings, Arc::new(Table::default()));
+    let runner = PlanRunner::new(settings, Arc::new(Table::default()));
     let limits = Limits::default();
     let shared = Shared {
-        routes: brain.routes().clone(),
+        routes: runner.routes().clone(),
         budget: Budget::new(limits.buffered_bytes),
         limits: Arc::new(limits),
         draining: Arc::default(),
@@ -62,5 +62,5 @@ pub fn new(listeners: ListenerPolicy, trusted_proxies: Networks) -> (Brain, Pipe
     };
     let tokens = Arc::new(Tokens::new(&identity()));
     let api = ApiFields::new("http://api.example.com", tokens, || 0);
-    (brain, Pipeline::new(Arc::new(shared), Arc::new(api), caller))
+    (runner, Pipeline::new(Arc::new(shared), Arc::new(api), caller))
 }

@@ -32,7 +32,7 @@ impl Metrics {
     }
 
     fn routes(&self) -> &Table {
-        self.brain.routes()
+        self.runner.routes()
     }
 
     fn replica(&self) -> Vec<Family> {
@@ -109,7 +109,7 @@ impl Metrics {
     /// listeners.
     fn control_plane(&self) -> Vec<Family> {
         let kind = |kind: &str| vec![("kind", kind.to_owned())];
-        let signals = self.brain.signals();
+        let signals = self.runner.signals();
         let watches = signals.watches(Instant::now());
         let lags = watches.iter().map(|watch| (kind(&watch.kind), watch.lag.as_secs_f64()));
         let restarts = watches.iter().map(|watch| (kind(&watch.kind), watch.restarts));
@@ -117,7 +117,7 @@ impl Metrics {
             let outcomes = [("written", written.written), ("failed", written.failed)];
             outcomes.map(|(word, count)| (with(kind(of), "outcome", word), count))
         });
-        let reachable = self.brain.planner().reachable_listeners().into_iter();
+        let reachable = self.runner.planner().reachable_listeners().into_iter();
         let reachable = reachable.map(|(app, is_reachable)| {
             (self.named("app", &app.namespace, &app.name), f64::from(is_reachable))
         });

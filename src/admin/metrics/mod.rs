@@ -17,7 +17,7 @@ use self::families::Family;
 pub use self::text::MetricsFormat;
 use crate::http::ConnectionCounts;
 use crate::moment::Moment;
-use crate::source::Brain;
+use crate::source::PlanRunner;
 use crate::store::{Health, History};
 
 /// Prefix of all metric names.
@@ -28,7 +28,7 @@ const PREFIX: &str = "webhook_operator";
 #[derive(Clone, Debug)]
 pub struct Metrics {
     /// The routes and the counters of their triggers.
-    pub brain: Arc<Brain>,
+    pub runner: Arc<PlanRunner>,
     /// Whether all routes are known.
     pub synced: watch::Receiver<bool>,
     /// The counts of deliveries, and the size of the store.

@@ -24,7 +24,7 @@ use crate::http::json;
 use crate::moment::Moment;
 use crate::peers::{Peers, Question, REPLICA};
 use crate::plan::overview::Part;
-use crate::source::{Brain, Right, Verb};
+use crate::source::{PlanRunner, Right, Verb};
 use crate::store::History;
 
 /// Maximum size of a replica's response, in bytes: about 25,000 webhooks with their last hour. A
@@ -34,7 +34,7 @@ const MAX_RESPONSE: usize = 16 << 20;
 /// State of the overview API.
 #[derive(Debug)]
 struct OverviewApi {
-    brain: Arc<Brain>,
+    runner: Arc<PlanRunner>,
     history: Arc<dyn History>,
     guard: Guard,
     peers: Arc<Peers>,
@@ -50,13 +50,13 @@ impl FromRef<Arc<OverviewApi>> for Guard {
 /// `/api/apps` and `/api/webhooks`. They need the right to list deliveries. If the replicas share
 /// their store, no peer is asked, and the last hour is that of this replica.
 pub fn router(
-    brain: Arc<Brain>,
+    runner: Arc<PlanRunner>,
     history: Arc<dyn History>,
     guard: Guard,
     peers: Arc<Peers>,
 ) -> Router {
     let peers = peers.for_history(history.scope());
-    let api = OverviewApi { brain, history, guard, peers, clock: Moment::now };
+    let api = OverviewApi { runner, history, guard, peers, clock: Moment::now };
     Router::new()
         .route("/api/apps", get(apps))
         .route("/api/webhooks", get(webhooks))
@@ -72,7 +72,7 @@ async fn apps(
 ) -> Result<Response, AdminError> {
     let part = api.part(&caller, query, &["namespace"]).await?;
     let (counts, unavailable) = api.counts(&headers, part.namespace.as_deref()).await?;
-    let found = api.brain.planner().app_overviews(&part);
+    let found = api.runner.planner().app_overviews(&part);
     let page = OverviewPage::of(
         found,
         part.limit - 1,
@@ -93,7 +93,7 @@ async fn webhooks(
 ) -> Result<Response, AdminError> {
     let part = api.part(&caller, query, &["namespace", "app"]).await?;
     let (counts, unavailable) = api.counts(&headers, part.namespace.as_deref()).await?;
-    let found = api.brain.planner().webhook_overviews(&part);
+    let found = api.runner.planner().webhook_overviews(&part);
     let page = OverviewPage::of(
         found,
         part.limit - 1,
@@ -129,7 +129,7 @@ impl OverviewApi {
     ) -> Result<(AllCounts<'_>, Vec<String>), AdminError> {
         let (others, unavailable) = self.counts_of_others(headers, namespace).await;
         let tallies = self.history.tallies().await?;
-        let mut counts = AllCounts::new(&tallies, self.brain.routes().meters(), (self.clock)());
+        let mut counts = AllCounts::new(&tallies, self.runner.routes().meters(), (self.clock)());
         others.into_iter().for_each(|(_, tallies)| counts.add(tallies.items));
         Ok((counts, unavailable))
     }

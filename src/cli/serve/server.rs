@@ -1,4 +1,4 @@
-//! The parts of a server in operation, and what is started with them.
+//! Starts the ports and threads of a server.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -55,12 +55,12 @@ impl<'a> Server<'a> {
         let connector = Connector::new(addresses, args.listener_ca_file.clone())
             .context("--listener-ca-file")?;
         let triggers = Arc::new(Shared {
-            routes: parts.brain.routes().clone(),
+            routes: parts.runner.routes().clone(),
             limits: limits.clone(),
             budget: Budget::new(limits.buffered_bytes),
             draining: draining(phase.clone()),
             max_body_bytes: args.limits.max_body_bytes,
-            external_url: parts.brain.planner().external_url().to_owned(),
+            external_url: parts.runner.planner().external_url().to_owned(),
             clock: Moment::now,
             wall_clock: Moment::wall,
             queue: parts.queue.clone(),
@@ -80,7 +80,7 @@ impl<'a> Server<'a> {
 
     /// Follows steps of the system clock, and keeps the keys of issuers fresh.
     pub fn follow_clock_and_issuers(&self) {
-        let key_sets = self.parts.brain.planner().key_sets().clone();
+        let key_sets = self.parts.runner.planner().key_sets().clone();
         tokio::spawn(steady::follow());
         tokio::spawn(key_sets::keep_fresh(key_sets, self.connector.clone()));
     }
@@ -125,9 +125,9 @@ impl<'a> Server<'a> {
 
     /// Serves other replicas. Only with certificates, never in plain text: `None` without them.
     pub fn peer_port(&self, listener: TcpListener, guard: Guard) -> Option<JoinHandle<()>> {
-        let Parts { brain, queue, peers, .. } = &self.parts;
+        let Parts { runner, queue, peers, .. } = &self.parts;
         let tls = peers.server_tls()?;
-        let routes = brain.routes().clone();
+        let routes = runner.routes().clone();
         let router = deliveries::peer_router(queue.clone(), routes, guard, peers.clone());
         Some(tokio::spawn(self.serve(listener, Some(tls), router, None)))
     }
@@ -137,7 +137,7 @@ impl<'a> Server<'a> {
         tokio::spawn(self.serve(listener, None, self.admin_router(guard), None))
     }
 
-    /// Who may use the delivery API: whom the cluster allows; outside a cluster, loopback callers
+    /// The access control of the delivery API: the cluster's; outside a cluster, loopback callers
     /// of the admin port at `address`.
     pub fn guard(&self, address: SocketAddr) -> Guard {
         self.parts.access.clone().map_or(Guard::Loopback(address), Guard::Cluster)
@@ -180,14 +180,16 @@ impl<'a> Server<'a> {
     fn dispatch(&self) -> impl Future<Output = io::Result<()>> + Send + use<> {
         let fields = self.api_fields();
         let caller = Caller::new(self.connector.clone());
-        let brain = self.parts.brain.clone();
+        let runner = self.parts.runner.clone();
         let dispatcher = Dispatcher::new(dispatcher::Parts {
             queue: self.parts.queue.clone(),
-            routes: brain.routes().clone(),
-            changes: brain.version(),
+            routes: runner.routes().clone(),
+            changes: runner.version(),
             caller: caller.clone(),
             api: Box::new(move |app| fields.of(app)),
-            tell: Box::new(move |app, reachability| brain.listener_reachability(app, reachability)),
+            tell: Box::new(move |app, reachability| {
+                runner.listener_reachability(app, reachability)
+            }),
             traces: self.traces.clone(),
             clock: Moment::now,
             limits: dispatcher::Limits {
@@ -205,16 +207,17 @@ impl<'a> Server<'a> {
     }
 
     fn app_api_router(&self) -> Router {
-        let Parts { brain, store, tokens, reviewer, .. } = &self.parts;
-        let (brain, store, tokens) = (brain.clone(), store.clone(), tokens.clone());
-        app_api::router(AppApi::new(brain, store, tokens, reviewer.clone(), now))
+        let Parts { runner, store, tokens, reviewer, .. } = &self.parts;
+        let (runner, store, tokens) = (runner.clone(), store.clone(), tokens.clone());
+        app_api::router(AppApi::new(runner, store, tokens, reviewer.clone(), now))
     }
 
     /// Probes, metrics, the page and its overview, and the delivery API.
     fn admin_router(&self, guard: Guard) -> Router {
-        let Parts { brain, queue, peers, .. } = &self.parts;
-        let overview = overview::router(brain.clone(), queue.clone(), guard.clone(), peers.clone());
-        let routes = brain.routes().clone();
+        let Parts { runner, queue, peers, .. } = &self.parts;
+        let overview =
+            overview::router(runner.clone(), queue.clone(), guard.clone(), peers.clone());
+        let routes = runner.routes().clone();
         let router = admin::router(self.probes())
             .merge(page::router(guard.clone()))
             .merge(overview)
@@ -223,11 +226,11 @@ impl<'a> Server<'a> {
     }
 
     fn probes(&self) -> ProbeState {
-        let Parts { brain, queue, synced, leading, .. } = &self.parts;
+        let Parts { runner, queue, synced, leading, .. } = &self.parts;
         let metrics = Metrics {
             history: queue.clone(),
             store_health: queue.health(),
-            brain: brain.clone(),
+            runner: runner.clone(),
             synced: synced.clone(),
             leading: leading.clone(),
             by_webhook: self.args.metrics.webhook_metrics,

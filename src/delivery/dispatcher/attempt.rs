@@ -12,7 +12,7 @@ use super::schedule::AttemptResult;
 use super::{TaskContext, TaskResult};
 use crate::backoff;
 use crate::delivery::{
-    self, Attempt, AttemptContext, Call, CallError, CallReport, Message, Subject, trace,
+    self, Attempt, AttemptContext, Call, CallError, CallReport, OutgoingEvent, Subject, trace,
 };
 use crate::event::EventError;
 use crate::moment::Moment;
@@ -132,7 +132,7 @@ impl<C: Call> TaskContext<C> {
             meters: parts.routes.meters(),
         };
         let content = Content { form, content_type, headers, body };
-        let message = Message { id: event, content, event: None };
+        let message = OutgoingEvent { id: event, content, event: None };
         let started = (parts.clock)();
         let attempt = Attempt { subject, target, message, number, started };
         let span = |headers: &HeaderMap| parts.traces.resume(headers, trace::NAME, trace::KIND);

@@ -4,7 +4,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Enveloped, json, json_string};
-use crate::delivery::{Message, Pieces, Subject};
+use crate::delivery::{OutgoingEvent, Pieces, Subject};
 use crate::event::EventError;
 
 /// The end of the body: `,"api":{...}}`, shared by all calls of an app that use the same token.
@@ -27,7 +27,7 @@ impl ApiField {
 pub fn wrap(
     opening: &[u8],
     subject: Subject<'_>,
-    mut message: Message,
+    mut message: OutgoingEvent,
     api: &ApiField,
 ) -> Result<Enveloped, EventError> {
     let event = message.event()?;

@@ -4,7 +4,7 @@
 use http::HeaderValue;
 
 use super::{Enveloped, json, json_string};
-use crate::delivery::{Message, Pieces, Subject};
+use crate::delivery::{OutgoingEvent, Pieces, Subject};
 use crate::event::cloud_event::{self, Attribute, CloudEvent, MEDIA_TYPE, Member};
 use crate::event::{Event, EventError, MediaType};
 use crate::moment::Moment;
@@ -19,7 +19,7 @@ const PROPS: &str = "webhookprops";
 const DATA_TYPE: &str = "application/json";
 
 /// Creates the request.
-pub fn wrap(subject: Subject<'_>, mut message: Message) -> Result<Enveloped, EventError> {
+pub fn wrap(subject: Subject<'_>, mut message: OutgoingEvent) -> Result<Enveloped, EventError> {
     let event = message.event()?;
     let content = &message.content;
     let content_type = content.content_type.as_ref();

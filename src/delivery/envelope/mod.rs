@@ -12,7 +12,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 pub use action::ApiField;
 pub use raw::{QUERY, preserve};
 
-use super::{Message, Pieces, Subject};
+use super::{OutgoingEvent, Pieces, Subject};
 use crate::event::EventError;
 use crate::resources::Envelope;
 
@@ -34,7 +34,7 @@ pub struct Enveloped {
 /// The envelope needs the event as JSON, and the body cannot be converted.
 pub fn wrap(
     subject: Subject<'_>,
-    message: Message,
+    message: OutgoingEvent,
     api: impl FnOnce() -> ApiField,
 ) -> Result<Enveloped, EventError> {
     match subject.app.envelope {

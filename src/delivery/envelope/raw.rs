@@ -5,14 +5,14 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 
 use super::Enveloped;
-use crate::delivery::{Message, Pieces};
+use crate::delivery::{OutgoingEvent, Pieces};
 
 /// The name under which the query string is stored among an event's headers. No webhook can forward
 /// a header of the sender with this name.
 pub const QUERY: HeaderName = HeaderName::from_static("webhook-query");
 
 /// Creates the request.
-pub fn wrap(message: Message) -> Enveloped {
+pub fn wrap(message: OutgoingEvent) -> Enveloped {
     let content = message.content;
     let mut headers = content.headers;
     let query = headers.remove(QUERY);

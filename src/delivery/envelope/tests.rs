@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{ApiField, preserve, wrap};
-use crate::delivery::{Message, Subject, passed_on};
+use crate::delivery::{OutgoingEvent, Subject, passed_on};
 use crate::event::{self, Form};
 use crate::resources::Envelope;
 use crate::retry::Policy;
@@ -88,7 +88,7 @@ fn call_after_change(
     let (app, props) = (app(now), Bytes::from(props.to_owned()));
     let subject =
         Subject { app: &app, webhook: WEBHOOK, name: "payments", action: "paid", props: &props };
-    let message = Message { id, content, event: None };
+    let message = OutgoingEvent { id, content, event: None };
     let enveloped = wrap(subject, message, || ApiField::new("http://api", "token")).ok()?;
     let body = enveloped.body.collect();
     let body = futures_util::FutureExt::now_or_never(body).unwrap().unwrap().to_bytes().to_vec();
@@ -243,7 +243,7 @@ proptest! {
         let content = Content { form, content_type, headers, body: body.into() };
         let (app, props) = (app(Envelope::CloudEvent), Bytes::from_static(b"{}"));
         let subject = Subject { app: &app, webhook: WEBHOOK, name: "x", action: "a", props: &props };
-        let message = Message { id: ids::from_parts(ACCEPTED_MS << 20, 0), content, event: None };
+        let message = OutgoingEvent { id: ids::from_parts(ACCEPTED_MS << 20, 0), content, event: None };
         let enveloped = wrap(subject, message, || ApiField::new("", "")).unwrap();
         let text = futures_util::FutureExt::now_or_never(enveloped.body.collect()).unwrap().unwrap().to_bytes();
         let value: Value = serde_json::from_slice(&text).unwrap();

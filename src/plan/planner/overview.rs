@@ -7,7 +7,7 @@ use crate::plan::input::Key;
 use crate::plan::reachability::Reachability;
 use crate::resources::DeliveryMode;
 use crate::resources::conditions::Verdict;
-use crate::routes::{Id, Route, State};
+use crate::routes::{Id, Route, RouteState};
 
 /// Sort key of an object in a list: those with a problem first, then by namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,7 +122,7 @@ impl AppState {
 impl WebhookState {
     /// Read from the route: deciding about all webhooks would take too long.
     fn is_well(&self) -> bool {
-        self.route.as_deref().is_some_and(|route| route.state != State::NotReady)
+        self.route.as_deref().is_some_and(|route| route.state != RouteState::NotReady)
     }
 }
 

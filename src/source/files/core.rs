@@ -21,13 +21,13 @@ use super::status_files::{StatusFiles, compose, file_name, object_name};
 use crate::plan::input::Meta;
 use crate::plan::{Change, Key, Kind, ObjectRef};
 use crate::resources::validate::Validator;
-use crate::source::Brain;
+use crate::source::PlanRunner;
 
 /// The folder, the data directory, and the state derived from them.
 #[derive(Debug)]
 pub struct Core {
     /// Receives the changes.
-    pub brain: Arc<Brain>,
+    pub runner: Arc<PlanRunner>,
     apps: Validator,
     webhooks: Validator,
     /// Each object with its status, which is also the previous state of the object.
@@ -71,12 +71,16 @@ impl FilesState {
 
 impl Core {
     /// Locks the data directory.
-    pub fn open(manifests: PathBuf, data: PathBuf, brain: Arc<Brain>) -> Result<Self, FilesError> {
+    pub fn open(
+        manifests: PathBuf,
+        data: PathBuf,
+        runner: Arc<PlanRunner>,
+    ) -> Result<Self, FilesError> {
         fs::read_dir(&manifests)
             .map_err(|error| FilesError::Manifests { path: manifests.clone(), error })?;
         let lock = lock_data_dir(&data)?;
         Ok(Self {
-            brain,
+            runner,
             apps: Validator::webhook_app(),
             webhooks: Validator::webhook(),
             statuses: StatusFiles::new(data.join("status")),
@@ -137,8 +141,8 @@ impl Core {
 
     /// Writes all pending statuses.
     pub fn publish_pending(&self) {
-        let failed = self.publish(&self.brain.pending().take_all());
-        self.brain.pending().add(failed, []);
+        let failed = self.publish(&self.runner.pending().take_all());
+        self.runner.pending().add(failed, []);
     }
 
     /// Removes the status files of objects that no longer exist, after all files were read.
@@ -158,7 +162,7 @@ impl Core {
         self.statuses.retain(is_kept).map_err(|error| FilesError::Data { path, error })
     }
 
-    /// Removes an object and its status file. Returns the change for the brain. Manifests that
+    /// Removes an object and its status file. Returns the change for the runner. Manifests that
     /// declare the object as well are read again: their declaration is in force from now on.
     pub fn remove(&self, state: &mut FilesState, id: &ObjectId) -> Change {
         for path in state.declarations.remove(id) {
@@ -200,7 +204,7 @@ impl Core {
 
     /// The metadata of an object in the planner; `None` if it is unknown.
     pub fn current_meta(&self, object: &ObjectRef) -> Option<Meta> {
-        let planner = self.brain.planner();
+        let planner = self.runner.planner();
         match object.kind {
             Kind::WebhookApp => planner.app(&object.key).map(|input| input.meta.clone()),
             Kind::Webhook => planner.webhook(&object.key).map(|view| view.input.meta),

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::atomic::{self, Durability};
 use super::core::{Core, FilesState};
-use super::desired::Place;
+use super::desired::Location;
 use super::documents::YamlDocument;
 use super::manifest::{ObjectId, check_key};
 use super::problems::Problem;
@@ -72,8 +72,8 @@ impl Core {
         let mut input = WebhookInput::of(&webhook);
         input.meta.key = id.key.clone();
         // Nothing else is declared: this has just been checked.
-        let _ = state.declarations.declare(&id, &Place::CREATED);
-        self.brain.apply([Change::Webhook(input)]);
+        let _ = state.declarations.declare(&id, &Location::CREATED);
+        self.runner.apply([Change::Webhook(input)]);
         Ok(())
     }
 
@@ -81,13 +81,13 @@ impl Core {
         let id = ObjectId::custom(Kind::Webhook, key);
         let is_created = |state: &FilesState, id: &ObjectId| match state.declarations.place(id) {
             None => Err(StoreError::NotFound),
-            Some(&Place::CREATED) => Ok(()),
+            Some(&Location::CREATED) => Ok(()),
             Some(_) => Err(StoreError::Declared),
         };
         let remove = || atomic::remove(&self.created_path(&id.key), Durability::Power);
         let mut state = self.reserved(&id, is_created, remove)?;
         let deleted = self.remove(&mut state, &id);
-        self.brain.apply([deleted]);
+        self.runner.apply([deleted]);
         Ok(())
     }
 
@@ -188,7 +188,7 @@ fn remove_leftovers(files: &[PathBuf]) -> io::Result<()> {
 fn reject_existing(state: &FilesState, id: &ObjectId) -> Result<(), StoreError> {
     match state.declarations.place(id) {
         None => Ok(()),
-        Some(&Place::CREATED) => {
+        Some(&Location::CREATED) => {
             Err(StoreError::Invalid("metadata.name: a webhook of this name exists".into()))
         }
         Some(_) => Err(StoreError::Declared),

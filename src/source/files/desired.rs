@@ -17,21 +17,21 @@ pub type Paths = BTreeSet<Arc<Path>>;
 /// Where an object is declared. Ordered by precedence: created webhooks come before manifests, and
 /// manifests are ordered by path and line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Location {
     /// The manifest; `None` for a webhook created by the app API, which has a file of its own.
     pub manifest: Option<Arc<Path>>,
     /// The line, from 1.
     pub line: u32,
 }
 
-impl Place {
+impl Location {
     /// The place of all created webhooks.
     pub const CREATED: Self = Self { manifest: None, line: 1 };
 }
 
 #[derive(Debug)]
 struct Declaration {
-    place: Place,
+    place: Location,
     /// The fingerprint of the document, if all of its objects are in force; otherwise 0.
     fingerprint: u64,
 }
@@ -50,7 +50,7 @@ pub struct Declarations {
 
 impl Declarations {
     /// Where an object is declared.
-    pub fn place(&self, id: &ObjectId) -> Option<&Place> {
+    pub fn place(&self, id: &ObjectId) -> Option<&Location> {
         self.in_force.get(id).map(|declaration| &declaration.place)
     }
 
@@ -88,7 +88,7 @@ impl Declarations {
 
     /// Confirms the objects of a document that is unchanged. Returns whether it is: otherwise it
     /// has to be parsed.
-    pub fn confirm(&mut self, place: &Place, fingerprint: u64) -> bool {
+    pub fn confirm(&mut self, place: &Location, fingerprint: u64) -> bool {
         let Some(ids) = self.documents.get(&fingerprint) else { return false };
         let is_here = |id| self.place(id).is_some_and(|known| known.manifest == place.manifest);
         if !ids.iter().all(|id| self.unconfirmed.contains(id) && is_here(id)) {
@@ -107,7 +107,11 @@ impl Declarations {
     ///
     /// # Errors
     /// The place of the declaration that takes precedence.
-    pub fn declare(&mut self, id: &ObjectId, place: &Place) -> Result<Option<Place>, Place> {
+    pub fn declare(
+        &mut self,
+        id: &ObjectId,
+        place: &Location,
+    ) -> Result<Option<Location>, Location> {
         let confirmed = self.in_force.get(id).filter(|_| !self.unconfirmed.remove(id));
         let other = confirmed.map(|declaration| declaration.place.clone());
         if let Some(other) = &other {
@@ -166,8 +170,8 @@ mod tests {
         ObjectId::custom(Kind::Webhook, Key::new("ns", name))
     }
 
-    fn place(file: &str, line: u32) -> Place {
-        Place { manifest: Some(Path::new(file).into()), line }
+    fn place(file: &str, line: u32) -> Location {
+        Location { manifest: Some(Path::new(file).into()), line }
     }
 
     fn paths(files: &[&str]) -> Paths {
@@ -188,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_first_place_is_in_force_in_whatever_order_they_are_read() {
-        let places = [Place::CREATED, place("a", 2), place("a", 10), place("b", 1)];
+        let places = [Location::CREATED, place("a", 2), place("a", 10), place("b", 1)];
         for (earlier, first) in places.iter().enumerate() {
             for second in &places[earlier + 1..] {
                 let (id, mut declarations) = (webhook("x"), Declarations::default());

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-use super::desired::Place;
+use super::desired::Location;
 
 /// One problem of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Problem {
     }
 
     /// The object is already declared elsewhere. `created` is the directory of created webhooks.
-    pub fn duplicate(line: u32, object: &str, winner: &Place, created: &Path) -> Self {
+    pub fn duplicate(line: u32, object: &str, winner: &Location, created: &Path) -> Self {
         let path = winner.manifest.as_deref().unwrap_or(created).display();
         let why = format!("is already declared, and that declaration is used: {path}");
         Self { other_line: Some(winner.line), ..Self::new(line, object, why) }

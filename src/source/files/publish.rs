@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::core::{Core, FilesState};
-use super::desired::Place;
+use super::desired::Location;
 use super::manifest::ObjectId;
 use super::parallel;
 use super::status_files::{compose, split_status, to_yaml};
@@ -89,7 +89,7 @@ impl Core {
 
     fn publish_one(&self, state: &FilesState, object: &ObjectRef) -> io::Result<WriteResult> {
         let text = state.unwritten.get(object).map(AsRef::as_ref);
-        let write = StatusWrite::of(object, &self.brain.planner());
+        let write = StatusWrite::of(object, &self.runner.planner());
         let place = match state.declarations.place(&object_id(object)) {
             Some(place) if text.is_some() || write.is_some() => place,
             _ => return Ok(WriteResult::UpToDate),
@@ -100,7 +100,7 @@ impl Core {
             _ => self.statuses.read(object.kind, &object.key).unwrap_or_default(),
         };
         if text.is_none() && split_status(&before).0.is_empty() {
-            if *place != Place::CREATED {
+            if *place != Location::CREATED {
                 return Ok(WriteResult::Missing);
             }
             before = fs::read_to_string(self.created_path(&object.key))?;
@@ -111,7 +111,7 @@ impl Core {
     }
 
     fn written(&self, object: &ObjectRef, write: StatusWrite) {
-        self.brain.planner().observe(object, write.observed);
+        self.runner.planner().observe(object, write.observed);
         write.events.iter().for_each(|event| log_event(object, event));
     }
 }

@@ -1,4 +1,4 @@
-//! Reconciles the brain with changed files: reads them and applies what differs.
+//! Reconciles the runner with changed files: reads them and applies what differs.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 
 use super::core::{Core, FilesState};
-use super::desired::{Paths, Place};
+use super::desired::{Location, Paths};
 use super::documents::{YamlDocument, YamlDocuments};
 use super::evaluate::Evaluation;
 use super::manifest::ObjectId;
@@ -19,7 +19,7 @@ use crate::plan::Change;
 /// Documents parsed in one batch. This bounds the memory, which is mostly parsed trees.
 const PARSE_BATCH: usize = 1024;
 
-/// Changes applied in one batch, because the brain copies a part of the route table each time.
+/// Changes applied in one batch, because the runner copies a part of the route table each time.
 const APPLY_BATCH: usize = 4096;
 
 /// Objects that may wait to be written to their status files before they are written meanwhile.
@@ -85,8 +85,10 @@ impl<'a> Reconcile<'a> {
     }
 
     fn put_batch(&mut self, path: &Arc<Path>, mut batch: Vec<YamlDocument>) -> bool {
-        let place =
-            |document: &YamlDocument| Place { manifest: Some(path.clone()), line: document.line };
+        let place = |document: &YamlDocument| Location {
+            manifest: Some(path.clone()),
+            line: document.line,
+        };
         let mut state = self.core.state();
         batch.retain(|document| {
             !state.declarations.confirm(&place(document), document.fingerprint())
@@ -115,7 +117,7 @@ impl<'a> Reconcile<'a> {
     pub fn put_created<'b>(&mut self, found: impl Iterator<Item = (&'b Path, DocumentContent)>) {
         let mut state = self.core.state();
         for (path, content) in found {
-            let problems = self.put(&mut state, &Place::CREATED, 0, content);
+            let problems = self.put(&mut state, &Location::CREATED, 0, content);
             problems.iter().for_each(|problem| problem.log(path));
         }
         self.apply_changes();
@@ -125,7 +127,7 @@ impl<'a> Reconcile<'a> {
     fn put(
         &mut self,
         state: &mut FilesState,
-        place: &Place,
+        place: &Location,
         fingerprint: u64,
         content: DocumentContent,
     ) -> Vec<Problem> {
@@ -145,7 +147,7 @@ impl<'a> Reconcile<'a> {
     fn put_object(
         &mut self,
         state: &mut FilesState,
-        place: &Place,
+        place: &Location,
         mut evaluation: Evaluation,
     ) -> Result<ObjectId, Problem> {
         let id = state.intern(&evaluation.id);
@@ -164,13 +166,18 @@ impl<'a> Reconcile<'a> {
     }
 
     /// Sets where an object is declared, unless another declaration takes precedence.
-    fn declare(&self, state: &mut FilesState, id: &ObjectId, place: &Place) -> Result<(), Problem> {
-        let duplicate = |line: u32, winner: &Place| {
+    fn declare(
+        &self,
+        state: &mut FilesState,
+        id: &ObjectId,
+        place: &Location,
+    ) -> Result<(), Problem> {
+        let duplicate = |line: u32, winner: &Location| {
             Problem::duplicate(line, &id.subject(), winner, &self.core.created_root())
         };
         match state.declarations.declare(id, place) {
             Err(winner) => Err(duplicate(place.line, &winner)),
-            Ok(Some(Place { manifest: Some(loser), line })) => {
+            Ok(Some(Location { manifest: Some(loser), line })) => {
                 state.manifests.report(&loser, &duplicate(line, place));
                 Ok(())
             }
@@ -189,7 +196,7 @@ impl<'a> Reconcile<'a> {
 
     fn apply_changes(&mut self) {
         if !self.changes.is_empty() {
-            self.core.brain.apply(std::mem::take(&mut self.changes));
+            self.core.runner.apply(std::mem::take(&mut self.changes));
         }
     }
 }

@@ -102,7 +102,7 @@ pub fn scan(folder: &Path, excluded: &[PathBuf]) -> Listing {
     listing
 }
 
-/// The path that an error hides; `None` if nothing is there, or nothing that would be read.
+/// The path that an error hides; `None` if the path does not exist or would not be read.
 fn unreadable(error: walkdir::Error, folder: &Path) -> Option<(PathBuf, io::Error)> {
     let path = error.path().unwrap_or(folder).to_path_buf();
     // There is no I/O error if a link leads to a directory above it.

@@ -17,8 +17,8 @@ use crate::plan::decide::ListenerPolicy;
 use crate::plan::identity::IdentityKey;
 use crate::plan::{Key, Reach, Settings};
 use crate::resources::Webhook;
-use crate::routes::{State, Table};
-use crate::source::{Brain, StoreError, WebhookStore};
+use crate::routes::{RouteState, Table};
+use crate::source::{PlanRunner, StoreError, WebhookStore};
 
 const APP: &str = "
 apiVersion: lenra.io/v1alpha1
@@ -38,7 +38,7 @@ fn webhook(name: &str, spec: &str) -> String {
 }
 
 /// A folder and a data directory; the source may be started and stopped.
-struct Place {
+struct TestFolder {
     directory: TempDir,
     log: Log,
     _guard: DefaultGuard,
@@ -57,7 +57,7 @@ impl Write for Log {
     }
 }
 
-impl Place {
+impl TestFolder {
     fn new() -> Self {
         let (directory, log) = (tempfile::tempdir().unwrap(), Log::default());
         fs::create_dir(directory.path().join("manifests")).unwrap();
@@ -91,7 +91,7 @@ impl Place {
     }
 
     fn open(&self) -> Result<Running, FilesError> {
-        let brain = Arc::new(Brain::new(
+        let runner = Arc::new(PlanRunner::new(
             Settings {
                 external_url: "http://hooks".into(),
                 listeners: ListenerPolicy {
@@ -105,8 +105,8 @@ impl Place {
             },
             Arc::new(Table::default()),
         ));
-        let files = Arc::new(Files::open(self.manifests(), self.data(), brain.clone())?);
-        Ok(Running { files, brain, data: self.data() })
+        let files = Arc::new(Files::open(self.manifests(), self.data(), runner.clone())?);
+        Ok(Running { files, runner, data: self.data() })
     }
 
     fn start(&self) -> Running {
@@ -137,7 +137,7 @@ impl Place {
 
 struct Running {
     files: Arc<Files>,
-    brain: Arc<Brain>,
+    runner: Arc<PlanRunner>,
     data: PathBuf,
 }
 
@@ -148,7 +148,7 @@ impl Running {
         let mut quiet = 0;
         while quiet < 2 {
             self.files.core.poll();
-            let pending = self.brain.pending().take_all();
+            let pending = self.runner.pending().take_all();
             quiet = if pending.is_empty() { quiet + 1 } else { 0 };
             assert!(self.files.core.publish(&pending).is_empty());
         }
@@ -174,15 +174,15 @@ impl Running {
     }
 
     /// The action and the state of a webhook's route.
-    fn route(&self, name: &str) -> Option<(String, State)> {
-        let planner = self.brain.planner();
+    fn route(&self, name: &str) -> Option<(String, RouteState)> {
+        let planner = self.runner.planner();
         let mut routes = planner.routes().map(|(_, route)| route);
         let route = routes.find(|route| &*route.name == name)?;
         Some((route.binding.action.as_ref().into(), route.state))
     }
 
     fn serves(&self, name: &str, action: &str) -> bool {
-        self.route(name) == Some((action.into(), State::Serving))
+        self.route(name) == Some((action.into(), RouteState::Serving))
     }
 }
 
@@ -194,7 +194,7 @@ fn ready(action: &str, generation: i64) -> (String, i64, String) {
 
 #[test]
 fn a_folder_is_loaded_and_each_object_is_shown_with_its_status() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put(
         "b/webhooks.yaml",
         &format!("{}{}", webhook("a", "action: x"), webhook("b", "action: v")),
@@ -213,7 +213,7 @@ fn a_folder_is_loaded_and_each_object_is_shown_with_its_status() {
 
 #[test]
 fn what_cannot_be_read_is_reported_and_disturbs_nothing_else() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", &format!("{APP}---\na: [\n{}", webhook("a", "action: x")));
     let running = place.start();
     assert!(running.serves("a", "x"));
@@ -229,11 +229,11 @@ fn what_cannot_be_read_is_reported_and_disturbs_nothing_else() {
 
 #[test]
 fn a_service_is_what_a_listener_is_found_by() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", &APP.replace("url: http://192.0.2.1", "service: {name: shop, port: http}"));
     place.put("b.yaml", &webhook("a", "action: x"));
     let running = place.start();
-    assert_eq!(running.route("a"), Some(("x".into(), State::NotReady)));
+    assert_eq!(running.route("a"), Some(("x".into(), RouteState::NotReady)));
     assert_eq!(running.summary("a").2, "AppNotReady");
     let service = "apiVersion: v1\nkind: Service\nmetadata: {name: shop}\n\
         spec: {clusterIP: 192.0.2.7, ports: [{name: http, port: 80}]}\n";
@@ -251,7 +251,7 @@ fn a_service_is_what_a_listener_is_found_by() {
 
 #[test]
 fn a_secret_is_accepted_and_never_reported() {
-    let place = Place::new();
+    let place = TestFolder::new();
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {key: sesame}\n";
     place.put("a.yaml", secret);
     let running = place.start();
@@ -264,7 +264,7 @@ fn a_secret_is_accepted_and_never_reported() {
 
 #[test]
 fn no_trigger_url_is_reported() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", &format!("action: x, uuid: {UUID}"))));
     let running = place.start();
     let other = UUID.replace('c', "d");
@@ -278,11 +278,11 @@ fn no_trigger_url_is_reported() {
 #[test]
 fn a_uid_in_a_file_is_ignored() {
     let input = |running: &Running| {
-        let app = running.brain.planner().app(&Key::new("default", "shop")).cloned().unwrap();
+        let app = running.runner.planner().app(&Key::new("default", "shop")).cloned().unwrap();
         assert!(app.spec.is_ok());
         (app.uid, app.instance)
     };
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", &APP.replace("{name: shop}", "{name: shop, uid: of-another-cluster}"));
     let running = place.start();
     running.turn();
@@ -299,7 +299,7 @@ fn a_uid_in_a_file_is_ignored() {
 
 #[test]
 fn names_that_would_lead_elsewhere_never_reach_the_file_system() {
-    let place = Place::new();
+    let place = TestFolder::new();
     let bad = webhook("../../x", "action: x");
     let worse = webhook("a", "action: x").replace("{name: a}", "{name: a, namespace: ../../y}");
     place.put("a.yaml", &format!("{bad}{worse}"));
@@ -321,11 +321,11 @@ fn names_that_would_lead_elsewhere_never_reach_the_file_system() {
 
 #[test]
 fn a_data_directory_in_the_folder_is_not_read_as_manifests() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", "action: x")));
     let (manifests, data) = (place.manifests(), place.manifests().join("data"));
-    let brain = place.start().brain;
-    let files = Files::open(manifests, data, brain).unwrap();
+    let runner = place.start().runner;
+    let files = Files::open(manifests, data, runner).unwrap();
     files.load().unwrap();
     files.core.poll();
     files.core.poll();
@@ -336,7 +336,7 @@ fn a_data_directory_in_the_folder_is_not_read_as_manifests() {
 
 #[test]
 fn a_change_a_new_file_and_a_removed_one_are_followed() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("app.yaml", APP);
     place.put("a.yaml", &webhook("a", "action: x"));
     let running = place.start();
@@ -355,7 +355,7 @@ fn a_change_a_new_file_and_a_removed_one_are_followed() {
 
 #[test]
 fn a_file_that_is_gone_for_a_moment_is_not_gone() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", "action: x")));
     let running = place.start();
     place.remove("a.yaml");
@@ -368,7 +368,7 @@ fn a_file_that_is_gone_for_a_moment_is_not_gone() {
 
 #[test]
 fn an_object_may_move_from_file_to_file() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", &format!("action: x, uuid: {UUID}"))));
     let running = place.start();
     place.put("a.yaml", APP);
@@ -381,7 +381,7 @@ fn an_object_may_move_from_file_to_file() {
 
 #[test]
 fn an_invalid_change_leaves_the_last_good_state_in_force() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", "action: x")));
     let running = place.start();
     for bad in ["action: ''", "action: v, colour: red", &format!("action: v, uuid: {UUID}")] {
@@ -399,7 +399,7 @@ fn an_invalid_change_leaves_the_last_good_state_in_force() {
 
 #[test]
 fn a_new_object_that_is_invalid_is_shown_as_stalled_until_it_is_repaired() {
-    let place = Place::new();
+    let place = TestFolder::new();
     for bad in [
         "action: ''",
         "action: x, colour: red",
@@ -429,7 +429,7 @@ fn a_new_object_that_is_invalid_is_shown_as_stalled_until_it_is_repaired() {
 
 #[test]
 fn a_spec_that_is_no_object_is_shown_too() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put(
         "a.yaml",
         &webhook("a", "action: x").replace("spec: {app: shop, action: x}", "spec: x"),
@@ -441,7 +441,7 @@ fn a_spec_that_is_no_object_is_shown_too() {
 
 #[test]
 fn a_document_that_does_not_parse_leaves_in_force_what_its_file_gave() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place
         .put("a.yaml", &format!("{APP}{}{}", webhook("a", "action: x"), webhook("b", "action: x")));
     let running = place.start();
@@ -457,7 +457,7 @@ fn a_document_that_does_not_parse_leaves_in_force_what_its_file_gave() {
 
 #[test]
 fn a_file_that_cannot_be_read_leaves_in_force_what_it_gave() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("app.yaml", APP);
     place.put("a.yaml", &webhook("a", "action: x"));
     let running = place.start();
@@ -470,7 +470,7 @@ fn a_file_that_cannot_be_read_leaves_in_force_what_it_gave() {
 
 #[test]
 fn a_folder_that_vanishes_leaves_everything_in_force() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", "action: x")));
     let running = place.start();
     let away = place.directory.path().join("away");
@@ -489,7 +489,7 @@ fn a_folder_that_vanishes_leaves_everything_in_force() {
 
 #[test]
 fn of_two_declarations_the_first_counts_and_the_second_is_reported_with_both_places() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("app.yaml", APP);
     place.put("b.yaml", &format!("{}{}", webhook("a", "action: x"), webhook("a", "action: v")));
     let running = place.start();
@@ -516,7 +516,7 @@ fn of_two_declarations_the_first_counts_and_the_second_is_reported_with_both_pla
 
 #[test]
 fn when_the_first_declaration_goes_the_next_one_counts() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("app.yaml", APP);
     place.put("a.yaml", &webhook("a", "action: x"));
     place.put("b.yaml", &webhook("a", "action: v"));
@@ -536,10 +536,10 @@ proptest! {
         let shown = |running: &Running| -> Vec<_> {
             ["a", "b", "c", "d", "e"].iter().map(|name| (running.route(name), running.shown("webhook", name).map(|shown| shown["spec"].clone()))).collect()
         };
-        let whole = Place::new();
+        let whole = TestFolder::new();
         FILES.iter().for_each(|(file, text)| whole.put(file, &text()));
         let expected = shown(&whole.start());
-        let place = Place::new();
+        let place = TestFolder::new();
         order[..cut].iter().for_each(|(file, text)| place.put(file, &text()));
         let running = place.start();
         for (file, text) in &order[cut..] {
@@ -565,7 +565,7 @@ const FILES: [FileText; 6] = [
 
 #[test]
 fn a_problem_is_reported_again_only_when_it_is_another() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", "action: ''")));
     let running = place.start();
     place.expect_warning(&["manifests/a.yaml:8: Webhook default/a: spec.action: "]);
@@ -586,7 +586,7 @@ fn a_problem_is_reported_again_only_when_it_is_another() {
 
 #[test]
 fn an_unchanged_status_is_not_written_again() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put(
         "a.yaml",
         &format!("{APP}{}", webhook("a", "action: x, props: {b: 1.0, a: [null, 'yes']}")),
@@ -615,7 +615,7 @@ fn an_unchanged_status_is_not_written_again() {
 
 #[test]
 fn labels_are_shown_and_are_no_new_generation() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", "action: x")));
     let running = place.start();
     let labelled = webhook("a", "action: x").replace("{name: a}", "{name: a, labels: {b: c}}");
@@ -627,7 +627,7 @@ fn labels_are_shown_and_are_no_new_generation() {
 
 #[test]
 fn birth_generation_and_uuid_outlive_a_restart() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", "action: x")));
     let running = place.start();
     let file = running.status_path("webhook", "a");
@@ -646,7 +646,7 @@ fn birth_generation_and_uuid_outlive_a_restart() {
     assert_eq!(shown["status"]["uuid"], json!(UUID));
     assert_eq!(running.summary("a"), ready("v", 2));
     assert_eq!(
-        running.brain.planner().webhook(&Key::new("default", "a")).unwrap().input.meta.created,
+        running.runner.planner().webhook(&Key::new("default", "a")).unwrap().input.meta.created,
         1_577_934_245
     );
     drop(running);
@@ -662,7 +662,7 @@ fn birth_generation_and_uuid_outlive_a_restart() {
 
 #[test]
 fn a_creation_timestamp_in_a_manifest_counts() {
-    let place = Place::new();
+    let place = TestFolder::new();
     let dated = webhook("a", "action: x")
         .replace("{name: a}", "{name: a, creationTimestamp: '2021-01-01T00:00:00Z'}");
     place.put("a.yaml", &format!("{APP}{dated}"));
@@ -675,7 +675,7 @@ fn a_creation_timestamp_in_a_manifest_counts() {
 
 #[test]
 fn files_of_objects_that_went_meanwhile_are_removed_at_the_next_start() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", "action: x")));
     drop(place.start());
     place.put("a.yaml", APP);
@@ -686,7 +686,7 @@ fn files_of_objects_that_went_meanwhile_are_removed_at_the_next_start() {
 
 #[test]
 fn a_status_file_that_somebody_spoiled_or_removed_is_made_anew() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", "action: x")));
     let running = place.start();
     let path = running.status_path("webhook", "a");
@@ -726,7 +726,7 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
 
 #[test]
 fn a_created_webhook_is_in_force_at_once_and_after_a_restart() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", APP);
     let running = place.start();
     wait(running.files.create(made("b", "x"))).unwrap();
@@ -753,7 +753,7 @@ fn a_created_webhook_is_in_force_at_once_and_after_a_restart() {
 
 #[test]
 fn what_cannot_be_created_or_deleted_is_refused_with_its_reason() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", "action: x")));
     let running = place.start();
     wait(running.files.create(made("b", "x"))).unwrap();
@@ -774,7 +774,7 @@ fn what_cannot_be_created_or_deleted_is_refused_with_its_reason() {
 
 #[test]
 fn a_disk_that_fails_is_reported_and_nothing_is_in_force_by_it() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", APP);
     let running = place.start();
     fs::write(running.data.join("webhooks"), "in the way").unwrap();
@@ -787,7 +787,7 @@ fn a_disk_that_fails_is_reported_and_nothing_is_in_force_by_it() {
 
 #[test]
 fn a_manifest_of_a_created_name_is_reported_and_counts_once_that_is_deleted() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", APP);
     let running = place.start();
     wait(running.files.create(made("b", "x"))).unwrap();
@@ -806,7 +806,7 @@ fn a_manifest_of_a_created_name_is_reported_and_counts_once_that_is_deleted() {
 
 #[test]
 fn a_created_file_that_was_cut_off_is_reported_and_not_fatal() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", APP);
     let running = place.start();
     wait(running.files.create(made("b", "x"))).unwrap();
@@ -828,7 +828,7 @@ fn a_created_file_that_was_cut_off_is_reported_and_not_fatal() {
 
 #[test]
 fn many_can_be_created_and_deleted_at_once() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", APP);
     let running = place.start();
     wait(async {
@@ -841,14 +841,14 @@ fn many_can_be_created_and_deleted_at_once() {
         assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 10);
     });
     assert_eq!(fs::read_dir(running.data.join("webhooks/default")).unwrap().count(), 0);
-    assert_eq!(running.brain.routes().len(), 0);
+    assert_eq!(running.runner.routes().len(), 0);
 }
 
 // ---- starting and running ----
 
 #[test]
 fn what_stands_in_the_way_of_starting_is_one_clear_line() {
-    let place = Place::new();
+    let place = TestFolder::new();
     let running = place.start();
     let locked = place.open().map(|_| ()).unwrap_err();
     assert!(matches!(locked, FilesError::Locked { .. }), "{locked}");
@@ -865,7 +865,7 @@ fn what_stands_in_the_way_of_starting_is_one_clear_line() {
 }
 
 async fn until(running: &Running, what: impl Fn() -> bool) {
-    let mut version = running.brain.version();
+    let mut version = running.runner.version();
     let waiting = async {
         while !what() {
             version.changed().await.unwrap();
@@ -885,7 +885,7 @@ async fn until_shown(path: &Path, what: &str) {
 
 #[test]
 fn running_follows_changes_writes_statuses_and_stops() {
-    let place = Place::new();
+    let place = TestFolder::new();
     place.put("a.yaml", &format!("{APP}{}", webhook("a", "action: x")));
     let running = place.start();
     wait(async {

@@ -15,7 +15,7 @@ use crate::peers::{Peers, Question};
 use crate::plan::{Counted, Key};
 use crate::resources::DeliveryCounts;
 use crate::routes::Id;
-use crate::source::{Brain, Tallies};
+use crate::source::{PlanRunner, Tallies};
 use crate::store::HistoryScope;
 
 /// The largest response of a replica, in bytes: some 300,000 webhooks.
@@ -26,7 +26,7 @@ const MAX_RESPONSE: usize = 64 << 20;
 /// asked.
 pub struct AggregatedTallies {
     own: Arc<dyn Tallies>,
-    brain: Arc<Brain>,
+    runner: Arc<PlanRunner>,
     peers: Arc<Peers>,
     config: Config,
     /// The served namespaces; empty: all.
@@ -71,13 +71,13 @@ struct Responses {
 impl AggregatedTallies {
     pub(super) fn new(
         own: Arc<dyn Tallies>,
-        brain: Arc<Brain>,
+        runner: Arc<PlanRunner>,
         peers: Arc<Peers>,
         config: Config,
         namespaces: Vec<String>,
     ) -> Self {
         let peers = peers.for_history(own.scope());
-        Self { own, brain, peers, config, namespaces, peer_tallies: Mutex::default() }
+        Self { own, runner, peers, config, namespaces, peer_tallies: Mutex::default() }
     }
 
     async fn sum(&self) -> Result<HashMap<Id, Counted>, String> {
@@ -119,7 +119,7 @@ impl AggregatedTallies {
 
     /// The counts of existing webhooks, by id.
     fn by_id(&self, tallies: Vec<PeerTally>) -> HashMap<Id, Counted> {
-        let planner = self.brain.planner();
+        let planner = self.runner.planner();
         let mut counted: HashMap<Id, Counted> = HashMap::new();
         for PeerTally { namespace, webhook, deliveries, last_delivery } in tallies {
             if let Some(id) = planner.webhook_id(&Key { namespace, name: webhook }) {
@@ -170,7 +170,7 @@ impl Tallies for AggregatedTallies {
 
     /// The reason of deliveries that died at other replicas is unknown.
     fn last_death<'a>(&'a self, webhook: &'a Key) -> BoxFuture<'a, Option<Box<str>>> {
-        let id = self.brain.planner().webhook_id(webhook);
+        let id = self.runner.planner().webhook_id(webhook);
         let is_elsewhere = id.is_some_and(|id| self.peer_tallies().more_dead.contains(&id));
         if is_elsewhere { async { None }.boxed() } else { self.own.last_death(webhook) }
     }
@@ -227,12 +227,12 @@ mod tests {
             identity: identity(),
             key_sets: Arc::default(),
         };
-        let brain = Arc::new(Brain::new(settings, Arc::default()));
+        let runner = Arc::new(PlanRunner::new(settings, Arc::default()));
         let (port, me) = ("127.0.0.1:1".parse().unwrap(), "operator-0_0".parse().unwrap());
         let peers = Peers::new(vec![port], me, Credentials::new(&identity()).unwrap());
         let config = Config::new("http://127.0.0.1:1".parse().unwrap());
         let tallies =
-            AggregatedTallies::new(Arc::new(Own(scope)), brain, Arc::new(peers), config, vec![]);
+            AggregatedTallies::new(Arc::new(Own(scope)), runner, Arc::new(peers), config, vec![]);
         tallies.count().await
     }
 

@@ -18,7 +18,7 @@ use super::watch::{WatchScope, watch};
 use super::{Kubernetes, NAME, leader, services};
 use crate::plan::Change;
 use crate::resources::{Webhook, WebhookApp};
-use crate::source::{Brain, Counting};
+use crate::source::{Counting, PlanRunner};
 
 /// A running source. Dropping it ends its tasks at once, without releasing the lease.
 pub struct Running {
@@ -57,7 +57,7 @@ impl Running {
 /// Starts the watches and the leader election.
 pub fn start(
     kubernetes: &Kubernetes,
-    brain: &Arc<Brain>,
+    runner: &Arc<PlanRunner>,
     counting: Counting,
     stop: Receiver<bool>,
 ) -> Running {
@@ -66,14 +66,14 @@ pub fn start(
     let (synced_sender, synced) = watch::channel(false);
     let watches = Watches {
         client: client.clone(),
-        brain: Arc::clone(brain),
+        runner: Arc::clone(runner),
         scopes: scopes(&kubernetes.watch_namespaces),
     };
     watch_tasks.spawn(watches.run(synced_sender));
     let (leading_sender, leading) = watch::channel(false);
     let identity = kubernetes.identity.clone();
     let lease = LeaderLease::new(client.clone(), &kubernetes.namespace, NAME, identity);
-    let statuses = Statuses::new(client.clone(), Arc::clone(brain), counting, &kubernetes.pod);
+    let statuses = Statuses::new(client.clone(), Arc::clone(runner), counting, &kubernetes.pod);
     lease_tasks.spawn(leader::lead(lease, statuses, leading_sender, synced.clone(), stop));
     Running { synced, leading, watch_tasks, lease_tasks }
 }
@@ -81,7 +81,7 @@ pub fn start(
 /// The parameters of all watches.
 struct Watches {
     client: Client,
-    brain: Arc<Brain>,
+    runner: Arc<PlanRunner>,
     scopes: Vec<WatchScope>,
 }
 
@@ -100,18 +100,18 @@ impl Watches {
         }
         // The lists that follow contain these Services. Those referenced later may have to be
         // fetched.
-        let referenced = self.brain.service_lookups().take_all();
+        let referenced = self.runner.service_lookups().take_all();
         self.add::<Service>(&mut services);
         self.add::<EndpointSlice>(&mut services);
-        let mut secrets = SecretWatches::new(self.client.clone(), Arc::clone(&self.brain));
+        let mut secrets = SecretWatches::new(self.client.clone(), Arc::clone(&self.runner));
         let (listed, secrets_synced) = (services.listed(), until_zero(&secrets.unsynced));
         let then = async {
             listed.await;
             secrets_synced.await;
-            self.brain.apply(referenced.into_iter().map(Change::ServiceSettled));
+            self.runner.apply(referenced.into_iter().map(Change::ServiceSettled));
             tracing::info!("all resources are known");
             synced.send_replace(true);
-            services::fetch_queued(&self.client, &self.brain).await;
+            services::fetch_queued(&self.client, &self.runner).await;
         };
         select! {
             () = resources.run() => {}
@@ -124,8 +124,8 @@ impl Watches {
     fn add<K: WatchedKind>(&self, group: &mut WatchGroup) {
         for scope in &self.scopes {
             group.unlisted.send_modify(|left| *left += 1);
-            let (client, brain) = (self.client.clone(), Arc::clone(&self.brain));
-            let watch = watch::<K>(client, scope.clone(), brain, group.unlisted.clone());
+            let (client, runner) = (self.client.clone(), Arc::clone(&self.runner));
+            let watch = watch::<K>(client, scope.clone(), runner, group.unlisted.clone());
             group.watches.spawn(watch);
         }
     }

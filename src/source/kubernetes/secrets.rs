@@ -12,12 +12,12 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::running::propagate_panic;
 use super::watch::{WatchScope, watch};
 use crate::plan::Key;
-use crate::source::Brain;
+use crate::source::PlanRunner;
 
 /// The watches of referenced Secrets. Dropping it ends them.
 pub struct SecretWatches {
     client: Client,
-    brain: Arc<Brain>,
+    runner: Arc<PlanRunner>,
     watches: JoinSet<()>,
     watched: HashMap<Key, AbortHandle>,
     /// The number of watches without a first result.
@@ -26,11 +26,11 @@ pub struct SecretWatches {
 
 impl SecretWatches {
     /// Starts watching the Secrets that are referenced already.
-    pub fn new(client: Client, brain: Arc<Brain>) -> Self {
+    pub fn new(client: Client, runner: Arc<PlanRunner>) -> Self {
         let watches = JoinSet::new();
         let mut secrets =
-            Self { client, brain, watches, watched: HashMap::new(), unsynced: Sender::default() };
-        for secret in secrets.brain.secret_changes().take_all() {
+            Self { client, runner, watches, watched: HashMap::new(), unsynced: Sender::default() };
+        for secret in secrets.runner.secret_changes().take_all() {
             secrets.update_watch(secret);
         }
         secrets
@@ -38,10 +38,10 @@ impl SecretWatches {
 
     /// Starts and ends watches as references change, for ever.
     pub async fn run(&mut self) {
-        let brain = self.brain.clone();
+        let runner = self.runner.clone();
         loop {
             select! {
-                secret = brain.secret_changes().take() => self.update_watch(secret),
+                secret = runner.secret_changes().take() => self.update_watch(secret),
                 // An aborted watch is ignored; a panic is propagated.
                 Some(result) = self.watches.join_next() => propagate_panic(result),
             }
@@ -49,7 +49,7 @@ impl SecretWatches {
     }
 
     fn update_watch(&mut self, secret: Key) {
-        let is_referenced = self.brain.planner().secrets().is_named(&secret);
+        let is_referenced = self.runner.planner().secrets().is_named(&secret);
         if !is_referenced {
             if let Some(watch) = self.watched.remove(&secret) {
                 watch.abort();
@@ -61,8 +61,8 @@ impl SecretWatches {
         }
         self.unsynced.send_modify(|count| *count += 1);
         let scope = WatchScope::Object(secret.clone());
-        let (client, brain) = (self.client.clone(), self.brain.clone());
-        let work = watch::<Secret>(client, scope, brain, self.unsynced.clone());
+        let (client, runner) = (self.client.clone(), self.runner.clone());
+        let work = watch::<Secret>(client, scope, runner, self.unsynced.clone());
         let watch = self.watches.spawn(work);
         self.watched.insert(secret, watch);
     }

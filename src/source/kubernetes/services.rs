@@ -20,7 +20,7 @@ use super::call::{CallError, call};
 use super::kinds::WatchedKind;
 use crate::plan::input::SERVICE_NAME_LABEL;
 use crate::plan::{Change, Key};
-use crate::source::Brain;
+use crate::source::PlanRunner;
 
 /// How many Services are fetched concurrently.
 const CONCURRENCY: usize = 8;
@@ -29,12 +29,12 @@ const CONCURRENCY: usize = 8;
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
 /// Fetches queued Services, for ever.
-pub async fn fetch_queued(client: &Client, brain: &Arc<Brain>) {
+pub async fn fetch_queued(client: &Client, runner: &Arc<PlanRunner>) {
     let mut fetches = FuturesUnordered::new();
     loop {
         select! {
-            service = brain.service_lookups().take(), if fetches.len() < CONCURRENCY => {
-                fetches.push(fetch_until_current(client, brain, service));
+            service = runner.service_lookups().take(), if fetches.len() < CONCURRENCY => {
+                fetches.push(fetch_until_current(client, runner, service));
             }
             Some(()) = fetches.next() => {}
         }
@@ -42,14 +42,14 @@ pub async fn fetch_queued(client: &Client, brain: &Arc<Brain>) {
 }
 
 /// Retries until the Service is up to date, or no longer referenced.
-async fn fetch_until_current(client: &Client, brain: &Brain, service: Key) {
+async fn fetch_until_current(client: &Client, runner: &PlanRunner, service: Key) {
     let mut failures = 0;
     loop {
-        let version = brain.planner().services().version(&service);
+        let version = runner.planner().services().version(&service);
         let Some(version) = version else { return };
         match fetch(client, &service).await {
             Ok(found) => {
-                if brain.apply_if(&service, version, found) {
+                if runner.apply_if(&service, version, found) {
                     return;
                 }
                 // The watches may have reported a newer state meanwhile: fetch again.

@@ -19,7 +19,7 @@ use super::events::{self, Events};
 use super::raw::Raw;
 use crate::plan::{Event, Key, Kind, ObjectRef, Observed, OperatorResource, Planner};
 use crate::resources::{FIELD_MANAGER, Webhook, WebhookApp};
-use crate::source::{Brain, Counting};
+use crate::source::{Counting, PlanRunner};
 
 /// The maximum number of concurrent writes.
 const CONCURRENCY: usize = 8;
@@ -30,28 +30,28 @@ const MAX_BACKOFF: Duration = Duration::from_secs(60);
 /// Writes statuses and the resulting Events.
 pub struct Statuses {
     client: Client,
-    brain: Arc<Brain>,
+    runner: Arc<PlanRunner>,
     counting: Counting,
     events: Events,
 }
 
 impl Statuses {
-    /// Writes the statuses that `brain` computes, including delivery counts. `pod` reports the
+    /// Writes the statuses that `runner` computes, including delivery counts. `pod` reports the
     /// Events.
-    pub fn new(client: Client, brain: Arc<Brain>, counting: Counting, pod: &str) -> Self {
+    pub fn new(client: Client, runner: Arc<PlanRunner>, counting: Counting, pod: &str) -> Self {
         let events = Events::new(client.clone(), pod);
-        Self { client, brain, counting, events }
+        Self { client, runner, counting, events }
     }
 
     /// Checks all objects, then writes pending statuses, for ever.
     ///
     /// Dropping the future stops all writes.
     pub async fn write(&self) {
-        let objects: Vec<_> = self.brain.planner().objects().collect();
-        self.brain.pending().add(objects, []);
+        let objects: Vec<_> = self.runner.planner().objects().collect();
+        self.runner.pending().add(objects, []);
         join!(
             WriteQueue::new(self).run(),
-            self.counting.follow(&self.brain),
+            self.counting.follow(&self.runner),
             self.events.publish()
         );
     }
@@ -70,10 +70,10 @@ impl Statuses {
 
     async fn write_due<K: OperatorResource>(&self, object: &ObjectRef) -> Result<bool, CallError> {
         let now = Timestamp::now();
-        let due = PendingWrite::of::<K>(&self.brain.planner(), &object.key, now);
+        let due = PendingWrite::of::<K>(&self.runner.planner(), &object.key, now);
         let Some(PendingWrite { status, observed, events }) = due else { return Ok(false) };
         let uid = self.patch::<K>(&object.key, &status).await?;
-        self.brain.planner().was_told(object, &observed);
+        self.runner.planner().was_told(object, &observed);
         let regarding = events::regarding::<K>(&object.key, uid);
         events.into_iter().for_each(|event| self.events.enqueue(&regarding, event));
         Ok(true)
@@ -161,7 +161,7 @@ impl<'a> WriteQueue<'a> {
     }
 
     async fn run(mut self) {
-        let pending = self.statuses.brain.pending();
+        let pending = self.statuses.runner.pending();
         loop {
             self.start_writes();
             select! {
@@ -203,7 +203,10 @@ impl<'a> WriteQueue<'a> {
     fn finish(&mut self, object: ObjectRef, written: Result<bool, CallError>) {
         let is_dirty = self.in_flight.remove(&object).unwrap_or(false);
         if !matches!(written, Ok(false)) {
-            self.statuses.brain.signals().count_status_write(object.kind.as_str(), written.is_ok());
+            self.statuses
+                .runner
+                .signals()
+                .count_status_write(object.kind.as_str(), written.is_ok());
         }
         match written {
             Ok(written) => self.succeeded(&object, written),

@@ -1,4 +1,4 @@
-//! One watch: converts the API server's events into changes for the brain.
+//! One watch: converts the API server's events into changes for the runner.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -17,7 +17,7 @@ use super::backoff::{Outage, WatchBackoff};
 use super::call::{code, describe};
 use super::kinds::{WatchedKind, is_terminating};
 use crate::plan::{Change, Key};
-use crate::source::Brain;
+use crate::source::PlanRunner;
 use crate::source::metrics::WatchTracker;
 
 /// The API server ends a watch after this long; it is then resumed from the same version. A
@@ -55,7 +55,7 @@ impl WatchScope {
 pub async fn watch<K: WatchedKind>(
     client: Client,
     scope: WatchScope,
-    brain: Arc<Brain>,
+    runner: Arc<PlanRunner>,
     unsynced: Sender<usize>,
 ) {
     let mut config = watcher::Config::default().timeout(LIFETIME.as_secs() as u32);
@@ -69,11 +69,11 @@ pub async fn watch<K: WatchedKind>(
     };
     let events = start(api, config).backoff(WatchBackoff::default()).ready_chunks(BATCH);
     let mut events = pin!(events);
-    let metrics_source = brain.clone();
+    let metrics_source = runner.clone();
     let mut feed = Feed {
         scope,
         tracker: metrics_source.signals().watch(&K::kind(&())),
-        brain,
+        runner,
         unsynced: Some(unsynced),
         listed: HashSet::new(),
         outage: Outage::default(),
@@ -87,7 +87,7 @@ pub async fn watch<K: WatchedKind>(
 struct Feed<'a> {
     scope: WatchScope,
     tracker: WatchTracker<'a>,
-    brain: Arc<Brain>,
+    runner: Arc<PlanRunner>,
     /// `None` once the first list is complete.
     unsynced: Option<Sender<usize>>,
     /// The objects of the running list so far.
@@ -108,7 +108,7 @@ impl Feed<'_> {
             }
         }
         if !changes.is_empty() {
-            self.brain.apply(changes);
+            self.runner.apply(changes);
         }
     }
 
@@ -127,7 +127,7 @@ impl Feed<'_> {
                 changes.push(object.into_change());
             }
             Event::InitDone => {
-                self.brain.apply(std::mem::take(changes));
+                self.runner.apply(std::mem::take(changes));
                 self.forget_missing::<K>();
                 self.count_synced();
             }
@@ -140,9 +140,9 @@ impl Feed<'_> {
     /// watch of the kind covers that scope.
     fn forget_missing<K: WatchedKind>(&mut self) {
         let listed = std::mem::take(&mut self.listed);
-        let mut missing = K::missing(&self.brain.planner(), &listed);
+        let mut missing = K::missing(&self.runner.planner(), &listed);
         missing.retain(|change| self.scope.covers(change.key()));
-        self.brain.apply(missing);
+        self.runner.apply(missing);
     }
 
     /// A single object that a tenant references must not delay all others. If reading it is
@@ -150,7 +150,7 @@ impl Feed<'_> {
     fn give_up_waiting<K: WatchedKind>(&mut self, error: &watcher::Error) {
         let WatchScope::Object(key) = &self.scope else { return };
         if is_refusal(error) {
-            self.brain.apply([K::deletion(key.clone())]);
+            self.runner.apply([K::deletion(key.clone())]);
         }
         self.count_synced();
     }

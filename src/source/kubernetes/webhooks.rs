@@ -1,4 +1,4 @@
-//! Creates and deletes webhooks in the cluster, and waits until the brain has applied the change.
+//! Creates and deletes webhooks in the cluster, and waits until the runner has applied the change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::call::{CallError, call};
 use crate::plan::Key;
 use crate::resources::{FIELD_MANAGER, Webhook, WebhookApp};
-use crate::source::{Brain, StoreError, WebhookStore};
+use crate::source::{PlanRunner, StoreError, WebhookStore};
 
 /// How long to wait until the watch reports a change.
 const WATCH_DEADLINE: Duration = Duration::from_secs(5);
@@ -21,12 +21,12 @@ const WATCH_DEADLINE: Duration = Duration::from_secs(5);
 /// The webhooks of a cluster.
 pub struct ClusterWebhooks {
     client: Client,
-    brain: Arc<Brain>,
+    runner: Arc<PlanRunner>,
 }
 
 impl ClusterWebhooks {
-    pub(super) fn new(client: Client, brain: Arc<Brain>) -> Self {
-        Self { client, brain }
+    pub(super) fn new(client: Client, runner: Arc<PlanRunner>) -> Self {
+        Self { client, runner }
     }
 
     fn api(&self, namespace: &str) -> Api<Webhook> {
@@ -58,7 +58,7 @@ impl ClusterWebhooks {
     /// The app as owner: the garbage collector deletes its webhooks after it, and they do not block
     /// its deletion.
     fn owner(&self, app: &Key) -> Result<OwnerReference, StoreError> {
-        let planner = self.brain.planner();
+        let planner = self.runner.planner();
         let uid = planner.app(app).and_then(|app| app.uid.as_deref());
         let uid = uid.ok_or_else(|| StoreError::Invalid("the app does not exist".into()))?;
         Ok(OwnerReference {
@@ -71,11 +71,11 @@ impl ClusterWebhooks {
         })
     }
 
-    /// Waits until the brain knows a webhook, or no longer knows it.
+    /// Waits until the runner knows a webhook, or no longer knows it.
     async fn wait_until(&self, key: &Key, known: bool) {
-        let mut version = self.brain.version();
+        let mut version = self.runner.version();
         let seen = async {
-            while self.brain.planner().webhook(key).is_some() != known {
+            while self.runner.planner().webhook(key).is_some() != known {
                 if version.changed().await.is_err() {
                     return;
                 }

@@ -61,7 +61,7 @@ async fn a_webhook_says_how_it_is_and_what_became_of_its_events() {
     ] {
         world.shelf.add("team-a/pay", state);
     }
-    let counts = world.brain.routes().meters().unwrap();
+    let counts = world.runner.routes().meters().unwrap();
     let counts = counts.webhooks.of(Id { app: APP, webhook: WEBHOOK });
     counts.triggered(TriggerOutcome::Stored, Moment::now());
     counts.triggered(TriggerOutcome::InvalidSignature, Moment::now());
@@ -86,8 +86,8 @@ async fn an_app_whose_listener_does_not_answer_has_a_problem() {
     let first = async || world.get("/api/apps").await.ok()["items"][0].clone();
     let found =
         Reachability::Unreachable { since: Moment(0), why: "no answer".into(), failures: 10 };
-    world.brain.listener_reachability(APP, Reachability::Reachable);
-    world.brain.listener_reachability(APP, found);
+    world.runner.listener_reachability(APP, Reachability::Reachable);
+    world.runner.listener_reachability(APP, found);
     let app = first().await;
     assert_eq!((&app["name"], &app["reachable"]), (&json!("shop"), &json!(false)));
     assert!(app["listenerMessage"].as_str().unwrap().contains("no answer"));

@@ -15,13 +15,13 @@ use webhook_operator::plan::address::AddressPolicy;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::plan::{AppInput, Change, Reach, Settings, WebhookInput};
-use webhook_operator::source::{AccessReviewer, Brain};
+use webhook_operator::source::{AccessReviewer, PlanRunner};
 
 use super::shelf::Shelf;
 
 pub struct World {
     pub shelf: Arc<Shelf>,
-    pub brain: Arc<Brain>,
+    pub runner: Arc<PlanRunner>,
     router: Router,
 }
 
@@ -66,7 +66,7 @@ pub fn loopback() -> Guard {
     Guard::Loopback("127.0.0.1:9090".parse().unwrap())
 }
 
-fn brain() -> Brain {
+fn runner() -> PlanRunner {
     let listeners = ListenerPolicy {
         allow_url: true,
         addresses: AddressPolicy::default(),
@@ -79,7 +79,7 @@ fn brain() -> Brain {
         identity: IdentityKey::new(&[7; 32]).unwrap(),
         key_sets: Arc::default(),
     };
-    Brain::new(settings, Arc::default())
+    PlanRunner::new(settings, Arc::default())
 }
 
 fn object(kind: &str, name: &str, spec: Value) -> Value {
@@ -101,18 +101,18 @@ impl World {
 
     /// One of several replicas, which is told of these peers.
     pub fn replica(shelf: Arc<Shelf>, guard: Guard, peers: Peers) -> Self {
-        let (brain, peers) = (Arc::new(brain()), Arc::new(peers));
-        let routes = brain.routes().clone();
+        let (runner, peers) = (Arc::new(runner()), Arc::new(peers));
+        let routes = runner.routes().clone();
         let router = deliveries::router(shelf.clone(), routes, guard.clone(), peers.clone())
-            .merge(overview::router(brain.clone(), shelf.clone(), guard, peers));
-        Self { shelf, brain, router }
+            .merge(overview::router(runner.clone(), shelf.clone(), guard, peers));
+        Self { shelf, runner, router }
     }
 
     /// Adds `namespace/name`, an app with this UUID and this listener.
     pub fn add_app(&self, app: &str, uuid: u128, listener: &str) {
         let spec = json!({"uuid": Uuid::from_u128(uuid), "listener": {"url": listener}});
         let app = serde_json::from_value(object("WebhookApp", app, spec)).unwrap();
-        self.brain.apply([Change::App(AppInput::of(&app))]);
+        self.runner.apply([Change::App(AppInput::of(&app))]);
     }
 
     /// Adds `namespace/name`, a webhook of an app; its UUID is that of the shelf's events.
@@ -120,7 +120,7 @@ impl World {
         spec["app"] = json!(app);
         spec["action"] = json!("pay");
         let webhook = serde_json::from_value(object("Webhook", webhook, spec)).unwrap();
-        self.brain.apply([Change::Webhook(WebhookInput::of(&webhook))]);
+        self.runner.apply([Change::Webhook(WebhookInput::of(&webhook))]);
     }
 
     pub async fn get(&self, path: &str) -> Answer {

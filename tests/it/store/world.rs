@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::resources::{Envelope, Ordering};
-use webhook_operator::routes::{App, AppId, Binding, Delivery, Route, State as RouteState};
+use webhook_operator::routes::{App, AppId, Binding, Delivery, Route, RouteState};
 use webhook_operator::store::{
     Attempted, Content, DuplicateKey, Filter, Form, Leased, NewEvent, Next, Store, Summary, Take,
     Taken,

@@ -7,7 +7,7 @@ use crate::store::Content;
 
 /// An event to be sent.
 #[derive(Debug)]
-pub struct Message {
+pub struct OutgoingEvent {
     /// The event's id.
     pub id: Uuid,
     /// The parts of the trigger that are passed on.
@@ -17,7 +17,7 @@ pub struct Message {
     pub event: Option<Event>,
 }
 
-impl Message {
+impl OutgoingEvent {
     /// The JSON of `event`.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use crate::routes::Table;
 ///
 /// Both sources use the same methods. A method waits only for other calls.
 #[derive(Debug)]
-pub struct Brain {
+pub struct PlanRunner {
     planner: Mutex<Planner>,
     routes: Arc<Table>,
     pending: Arc<PendingStatuses>,
@@ -25,8 +25,8 @@ pub struct Brain {
     signals: SourceMetrics,
 }
 
-impl Brain {
-    /// Creates a brain without resources.
+impl PlanRunner {
+    /// Creates a runner without resources.
     pub fn new(settings: Settings, routes: Arc<Table>) -> Self {
         Self {
             planner: Mutex::new(Planner::new(settings)),
