@@ -92,10 +92,19 @@ mod tests {
 
     #[test]
     fn base64_is_decoded_after_its_prefix() {
-        for text in ["whsec_AQIDBA==", "whsec_AQIDBA", "AQIDBA==", " whsec_AQIDBA==\n"] {
+        for text in
+            ["whsec_AQIDBA==", "whsec_AQIDBA", "AQIDBA==", " whsec_AQIDBA==\n", "v1,whsec_AQIDBA=="]
+        {
             assert_eq!(key(SYMMETRIC, text), Some(vec![1, 2, 3, 4]), "{text}");
         }
-        for text in ["whsec_", "whpk_AQIDBA==", "whsk_AQIDBA==", "whsec_AQI DBA", "not base64!"] {
+        for text in [
+            "whsec_",
+            "whpk_AQIDBA==",
+            "whsk_AQIDBA==",
+            "v1,AQIDBA==",
+            "whsec_AQI DBA",
+            "not base64!",
+        ] {
             assert_eq!(key(SYMMETRIC, text), None, "{text}");
         }
         assert_eq!(key(PUBLIC, "whpk_AQIDBA=="), Some(vec![1, 2, 3, 4]));
