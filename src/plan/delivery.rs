@@ -33,10 +33,11 @@ pub(super) fn of_webhook(
 ) -> Result<Delivery, Fault> {
     let default = resources::Delivery::default();
     let resources::Delivery { mode, ordering, retry } = delivery.unwrap_or(&default);
-    let is_enabled = dedup.is_none_or(|dedup| dedup.enabled);
-    let own = dedup.filter(|dedup| dedup.enabled).map(dedup_of).transpose()?;
-    let is_queued = *mode == DeliveryMode::Queued;
-    let dedup = own.or_else(|| provider_dedup(verify)).filter(|_| is_queued && is_enabled);
+    let dedup = match dedup {
+        Some(dedup) => dedup.enabled.then(|| dedup_of(dedup)).transpose()?,
+        None => provider_dedup(verify),
+    };
+    let dedup = dedup.filter(|_| *mode == DeliveryMode::Queued);
     let retry = retry.as_ref().map(policy).transpose()?;
     Ok(Delivery {
         mode: *mode,

@@ -118,9 +118,9 @@ pub struct Retry {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("(has(self.enabled) && !self.enabled) || has(self.header) != has(self.key)")
+    validation = Rule::new("!self.enabled || has(self.header) != has(self.key)")
         .message("exactly one of header and key must be set"),
-    validation = Rule::new("!has(self.enabled) || self.enabled || !(has(self.header) || has(self.key))")
+    validation = Rule::new("self.enabled || !(has(self.header) || has(self.key))")
         .message("header and key need enabled: true")
 )]
 pub struct Dedup {
