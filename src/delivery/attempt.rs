@@ -32,7 +32,7 @@ pub struct Attempt<'a> {
     /// Its listener.
     pub target: &'a Target,
     /// The event.
-    pub message: OutgoingEvent,
+    pub outgoing: OutgoingEvent,
     /// The number of the attempt, from 1.
     pub number: u32,
     /// When the attempt starts.
@@ -59,10 +59,10 @@ pub async fn attempt<C: Call>(
     attempt: Attempt<'_>,
     span: impl FnOnce(&HeaderMap) -> Span,
 ) -> Result<CallReport, EventError> {
-    let Attempt { subject, target, message, number, started } = attempt;
-    let (event, clock) = (message.id, Instant::now());
-    let mut span = span(&message.content.headers);
-    let enveloped = envelope::wrap(subject, message, || (context.api)(subject.app));
+    let Attempt { subject, target, outgoing, number, started } = attempt;
+    let (event, clock) = (outgoing.id, Instant::now());
+    let mut span = span(&outgoing.content.headers);
+    let enveloped = envelope::wrap(subject, outgoing, || (context.api)(subject.app));
     let Enveloped { body, headers: mut fields, query } =
         enveloped.inspect_err(|_| span.fail("invalid_event"))?;
     trace::begun(&mut span, subject, &target.authority, event, number);

@@ -56,7 +56,7 @@ impl TriggerEvent {
     }
 
     /// Joins the event with the headers of its trigger that are passed on.
-    pub fn into_message(
+    pub fn into_outgoing(
         self,
         id: Uuid,
         route: &Route,

@@ -224,13 +224,13 @@ impl Pipeline {
         }
         let verified = verified.as_ref();
         if route.binding.delivery.mode == DeliveryMode::Sync {
-            let message = event.into_message(id, &route, verified, head);
-            return self.deliver(&route, message, now, span).await.map_err(of_event);
+            let outgoing = event.into_outgoing(id, &route, verified, head);
+            return self.deliver(&route, outgoing, now, span).await.map_err(of_event);
         }
         let duplicate =
             queue::duplicate_key(&route, verified, &input, &head, &event, id).map_err(of_event)?;
-        let message = event.into_message(id, &route, verified, head);
-        self.store(route, message, duplicate, now, span).await.map_err(of_event)
+        let outgoing = event.into_outgoing(id, &route, verified, head);
+        self.store(route, outgoing, duplicate, now, span).await.map_err(of_event)
     }
 
     fn route(&self, method: &Method, path: &str) -> Result<Arc<Route>, Rejection> {
@@ -329,11 +329,11 @@ impl Pipeline {
     async fn deliver(
         &self,
         route: &Route,
-        message: OutgoingEvent,
+        outgoing: OutgoingEvent,
         now: Moment,
         span: &Span,
     ) -> Result<Success, Rejection> {
-        let id = message.id;
+        let id = outgoing.id;
         // The planner gives each serving route a target.
         let Some(target) = &route.app.target else {
             return Err(not_ready());
@@ -341,7 +341,7 @@ impl Pipeline {
         let meters = self.shared.routes.meters();
         let context = AttemptContext { caller: &self.caller, api: &|app| self.api.of(app), meters };
         let subject = Subject::present(&route.app, route);
-        let attempt = Attempt { subject, target, message, number: 1, started: now };
+        let attempt = Attempt { subject, target, outgoing, number: 1, started: now };
         let begin = |_: &HeaderMap| span.child(delivery::trace::NAME, delivery::trace::KIND);
         let report = delivery::attempt(context, attempt, begin).await;
         // Cannot fail: the event was converted before, if its envelope needs that.
@@ -357,12 +357,12 @@ impl Pipeline {
     async fn store(
         &self,
         route: Arc<Route>,
-        message: OutgoingEvent,
+        outgoing: OutgoingEvent,
         duplicate: Option<DuplicateKey>,
         now: Moment,
         span: &Span,
     ) -> Result<Success, Rejection> {
-        let OutgoingEvent { id, mut content, event: _ } = message;
+        let OutgoingEvent { id, mut content, event: _ } = outgoing;
         let mut span = trace::store(span, &route, id, content.body.len());
         span.context().put_in(&mut content.headers);
         let stored = self.shared.queue.accept(NewEvent { id, route, content, duplicate, now });

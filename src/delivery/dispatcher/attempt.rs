@@ -132,9 +132,9 @@ impl<C: Call> TaskContext<C> {
             meters: parts.routes.meters(),
         };
         let content = Content { form, content_type, headers, body };
-        let message = OutgoingEvent { id: event, content, event: None };
+        let outgoing = OutgoingEvent { id: event, content, event: None };
         let started = (parts.clock)();
-        let attempt = Attempt { subject, target, message, number, started };
+        let attempt = Attempt { subject, target, outgoing, number, started };
         let span = |headers: &HeaderMap| parts.traces.resume(headers, trace::NAME, trace::KIND);
         let report = match delivery::attempt(context, attempt, span).await {
             Ok(report) => report,

@@ -27,10 +27,10 @@ impl ApiField {
 pub fn wrap(
     opening: &[u8],
     subject: Subject<'_>,
-    mut message: OutgoingEvent,
+    mut outgoing: OutgoingEvent,
     api: &ApiField,
 ) -> Result<Enveloped, EventError> {
-    let event = message.event()?;
+    let event = outgoing.event()?;
     // 64 bytes are nearly always enough for the quotes and escapes of the action, the field names
     // and the pieces around the event. Otherwise the buffer grows.
     let overhead = 64 + opening.len() + subject.action.len() + api.0.len();
@@ -43,5 +43,5 @@ pub fn wrap(
     body.push_slice(br#","event":"#);
     body.push_event(&event);
     body.push(&api.0);
-    Ok(json("application/json", body, message.content.headers))
+    Ok(json("application/json", body, outgoing.content.headers))
 }

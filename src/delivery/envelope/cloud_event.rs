@@ -19,9 +19,9 @@ const PROPS: &str = "webhookprops";
 const DATA_TYPE: &str = "application/json";
 
 /// Creates the request.
-pub fn wrap(subject: Subject<'_>, mut message: OutgoingEvent) -> Result<Enveloped, EventError> {
-    let event = message.event()?;
-    let content = &message.content;
+pub fn wrap(subject: Subject<'_>, mut outgoing: OutgoingEvent) -> Result<Enveloped, EventError> {
+    let event = outgoing.event()?;
+    let content = &outgoing.content;
     let content_type = content.content_type.as_ref();
     let sent = cloud_event::read(content_type.map(HeaderValue::as_bytes), &content.headers, &event);
     let mut object = Object::new(&event, subject.props.len());
@@ -33,9 +33,9 @@ pub fn wrap(subject: Subject<'_>, mut message: OutgoingEvent) -> Result<Envelope
             object.data(&event);
         }
         None => {
-            let accepted: Moment = ids::moment(message.id);
+            let accepted: Moment = ids::moment(outgoing.id);
             object.text("specversion", "1.0");
-            object.text("id", &message.id.to_string());
+            object.text("id", &outgoing.id.to_string());
             object.text("source", &path::of(subject.id()));
             object.text("type", subject.action);
             object.text("time", &accepted.to_string());
@@ -44,7 +44,7 @@ pub fn wrap(subject: Subject<'_>, mut message: OutgoingEvent) -> Result<Envelope
         }
     }
     object.props(subject);
-    Ok(json(MEDIA_TYPE, object.end(), message.content.headers))
+    Ok(json(MEDIA_TYPE, object.end(), outgoing.content.headers))
 }
 
 /// The sender's content type if it is one of JSON. Other bodies were converted to JSON.

@@ -34,14 +34,14 @@ pub struct Enveloped {
 /// The envelope needs the event as JSON, and the body cannot be converted.
 pub fn wrap(
     subject: Subject<'_>,
-    message: OutgoingEvent,
+    outgoing: OutgoingEvent,
     api: impl FnOnce() -> ApiField,
 ) -> Result<Enveloped, EventError> {
     match subject.app.envelope {
-        Envelope::Action => action::wrap(br#"{"action":"#, subject, message, &api()),
-        Envelope::Listener => action::wrap(br#"{"listener":"#, subject, message, &api()),
-        Envelope::CloudEvent => cloud_event::wrap(subject, message),
-        Envelope::Raw => Ok(raw::wrap(message)),
+        Envelope::Action => action::wrap(br#"{"action":"#, subject, outgoing, &api()),
+        Envelope::Listener => action::wrap(br#"{"listener":"#, subject, outgoing, &api()),
+        Envelope::CloudEvent => cloud_event::wrap(subject, outgoing),
+        Envelope::Raw => Ok(raw::wrap(outgoing)),
     }
 }
 

@@ -12,8 +12,8 @@ use crate::delivery::{OutgoingEvent, Pieces};
 pub const QUERY: HeaderName = HeaderName::from_static("webhook-query");
 
 /// Creates the request.
-pub fn wrap(message: OutgoingEvent) -> Enveloped {
-    let content = message.content;
+pub fn wrap(outgoing: OutgoingEvent) -> Enveloped {
+    let content = outgoing.content;
     let mut headers = content.headers;
     let query = headers.remove(QUERY);
     if let Some(content_type) = content.content_type {

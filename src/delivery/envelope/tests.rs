@@ -88,8 +88,8 @@ fn call_after_change(
     let (app, props) = (app(now), Bytes::from(props.to_owned()));
     let subject =
         Subject { app: &app, webhook: WEBHOOK, name: "payments", action: "paid", props: &props };
-    let message = OutgoingEvent { id, content, event: None };
-    let enveloped = wrap(subject, message, || ApiField::new("http://api", "token")).ok()?;
+    let outgoing = OutgoingEvent { id, content, event: None };
+    let enveloped = wrap(subject, outgoing, || ApiField::new("http://api", "token")).ok()?;
     let body = enveloped.body.collect();
     let body = futures_util::FutureExt::now_or_never(body).unwrap().unwrap().to_bytes().to_vec();
     Some(Call { headers: enveloped.headers, query: enveloped.query, body })
@@ -243,8 +243,8 @@ proptest! {
         let content = Content { form, content_type, headers, body: body.into() };
         let (app, props) = (app(Envelope::CloudEvent), Bytes::from_static(b"{}"));
         let subject = Subject { app: &app, webhook: WEBHOOK, name: "x", action: "a", props: &props };
-        let message = OutgoingEvent { id: ids::from_parts(ACCEPTED_MS << 20, 0), content, event: None };
-        let enveloped = wrap(subject, message, || ApiField::new("", "")).unwrap();
+        let outgoing = OutgoingEvent { id: ids::from_parts(ACCEPTED_MS << 20, 0), content, event: None };
+        let enveloped = wrap(subject, outgoing, || ApiField::new("", "")).unwrap();
         let text = futures_util::FutureExt::now_or_never(enveloped.body.collect()).unwrap().unwrap().to_bytes();
         let value: Value = serde_json::from_slice(&text).unwrap();
         prop_assert_eq!(&value["webhookprops"], "{}");

@@ -154,7 +154,7 @@ impl Core {
         let is_kept = |kind, namespace: &str, file: &str| match object_name(file) {
             Some(name) => {
                 let id = ObjectId::custom(kind, Key::new(namespace, name));
-                state.declarations.place(&id).is_some()
+                state.declarations.location(&id).is_some()
             }
             None => shortened.contains(file),
         };

@@ -79,7 +79,7 @@ impl Core {
 
     fn delete(&self, key: Key) -> Result<(), StoreError> {
         let id = ObjectId::custom(Kind::Webhook, key);
-        let is_created = |state: &FilesState, id: &ObjectId| match state.declarations.place(id) {
+        let is_created = |state: &FilesState, id: &ObjectId| match state.declarations.location(id) {
             None => Err(StoreError::NotFound),
             Some(&Location::CREATED) => Ok(()),
             Some(_) => Err(StoreError::Declared),
@@ -186,7 +186,7 @@ fn remove_leftovers(files: &[PathBuf]) -> io::Result<()> {
 }
 
 fn reject_existing(state: &FilesState, id: &ObjectId) -> Result<(), StoreError> {
-    match state.declarations.place(id) {
+    match state.declarations.location(id) {
         None => Ok(()),
         Some(&Location::CREATED) => {
             Err(StoreError::Invalid("metadata.name: a webhook of this name exists".into()))

@@ -25,13 +25,13 @@ pub struct Location {
 }
 
 impl Location {
-    /// The place of all created webhooks.
+    /// The location of all created webhooks.
     pub const CREATED: Self = Self { manifest: None, line: 1 };
 }
 
 #[derive(Debug)]
 struct Declaration {
-    place: Location,
+    location: Location,
     /// The fingerprint of the document, if all of its objects are in force; otherwise 0.
     fingerprint: u64,
 }
@@ -50,8 +50,8 @@ pub struct Declarations {
 
 impl Declarations {
     /// Where an object is declared.
-    pub fn place(&self, id: &ObjectId) -> Option<&Location> {
-        self.in_force.get(id).map(|declaration| &declaration.place)
+    pub fn location(&self, id: &ObjectId) -> Option<&Location> {
+        self.in_force.get(id).map(|declaration| &declaration.location)
     }
 
     /// All objects in force.
@@ -70,14 +70,14 @@ impl Declarations {
     pub fn invalidate(&mut self, id: &ObjectId) -> Option<Arc<Path>> {
         let declaration = self.in_force.get_mut(id)?;
         declaration.fingerprint = 0;
-        declaration.place.manifest.clone()
+        declaration.location.manifest.clone()
     }
 
     /// Begins to read files, or to drop them: their objects are unconfirmed.
     pub fn begin(&mut self, files: &Paths) {
         self.duplicates.retain(|(_, file)| !files.contains(file));
-        for (id, Declaration { place, fingerprint }) in &self.in_force {
-            if place.manifest.as_ref().is_some_and(|file| files.contains(file)) {
+        for (id, Declaration { location, fingerprint }) in &self.in_force {
+            if location.manifest.as_ref().is_some_and(|file| files.contains(file)) {
                 self.unconfirmed.insert(id.clone());
                 if *fingerprint != 0 {
                     self.documents.entry(*fingerprint).or_default().push(id.clone());
@@ -88,41 +88,42 @@ impl Declarations {
 
     /// Confirms the objects of a document that is unchanged. Returns whether it is: otherwise it
     /// has to be parsed.
-    pub fn confirm(&mut self, place: &Location, fingerprint: u64) -> bool {
+    pub fn confirm(&mut self, location: &Location, fingerprint: u64) -> bool {
         let Some(ids) = self.documents.get(&fingerprint) else { return false };
-        let is_here = |id| self.place(id).is_some_and(|known| known.manifest == place.manifest);
+        let is_here =
+            |id| self.location(id).is_some_and(|known| known.manifest == location.manifest);
         if !ids.iter().all(|id| self.unconfirmed.contains(id) && is_here(id)) {
             return false;
         }
         for id in ids {
             self.unconfirmed.remove(id);
             if let Some(declaration) = self.in_force.get_mut(id) {
-                declaration.place.line = place.line;
+                declaration.location.line = location.line;
             }
         }
         true
     }
 
-    /// Declares an object. Returns the place of the declaration that it displaces.
+    /// Declares an object. Returns the location of the declaration that it displaces.
     ///
     /// # Errors
-    /// The place of the declaration that takes precedence.
+    /// The location of the declaration that takes precedence.
     pub fn declare(
         &mut self,
         id: &ObjectId,
-        place: &Location,
+        location: &Location,
     ) -> Result<Option<Location>, Location> {
         let confirmed = self.in_force.get(id).filter(|_| !self.unconfirmed.remove(id));
-        let other = confirmed.map(|declaration| declaration.place.clone());
+        let other = confirmed.map(|declaration| declaration.location.clone());
         if let Some(other) = &other {
-            let loser = other.max(place).manifest.clone();
+            let loser = other.max(location).manifest.clone();
             self.duplicates.extend(loser.map(|file| (id.clone(), file)));
-            if other <= place {
+            if other <= location {
                 return Err(other.clone());
             }
         }
         // The fingerprint stays 0 until all objects of the document are accepted.
-        let declaration = Declaration { place: place.clone(), fingerprint: 0 };
+        let declaration = Declaration { location: location.clone(), fingerprint: 0 };
         self.in_force.insert(id.clone(), declaration);
         Ok(other)
     }
@@ -139,7 +140,7 @@ impl Declarations {
     /// Keeps the objects of a file in force, because the part that cannot be read may declare them.
     pub fn keep(&mut self, file: &Arc<Path>) {
         let declared = &self.in_force;
-        let file_of = |id: &ObjectId| declared.get(id)?.place.manifest.as_ref();
+        let file_of = |id: &ObjectId| declared.get(id)?.location.manifest.as_ref();
         self.unconfirmed.retain(|id| file_of(id) != Some(file));
     }
 
@@ -170,7 +171,7 @@ mod tests {
         ObjectId::custom(Kind::Webhook, Key::new("ns", name))
     }
 
-    fn place(file: &str, line: u32) -> Location {
+    fn location(file: &str, line: u32) -> Location {
         Location { manifest: Some(Path::new(file).into()), line }
     }
 
@@ -182,8 +183,8 @@ mod tests {
     fn declared(objects: &[(&str, &str, u32)]) -> Declarations {
         let mut declarations = Declarations::default();
         for (name, file, line) in objects {
-            let (id, place) = (webhook(name), place(file, *line));
-            if declarations.declare(&id, &place).is_ok() {
+            let (id, location) = (webhook(name), location(file, *line));
+            if declarations.declare(&id, &location).is_ok() {
                 declarations.accept(&[id], u64::from(*line));
             }
         }
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_first_place_is_in_force_in_whatever_order_they_are_read() {
-        let places = [Location::CREATED, place("a", 2), place("a", 10), place("b", 1)];
+        let places = [Location::CREATED, location("a", 2), location("a", 10), location("b", 1)];
         for (earlier, first) in places.iter().enumerate() {
             for second in &places[earlier + 1..] {
                 let (id, mut declarations) = (webhook("x"), Declarations::default());
@@ -201,22 +202,26 @@ mod tests {
                 let mut declarations = Declarations::default();
                 assert_eq!(declarations.declare(&id, second), Ok(None));
                 assert_eq!(declarations.declare(&id, first), Ok(Some(second.clone())));
-                assert_eq!(declarations.place(&id), Some(first));
+                assert_eq!(declarations.location(&id), Some(first));
             }
         }
         let mut twice = declared(&[("x", "a", 2)]);
-        assert_eq!(twice.declare(&webhook("x"), &place("a", 2)), Err(place("a", 2)), "in a list");
+        assert_eq!(
+            twice.declare(&webhook("x"), &location("a", 2)),
+            Err(location("a", 2)),
+            "in a list"
+        );
     }
 
     #[test]
     fn an_unchanged_document_is_confirmed_once_and_only_in_its_file() {
         let mut declarations = declared(&[("x", "a", 7), ("y", "b", 8)]);
         declarations.begin(&paths(&["a", "b"]));
-        assert!(!declarations.confirm(&place("b", 1), 7), "that text was in another file");
-        assert!(!declarations.confirm(&place("a", 1), 9), "a text that is not known");
-        assert!(declarations.confirm(&place("a", 20), 7));
-        assert_eq!(declarations.place(&webhook("x")), Some(&place("a", 20)));
-        assert!(!declarations.confirm(&place("a", 30), 7), "a second copy is a duplicate");
+        assert!(!declarations.confirm(&location("b", 1), 7), "that text was in another file");
+        assert!(!declarations.confirm(&location("a", 1), 9), "a text that is not known");
+        assert!(declarations.confirm(&location("a", 20), 7));
+        assert_eq!(declarations.location(&webhook("x")), Some(&location("a", 20)));
+        assert!(!declarations.confirm(&location("a", 30), 7), "a second copy is a duplicate");
         assert_eq!(declarations.finish(), HashSet::from([webhook("y")]));
     }
 
@@ -225,17 +230,17 @@ mod tests {
         let mut declarations = Declarations::default();
         let ids = [webhook("x"), webhook("y")];
         for id in &ids {
-            declarations.declare(id, &place("b", 1)).unwrap();
+            declarations.declare(id, &location("b", 1)).unwrap();
         }
         declarations.accept(&ids, 7);
         declarations.begin(&paths(&["a", "b"]));
-        assert_eq!(declarations.declare(&ids[0], &place("a", 1)), Ok(None));
-        assert!(!declarations.confirm(&place("b", 1), 7), "x is declared in a now");
+        assert_eq!(declarations.declare(&ids[0], &location("a", 1)), Ok(None));
+        assert!(!declarations.confirm(&location("b", 1), 7), "x is declared in a now");
 
         let mut declarations = declared(&[("x", "a", 7)]);
-        assert_eq!(declarations.invalidate(&webhook("x")), place("a", 7).manifest);
+        assert_eq!(declarations.invalidate(&webhook("x")), location("a", 7).manifest);
         declarations.begin(&paths(&["a"]));
-        assert!(!declarations.confirm(&place("a", 7), 7), "it was marked");
+        assert!(!declarations.confirm(&location("a", 7), 7), "it was marked");
     }
 
     #[test]
@@ -244,8 +249,8 @@ mod tests {
         declarations.begin(&paths(&["a", "c"]));
         assert_eq!(declarations.next_files(), paths(&["b"]), "c is read already");
         declarations.begin(&paths(&["b"]));
-        assert!(!declarations.confirm(&place("b", 2), 2), "it was not in force there");
-        assert_eq!(declarations.declare(&webhook("x"), &place("b", 2)), Ok(None));
+        assert!(!declarations.confirm(&location("b", 2), 2), "it was not in force there");
+        assert_eq!(declarations.declare(&webhook("x"), &location("b", 2)), Ok(None));
         assert_eq!((declarations.next_files(), declarations.finish()), Default::default());
     }
 
@@ -253,13 +258,13 @@ mod tests {
     fn a_file_is_read_twice_if_another_one_dropped_its_object_meanwhile() {
         let mut declarations = declared(&[("x", "b", 1), ("y", "a", 2), ("y", "b", 3)]);
         declarations.begin(&paths(&["a", "c"]));
-        assert_eq!(declarations.declare(&webhook("x"), &place("c", 1)), Err(place("b", 1)));
+        assert_eq!(declarations.declare(&webhook("x"), &location("c", 1)), Err(location("b", 1)));
         assert_eq!(declarations.next_files(), paths(&["b"]), "for y");
         declarations.begin(&paths(&["b"]));
-        assert_eq!(declarations.declare(&webhook("y"), &place("b", 1)), Ok(None));
+        assert_eq!(declarations.declare(&webhook("y"), &location("b", 1)), Ok(None));
         assert_eq!(declarations.next_files(), paths(&["c"]), "b declares x no longer");
         declarations.begin(&paths(&["c"]));
-        assert_eq!(declarations.declare(&webhook("x"), &place("c", 1)), Ok(None));
+        assert_eq!(declarations.declare(&webhook("x"), &location("c", 1)), Ok(None));
         assert_eq!((declarations.next_files(), declarations.finish()), Default::default());
     }
 
@@ -271,14 +276,14 @@ mod tests {
         let deleted = declarations.finish();
         assert_eq!(deleted, HashSet::from([webhook("x")]));
         declarations.begin(&paths(&["b"]));
-        assert!(declarations.confirm(&place("b", 2), 2), "what was kept is still known");
+        assert!(declarations.confirm(&location("b", 2), 2), "what was kept is still known");
     }
 
     #[test]
     fn a_removed_object_names_the_files_that_declare_it_too() {
         let mut declarations = declared(&[("x", "a", 1), ("x", "b", 2), ("y", "c", 3)]);
         assert_eq!(declarations.remove(&webhook("x")), paths(&["b"]));
-        assert_eq!(declarations.place(&webhook("x")), None);
+        assert_eq!(declarations.location(&webhook("x")), None);
         assert_eq!(declarations.objects().count(), 1);
     }
 }

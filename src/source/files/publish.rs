@@ -90,8 +90,8 @@ impl Core {
     fn publish_one(&self, state: &FilesState, object: &ObjectRef) -> io::Result<WriteResult> {
         let text = state.unwritten.get(object).map(AsRef::as_ref);
         let write = StatusWrite::of(object, &self.runner.planner());
-        let place = match state.declarations.place(&object_id(object)) {
-            Some(place) if text.is_some() || write.is_some() => place,
+        let location = match state.declarations.location(&object_id(object)) {
+            Some(location) if text.is_some() || write.is_some() => location,
             _ => return Ok(WriteResult::UpToDate),
         };
         // With a new object and a new status, the previous file is not needed.
@@ -100,7 +100,7 @@ impl Core {
             _ => self.statuses.read(object.kind, &object.key).unwrap_or_default(),
         };
         if text.is_none() && split_status(&before).0.is_empty() {
-            if *place != Location::CREATED {
+            if *location != Location::CREATED {
                 return Ok(WriteResult::Missing);
             }
             before = fs::read_to_string(self.created_path(&object.key))?;

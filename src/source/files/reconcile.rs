@@ -85,20 +85,22 @@ impl<'a> Reconcile<'a> {
     }
 
     fn put_batch(&mut self, path: &Arc<Path>, mut batch: Vec<YamlDocument>) -> bool {
-        let place = |document: &YamlDocument| Location {
+        let location = |document: &YamlDocument| Location {
             manifest: Some(path.clone()),
             line: document.line,
         };
         let mut state = self.core.state();
         batch.retain(|document| {
-            !state.declarations.confirm(&place(document), document.fingerprint())
+            !state.declarations.confirm(&location(document), document.fingerprint())
         });
         drop(state);
         let contents = self.core.read_all(path, &batch, self.now);
         let complete = contents.iter().all(Result::is_ok);
         let mut state = self.core.state();
         for (document, content) in batch.iter().zip(contents) {
-            for problem in self.put(&mut state, &place(document), document.fingerprint(), content) {
+            for problem in
+                self.put(&mut state, &location(document), document.fingerprint(), content)
+            {
                 state.manifests.report(path, &problem);
             }
         }
@@ -127,13 +129,13 @@ impl<'a> Reconcile<'a> {
     fn put(
         &mut self,
         state: &mut FilesState,
-        place: &Location,
+        location: &Location,
         fingerprint: u64,
         content: DocumentContent,
     ) -> Vec<Problem> {
         let (mut ids, mut problems) = (Vec::new(), Vec::new());
         for found in content.unwrap_or_else(|problem| vec![Err(problem)]) {
-            match found.and_then(|found| self.put_object(state, place, found)) {
+            match found.and_then(|found| self.put_object(state, location, found)) {
                 Ok(id) => ids.push(id),
                 Err(problem) => problems.push(problem),
             }
@@ -147,11 +149,11 @@ impl<'a> Reconcile<'a> {
     fn put_object(
         &mut self,
         state: &mut FilesState,
-        place: &Location,
+        location: &Location,
         mut evaluation: Evaluation,
     ) -> Result<ObjectId, Problem> {
         let id = state.intern(&evaluation.id);
-        self.declare(state, &id, place)?;
+        self.declare(state, &id, location)?;
         let object = id.with_status();
         if let (Some(object), Some(text)) = (&object, evaluation.text.take()) {
             state.unwritten.insert(object.clone(), text.into());
@@ -161,7 +163,7 @@ impl<'a> Reconcile<'a> {
         self.changes.extend(evaluation.into_change(&id.key, known.as_ref()));
         match rejected {
             None => Ok(id),
-            Some(why) => Err(Problem::new(place.line, &id.subject(), why)),
+            Some(why) => Err(Problem::new(location.line, &id.subject(), why)),
         }
     }
 
@@ -170,15 +172,15 @@ impl<'a> Reconcile<'a> {
         &self,
         state: &mut FilesState,
         id: &ObjectId,
-        place: &Location,
+        location: &Location,
     ) -> Result<(), Problem> {
         let duplicate = |line: u32, winner: &Location| {
             Problem::duplicate(line, &id.subject(), winner, &self.core.created_root())
         };
-        match state.declarations.declare(id, place) {
-            Err(winner) => Err(duplicate(place.line, &winner)),
+        match state.declarations.declare(id, location) {
+            Err(winner) => Err(duplicate(location.line, &winner)),
             Ok(Some(Location { manifest: Some(loser), line })) => {
-                state.manifests.report(&loser, &duplicate(line, place));
+                state.manifests.report(&loser, &duplicate(line, location));
                 Ok(())
             }
             Ok(_) => Ok(()),
