@@ -14,6 +14,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::Event;
+use super::media_type::essence;
 
 /// The prefix of headers with attributes (HTTP protocol binding, section 3.1.3.1).
 pub const HEADER_PREFIX: &str = "ce-";
@@ -21,17 +22,15 @@ pub const HEADER_PREFIX: &str = "ce-";
 /// The media type of a CloudEvent in structured mode.
 pub const MEDIA_TYPE: &str = "application/cloudevents+json";
 
-const SPEC_VERSION: &str = "specversion";
-
-/// The attributes that every CloudEvent has; none is empty.
-const REQUIRED: [&str; 4] = [SPEC_VERSION, "id", "source", "type"];
+/// The attributes that every CloudEvent has beside `specversion`; none is empty.
+const REQUIRED: [&str; 3] = ["id", "source", "type"];
 
 /// Names that are no attributes in headers: in binary mode, data is the body, and the type of the
 /// data is its `Content-Type`.
 const NOT_IN_HEADERS: [&str; 3] = ["data", "datacontenttype", "data_base64"];
 
 /// A CloudEvent as its sender made it.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub enum CloudEvent<'a> {
     /// The members of the JSON object, in their order, with `data`.
     Structured(Vec<Member<'a>>),
@@ -43,24 +42,18 @@ pub enum CloudEvent<'a> {
 #[derive(Debug)]
 pub struct Member<'a> {
     /// Its name.
-    pub name: Cow<'a, str>,
+    pub name: String,
     /// Its value, as JSON text.
     pub value: &'a RawValue,
 }
 
 /// An attribute from a header.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Attribute<'a> {
     /// Its name: lower-case letters and digits.
     pub name: &'a str,
     /// Its decoded value.
     pub value: String,
-}
-
-impl PartialEq for Member<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.value.get() == other.value.get()
-    }
 }
 
 /// The CloudEvent in a trigger; `None` if the trigger is not a valid one.
@@ -73,8 +66,7 @@ pub fn read<'a>(
 }
 
 fn is_structured(content_type: &[u8]) -> bool {
-    let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(MEDIA_TYPE.as_bytes())
+    essence(content_type).eq_ignore_ascii_case(MEDIA_TYPE.as_bytes())
 }
 
 fn structured(event: &Event) -> Option<CloudEvent<'_>> {
@@ -104,7 +96,7 @@ fn binary(headers: &HeaderMap) -> Option<CloudEvent<'_>> {
 }
 
 fn is_valid<'a>(attribute: impl Fn(&'static str) -> Option<Cow<'a, str>>) -> bool {
-    attribute(SPEC_VERSION).is_some_and(|version| version == "1.0")
+    attribute("specversion").is_some_and(|version| version == "1.0")
         && REQUIRED.iter().all(|name| attribute(name).is_some_and(|value| !value.is_empty()))
 }
 
@@ -150,8 +142,8 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
                 let mut members = Vec::new();
-                while let Some(name) = map.next_key::<String>()? {
-                    members.push(Member { name: name.into(), value: map.next_value()? });
+                while let Some((name, value)) = map.next_entry()? {
+                    members.push(Member { name, value });
                 }
                 Ok(Members(members))
             }
@@ -174,7 +166,7 @@ mod tests {
         let CloudEvent::Structured(members) = read(STRUCTURED, &headers, &event)? else {
             panic!("structured mode")
         };
-        let text = |member: &Member<'_>| (member.name.to_string(), member.value.get().to_owned());
+        let text = |member: &Member<'_>| (member.name.clone(), member.value.get().to_owned());
         Some(members.iter().map(text).collect())
     }
 

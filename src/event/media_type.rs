@@ -14,12 +14,7 @@ impl MediaType {
     /// Type and subtype are case-insensitive (RFC 9110, 8.3.1). `text/json` was never registered but
     /// is sent; browsers report violations of a Content Security Policy as `application/csp-report`.
     pub(crate) fn of(content_type: &[u8]) -> Self {
-        let essence = content_type
-            .split(|&byte| byte == b';')
-            .next()
-            .unwrap_or_default()
-            .trim_ascii()
-            .to_ascii_lowercase();
+        let essence = essence(content_type).to_ascii_lowercase();
         match essence.as_slice() {
             b"application/json" | b"text/json" | b"application/csp-report" => Self::Json,
             b"application/x-www-form-urlencoded" => Self::UrlEncoded,
@@ -28,6 +23,11 @@ impl MediaType {
             _ => Self::Other,
         }
     }
+}
+
+/// Type and subtype, without parameters and the blanks around them.
+pub(super) fn essence(content_type: &[u8]) -> &[u8] {
+    content_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii()
 }
 
 /// Whether the subtype has the suffix of RFC 6839, 3.1, as in `application/cloudevents+json`.

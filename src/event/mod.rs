@@ -17,8 +17,8 @@
 //! Text is UTF-8, or of the charset that the content type names; it is then converted.
 //!
 //! Memory: JSON, and text that needs no escape, take no memory beyond the body. Base64 grows by a
-//! third; escaped text and form fields grow at most sixfold (a control character becomes `\u0001`),
-//! plus a few bytes for each of a bounded number of fields.
+//! third; text of another charset at most threefold; escaped text and form fields at most sixfold
+//! (a control character becomes `\u0001`), plus a few bytes for each of a bounded number of fields.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -18,8 +18,8 @@ pub const MAX_PARTS: usize = 1_000;
 /// Parses a form to an object of strings, one per part, including files.
 ///
 /// A part becomes text if it is UTF-8, or text of the charset that its content type names, and base64
-/// otherwise, independent of its file name and media type. A listener that must distinguish the two, or needs the file names, uses the
-/// envelope `Raw`, which passes the body unchanged.
+/// otherwise, independent of its file name and media type. A listener that must distinguish the two,
+/// or needs the file names, uses the envelope `Raw`, which passes the body unchanged.
 pub(super) fn event(content_type: &[u8], body: Bytes) -> Result<Event, EventError> {
     let boundary = boundary(content_type)?;
     // The whole body is in memory, so the parser never waits and one poll is enough.

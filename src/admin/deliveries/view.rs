@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::mask;
 use crate::admin::overview::view::LastHour;
 use crate::delivery;
+use crate::event::MediaType;
 use crate::moment::Moment;
 use crate::resources::DeliveryCounts;
 use crate::store::{Attempted, DeliveryState, Detail, Summary, ids};
@@ -270,10 +271,9 @@ impl From<Summary> for DeliveryView {
 impl From<Detail> for FullDelivery {
     fn from(detail: Detail) -> Self {
         let Detail { summary, attempts, content_type, headers, body_bytes, body } = detail;
-        let essence = content_type.as_deref().and_then(|value| value.split(';').next());
-        let is_form = essence.is_some_and(|essence| {
-            essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        });
+        let is_form = content_type
+            .as_ref()
+            .is_some_and(|value| MediaType::of(value.as_bytes()) == MediaType::UrlEncoded);
         Self {
             delivery: summary.into(),
             attempts: attempts.into_iter().map(AttemptView::from).collect(),
