@@ -51,6 +51,9 @@ impl Setting {
     }
 }
 
+/// Retries at once, as often as it takes.
+const SOON: &str = "  delivery: {retry: {schedule: [100ms], maxAttempts: 100}}";
+
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 #[test]
@@ -166,17 +169,11 @@ fn a_filter_of_raw_sees_the_event_and_needs_it() {
 /// What is stored of a raw event is no secret to other envelopes, and no header of theirs.
 #[test]
 fn a_stored_event_is_delivered_in_the_envelope_that_its_app_has_by_then() {
-    let setting =
-        setting(Mode::Queued, "Raw", "  delivery: {retry: {schedule: [100ms], maxAttempts: 100}}");
+    let setting = setting(Mode::Queued, "Raw", SOON);
     setting.listener.behave(Behaviour::Answer("503 Service Unavailable"));
     let headers = [JSON, ("Content-Encoding", "identity")];
     setting.delivered("?a=1", &headers, b"{\"n\":1}");
-    let action = yaml(
-        Mode::Queued,
-        &setting.listener.url,
-        "Action",
-        "  delivery: {retry: {schedule: [100ms], maxAttempts: 100}}",
-    );
+    let action = yaml(Mode::Queued, &setting.listener.url, "Action", SOON);
     setting.folders.write("shop.yaml", &action);
     let call = eventually("a call in the other envelope", || {
         let call = setting.listener.call();
@@ -190,8 +187,7 @@ fn a_stored_event_is_delivered_in_the_envelope_that_its_app_has_by_then() {
 
 #[test]
 fn a_stored_event_that_the_new_envelope_cannot_express_is_dead_with_the_reason() {
-    let setting =
-        setting(Mode::Queued, "Raw", "  delivery: {retry: {schedule: [100ms], maxAttempts: 100}}");
+    let setting = setting(Mode::Queued, "Raw", SOON);
     setting.listener.behave(Behaviour::Answer("503 Service Unavailable"));
     let id = setting.send("", &[JSON], BYTES).stored();
     setting.listener.call();

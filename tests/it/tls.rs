@@ -47,22 +47,39 @@ fn post_tls_over(
     Ok((status, stream.conn.alpn_protocol().unwrap_or_default().to_vec()))
 }
 
+/// An operator whose trigger port has a certificate, with the files of the certificate.
+struct Setting {
+    operator: Operator,
+    files: tempfile::TempDir,
+    _folders: Folders,
+    _listener: Listener,
+}
+
+impl Setting {
+    fn new(certificate: &Certificate, flags: &[&str]) -> Self {
+        let (folders, listener) = (Folders::new(), Listener::start());
+        folders.write("shop.yaml", &manifest(&listener.url, "", ""));
+        let files = tempfile::TempDir::new().unwrap();
+        write_pair(files.path(), &certificate.pem, &certificate.key);
+        let [certificate, key] = ["tls.crt", "tls.key"].map(|name| files.path().join(name));
+        let [certificate, key] = [&certificate, &key].map(|path| path.to_str().unwrap());
+        let of_tls = ["--tls-cert-file", certificate, "--tls-key-file", key];
+        let operator = Operator::standalone(&folders, &[flags, &of_tls].concat());
+        Self { operator, files, _folders: folders, _listener: listener }
+    }
+
+    /// Where triggers are taken.
+    fn address(&self) -> &str {
+        self.operator.trigger.strip_prefix("https://").expect("https in the ready line")
+    }
+}
+
 #[test]
 fn the_trigger_port_speaks_tls_and_takes_a_renewed_certificate() {
-    let (folders, listener) = (Folders::new(), Listener::start());
-    folders.write("shop.yaml", &manifest(&listener.url, "", ""));
-    let files = tempfile::TempDir::new().unwrap();
     let old = Certificate::of("hooks.example.com");
-    write_pair(files.path(), &old.pem, &old.key);
-    let (certificate_file, key_file) = (files.path().join("tls.crt"), files.path().join("tls.key"));
-    let flags = [
-        "--tls-cert-file",
-        certificate_file.to_str().unwrap(),
-        "--tls-key-file",
-        key_file.to_str().unwrap(),
-    ];
-    let operator = Operator::standalone(&folders, &flags);
-    let address = operator.trigger.strip_prefix("https://").expect("https in the ready line");
+    let setting = Setting::new(&old, &[]);
+    let Setting { operator, files, .. } = &setting;
+    let address = setting.address();
     assert!(operator.line().contains("https://"), "URLs say https too");
     assert_eq!(post_tls(address, &old.der).unwrap(), (200, b"http/1.1".to_vec()));
     let new = Certificate::of("hooks.example.com");
@@ -70,28 +87,16 @@ fn the_trigger_port_speaks_tls_and_takes_a_renewed_certificate() {
     write_pair(files.path(), &new.pem, &new.key);
     eventually("the new certificate", || post_tls(address, &new.der).ok());
     // Rubbish leaves the good one in force.
-    fs::write(&certificate_file, "rubbish").unwrap();
+    fs::write(files.path().join("tls.crt"), "rubbish").unwrap();
     operator.await_log(&["cannot reload the TLS certificate"]);
     assert_eq!(post_tls(address, &new.der).unwrap().0, 200);
 }
 
 #[test]
 fn tls_begins_after_what_a_balancer_says() {
-    let (folders, listener) = (Folders::new(), Listener::start());
-    folders.write("shop.yaml", &manifest(&listener.url, "", ""));
-    let files = tempfile::TempDir::new().unwrap();
     let certificate = Certificate::of("hooks.example.com");
-    write_pair(files.path(), &certificate.pem, &certificate.key);
-    let (certificate_file, key_file) = (files.path().join("tls.crt"), files.path().join("tls.key"));
-    let flags = [
-        "--proxy-protocol",
-        "--tls-cert-file",
-        certificate_file.to_str().unwrap(),
-        "--tls-key-file",
-        key_file.to_str().unwrap(),
-    ];
-    let operator = Operator::standalone(&folders, &flags);
-    let address = operator.trigger.strip_prefix("https://").expect("https in the ready line");
+    let setting = Setting::new(&certificate, &["--proxy-protocol"]);
+    let address = setting.address();
     let mut connection = TcpStream::connect(address).unwrap();
     let header = b"PROXY TCP4 192.0.2.7 198.51.100.1 54321 443\r\n";
     connection.write_all(header).unwrap();
