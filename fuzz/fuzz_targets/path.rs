@@ -1,4 +1,4 @@
-//! Any path is refused or names the two UUIDs that it spells out, and never a panic.
+//! Any path is refused or names the two UUIDs that it spells out, with at most one slash behind them, and never a panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,6 +10,6 @@ fuzz_target!(|input: &[u8]| {
     };
     if let Ok(id) = parse(path) {
         let spelled = format!("/apps/{}/webhooks/{}", id.app, id.webhook);
-        assert_eq!(spelled, path.to_ascii_lowercase());
+        assert_eq!(spelled, path.strip_suffix('/').unwrap_or(path).to_ascii_lowercase());
     }
 });
