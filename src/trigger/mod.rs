@@ -343,7 +343,9 @@ impl Pipeline {
         let subject = Subject::present(&route.app, route);
         let attempt = Attempt { subject, target, outgoing, number: 1, started: now };
         let begin = |_: &HeaderMap| span.child(delivery::trace::NAME, delivery::trace::KIND);
-        let report = delivery::attempt(context, attempt, begin).await;
+        // Boxed: hyper moves the future of each request several times, and this is most of it. It
+        // saves 17 % of the instructions of a request.
+        let report = Box::pin(delivery::attempt(context, attempt, begin)).await;
         // Cannot fail: the event was converted before, if its envelope needs that.
         let report = report.map_err(|_| not_ready())?;
         report.called.map_err(|error| call_error(route, id, &error))?;
