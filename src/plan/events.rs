@@ -95,6 +95,9 @@ fn of_readiness(before: &Observed, conditions: &[Condition]) -> Option<Event> {
     if before.says(ready) {
         return None;
     }
+    if ready.reason == ConditionReason::Suspended.as_str() {
+        return Some(Event::normal(EventReason::Suspended, &*ready.message));
+    }
     if is_true(ready) {
         return Some(Event::normal(EventReason::Ready, &*ready.message));
     }
@@ -103,8 +106,7 @@ fn of_readiness(before: &Observed, conditions: &[Condition]) -> Option<Event> {
         debug_assert!(reason.is_some(), "a condition of the planner: {}", ready.reason);
         return Some(Event::warning(EventReason::Stalled(reason?), &*ready.message));
     }
-    let is_suspended = ready.reason == ConditionReason::Suspended.as_str();
-    is_suspended.then(|| Event::normal(EventReason::Suspended, &*ready.message))
+    None
 }
 
 /// An Event when a listener stops answering, or answers again.

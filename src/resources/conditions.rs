@@ -47,7 +47,7 @@ impl Verdict {
         Self::Stalled { reason, message: message.into() }
     }
 
-    /// Whether triggers are accepted.
+    /// Whether the object works. A suspended one does not, although its condition is `Ready`.
     pub fn is_ready(&self) -> bool {
         matches!(self, Self::Ready { .. })
     }
@@ -77,10 +77,14 @@ impl Verdict {
         }
     }
 
-    /// The statuses of [`TYPES`], in the same order.
+    /// The statuses of [`TYPES`], in the same order. A suspended object is `Ready`: it is as its
+    /// spec wants it, and tools that follow kstatus would wait for any other until they time out.
     pub fn statuses(&self) -> [bool; 3] {
-        let is_reconciling = matches!(self, Self::Reconciling { .. });
-        [self.is_ready(), is_reconciling, matches!(self, Self::Stalled { .. })]
+        match self {
+            Self::Ready { .. } | Self::Suspended => [true, false, false],
+            Self::Reconciling { .. } => [false, true, false],
+            Self::Stalled { .. } => [false, false, true],
+        }
     }
 
     /// The conditions. `since` holds the last transition time of each of [`TYPES`].
@@ -96,5 +100,39 @@ impl Verdict {
                 last_transition_time: Time(since[i]),
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How kstatus reads the conditions of a custom resource (kubernetes-sigs/cli-utils,
+    /// "The kstatus library"), for `kubectl wait`-like tools such as Flux and Argo CD.
+    fn kstatus(conditions: &[Condition]) -> &'static str {
+        let is = |name: &str, status: &str| {
+            conditions.iter().any(|found| found.type_ == name && found.status == status)
+        };
+        match () {
+            () if is("Reconciling", "True") => "InProgress",
+            () if is(STALLED, "True") => "Failed",
+            () if is(READY, "True") => "Current",
+            () => "InProgress",
+        }
+    }
+
+    #[test]
+    fn tools_wait_only_for_what_is_in_progress() {
+        let message = String::new();
+        for (verdict, expected) in [
+            (Verdict::Ready { message: message.clone() }, "Current"),
+            (Verdict::Suspended, "Current"),
+            (Verdict::Reconciling { message }, "InProgress"),
+            (Verdict::stalled(StalledReason::Invalid, ""), "Failed"),
+        ] {
+            let conditions = verdict.conditions(1, [Timestamp::UNIX_EPOCH; 3]);
+            assert_eq!(kstatus(&conditions), expected, "{verdict:?}");
+            assert_eq!(conditions[0].reason, verdict.reason().as_str());
+        }
     }
 }

@@ -155,7 +155,7 @@ fn webhooks_that_only_follow_their_app_are_told_with_it() {
 #[test]
 fn a_suspended_webhook_is_worth_a_note_and_no_problem() {
     let found = after(|observed| {
-        observed.webhooks = Some(vec![webhook(json!([ready("False", "Suspended", "")]))]);
+        observed.webhooks = Some(vec![webhook(json!([ready("True", "Suspended", "")]))]);
     });
     assert_eq!((found.len(), found[0].severity), (1, Severity::Note));
 }

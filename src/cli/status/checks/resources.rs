@@ -81,9 +81,6 @@ impl Seen<'_> {
             return self.unseen(observed);
         }
         let ready = find(self.conditions, "Ready")?;
-        if ready.status == "True" {
-            return None;
-        }
         if ready.reason == ConditionReason::Suspended.as_str() {
             let note = Finding::note(self.subject(), "is suspended");
             return Some(
@@ -91,6 +88,9 @@ impl Seen<'_> {
                     .because("Its triggers get 503")
                     .so("Set spec.suspend to false to accept them again", Vec::new()),
             );
+        }
+        if ready.status == "True" {
+            return None;
         }
         let advice = Advice::about(&ready.reason);
         let command = advice.command(self.plural(), &self.key.namespace, &self.key.name);
