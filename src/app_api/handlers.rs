@@ -22,7 +22,7 @@ use super::view::WebhookJson;
 use crate::http::{json, read_body};
 use crate::plan::Key;
 use crate::plan::planner::WebhookView;
-use crate::resources::{DEFAULT_MAX_BODY_BYTES, FIELD_MANAGER, Webhook, WebhookSpec};
+use crate::resources::{FIELD_MANAGER, Webhook, WebhookSpec};
 use crate::routes::path;
 
 /// The standard label for the tool that manages an object.
@@ -128,13 +128,16 @@ fn resource(app: &Key, key: &Key, new: NewWebhook) -> Webhook {
         uuid: None,
         user_id,
         suspend: false,
-        max_body_bytes: DEFAULT_MAX_BODY_BYTES,
+        max_body_bytes: None,
         forward_headers: Vec::new(),
+        forward_query: false,
         source_ranges: Vec::new(),
         rate_limit: None,
         dedup: None,
         filter: None,
         delivery: None,
+        response: None,
+        probes: Vec::new(),
     };
     Webhook { metadata, spec, status: None }
 }

@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use tokio::time::Instant;
 
 use super::envelope::{self, Enveloped};
-use super::{ApiField, Call, CallError, OutgoingEvent, Pieces, Subject, headers, outcome, trace};
+use super::{
+    ApiField, Call, CallError, ListenerResponse, OutgoingEvent, Pieces, ResponseBody, Subject,
+    headers, outcome, trace,
+};
 use crate::event::EventError;
 use crate::moment::Moment;
 use crate::routes::{App, Meters, Target};
@@ -25,8 +28,7 @@ pub struct AttemptContext<'a, C> {
 }
 
 /// One attempt.
-#[derive(Debug)]
-pub struct Attempt<'a> {
+pub struct Attempt<'a, 'r> {
     /// The webhook.
     pub subject: Subject<'a>,
     /// Its listener.
@@ -37,13 +39,15 @@ pub struct Attempt<'a> {
     pub number: u32,
     /// When the attempt starts.
     pub started: Moment,
+    /// What is done with the body of a 2xx response.
+    pub response: ResponseBody<'r>,
 }
 
 /// The result of an attempt that sent a request, or tried to.
 #[derive(Debug)]
 pub struct CallReport {
-    /// The status of the response if it is 2xx.
-    pub called: Result<StatusCode, CallError>,
+    /// The response if it is 2xx.
+    pub called: Result<ListenerResponse, CallError>,
     /// The duration.
     pub took: Duration,
     /// When it ended.
@@ -56,10 +60,10 @@ pub struct CallReport {
 /// The event cannot be converted for the app's envelope, and nothing was sent.
 pub async fn attempt<C: Call>(
     context: AttemptContext<'_, C>,
-    attempt: Attempt<'_>,
+    attempt: Attempt<'_, '_>,
     span: impl FnOnce(&HeaderMap) -> Span,
 ) -> Result<CallReport, EventError> {
-    let Attempt { subject, target, outgoing, number, started } = attempt;
+    let Attempt { subject, target, outgoing, number, started, response } = attempt;
     let (event, clock) = (outgoing.id, Instant::now());
     let mut span = span(&outgoing.content.headers);
     let enveloped = envelope::wrap(subject, outgoing, || (context.api)(subject.app));
@@ -68,7 +72,8 @@ pub async fn attempt<C: Call>(
     trace::begun(&mut span, subject, &target.authority, event, number);
     headers::add_own(&mut fields, subject, &target.authority, event, number, span.context());
     let request = request(path(target, query), fields, body);
-    let called = context.caller.call(&target.upstream, request, subject.app.timeout).await;
+    let called = context.caller.call(&target.upstream, request, subject.app.timeout, response);
+    let called = called.await;
     trace::ended(span, &called);
     let took = clock.elapsed();
     let ended = started + took;

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::Subject;
 use crate::event::cloud_event;
+use crate::routes::ForwardedHeaders;
 use crate::traces::TraceContext;
 
 /// The event's id, in listener calls and in responses of the trigger port.
@@ -12,6 +13,8 @@ pub const EVENT_ID: HeaderName = HeaderName::from_static("webhook-event-id");
 /// The `User-Agent` of all outgoing requests.
 pub const OPERATOR: HeaderValue =
     HeaderValue::from_static(concat!("webhook-operator/", env!("CARGO_PKG_VERSION")));
+/// The trigger's query string, with `spec.forwardQuery`.
+pub const QUERY: HeaderName = HeaderName::from_static("webhook-query");
 const APP_UUID: HeaderName = HeaderName::from_static("webhook-app-uuid");
 const UUID: HeaderName = HeaderName::from_static("webhook-uuid");
 const ACTION: HeaderName = HeaderName::from_static("webhook-action");
@@ -37,25 +40,40 @@ pub fn add_own(
     trace.put_in(headers);
 }
 
-/// Filters the headers of a trigger: keeps those in `names`, which the webhook lists, those in
+/// Filters the headers of a trigger: keeps those of `forwarded`, which the webhook lists, those in
 /// `provider`, in which its provider describes the event, and the attributes of a CloudEvent. An
 /// empty result reuses the allocation of `sent` for the operator's headers.
-pub fn passed_on(names: &[HeaderName], provider: &[HeaderName], mut sent: HeaderMap) -> HeaderMap {
+pub fn passed_on(
+    forwarded: &ForwardedHeaders,
+    provider: &[HeaderName],
+    mut sent: HeaderMap,
+) -> HeaderMap {
     let is_attribute = |name: &HeaderName| name.as_str().starts_with(cloud_event::HEADER_PREFIX);
-    let has_attributes = sent.keys().any(is_attribute);
-    if names.is_empty() && provider.is_empty() && !has_attributes {
+    // Matched by the beginning of their names: an attribute, or a prefix of the webhook.
+    let is_matched = |name: &HeaderName| is_attribute(name) || forwarded.has_prefix_of(name);
+    let has_matches = sent.keys().any(is_matched);
+    if forwarded.is_empty() && provider.is_empty() && !has_matches {
         sent.clear();
         return sent;
     }
     let mut passed = HeaderMap::with_capacity(16);
-    let listed = names.iter().filter(|name| !provider.contains(name));
-    let others = provider.iter().chain(listed).filter(|name| !is_attribute(name));
-    for name in sent.keys().filter(|name| is_attribute(name)).chain(others) {
+    let listed = forwarded.names.iter().filter(|name| !provider.contains(name));
+    let others = provider.iter().chain(listed).filter(|name| !is_matched(name));
+    for name in sent.keys().filter(|name| is_matched(name)).chain(others) {
         for value in sent.get_all(name) {
             passed.append(name.clone(), value.clone());
         }
     }
     passed
+}
+
+/// Adds the query string of a trigger, if it has one.
+pub fn forward_query(headers: &mut HeaderMap, query: Option<&str>) {
+    let value = query.filter(|query| !query.is_empty()).map(HeaderValue::from_str);
+    // Cannot fail: a query consists of visible ASCII characters.
+    if let Some(Ok(value)) = value {
+        headers.insert(QUERY, value);
+    }
 }
 
 /// A UUID as a header value.

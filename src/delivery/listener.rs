@@ -17,7 +17,10 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use super::connect::ONE_OF_SEVERAL;
 use super::pool::Pool;
-use super::{CallError, ConnectError, Connector, Pieces, REFUSAL_BODY_BYTES, Refusal, balance};
+use super::{
+    CallError, ConnectError, Connector, KeptResponse, ListenerResponse, Pieces, REFUSAL_BODY_BYTES,
+    Refusal, ResponseBody, balance,
+};
 use crate::routes::{Busy, Endpoint, Endpoints, Origin, Upstream};
 
 /// Maximum number of bytes read of a response body to make its connection reusable.
@@ -25,10 +28,11 @@ const MAX_DRAINED_BYTES: usize = 64 * 1024;
 
 /// Calls a listener. Implemented by [`Caller`]; tests substitute their own.
 pub trait Call: Send + Sync + 'static {
-    /// Sends one request. Returns the status if it is 2xx; any other status is an error. Redirects
-    /// are not followed.
+    /// Sends one request. Returns the response if its status is 2xx; any other status is an error.
+    /// Redirects are not followed.
     ///
-    /// `limit` bounds the time from the lookup of the name to the status.
+    /// `limit` bounds the time from the lookup of the name to the status, and to the end of a
+    /// response that is kept.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -37,7 +41,8 @@ pub trait Call: Send + Sync + 'static {
         upstream: &Upstream,
         request: Request<Pieces>,
         limit: Duration,
-    ) -> impl Future<Output = Result<StatusCode, CallError>> + Send;
+        body: ResponseBody<'_>,
+    ) -> impl Future<Output = Result<ListenerResponse, CallError>> + Send;
 }
 
 /// Calls listeners over its own connection pool. Each runtime has its own caller, because a
@@ -64,7 +69,8 @@ impl Caller {
         upstream: &Upstream,
         request: Request<Pieces>,
         limit: Duration,
-    ) -> Result<StatusCode, CallError> {
+        keep: ResponseBody<'_>,
+    ) -> Result<ListenerResponse, CallError> {
         let mut deadline = pin!(sleep(limit));
         let attempt = self.attempt(upstream, request, limit);
         let Some(answered) = before(deadline.as_mut(), attempt).await else {
@@ -72,6 +78,12 @@ impl Caller {
         };
         let Answered { origin, sender, response, _busy } = answered?;
         let (head, mut body) = response.into_parts();
+        if let (ResponseBody::Keep(take), true) = (keep, head.status.is_success()) {
+            let read = KeptResponse::read(&head.headers, &mut body, take);
+            let kept = before(deadline, read).await.ok_or(CallError::Timeout(limit))??;
+            self.pool.put(&origin, sender);
+            return Ok(ListenerResponse { status: head.status, kept: Some(Box::new(kept)) });
+        }
         let mut prefix = BodyPrefix::of(head.status);
         if body.is_end_stream() {
             self.pool.put(&origin, sender);
@@ -81,7 +93,10 @@ impl Caller {
             // moving the deadline forward would wake the timer driver for each call.
             self.pool.put(&origin, sender);
         }
-        if head.status.is_success() { Ok(head.status) } else { Err(refused(&head, prefix)) }
+        if !head.status.is_success() {
+            return Err(refused(&head, prefix));
+        }
+        Ok(ListenerResponse { status: head.status, kept: None })
     }
 
     async fn attempt(
@@ -186,8 +201,9 @@ impl Call for Caller {
         upstream: &Upstream,
         request: Request<Pieces>,
         limit: Duration,
-    ) -> impl Future<Output = Result<StatusCode, CallError>> + Send {
-        self.call_until(upstream, request, limit)
+        body: ResponseBody<'_>,
+    ) -> impl Future<Output = Result<ListenerResponse, CallError>> + Send {
+        self.call_until(upstream, request, limit, body)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
+use super::MAX_RESPONSE_BYTES;
 use crate::plan::address::AddressRefusal;
 use crate::routes::AttemptOutcome;
 
@@ -73,6 +74,12 @@ pub enum CallError {
     /// The listener did not answer in time.
     #[error("the listener did not answer within {0:?}")]
     Timeout(Duration),
+    /// The body of a response that is kept is too long.
+    #[error("the listener's response is longer than {MAX_RESPONSE_BYTES} bytes")]
+    ResponseTooLarge,
+    /// The memory budget of the server or of the app has no room for a response that is kept.
+    #[error("no memory for the listener's response")]
+    NoMemory,
 }
 
 /// For a denied network the message names the field that the tenant has to correct.
@@ -86,13 +93,15 @@ fn no_connection(why: &ConnectError) -> String {
 }
 
 /// The outcome of an attempt.
-pub fn outcome(called: &Result<StatusCode, CallError>) -> AttemptOutcome {
+pub fn outcome<T>(called: &Result<T, CallError>) -> AttemptOutcome {
     match called {
         Ok(_) => AttemptOutcome::Succeeded,
         Err(CallError::Refused(_)) => AttemptOutcome::Refused,
         Err(CallError::Timeout(_)) => AttemptOutcome::Timeout,
         Err(CallError::Connect(_)) => AttemptOutcome::Connect,
-        Err(CallError::Http(_)) => AttemptOutcome::Http,
+        Err(CallError::Http(_) | CallError::ResponseTooLarge | CallError::NoMemory) => {
+            AttemptOutcome::Http
+        }
         Err(CallError::NoEndpoints) => AttemptOutcome::NoEndpoints,
     }
 }

@@ -1,11 +1,11 @@
 //! Attributes of an attempt's span (OpenTelemetry semantic conventions for HTTP clients).
 
+use http::HeaderValue;
 use http::uri::Authority;
-use http::{HeaderValue, StatusCode};
 use opentelemetry::trace::SpanKind;
 use uuid::Uuid;
 
-use super::{CallError, Subject, outcome};
+use super::{CallError, ListenerResponse, Subject, outcome};
 use crate::traces::Span;
 
 /// The name of the span of an attempt.
@@ -44,9 +44,9 @@ pub fn begun(
 }
 
 /// Adds the result of the call and ends the span.
-pub fn ended(mut span: Span, called: &Result<StatusCode, CallError>) {
+pub fn ended(mut span: Span, called: &Result<ListenerResponse, CallError>) {
     let status = match called {
-        Ok(status) => Some(*status),
+        Ok(response) => Some(response.status),
         Err(CallError::Refused(refusal)) => Some(refusal.status),
         Err(_) => None,
     };

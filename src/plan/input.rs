@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::guards::{self, Fault};
 use super::instance::{TOKEN_GENERATION, instance};
 use super::secrets::SecretInput;
-use super::{Observed, delivery, duration};
+use super::{Observed, delivery, duration, responses};
 use crate::resources::verify::VerifyEntry;
 use crate::resources::{Envelope, Listener, Scheme, Webhook, WebhookApp};
 use crate::retry::Policy;
@@ -481,6 +481,7 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         suspend,
         max_body_bytes,
         forward_headers,
+        forward_query,
         verify,
         cloud_events_origins,
         source_ranges,
@@ -488,10 +489,12 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         filter,
         dedup,
         delivery,
+        response,
+        probes,
     } = &webhook.spec;
-    let forward_headers = forward_headers.iter().map(|name| name.parse());
     let guards =
         guards::guards(source_ranges, rate_limit.as_ref(), cloud_events_origins, filter.as_deref());
+    let mode = delivery.as_ref().map_or_else(Default::default, |delivery| delivery.mode);
     let delivery = delivery::of_webhook(delivery.as_ref(), dedup.as_ref(), verify);
     let (guards, delivery, fault) = match (guards, delivery) {
         (Ok(guards), Ok(delivery)) => (guards, delivery, None),
@@ -501,11 +504,11 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
     let binding = Binding {
         action: action.as_str().into(),
         props: props_text(props.as_ref()),
-        max_body_bytes: u32::try_from(*max_body_bytes)
-            .map_err(|_| "spec.maxBodyBytes is out of range")?,
-        forward_headers: forward_headers
-            .collect::<Result<_, _>>()
-            .map_err(|_| "spec.forwardHeaders has an invalid header name")?,
+        max_body_bytes: responses::max_body_bytes(*max_body_bytes, verify)?,
+        forward_headers: responses::forwarded(forward_headers)?,
+        forward_query: *forward_query,
+        probes: responses::probes(probes),
+        response: responses::response(response.as_ref(), mode)?,
         delivery,
         guards,
     };

@@ -14,6 +14,7 @@ pub mod instance;
 pub mod planner;
 mod reachability;
 mod resource;
+mod responses;
 pub mod secrets;
 mod services;
 pub mod status;

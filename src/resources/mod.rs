@@ -4,6 +4,7 @@ pub mod conditions;
 pub mod crds;
 mod delivery;
 pub mod reason;
+mod response;
 mod schema;
 pub mod validate;
 pub mod verify;
@@ -11,6 +12,7 @@ pub mod webhook;
 pub mod webhook_app;
 
 pub use delivery::{AppDelivery, Dedup, Delivery, DeliveryMode, Ordering, Retry};
+pub use response::{ProbeMethod, Response, ResponseSource};
 pub use webhook::{DeliveryCounts, RateLimit, Webhook, WebhookSpec, WebhookStatus};
 pub use webhook_app::{
     Envelope, Listener, Scheme, ServiceReference, WebhookApp, WebhookAppSpec, WebhookAppStatus,

@@ -14,6 +14,9 @@ pub const LABEL_PATTERN: &str = "^[a-z]([-a-z0-9]*[a-z0-9])?$";
 /// Pattern of an HTTP field name (RFC 9110, section 5.1: `token`).
 const HEADER_NAME_PATTERN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 
+/// A field name, or the beginning of one before a `*`.
+const HEADER_PREFIX_PATTERN: &str = "^[!#$%&'+.^_`|~0-9A-Za-z-]+\\*?$";
+
 /// An optional field without `nullable`: the API server drops a null, so that `has()` in a CEL rule
 /// means that the field has a value.
 pub fn not_null<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
@@ -62,7 +65,7 @@ pub fn forward_headers(_: &mut SchemaGenerator) -> Schema {
         "maxItems": 64,
         "x-kubernetes-list-type": "set",
         "items": {
-            "type": "string", "minLength": 1, "maxLength": 128, "pattern": HEADER_NAME_PATTERN,
+            "type": "string", "minLength": 1, "maxLength": 128, "pattern": HEADER_PREFIX_PATTERN,
             "x-kubernetes-validations": [{
                 "rule": FORWARDABLE,
                 "message": "is never forwarded: the operator drops hop-by-hop, credential and framing headers, and sets Webhook-* and traceparent itself",
@@ -74,6 +77,16 @@ pub fn forward_headers(_: &mut SchemaGenerator) -> Schema {
 /// RFC 9110 section 7.6.1 lists the hop-by-hop headers. The other headers would leak credentials or
 /// contradict headers that the operator sets itself.
 const FORWARDABLE: &str = "!self.matches('(?i)^(connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|authorization|cookie|host|expect|content-length|content-type|content-encoding|traceparent|webhook-.*)$')";
+
+/// A set of methods of probes.
+pub fn probes(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 2,
+        "x-kubernetes-list-type": "set",
+        "items": generator.subschema_for::<super::ProbeMethod>(),
+    })
+}
 
 /// Networks in CIDR notation (RFC 4632, RFC 4291). The limit is higher than any webhook provider
 /// needs.

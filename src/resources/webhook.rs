@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::delivery::{Dedup, Delivery};
+use super::response::{ProbeMethod, Response};
+use super::schema;
 use super::verify::VerifyEntry;
-use super::{DEFAULT_MAX_BODY_BYTES, schema};
 
 /// An inbound webhook of an app.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -40,7 +41,9 @@ use super::{DEFAULT_MAX_BODY_BYTES, schema};
     validation = Rule::new("self.app == oldSelf.app")
         .message("app is immutable: create a new webhook for another app"),
     validation = Rule::new("!has(self.dedup) || !has(self.delivery) || self.delivery.mode != 'Sync'")
-        .message("dedup needs delivery.mode Queued: Sync stores no events to compare with")
+        .message("dedup needs delivery.mode Queued: Sync stores no events to compare with"),
+    validation = Rule::new("!has(self.response) || !has(self.response.from) || (has(self.delivery) && self.delivery.mode == 'Sync')")
+        .message("response.from needs delivery.mode Sync: with Queued the listener is called after the response")
 )]
 pub struct WebhookSpec {
     /// The `WebhookApp` of the same namespace that this webhook belongs to. Immutable.
@@ -64,14 +67,19 @@ pub struct WebhookSpec {
     /// While true, triggers get 503.
     #[serde(default)]
     pub suspend: bool,
-    /// Largest body of a trigger, in bytes; at most 32 MiB.
-    #[serde(default = "default_max_body_bytes")]
-    #[schemars(range(min = 1, max = 33_554_432))]
-    pub max_body_bytes: i64,
-    /// Headers of the trigger that are forwarded to the listener.
+    /// Largest body of a trigger, in bytes, after decoding; at most 32 MiB. Defaults to 8000000, or
+    /// to 25 MiB with `GitHub` in `verify`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<i64>", range(min = 1, max = 33_554_432))]
+    pub max_body_bytes: Option<i64>,
+    /// Headers of the trigger that are forwarded to the listener. `X-Shop-*` forwards all whose
+    /// name begins with `X-Shop-`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::forward_headers")]
     pub forward_headers: Vec<String>,
+    /// Whether the listener gets the raw query string of the trigger, as the header `Webhook-Query`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub forward_query: bool,
     /// CEL expression over `event`, `headers`, `props` and `query` that selects the events to
     /// deliver, such as `event.type == "paid"`. Triggers of other events get 200, and the event is
     /// dropped.
@@ -106,6 +114,16 @@ pub struct WebhookSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<Delivery>")]
     pub delivery: Option<Delivery>,
+    /// The response to an accepted trigger, for senders that need a particular one. Defaults to that
+    /// of the provider in `verify`, or to 202 (`Queued`) or 200 (`Sync`) with JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<Response>")]
+    pub response: Option<Response>,
+    /// Methods of requests that the sender makes before it saves the URL. They get 200 without a
+    /// body, and there is no event.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::probes")]
+    pub probes: Vec<ProbeMethod>,
 }
 
 /// Rate limit of a webhook.
@@ -161,6 +179,7 @@ pub struct DeliveryCounts {
     pub pending: i64,
 }
 
-fn default_max_body_bytes() -> i64 {
-    DEFAULT_MAX_BODY_BYTES
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_false(value: &bool) -> bool {
+    !value
 }

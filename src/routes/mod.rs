@@ -4,9 +4,11 @@ mod app;
 pub mod counts;
 mod delivery;
 mod endpoints;
+mod forwarded;
 mod meters;
 mod outcome;
 pub mod path;
+mod response;
 mod table;
 
 pub use app::{
@@ -14,14 +16,15 @@ pub use app::{
 };
 pub use delivery::{Dedup, DedupBy, Delivery};
 pub use endpoints::{Busy, Endpoint, Endpoints};
+pub use forwarded::ForwardedHeaders;
 pub use meters::{Counted, Meters};
 pub use outcome::{AttemptOutcome, TriggerOutcome};
+pub use response::{AcceptedResponse, FixedResponse, Probes};
 pub use table::{Change, Id, Table};
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderName;
 use uuid::Uuid;
 
 use crate::expression::Expression;
@@ -85,7 +88,13 @@ pub struct Binding {
     /// The limit of a trigger's body, in bytes.
     pub max_body_bytes: u32,
     /// Headers of the trigger that are passed to the listener.
-    pub forward_headers: Box<[HeaderName]>,
+    pub forward_headers: ForwardedHeaders,
+    /// Whether the query string is passed to the listener.
+    pub forward_query: bool,
+    /// Methods that are answered without an event.
+    pub probes: Probes,
+    /// The response to accepted triggers; most webhooks have the default one.
+    pub response: Option<Box<AcceptedResponse>>,
     /// The delivery options.
     pub delivery: Delivery,
     /// Further conditions for triggers; most webhooks have none.

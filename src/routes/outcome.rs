@@ -17,6 +17,8 @@ pub enum TriggerOutcome {
     Filtered,
     /// A handshake of the sender was answered.
     Handshake,
+    /// A request before the first event was answered, see `spec.probes`.
+    Probe,
     /// Verification failed.
     InvalidSignature,
     /// The webhook's rate limit is exceeded, or the client has failed verification too often.
@@ -76,7 +78,12 @@ impl TriggerOutcome {
     pub fn is_accepted(self) -> bool {
         matches!(
             self,
-            Self::Delivered | Self::Stored | Self::Duplicate | Self::Filtered | Self::Handshake
+            Self::Delivered
+                | Self::Stored
+                | Self::Duplicate
+                | Self::Filtered
+                | Self::Handshake
+                | Self::Probe
         )
     }
 }
@@ -93,7 +100,8 @@ pub enum AttemptOutcome {
     Timeout,
     /// The connection could not be established.
     Connect,
-    /// The connection broke before the response was complete, or the response is not valid HTTP.
+    /// The connection broke before the response was complete, the response is not valid HTTP, or it
+    /// is to be passed to the sender and too long.
     Http,
     /// The listener's Service has no ready endpoint.
     NoEndpoints,

@@ -72,14 +72,18 @@ impl TriggerEvent {
 }
 
 fn passed_on(route: &Route, verified: Option<&Verified<'_>>, head: Parts) -> HeaderMap {
-    let names = &route.binding.forward_headers;
+    let forwarded = &route.binding.forward_headers;
     let provider = verified.map_or(&[][..], |verified| verified.event_headers());
-    if route.app.envelope != Envelope::Raw {
-        return delivery::passed_on(names, provider, head.headers);
+    let is_raw = route.app.envelope == Envelope::Raw;
+    let encodings = head.headers.get_all(CONTENT_ENCODING).iter().filter(|_| is_raw);
+    let encodings: Vec<_> = encodings.cloned().collect();
+    let mut headers = delivery::passed_on(forwarded, provider, head.headers);
+    if is_raw {
+        delivery::preserve(&mut headers, &encodings, head.uri.query());
     }
-    let encodings: Vec<_> = head.headers.get_all(CONTENT_ENCODING).iter().cloned().collect();
-    let mut headers = delivery::passed_on(names, provider, head.headers);
-    delivery::preserve(&mut headers, &encodings, head.uri.query());
+    if route.binding.forward_query {
+        delivery::forward_query(&mut headers, head.uri.query());
+    }
     headers
 }
 

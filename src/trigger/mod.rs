@@ -14,6 +14,7 @@ mod proof;
 mod queue;
 mod readers;
 mod rejection;
+mod success;
 mod trace;
 
 use std::sync::Arc;
@@ -33,20 +34,24 @@ pub use failures::Failures;
 pub use readers::Readers;
 
 use crate::delivery::{
-    self, ApiFields, Attempt, AttemptContext, CallError, Caller, OutgoingEvent, Subject,
+    self, ApiFields, Attempt, AttemptContext, CallError, Caller, OutgoingEvent, ResponseBody,
+    Subject,
 };
-use crate::http::{CLIENT_SHARE, Limits, Peer, json_response};
+use crate::http::{CLIENT_SHARE, Limits, Peer};
 use crate::http::{Networks, client_address};
 use crate::moment::Moment;
 use crate::resources::DeliveryMode;
 use crate::routes::path::{self, PathError};
-use crate::routes::{AppQuota, InFlightPermit, Route, RouteState, Table, TriggerOutcome};
-use crate::store::{Accepted, DuplicateKey, NewEvent, Queue};
+use crate::routes::{
+    AcceptedResponse, AppQuota, InFlightPermit, Route, RouteState, Table, TriggerOutcome,
+};
+use crate::store::{self, DuplicateKey, NewEvent, Queue};
 use crate::traces::{Span, Traces};
-use crate::verify::Input;
+use crate::verify::{Input, Verified};
 use body::{BodyLimits, BodyReadError};
 use event::TriggerEvent;
 use rejection::Rejection;
+use success::{Accepted, Success};
 
 /// The `Retry-After` of transient errors.
 const RETRY: Duration = Duration::from_secs(5);
@@ -90,52 +95,6 @@ pub struct Pipeline {
     caller: Caller,
 }
 
-/// The result of a request without an error.
-enum Success {
-    /// The listener accepted the event.
-    Delivered(Uuid),
-    /// The event is on stable storage.
-    Stored(Uuid),
-    /// The event was stored before, under this id.
-    Duplicate(Uuid),
-    /// The webhook's filter rejected the event.
-    FilteredOut(Uuid),
-    /// The response to a handshake, which has no event.
-    Answered(Response<Bytes>),
-}
-
-impl Success {
-    fn outcome(&self) -> TriggerOutcome {
-        match self {
-            Self::Delivered(_) => TriggerOutcome::Delivered,
-            Self::Stored(_) => TriggerOutcome::Stored,
-            Self::Duplicate(_) => TriggerOutcome::Duplicate,
-            Self::FilteredOut(_) => TriggerOutcome::Filtered,
-            Self::Answered(_) => TriggerOutcome::Handshake,
-        }
-    }
-
-    /// The response, and the id of the event if there is one.
-    fn into_response(self) -> (Response<Full<Bytes>>, Option<Uuid>) {
-        match self {
-            Self::Delivered(event) => (json_response(StatusCode::OK, &b"\"ok\""[..]), Some(event)),
-            Self::Stored(event) => {
-                let (status, body) = queue::accepted(event);
-                (json_response(status, body), Some(event))
-            }
-            Self::Duplicate(first) => {
-                let (status, body) = queue::duplicate(first);
-                (json_response(status, body), Some(first))
-            }
-            Self::FilteredOut(event) => {
-                let body = format!(r#"{{"id":"{event}","filtered":true}}"#);
-                (json_response(StatusCode::OK, body), Some(event))
-            }
-            Self::Answered(answer) => (answer.map(Full::new), None),
-        }
-    }
-}
-
 impl Pipeline {
     /// Creates a pipeline. Each runtime has its own `caller`, and so its own connections.
     pub fn new(shared: Arc<Shared>, api: Arc<ApiFields>, caller: Caller) -> Self {
@@ -157,9 +116,12 @@ impl Pipeline {
             }
             Err(rejection) => (None, Err(rejection)),
         };
-        let outcome = answer.as_ref().map_or_else(Rejection::outcome, Success::outcome);
-        let (mut response, event) =
-            answer.map_or_else(Rejection::into_response, Success::into_response);
+        let outcome = answer.as_ref().map_or_else(Rejection::outcome, Accepted::outcome);
+        let wanted = route.as_ref().and_then(|route| route.binding.response.as_deref());
+        let (mut response, event) = match answer {
+            Ok(accepted) => accepted.into_response(wanted),
+            Err(rejection) => rejection.into_response(),
+        };
         if let Some(event) = event {
             response.headers_mut().insert(delivery::EVENT_ID, delivery::uuid_value(event));
         }
@@ -194,43 +156,56 @@ impl Pipeline {
         body: B,
         peer: Peer,
         span: &Span,
-    ) -> Result<Success, Rejection>
+    ) -> Result<Accepted, Rejection>
     where
         B: Body<Data = Bytes>,
     {
+        let accepted = |success, verified: Option<&Verified<'_>>| Accepted {
+            success,
+            provider: verified.and_then(Verified::response),
+        };
         self.admit(&route)?;
         let client = guards::source(&route, peer, &head.headers, &self.shared.trusted_proxies)?;
         let failures = &self.shared.failures;
         proof::budget(&route, failures, client)?;
         if head.method != Method::POST {
-            let answer = proof::handshake(&route, &self.input(&head, &[]), failures, client)?;
-            return Ok(Success::Answered(answer));
+            let success = proof::before_events(&route, &self.input(&head, &[]), failures, client)?;
+            return Ok(accepted(success, None));
         }
         let mut place = self.enter(&route)?;
-        let body = self.read(&route, &head.headers, peer, body, &mut place).await?;
+        let mut body = self.read(&route, &head.headers, peer, body, &mut place).await?;
         let input = self.input(&head, &body.bytes);
         let verified = proof::check(&route, &input, failures, client, span)?;
         guards::rate(&route)?;
         if let Some(answer) = verified.as_ref().and_then(|verified| verified.handshake(&input)) {
-            return Ok(Success::Answered(answer));
+            return Ok(accepted(Success::Answered(answer), None));
         }
         let event = TriggerEvent::new(&head.headers, body.bytes.clone());
         event.convert_for(route.app.envelope)?;
+        let verified = verified.as_ref();
         let now = (self.shared.clock)();
         let id = self.shared.queue.ids().next(now);
         let of_event = |rejection: Rejection| rejection.of_event(id);
         if !filter::passes(&route, &head, &event, id).map_err(of_event)? {
-            return Ok(Success::FilteredOut(id));
+            return Ok(accepted(Success::FilteredOut(id), verified));
         }
-        let verified = verified.as_ref();
         if route.binding.delivery.mode == DeliveryMode::Sync {
+            let provider = verified.and_then(Verified::response);
             let outgoing = event.into_outgoing(id, &route, verified, head);
-            return self.deliver(&route, outgoing, now, span).await.map_err(of_event);
+            let mut take = |bytes| place.buffer(bytes) && body.reservation.take(bytes);
+            let keep = match route.binding.response.as_deref() {
+                Some(AcceptedResponse::Listener) => ResponseBody::Keep(&mut take),
+                _ => ResponseBody::Drop,
+            };
+            let delivered = self.deliver(&route, outgoing, now, span, keep).await;
+            return Ok(Accepted { success: delivered.map_err(of_event)?, provider });
         }
         let duplicate =
             queue::duplicate_key(&route, verified, &input, &head, &event, id).map_err(of_event)?;
+        let provider = verified.and_then(Verified::response);
         let outgoing = event.into_outgoing(id, &route, verified, head);
-        self.store(route, outgoing, duplicate, now, span).await.map_err(of_event)
+        let stored = self.store(route.clone(), outgoing, duplicate, now, span).await;
+        Ok(Accepted { success: stored.map_err(of_event)?, provider })
     }
 
     fn route(&self, method: &Method, path: &str) -> Result<Arc<Route>, Rejection> {
@@ -251,11 +226,12 @@ impl Pipeline {
         if is_trigger {
             return route.ok_or_else(Rejection::not_found);
         }
-        // Handshakes are allowed before the first trigger. For other webhooks a 405 does not reveal
-        // whether the UUID exists.
+        // Handshakes and probes are allowed before the first trigger. For other webhooks a 405 does
+        // not reveal whether the UUID exists.
         let is_asked = |route: &Arc<Route>| {
             let guards = route.binding.guards.as_deref();
             match *method {
+                _ if route.binding.probes.include(method) => true,
                 Method::GET => route.proof.is_some(),
                 Method::OPTIONS => guards.is_some_and(|guards| !guards.origins.is_empty()),
                 _ => false,
@@ -322,7 +298,7 @@ impl Pipeline {
         let bytes = readers::wait(body::read(body, bounds, take), enter).await;
         let bytes = bytes.ok_or_else(|| overloaded().closing())?;
         let bytes = bytes.map_err(body_error)?;
-        Ok(Buffered { bytes, _reservation: account })
+        Ok(Buffered { bytes, reservation: account })
     }
 
     /// Calls the listener, once.
@@ -332,6 +308,7 @@ impl Pipeline {
         outgoing: OutgoingEvent,
         now: Moment,
         span: &Span,
+        response: ResponseBody<'_>,
     ) -> Result<Success, Rejection> {
         let id = outgoing.id;
         // The planner gives each serving route a target.
@@ -341,18 +318,18 @@ impl Pipeline {
         let meters = self.shared.routes.meters();
         let context = AttemptContext { caller: &self.caller, api: &|app| self.api.of(app), meters };
         let subject = Subject::present(&route.app, route);
-        let attempt = Attempt { subject, target, outgoing, number: 1, started: now };
+        let attempt = Attempt { subject, target, outgoing, number: 1, started: now, response };
         let begin = |_: &HeaderMap| span.child(delivery::trace::NAME, delivery::trace::KIND);
         // Boxed: hyper moves the future of each request several times, and this is most of it. It
         // saves 17 % of the instructions of a request.
         let report = Box::pin(delivery::attempt(context, attempt, begin)).await;
         // Cannot fail: the event was converted before, if its envelope needs that.
         let report = report.map_err(|_| not_ready())?;
-        report.called.map_err(|error| call_error(route, id, &error))?;
+        let called = report.called.map_err(|error| call_error(route, id, &error))?;
         if let Some(meters) = meters {
             meters.webhooks.of(route.id()).delivered();
         }
-        Ok(Success::Delivered(id))
+        Ok(Success::Delivered(id, (called.status, called.kept)))
     }
 
     /// Stores the event, for attempts that belong to the trace of this request.
@@ -370,8 +347,8 @@ impl Pipeline {
         let stored = self.shared.queue.accept(NewEvent { id, route, content, duplicate, now });
         let stored = stored.await.map_err(|error| queue::refused(&error));
         match stored.inspect_err(|rejection| span.fail(rejection.outcome().as_str()))? {
-            Accepted::Stored => Ok(Success::Stored(id)),
-            Accepted::Duplicate(first) => Ok(Success::Duplicate(first)),
+            store::Accepted::Stored => Ok(Success::Stored(id)),
+            store::Accepted::Duplicate(first) => Ok(Success::Duplicate(first)),
         }
     }
 }
@@ -379,7 +356,7 @@ impl Pipeline {
 /// A body in memory with its reservation in the budget.
 struct Buffered {
     bytes: Bytes,
-    _reservation: budget::BodyReservation,
+    reservation: budget::BodyReservation,
 }
 
 fn body_error(error: BodyReadError) -> Rejection {
@@ -435,7 +412,11 @@ fn call_error(route: &Route, id: Uuid, error: &CallError) -> Rejection {
             "The listener has no ready endpoint.",
             RETRY,
         ),
-        CallError::Connect(_) | CallError::Http(_) | CallError::Refused(_) => Rejection::new(
+        CallError::NoMemory => overloaded(),
+        CallError::Connect(_)
+        | CallError::Http(_)
+        | CallError::Refused(_)
+        | CallError::ResponseTooLarge => Rejection::new(
             StatusCode::BAD_GATEWAY,
             TriggerOutcome::ListenerError,
             "The listener failed.",

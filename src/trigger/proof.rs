@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode};
 
+use super::success::Success;
 use super::{Failures, Rejection, trace};
 use crate::routes::{Proof, Route, TriggerOutcome};
 use crate::traces::Span;
@@ -37,19 +38,24 @@ pub fn check<'r>(
     Ok(verified)
 }
 
-/// The response to a handshake before the first trigger: a subscription (`GET`), or a CloudEvents
-/// permission request (`OPTIONS`).
-pub fn handshake(
+/// Answers a request before the first event: a subscription (`GET`), a CloudEvents permission request
+/// (`OPTIONS`), or a probe (`GET`, `HEAD`).
+pub fn before_events(
     route: &Route,
     input: &Input<'_>,
     failures: &Failures,
     client: Option<IpAddr>,
-) -> Result<Response<Bytes>, Rejection> {
+) -> Result<Success, Rejection> {
     let subscription = route.proof.as_ref().and_then(|Proof(all)| all.subscription(input));
     if let Some(answer) = subscription {
-        return answer.map_err(|why| denied(route, why, failures, client));
+        let answer = answer.map_err(|why| denied(route, why, failures, client))?;
+        return Ok(Success::Answered(answer));
     }
-    permission(route, input.method, input.headers).ok_or_else(Rejection::method_not_allowed)
+    if route.binding.probes.include(input.method) {
+        return Ok(Success::Probed);
+    }
+    let permission = permission(route, input.method, input.headers);
+    permission.map(Success::Answered).ok_or_else(Rejection::method_not_allowed)
 }
 
 fn permission(route: &Route, method: &Method, headers: &HeaderMap) -> Option<Response<Bytes>> {

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
+
 use super::encoding::Encoding;
 use super::handshake::{self, Handshake};
 use super::key::Algorithm;
@@ -33,6 +35,29 @@ pub struct Provider {
     pub handshake: Option<Handshake>,
     /// Whether the provider sends a `GET` with a verify token (`hub.challenge`) before any event.
     pub subscribes: bool,
+    /// The response to an accepted event, if the provider does not take any 2xx response.
+    pub response: Option<ProviderResponse>,
+    /// The default limit of a body in bytes, if the provider sends larger ones than the default of
+    /// all webhooks allows.
+    pub max_body_bytes: Option<u32>,
+}
+
+/// The response that a provider wants.
+#[derive(Debug)]
+pub struct ProviderResponse {
+    /// The status.
+    pub status: StatusCode,
+    /// The content type of the body, if there is a body.
+    pub content_type: Option<&'static str>,
+    /// The body.
+    pub body: &'static str,
+}
+
+impl ProviderResponse {
+    /// A response without a body.
+    const fn empty(status: StatusCode) -> Self {
+        Self { status, content_type: None, body: "" }
+    }
 }
 
 /// The position of a delivery id.
@@ -57,6 +82,8 @@ impl Provider {
         delivery: None,
         handshake: None,
         subscribes: false,
+        response: None,
+        max_body_bytes: None,
     };
 
     /// The provider of a `type`; case-sensitive.
@@ -75,8 +102,9 @@ impl Provider {
 
 /// Every provider, and the two generic types that have no options.
 pub static PROVIDERS: &[Provider] = &[
-    // GitHub Docs: "Validating webhook deliveries", "Webhook events and payloads". Two hooks, or two
-    // Apps, with the same URL send different payloads with the same GUID (github/docs#32822).
+    // GitHub Docs: "Validating webhook deliveries", "Webhook events and payloads" (payloads are
+    // capped at 25 MB). Two hooks, or two Apps, with the same URL send different payloads with the
+    // same GUID (github/docs#32822).
     Provider {
         name: "GitHub",
         schemes: &[prefixed("x-hub-signature-256", "sha256=", Algorithm::HmacSha256)],
@@ -89,6 +117,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-github-hook-installation-target-type",
         ],
         delivery: Some(Delivery::PerEndpoint("x-github-hook-id", "x-github-delivery")),
+        max_body_bytes: Some(25 * 1024 * 1024),
         ..Provider::PLAIN
     },
     // GitLab Docs: "Webhooks" (secret token, signing token, delivery headers). The signing token is
@@ -171,13 +200,15 @@ pub static PROVIDERS: &[Provider] = &[
         delivery: Some(Delivery::Member("id")),
         ..Provider::PLAIN
     },
-    // Slack API: "Verifying requests from Slack", "url_verification event", "Using the Events API".
+    // Slack API: "Verifying requests from Slack", "url_verification event", "Using the Events API",
+    // "Slash commands", "Handling user interaction" (200, and the body becomes a message).
     Provider {
         name: "Slack",
         schemes: &[v0("x-slack-signature", "x-slack-request-timestamp")],
         event_headers: &["x-slack-retry-num", "x-slack-retry-reason"],
         delivery: Some(Delivery::Member("event_id")),
         handshake: Some(handshake::slack),
+        response: Some(ProviderResponse::empty(StatusCode::OK)),
         ..Provider::PLAIN
     },
     // Shopify Dev Docs: "Deliver webhooks through HTTPS", "About webhooks" (headers), "Events" (the
@@ -199,7 +230,8 @@ pub static PROVIDERS: &[Provider] = &[
         delivery: Some(Delivery::Header(&["x-shopify-webhook-id", "shopify-webhook-id"])),
         ..Provider::PLAIN
     },
-    // Twilio Docs: "Security" (validating requests, bodySHA256), "Webhooks (HTTP callbacks)".
+    // Twilio Docs: "Security" (validating requests, bodySHA256), "Webhooks (HTTP callbacks)", "Error
+    // 12300: Invalid Content-Type" (messages and calls expect TwiML).
     Provider {
         name: "Twilio",
         schemes: &[Scheme::Signature(Signature {
@@ -213,16 +245,24 @@ pub static PROVIDERS: &[Provider] = &[
         })],
         event_headers: &["i-twilio-idempotency-token"],
         delivery: Some(Delivery::Header(&["i-twilio-idempotency-token"])),
+        response: Some(ProviderResponse {
+            status: StatusCode::OK,
+            content_type: Some("text/xml"),
+            body: "<Response/>",
+        }),
         ..Provider::PLAIN
     },
-    // Zoom Developer Docs: "Using webhooks" (verify webhook events, validate your endpoint).
+    // Zoom Developer Docs: "Using webhooks" (verify webhook events, validate your endpoint; 200 or
+    // 204 within three seconds).
     Provider {
         name: "Zoom",
         schemes: &[v0("x-zm-signature", "x-zm-request-timestamp")],
         handshake: Some(handshake::zoom),
+        response: Some(ProviderResponse::empty(StatusCode::OK)),
         ..Provider::PLAIN
     },
-    // Linear Developers: "Webhooks" (securing webhooks). It recommends one minute, not five.
+    // Linear Developers: "Webhooks" (securing webhooks; it retries after any status but 200). It
+    // recommends one minute, not five.
     Provider {
         name: "Linear",
         schemes: &[Scheme::Signature(Signature {
@@ -235,9 +275,11 @@ pub static PROVIDERS: &[Provider] = &[
         })],
         event_headers: &["linear-event", "linear-delivery"],
         delivery: Some(Delivery::Header(&["linear-delivery"])),
+        response: Some(ProviderResponse::empty(StatusCode::OK)),
         ..Provider::PLAIN
     },
-    // Discord Developer Docs: "Interactions Overview" (setting up an endpoint), "Webhook Events".
+    // Discord Developer Docs: "Interactions Overview" (setting up an endpoint), "Webhook Events"
+    // (204).
     Provider {
         name: "Discord",
         schemes: &[Scheme::Signature(Signature {
@@ -249,6 +291,7 @@ pub static PROVIDERS: &[Provider] = &[
             ..Signature::HMAC
         })],
         handshake: Some(handshake::discord),
+        response: Some(ProviderResponse::empty(StatusCode::NO_CONTENT)),
         ..Provider::PLAIN
     },
     // Standard Webhooks specification: "Signature scheme", "Webhook headers"; Svix Docs: "Verifying

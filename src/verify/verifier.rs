@@ -10,7 +10,7 @@ use super::handshake::{self, Handshake};
 use super::json::{self, Scalar};
 use super::key::VerifyingKey;
 use super::proof::{CannotSign, Proof};
-use super::provider::Delivery;
+use super::provider::{Delivery, ProviderResponse};
 use super::{Denied, Secret, header};
 
 /// The longest delivery id that is kept, in bytes: an untrusted sender chooses it, and it becomes a
@@ -51,6 +51,7 @@ pub struct Verifier {
     event_headers: Box<[HeaderName]>,
     delivery: Option<Delivery>,
     handshake: Option<Handshake>,
+    response: Option<&'static ProviderResponse>,
     verify_token: Option<Secret>,
 }
 
@@ -76,6 +77,7 @@ impl Verifier {
             event_headers: Box::default(),
             delivery: None,
             handshake: None,
+            response: None,
             verify_token: None,
         };
         if let Entry::Jwt(rules) = entry {
@@ -91,6 +93,7 @@ impl Verifier {
             verifier.event_headers = names.map(HeaderName::from_static).collect();
             verifier.delivery = row.delivery;
             verifier.handshake = row.handshake;
+            verifier.response = row.response.as_ref();
             verifier.verify_token = verify_token;
         }
         Ok(verifier)
@@ -192,6 +195,11 @@ impl<'v> Verified<'v> {
             (None, None) => return None,
         };
         Some(id).filter(|id| !id.is_empty() && id.len() <= MAX_DELIVERY_ID)
+    }
+
+    /// The response that the provider wants for an accepted event; `None` if any 2xx response is good.
+    pub fn response(&self) -> Option<&'static ProviderResponse> {
+        self.verifier.response
     }
 
     /// The response to a handshake request, in the provider's format; `None` for an event. `input`

@@ -333,7 +333,7 @@ async fn what_is_created_is_a_labelled_webhook_of_the_app_in_its_namespace() {
     let spec = serde_json::to_value(&webhook.spec).unwrap();
     let expected = json!({
         "app": "shop", "action": "test", "props": {"a": 1}, "userId": 7,
-        "suspend": false, "maxBodyBytes": 8_000_000,
+        "suspend": false,
     });
     assert_eq!(spec, expected);
 }

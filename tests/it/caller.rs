@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request};
-use webhook_operator::delivery::{Call, CallError, Caller, Connector, REFUSAL_BODY_BYTES};
+use webhook_operator::delivery::{
+    Call, CallError, Caller, Connector, REFUSAL_BODY_BYTES, ResponseBody,
+};
 use webhook_operator::plan::address::AddressPolicy;
 use webhook_operator::resources::Scheme;
 use webhook_operator::routes::{Host, NamedBy, Origin, Target, Upstream};
@@ -64,7 +66,10 @@ async fn a_refusal_tells_its_status_how_it_begins_and_when_to_come_again() {
     let caller = caller();
     let call = async || {
         let limit = Duration::from_secs(20);
-        caller.call(&target.upstream, Request::default(), limit).await
+        caller
+            .call(&target.upstream, Request::default(), limit, ResponseBody::Drop)
+            .await
+            .map(|response| response.status)
     };
     let refusal = async || match call().await {
         Err(CallError::Refused(refusal)) => *refusal,
@@ -98,7 +103,10 @@ async fn a_denied_network_is_closed_to_urls_though_a_service_has_a_connection_th
     let address = || Host::Address([127, 0, 0, 1].into());
     let call = async |target: &Target| {
         let limit = Duration::from_secs(20);
-        caller.call(&target.upstream, Request::default(), limit).await
+        caller
+            .call(&target.upstream, Request::default(), limit, ResponseBody::Drop)
+            .await
+            .map(|response| response.status)
     };
     let service = named_by(&target, NamedBy::Service, address());
     assert_eq!(call(&service).await.unwrap(), 204);

@@ -17,14 +17,16 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 use webhook_operator::delivery::dispatcher::{Dispatcher, Limits, Parts};
-use webhook_operator::delivery::{ApiField, Call, CallError, Pieces, Refusal};
+use webhook_operator::delivery::{
+    ApiField, Call, CallError, ListenerResponse, Pieces, Refusal, ResponseBody,
+};
 use webhook_operator::moment::Moment;
 use webhook_operator::plan::Reachability;
 use webhook_operator::resources::{Envelope, Ordering, Scheme};
 use webhook_operator::retry::{Backoff, Policy};
 use webhook_operator::routes::{
-    App, AppId, Binding, Change, Delivery, Endpoints, Host, Id, NamedBy, Origin, Route, RouteState,
-    Table, Target, Upstream,
+    App, AppId, Binding, Change, Delivery, Endpoints, ForwardedHeaders, Host, Id, NamedBy, Origin,
+    Probes, Route, RouteState, Table, Target, Upstream,
 };
 use webhook_operator::store::{
     self, Content, DeadReason, Detail, Form, History as _, NewEvent, Queue as _, StoreError,
@@ -94,7 +96,8 @@ impl Call for Listeners {
         _: &Upstream,
         request: Request<Pieces>,
         limit: Duration,
-    ) -> Result<StatusCode, CallError> {
+        _: ResponseBody<'_>,
+    ) -> Result<ListenerResponse, CallError> {
         let (Head { headers, .. }, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let app = headers["webhook-app-uuid"].to_str().unwrap().parse().unwrap();
@@ -103,7 +106,7 @@ impl Call for Listeners {
         self.most_under_way.fetch_max(self.under_way.fetch_add(1, SeqCst) + 1, SeqCst);
         let answer = behave(behaviour.unwrap_or(Behaviour::Status(200)), limit).await;
         self.under_way.fetch_sub(1, SeqCst);
-        answer
+        answer.map(|status| ListenerResponse { status, kept: None })
     }
 }
 
@@ -301,7 +304,10 @@ fn webhook(app: &Arc<App>, ordering: Ordering) -> Route {
             action: "pay".into(),
             props: Bytes::from_static(b"{\"of\":1}"),
             max_body_bytes: 1 << 20,
-            forward_headers: [].into(),
+            forward_headers: ForwardedHeaders::default(),
+            forward_query: false,
+            probes: Probes::default(),
+            response: None,
             delivery,
             guards: None,
         }),

@@ -20,6 +20,7 @@ mod layers;
 mod listen;
 mod metrics;
 mod queued;
+mod responses;
 mod routes;
 mod signed;
 mod standalone;

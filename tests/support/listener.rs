@@ -41,6 +41,8 @@ impl Call {
 pub enum Behaviour {
     /// Answers this status line and these headers, with an empty body.
     Answer(&'static str),
+    /// Answers this status line and these headers, with this body.
+    Reply(&'static str, &'static [u8]),
     /// Never answers.
     Hang,
     /// Breaks the connection.
@@ -117,6 +119,10 @@ fn behave(stream: &mut TcpStream, behaviour: Behaviour) -> io::Result<()> {
     match behaviour {
         Behaviour::Answer(status) => {
             write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")
+        }
+        Behaviour::Reply(head, body) => {
+            write!(stream, "HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n", body.len())?;
+            stream.write_all(body)
         }
         Behaviour::Hang => loop {
             // Until the operator closes.

@@ -290,7 +290,9 @@ fn shown_headers(headers: &HeaderMap) -> Vec<HeaderView> {
         let value = match mask::is_secret(name) {
             true => mask::MASK.into(),
             // A query string has the form of a URL-encoded body.
-            false if name == delivery::QUERY => mask::text(&text, true),
+            false if name == delivery::QUERY || name == delivery::RAW_QUERY => {
+                mask::text(&text, true)
+            }
             false => text.into_owned(),
         };
         HeaderView { name: name.to_owned(), value }

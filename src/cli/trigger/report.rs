@@ -83,6 +83,14 @@ impl Answer {
         let said = headers.get("webhook-event-id").and_then(|id| id.to_str().ok());
         let event_id = said.and_then(|id| id.parse().ok());
         let is_ours = event_id.is_some() || text("reason").is_some();
+        // In a response that is not the default one, a header says what the body would have said.
+        let named = headers.get("webhook-outcome").and_then(|name| match name.as_bytes() {
+            b"stored" => Some(Outcome::Accepted),
+            b"delivered" => Some(Outcome::Delivered),
+            b"duplicate" => Some(Outcome::Duplicate),
+            b"filtered" => Some(Outcome::Filtered),
+            _ => None,
+        });
         let outcome = match status {
             StatusCode::ACCEPTED if is_ours => Outcome::Accepted,
             _ if !status.is_success() || status == StatusCode::ACCEPTED => Outcome::Refused,
@@ -91,6 +99,7 @@ impl Answer {
             _ if value == "ok" && is_ours => Outcome::Delivered,
             _ => Outcome::Answered,
         };
+        let outcome = named.unwrap_or(outcome);
         let (reason, mut message) = (text("reason"), text("message"));
         if outcome == Outcome::Refused && !is_ours {
             let server = headers.get(header::SERVER).and_then(|name| name.to_str().ok());
@@ -221,6 +230,7 @@ fn failed(attempt: &AttemptView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderName;
     use serde_json::json;
 
     const ID: &str = "019d5a1c-0c1e-7c40-8f0e-2a9d4b7f1c22";
@@ -276,6 +286,24 @@ mod tests {
             (301, false, "", Outcome::Refused),
         ] {
             assert_eq!(answer(status, with_id, body).outcome, outcome, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_response_that_the_webhook_chose_says_its_outcome_in_a_header() {
+        for (named, outcome) in [
+            ("stored", Outcome::Accepted),
+            ("delivered", Outcome::Delivered),
+            ("duplicate", Outcome::Duplicate),
+            ("filtered", Outcome::Filtered),
+            ("other", Outcome::Answered),
+        ] {
+            let headers = HeaderMap::from_iter([
+                (HeaderName::from_static("webhook-event-id"), ID.parse().unwrap()),
+                (HeaderName::from_static("webhook-outcome"), named.parse().unwrap()),
+            ]);
+            let answer = Answer::read(StatusCode::OK, &headers, b"<Response/>");
+            assert_eq!(answer.outcome, outcome, "{named}");
         }
     }
 

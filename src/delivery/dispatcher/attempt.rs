@@ -12,7 +12,8 @@ use super::schedule::AttemptResult;
 use super::{TaskContext, TaskResult};
 use crate::backoff;
 use crate::delivery::{
-    self, Attempt, AttemptContext, Call, CallError, CallReport, OutgoingEvent, Subject, trace,
+    self, Attempt, AttemptContext, Call, CallError, CallReport, OutgoingEvent, ResponseBody,
+    Subject, trace,
 };
 use crate::event::EventError;
 use crate::moment::Moment;
@@ -134,7 +135,8 @@ impl<C: Call> TaskContext<C> {
         let content = Content { form, content_type, headers, body };
         let outgoing = OutgoingEvent { id: event, content, event: None };
         let started = (parts.clock)();
-        let attempt = Attempt { subject, target, outgoing, number, started };
+        let response = ResponseBody::Drop;
+        let attempt = Attempt { subject, target, outgoing, number, started, response };
         let span = |headers: &HeaderMap| parts.traces.resume(headers, trace::NAME, trace::KIND);
         let report = match delivery::attempt(context, attempt, span).await {
             Ok(report) => report,
@@ -217,7 +219,7 @@ fn evaluate(
     let CallReport { called, took, ended } = report;
     let mut attempted = attempted(number, started, took);
     let outcome = match &called {
-        Ok(status) => Outcome::Answered { status: status.as_u16(), retry_after: None },
+        Ok(response) => Outcome::Answered { status: response.status.as_u16(), retry_after: None },
         Err(CallError::Refused(refusal)) => Outcome::Answered {
             status: refusal.status.as_u16(),
             retry_after: refusal.retry_after.as_ref().and_then(|v| retry::retry_after(v, ended)),

@@ -10,7 +10,7 @@ mod tests;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 pub use action::ApiField;
-pub use raw::{QUERY, preserve};
+pub use raw::{RAW_QUERY, preserve};
 
 use super::{OutgoingEvent, Pieces, Subject};
 use crate::event::EventError;

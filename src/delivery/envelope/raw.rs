@@ -9,13 +9,13 @@ use crate::delivery::{OutgoingEvent, Pieces};
 
 /// The name under which the query string is stored among an event's headers. No webhook can forward
 /// a header of the sender with this name.
-pub const QUERY: HeaderName = HeaderName::from_static("webhook-query");
+pub const RAW_QUERY: HeaderName = HeaderName::from_static("webhook-raw-query");
 
 /// Creates the request.
 pub fn wrap(outgoing: OutgoingEvent) -> Enveloped {
     let content = outgoing.content;
     let mut headers = content.headers;
-    let query = headers.remove(QUERY);
+    let query = headers.remove(RAW_QUERY);
     if let Some(content_type) = content.content_type {
         headers.insert(CONTENT_TYPE, content_type);
     }
@@ -30,12 +30,12 @@ pub fn preserve(headers: &mut HeaderMap, encodings: &[HeaderValue], query: Optio
         headers.append(CONTENT_ENCODING, encoding.clone());
     }
     if let Some(query) = query.and_then(|query| HeaderValue::from_str(query).ok()) {
-        headers.insert(QUERY, query);
+        headers.insert(RAW_QUERY, query);
     }
 }
 
 /// Removes what [`preserve`] added, for an app that has another envelope by now.
 pub fn discard(headers: &mut HeaderMap) {
     headers.remove(CONTENT_ENCODING);
-    headers.remove(QUERY);
+    headers.remove(RAW_QUERY);
 }

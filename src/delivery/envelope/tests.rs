@@ -13,7 +13,7 @@ use crate::delivery::{OutgoingEvent, Subject, passed_on};
 use crate::event::{self, Form};
 use crate::resources::Envelope;
 use crate::retry::Policy;
-use crate::routes::{App, AppId};
+use crate::routes::{App, AppId, ForwardedHeaders};
 use crate::store::{Content, ids};
 
 const APP: Uuid = Uuid::from_u128(0x1436_1375_54d4_4ddb_8d2d_0dd2_12e1_3cd1);
@@ -78,7 +78,9 @@ fn call_after_change(
     }
     let content_type = sent.get("content-type").cloned();
     let encodings: Vec<_> = sent.get_all("content-encoding").iter().cloned().collect();
-    let mut headers = passed_on(&[HeaderName::from_static("x-kept")], &[], sent);
+    let names = Box::new([HeaderName::from_static("x-kept")]);
+    let forwarded = ForwardedHeaders { names, ..ForwardedHeaders::default() };
+    let mut headers = passed_on(&forwarded, &[], sent);
     if then == Envelope::Raw {
         preserve(&mut headers, &encodings, trigger.query);
     }

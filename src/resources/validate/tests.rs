@@ -117,7 +117,15 @@ fn good_objects_pass() {
         webhook(json!({"action": "é".repeat(255)})),
         webhook(json!({"maxBodyBytes": 1})),
         webhook(json!({"maxBodyBytes": 33_554_432})),
-        forward(&["X-GitHub-Event", "x_y", "X-Webhook-Id", "Webhooks"]),
+        forward(&["X-GitHub-Event", "x_y", "X-Webhook-Id", "Webhooks", "X-Shop-*"]),
+        webhook(json!({"response": {"status": 200}})),
+        webhook(json!({"response": {"body": ""}})),
+        webhook(json!({"response": {"status": 204, "body": ""}})),
+        webhook(
+            json!({"response": {"contentType": "text/xml; charset=utf-8", "body": "<Response/>"}}),
+        ),
+        webhook(json!({"response": {"from": "Listener"}, "delivery": {"mode": "Sync"}})),
+        webhook(json!({"probes": ["HEAD", "GET"], "forwardQuery": true})),
         forward(&[]),
         webhook(json!({"sourceRanges": ["192.0.2.0/24", "2001:db8::/32", "0.0.0.0/0", "::/0"]})),
         webhook(json!({"sourceRanges": []})),
@@ -260,6 +268,22 @@ fn each_rule_refuses_its_case_and_says_which_field_is_at_fault() {
         (forward(&["traceparent"]), passed_on),
         (forward(&["X-A", "Cookie"]), "spec.forwardHeaders[1]: Invalid value: is never forwarded"),
         (forward(&["X Y"]), "spec.forwardHeaders[0]: Invalid value: must match"),
+        (forward(&["X-*-Id"]), "spec.forwardHeaders[0]: Invalid value: must match"),
+        (forward(&["*"]), "spec.forwardHeaders[0]: Invalid value: must match"),
+        (
+            webhook(json!({"response": {}})),
+            "spec.response: Invalid value: either from or at least one of status and body",
+        ),
+        (
+            webhook(json!({"response": {"from": "Listener"}})),
+            "spec: Invalid value: response.from needs delivery.mode Sync",
+        ),
+        (
+            webhook(json!({"response": {"status": 204, "body": "x"}})),
+            "spec.response: Invalid value: a response with status 204 or 205 has no body",
+        ),
+        (webhook(json!({"response": {"status": 300}})), "spec.response.status: Invalid value"),
+        (webhook(json!({"probes": ["PUT"]})), "spec.probes[0]: "),
         (forward(&["X-A", "X-A"]), "spec.forwardHeaders: Duplicate value"),
         (ranges(&["192.0.2.1"]), "spec.sourceRanges[0]: Invalid value: must be a network in CIDR"),
         (ranges(&["192.0.2.0/33"]), "spec.sourceRanges[0]: Invalid value: must be a network"),
@@ -440,7 +464,7 @@ fn defaults_are_set_and_nulls_that_mean_nothing_are_dropped() {
     admit(&mut object, None).unwrap();
     let spec = json!({
         "app": "shop", "action": "pay", "props": null, "userId": null,
-        "suspend": false, "maxBodyBytes": 8_000_000,
+        "suspend": false,
     });
     assert_eq!(object["spec"], spec);
 }
@@ -454,7 +478,7 @@ fn every_rule_of_the_definitions_compiles_and_can_be_evaluated() {
     }
     let rules = |validator: &Validator| compiled(&validator.rules);
     assert_eq!(rules(&Validator::webhook_app()), 10);
-    assert_eq!(rules(&Validator::webhook()), 27);
+    assert_eq!(rules(&Validator::webhook()), 31);
 }
 
 #[test]

@@ -8,7 +8,9 @@ use http::{HeaderMap, HeaderValue};
 use uuid::Uuid;
 use webhook_operator::moment::Moment;
 use webhook_operator::resources::{Envelope, Ordering};
-use webhook_operator::routes::{App, AppId, Binding, Delivery, Route, RouteState};
+use webhook_operator::routes::{
+    App, AppId, Binding, Delivery, ForwardedHeaders, Probes, Route, RouteState,
+};
 use webhook_operator::store::{
     Attempted, Content, DuplicateKey, Filter, Form, Leased, NewEvent, Next, Store, Summary, Take,
     Taken,
@@ -109,7 +111,10 @@ impl<E: Engine> World<E> {
             action: format!("act-{name}").into(),
             props: Bytes::from_static(b"null"),
             max_body_bytes: 1 << 20,
-            forward_headers: Box::default(),
+            forward_headers: ForwardedHeaders::default(),
+            forward_query: false,
+            probes: Probes::default(),
+            response: None,
             delivery: Delivery { ordering, ..Delivery::default() },
             guards: None,
         };
