@@ -73,6 +73,11 @@ impl Expression {
         Ok(Self { source: source.into(), node, uses })
     }
 
+    /// The source text.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// Whether the expression reads a variable.
     pub fn uses(&self, variable: Variable) -> bool {
         self.uses.contains(&variable)
