@@ -163,6 +163,25 @@ async fn keys_of_different_settings_are_different() {
     }
 }
 
+#[tokio::test]
+async fn numbers_and_bytes_in_a_key_are_exact_or_an_error() {
+    let world = World::new(json!({"dedup": {"key": "string(event.id)"}}));
+    for id in ["18446744073709551616", "18446744073709551617", "9007199254740993.0", "1e400"] {
+        let (status, ..) = world.send(Trigger::of(format!(r#"{{"id":{id},"n":1}}"#))).await;
+        assert_eq!(status, 422, "{id}");
+    }
+    for id in ["18446744073709551614", "18446744073709551615", "0.1", "1e23"] {
+        let event = Trigger::of(format!(r#"{{"id":{id},"other":18446744073709551616}}"#));
+        let first = world.stores(event.clone()).await;
+        world.repeats(event, &first).await;
+    }
+    world.declare(&json!({"dedup": {"key": "headers['x-id']"}}));
+    for id in [&b"\xe8"[..], b"\xe9", b"\xef\xbf\xbd"] {
+        let first = world.stores(Trigger::of("{}").with("X-Id", id)).await;
+        world.repeats(Trigger::of("{}").with("X-Id", id), &first).await;
+    }
+}
+
 /// What a webhook compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum By {
