@@ -35,6 +35,9 @@ pub enum EvaluationError {
     /// A number exceeds the range of integers, or is infinite or NaN.
     #[error("a number is out of range")]
     OutOfRange,
+    /// A number has more digits than a double, and its exact value is needed.
+    #[error("a number has more digits than a double, so its exact value is unknown")]
+    Rounded,
     /// A division by zero.
     #[error("division by zero")]
     DivisionByZero,

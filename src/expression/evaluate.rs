@@ -246,6 +246,7 @@ fn negated<'a>(of: &Value<'a>) -> Result<Value<'a>> {
     match of {
         Value::Int(number) => in_range(-number).map(Value::Int),
         Value::Double(number) => Ok(Value::Double(-number)),
+        Value::Rounded(number) => Ok(Value::Rounded(-number)),
         _ => Err(EvaluationError::WrongType("negation requires a number")),
     }
 }
@@ -271,9 +272,6 @@ fn arithmetic<'a>(
 ) -> Result<Value<'a>> {
     match (a, b) {
         (Value::Int(a), Value::Int(b)) => integers(operator, *a, *b).map(Value::Int),
-        (Value::Int(a), Value::Double(b)) => doubles(operator, *a as f64, *b),
-        (Value::Double(a), Value::Int(b)) => doubles(operator, *a, *b as f64),
-        (Value::Double(a), Value::Double(b)) => doubles(operator, *a, *b),
         (Value::Text(a), Value::Text(b)) if operator == BinaryOperator::Add => {
             budget.keep(2 * (a.len() + b.len()))?;
             Ok(Value::Text(Text::Shared([&**a, &**b].concat().into())))
@@ -283,9 +281,13 @@ fn arithmetic<'a>(
         {
             joined(a, b, budget)
         }
-        _ => Err(EvaluationError::WrongType(
-            "an operator does not support the types of its operands",
-        )),
+        _ => {
+            let doubles = a.as_double().zip(b.as_double());
+            let (a, b) = doubles.ok_or(EvaluationError::WrongType(
+                "an operator does not support the types of its operands",
+            ))?;
+            arithmetic_of_doubles(operator, a, b)
+        }
     }
 }
 
@@ -301,14 +303,20 @@ fn integers(operator: BinaryOperator, a: i128, b: i128) -> Result<i128> {
     in_range(number.ok_or(EvaluationError::OutOfRange)?)
 }
 
-fn doubles<'a>(operator: BinaryOperator, a: f64, b: f64) -> Result<Value<'a>> {
-    Ok(Value::Double(match operator {
+/// A result of rounded operands is rounded.
+fn arithmetic_of_doubles<'a>(
+    operator: BinaryOperator,
+    (a, is_a_exact): (f64, bool),
+    (b, is_b_exact): (f64, bool),
+) -> Result<Value<'a>> {
+    let result = match operator {
         BinaryOperator::Add => a + b,
         BinaryOperator::Subtract => a - b,
         BinaryOperator::Multiply => a * b,
         BinaryOperator::Divide => a / b,
         _ => return Err(EvaluationError::WrongType("the remainder requires integers")),
-    }))
+    };
+    Ok(Value::double((result, is_a_exact && is_b_exact)))
 }
 
 fn joined<'a>(a: &Value<'a>, b: &Value<'a>, budget: &mut CostBudget) -> Result<Value<'a>> {

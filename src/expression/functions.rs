@@ -1,8 +1,9 @@
 //! The functions of the expression language.
 
-use super::EvaluationError;
 use super::budget::CostBudget;
+use super::json::JsonItems;
 use super::value::{self, Text, Value};
+use super::{EvaluationError, decimal};
 
 /// A function. The receiver of a method counts as its first argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ impl Function {
                 let is_right = self == Self::Int || number >= 0;
                 is_right.then_some(Value::Int(number)).ok_or(EvaluationError::OutOfRange)
             }
-            (Self::Double, [of]) => double(of).map(Value::Double),
+            (Self::Double, [of]) => double(of),
             (Self::String, [of]) => string(of, budget),
             (_, [Value::Text(text), Value::Text(part)]) => {
                 budget.spend(text.len() + part.len())?;
@@ -101,13 +102,16 @@ fn size<'a>(of: &Value<'a>, budget: &mut CostBudget) -> Result<Value<'a>, Evalua
         }
         Value::List(list) => list.len(),
         Value::Map(map) => map.len(),
-        Value::JsonList(_) | Value::JsonMap(_) => {
-            let mut elements = value::Elements::of(of)?;
-            let mut size = 0;
-            while elements.next(budget)?.is_some() {
-                size += 1;
-            }
-            size
+        // Without reading the items: one that cannot be read is none of this function's business.
+        Value::JsonList(text) => {
+            let mut items = JsonItems::of(text);
+            std::iter::from_fn(|| items.next_item(budget).transpose())
+                .try_fold(0, |size, item| item.map(|_| size + 1))?
+        }
+        Value::JsonMap(text) => {
+            let mut members = JsonItems::of(text);
+            std::iter::from_fn(|| members.next_member(budget).transpose())
+                .try_fold(0, |size, member| member.map(|_| size + 1))?
         }
         _ => return Err(EvaluationError::WrongType("size() requires a string, a list or a map")),
     };
@@ -117,22 +121,29 @@ fn size<'a>(of: &Value<'a>, budget: &mut CostBudget) -> Result<Value<'a>, Evalua
 fn int(of: &Value<'_>) -> Result<i128, EvaluationError> {
     let number = match of {
         Value::Int(number) => *number,
-        // The cast saturates at the limits of i128, which are out of range as well.
-        Value::Double(number) if number.is_finite() => *number as i128,
+        // It saturates at the limits of i128, which are out of range as well.
+        Value::Double(number) if number.is_finite() => decimal::integer(*number),
         Value::Double(_) => return Err(EvaluationError::OutOfRange),
+        Value::Rounded(_) => return Err(EvaluationError::Rounded),
         Value::Text(text) => text.parse().map_err(|_| EvaluationError::NotANumber)?,
         _ => return Err(EvaluationError::WrongType("this value cannot be converted to a number")),
     };
     value::in_range(number)
 }
 
-fn double(of: &Value<'_>) -> Result<f64, EvaluationError> {
-    match of {
-        Value::Int(number) => Ok(*number as f64),
-        Value::Double(number) => Ok(*number),
-        Value::Text(text) => text.parse().map_err(|_| EvaluationError::NotANumber),
-        _ => Err(EvaluationError::WrongType("this value cannot be converted to a number")),
-    }
+fn double<'a>(of: &Value<'_>) -> Result<Value<'a>, EvaluationError> {
+    let double = match of {
+        Value::Text(text) => {
+            let is_number = text.parse::<f64>().is_ok();
+            let error =
+                if is_number { EvaluationError::OutOfRange } else { EvaluationError::NotANumber };
+            decimal::double(text).ok_or(error)?
+        }
+        _ => of
+            .as_double()
+            .ok_or(EvaluationError::WrongType("this value cannot be converted to a number"))?,
+    };
+    Ok(Value::double(double))
 }
 
 fn string<'a>(of: &Value<'a>, budget: &mut CostBudget) -> Result<Value<'a>, EvaluationError> {
@@ -140,7 +151,10 @@ fn string<'a>(of: &Value<'a>, budget: &mut CostBudget) -> Result<Value<'a>, Eval
         Value::Text(_) => return Ok(of.clone()),
         Value::Bool(bool) => bool.to_string(),
         Value::Int(number) => number.to_string(),
-        Value::Double(number) => number.to_string(),
+        Value::Double(number) if number.is_finite() => number.to_string(),
+        // All numbers that are too large would be one text.
+        Value::Double(_) => return Err(EvaluationError::OutOfRange),
+        Value::Rounded(_) => return Err(EvaluationError::Rounded),
         _ => {
             return Err(EvaluationError::WrongType(
                 "string() does not support lists, maps and null",

@@ -3,9 +3,9 @@
 //! The text must be well-formed. For malformed text the results are unspecified, but no function
 //! reads beyond its end.
 
-use super::EvaluationError;
 use super::budget::{CostBudget, STEP};
 use super::value::{Text, Value};
+use super::{EvaluationError, decimal};
 
 /// Parses a value. Lists and objects stay text.
 pub fn value<'a>(text: &'a [u8], budget: &mut CostBudget) -> Result<Value<'a>, EvaluationError> {
@@ -62,12 +62,11 @@ fn is_named(quoted: &[u8], name: &str) -> bool {
 fn number<'a>(text: &'a [u8], budget: &mut CostBudget) -> Result<Value<'a>, EvaluationError> {
     budget.spend(text.len())?;
     let text = std::str::from_utf8(text).map_err(|_| EvaluationError::InvalidText)?;
-    let int = text.parse().ok().filter(|number| super::value::in_range(*number).is_ok());
-    if let Some(int) = int {
-        return Ok(Value::Int(int));
+    if text.contains(['.', 'e', 'E']) {
+        return decimal::double(text).map(Value::double).ok_or(EvaluationError::OutOfRange);
     }
-    let double = text.parse().ok().filter(|number: &f64| number.is_finite());
-    double.map(Value::Double).ok_or(EvaluationError::OutOfRange)
+    let int = text.parse().map_err(|_| EvaluationError::OutOfRange)?;
+    super::value::in_range(int).map(Value::Int)
 }
 
 /// A name, with its quotation marks, and a value.

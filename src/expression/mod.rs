@@ -14,12 +14,16 @@
 //! The evaluation of the `cel` crate has no limit, and needs the event as a tree; the crate serves as
 //! the reference in tests. `docs/design/cel.md` has the reasons.
 //!
-//! JSON numbers without a fraction are integers from -2^63 to 2^64-1, all others are doubles:
-//! beyond 64 bits they lose digits. Integers and doubles can be mixed. Of repeated member names the
+//! JSON numbers without fraction and exponent are integers from -2^63 to 2^64-1; others of them are
+//! errors where an expression reads them. Numbers with fraction or exponent are doubles. One with
+//! more digits than its double can be ordered and calculated with, but what needs its exact value
+//! (text, equality, an integer) is an error: two events must not look the same because their numbers
+//! were rounded. Integers and doubles can be mixed. Of repeated member names the
 //! last one counts. Invalid strings, such as half a surrogate pair, are errors only where an
 //! expression reads them.
 
 mod budget;
+mod decimal;
 mod error;
 mod evaluate;
 mod functions;
@@ -71,6 +75,11 @@ impl Expression {
     pub fn compile(source: &str) -> Result<Self, CompileError> {
         let (node, uses) = parser::parse(source)?;
         Ok(Self { source: source.into(), node, uses })
+    }
+
+    /// The source text.
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// Whether the expression reads a variable.

@@ -32,7 +32,9 @@ const EVENT: &str = r#" { "type" : "paid", "amount": 120, "rate": 0.5, "ok": tru
     "customer": {"id": 7, "tags": ["a", "é\n"], "name\u0041": "esc"},
     "items": [{"price": 3}, {"price": 12.5, "sold": true}],
     "twice": 1, "twice": 2, "empty": {}, "big": 18446744073709551615, "huge": 1e300,
-    "lone": "\ud800", "beyond": 1e999, "long": 123456789012345678901234567890 } "#;
+    "lone": "\ud800", "beyond": 1e999, "long": 123456789012345678901234567890,
+    "rounded": 0.1000000000000000055511151231257827, "sum": 12345678901234567e3,
+    "unreadable": [1e999, "\ud800", 18446744073709551616] } "#;
 
 #[test]
 fn what_holds_holds() {
@@ -75,7 +77,11 @@ fn what_holds_holds() {
         "event.big != 18446744073709551616.0 && event.big < 18446744073709551616.0",
         "9007199254740993 != 9007199254740992.0 && 9007199254740993 > 9007199254740992.0",
         "-1 > -1.5 && 1 < 1.5 && -2 == -2.0 && 0 == -0.0 && 1e300 > 1 && -1e300 < -1",
-        "event.huge > event.big && event.long == 1.2345678901234568e29",
+        // A rounded number has a size, but is equal to nothing that is rounded to the same double.
+        "event.rounded > 0 && event.rounded <= 0.2 && event.rounded + 1 > 1.0 && -event.rounded < 0",
+        "event.rounded != 7 && !(event.rounded in [1, 'a']) && event.rounded != '0.1'",
+        "event.sum == 12345678901234567000 && event.sum != 12345678901234567168",
+        "double(12345678901234567000) == event.sum && int(event.sum) == 12345678901234567000",
         "double('NaN') != double('NaN') && !(double('NaN') < 1) && !(1 >= double('NaN'))",
         "int('-12') == -12 && int(3.9) == 3 && int(-3.9) == -3 && double('1.5') == 1.5",
         "string(12) == '12' && string(1.5) == '1.5' && string(true) == 'true' && string('a') == 'a'",
@@ -92,7 +98,7 @@ fn what_holds_holds() {
         "!(event.missing == 1 && false)",
         "[0, 1].exists(x, 1 / x == 1) && !([0, 2].all(x, 1 / x == 1))",
         // Invalid strings and out-of-range numbers are errors only where they are read.
-        "has(event.lone) && has(event.beyond)",
+        "has(event.lone) && has(event.beyond) && has(event.long) && size(event.unreadable) == 3",
     ] {
         assert_eq!(holds_over(source, EVENT), Ok(true), "{source}");
     }
@@ -126,6 +132,21 @@ fn what_cannot_be_evaluated_is_an_error_and_never_false() {
         ("int(1e300) == 0", OutOfRange),
         ("int(double('NaN')) == 0", OutOfRange),
         ("event.beyond == 1", OutOfRange),
+        ("event.long > 1", OutOfRange),
+        ("event.long == event.long", OutOfRange),
+        ("1 in event.unreadable", OutOfRange),
+        ("string(event.huge * event.huge) == ''", OutOfRange),
+        ("double('1e400') > 1", OutOfRange),
+        ("event.rounded == 0.1", Rounded),
+        ("event.rounded != 0.1", Rounded),
+        ("[event.rounded] == [event.rounded]", Rounded),
+        ("event.rounded in [1, 0.1]", Rounded),
+        ("string(event.rounded) == '0.1'", Rounded),
+        ("string(-event.rounded * 2) == '-0.2'", Rounded),
+        ("int(event.rounded) == 0", Rounded),
+        ("string(double(9007199254740993)) == ''", Rounded),
+        ("string(9007199254740993 / 1.0) == ''", Rounded),
+        ("string(double('9007199254740993')) == ''", Rounded),
         ("int('12a') == 12", NotANumber),
         ("double('') == 1", NotANumber),
         ("event.lone == 'a'", InvalidText),
@@ -500,7 +521,9 @@ fn looked_up(value: &Value<'_>) -> Json {
             }
             Json::Object(members)
         }
-        Value::List(_) | Value::Map(_) => panic!("not in a JSON text: {value:?}"),
+        Value::List(_) | Value::Map(_) | Value::Rounded(_) => {
+            panic!("not in a JSON text: {value:?}")
+        }
     }
 }
 
@@ -515,5 +538,77 @@ proptest! {
         let value = json::value(text.as_bytes(), &mut budget::CostBudget::new()).unwrap();
         prop_assert_eq!(looked_up(&value), serde_json::from_str::<Json>(&text).unwrap());
         prop_assert!(value::equal(&value, &value, &mut budget::CostBudget::new()).unwrap());
+    }
+}
+
+/// Texts of numbers, many of which are close to each other.
+fn number_text() -> impl Strategy<Value = String> {
+    let whole = prop_oneof![
+        Just("0".to_owned()),
+        Just("9007199254740992".to_owned()),
+        Just("18446744073709551615".to_owned()),
+        "[1-9][0-9]{0,21}",
+    ];
+    let end = prop_oneof![
+        4 => Just(String::new()),
+        2 => "[.][0-9]{1,3}",
+        1 => "[.][0-9]{15,22}",
+        2 => "e[0-4]",
+        1 => "[.][0-9]e-?[0-9]{1,3}",
+    ];
+    ("-?", whole, end).prop_map(|(sign, whole, end)| format!("{sign}{whole}{end}"))
+}
+
+/// The same number with another last digit, or written in another way.
+fn neighbour(text: &str, change: u8) -> String {
+    let has_end = text.contains(['.', 'e']);
+    match change {
+        0 => text.to_owned(),
+        1 if !has_end => format!("{text}.0"),
+        2 if !has_end => format!("{text}0e-1"),
+        3 if !has_end => format!("{text}.00000000000000000000001"),
+        _ => {
+            let at = text.find(['.', 'e']).unwrap_or(text.len()) - 1;
+            let digit = (text.as_bytes()[at] - b'0' + change % 9 + 1) % 10;
+            format!("{}{digit}{}", &text[..at], &text[at + 1..])
+        }
+    }
+}
+
+/// Sign, digits without zeros at either end, and the exponent of the last one.
+fn decimal_value(text: &str) -> (bool, String, i64) {
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{}{fraction}", whole.trim_start_matches('-'));
+    let kept = digits.trim_end_matches('0');
+    let dropped = (digits.len() - kept.len()) as i64;
+    let exponent = exponent.parse::<i64>().unwrap() - fraction.len() as i64 + dropped;
+    match kept.trim_start_matches('0') {
+        "" => (false, String::new(), 0),
+        kept => (text.starts_with('-'), kept.to_owned(), exponent),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    /// Two numbers that differ never give one key, and are never equal; a number is never unequal to itself.
+    #[test]
+    fn different_numbers_stay_different_or_are_an_error(
+        a in number_text(),
+        other in number_text(),
+        change in proptest::option::weighted(0.8, 0..16_u8),
+    ) {
+        let b = change.map_or(other, |change| neighbour(&a, change));
+        let event = format!(r#"{{"a": {a}, "b": {b}}}"#);
+        let is_same = decimal_value(&a) == decimal_value(&b);
+        let equal = holds_over("event.a == event.b", &event);
+        prop_assert!(equal.is_err() || equal == Ok(is_same), "{} {} {:?}", a, b, equal);
+        for key in ["string(event.X)", "string(double(event.X))", "string(event.X / 1.0)"] {
+            let [a, b] = ["a", "b"].map(|name| text_over(&key.replace('X', name), &event));
+            if let (Ok(a), Ok(b)) = (a, b) && !is_same {
+                prop_assert_ne!(a, b, "{}", event);
+            }
+        }
     }
 }

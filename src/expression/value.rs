@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::budget::{CostBudget, STEP};
 use super::json::{self, JsonItems};
-use super::{EvaluationError, MAX_DEPTH};
+use super::{EvaluationError, MAX_DEPTH, decimal};
 
 /// A value; cheap to clone.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub enum Value<'a> {
     /// From -2^63 to 2^64-1: CEL's `int` and `uint` in one.
     Int(i128),
     Double(f64),
+    /// The double next to a number that has more digits.
+    Rounded(f64),
     Text(Text<'a>),
     List(Rc<[Value<'a>]>),
     Map(Rc<[(Value<'a>, Value<'a>)]>),
@@ -52,6 +54,24 @@ pub fn in_range(number: i128) -> Result<i128, EvaluationError> {
 }
 
 impl<'a> Value<'a> {
+    /// A double, and whether it is exactly the number that is meant.
+    pub fn double((double, is_exact): (f64, bool)) -> Self {
+        if is_exact { Self::Double(double) } else { Self::Rounded(double) }
+    }
+
+    /// A number as a double, and whether that is exactly the number; `None` for other types.
+    pub fn as_double(&self) -> Option<(f64, bool)> {
+        match self {
+            Self::Int(int) => {
+                let double = *int as f64;
+                Some((double, decimal::integer(double) == *int))
+            }
+            Self::Double(double) => Some((*double, true)),
+            Self::Rounded(double) => Some((*double, false)),
+            _ => None,
+        }
+    }
+
     /// The value of a map at a key, or of a list at an index.
     pub fn get(
         &self,
@@ -160,6 +180,9 @@ impl<'a> Elements<'a> {
 
 /// Whether two values are equal. Values of different types are not, except that integers and
 /// doubles compare as numbers.
+///
+/// # Errors
+/// [`EvaluationError::Rounded`], if two numbers are equal only because one of them was rounded.
 pub fn equal<'a>(
     a: &Value<'a>,
     b: &Value<'a>,
@@ -174,7 +197,7 @@ fn equal_within<'a>(
     depth: usize,
     budget: &mut CostBudget,
 ) -> Result<bool, EvaluationError> {
-    use Value::{Bool, Double, Int, JsonList, JsonMap, List, Map, Null, Text};
+    use Value::{Bool, Double, Int, JsonList, JsonMap, List, Map, Null, Rounded, Text};
     budget.spend(STEP)?;
     let below = || depth.checked_sub(1).ok_or(EvaluationError::TooDeep);
     match (a, b) {
@@ -185,6 +208,10 @@ fn equal_within<'a>(
             Ok(**a == **b)
         }
         (Int(_) | Double(_), Int(_) | Double(_)) => Ok(numbers(a, b) == Some(Ordering::Equal)),
+        (Int(_) | Double(_) | Rounded(_), Int(_) | Double(_) | Rounded(_)) => {
+            let is_equal = numbers(a, b) == Some(Ordering::Equal);
+            if is_equal { Err(EvaluationError::Rounded) } else { Ok(false) }
+        }
         (List(_) | JsonList(_), List(_) | JsonList(_)) => equal_lists(a, b, below()?, budget),
         (Map(_) | JsonMap(_), Map(_) | JsonMap(_)) => {
             Ok(is_within(a, b, below()?, budget)? && is_within(b, a, below()?, budget)?)
@@ -228,20 +255,20 @@ fn is_within<'a>(
     Ok(true)
 }
 
-/// Compares two values; `None` if one of them is NaN.
+/// Compares two values; `None` if one of them is NaN. Rounded numbers compare as their doubles.
 pub fn order(
     a: &Value<'_>,
     b: &Value<'_>,
     budget: &mut CostBudget,
 ) -> Result<Option<Ordering>, EvaluationError> {
-    use Value::{Bool, Double, Int, Text};
+    use Value::{Bool, Double, Int, Rounded, Text};
     match (a, b) {
         (Bool(a), Bool(b)) => Ok(Some(a.cmp(b))),
         (Text(a), Text(b)) => {
             budget.spend(a.len().min(b.len()))?;
             Ok(Some((**a).cmp(&**b)))
         }
-        (Int(_) | Double(_), Int(_) | Double(_)) => Ok(numbers(a, b)),
+        (Int(_) | Double(_) | Rounded(_), Int(_) | Double(_) | Rounded(_)) => Ok(numbers(a, b)),
         _ => Err(EvaluationError::WrongType("a comparison requires two numbers or two strings")),
     }
 }
@@ -253,17 +280,17 @@ fn numbers(a: &Value<'_>, b: &Value<'_>) -> Option<Ordering> {
         (Double(a), Double(b)) => a.partial_cmp(b),
         (Int(a), Double(b)) => exact(*a, *b),
         (Double(a), Int(b)) => exact(*b, *a).map(Ordering::reverse),
-        _ => None,
+        _ => a.as_double()?.0.partial_cmp(&b.as_double()?.0),
     }
 }
 
-/// Compares without converting the integer to a double, which would lose digits.
+/// Compares without converting the integer to a double, which would lose digits. The double is the
+/// number of its shortest notation.
 fn exact(int: i128, double: f64) -> Option<Ordering> {
     if double.is_nan() {
         return None;
     }
-    // The cast of a larger double saturates at the limits of i128, which are beyond our integers as
-    // well.
-    let whole = int.cmp(&(double.trunc() as i128));
+    // It saturates at the limits of i128, which are beyond our integers as well.
+    let whole = int.cmp(&decimal::integer(double));
     Some(whole.then_with(|| 0.0_f64.total_cmp(&(double.fract() + 0.0))))
 }

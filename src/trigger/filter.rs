@@ -91,11 +91,14 @@ fn with_inputs<T>(
 }
 
 /// The headers as a JSON object of strings. Repeated headers are joined by ", " (RFC 9110, section
-/// 5.3); bytes that are not UTF-8 become U+FFFD.
+/// 5.3). A value that is not UTF-8 is ISO-8859-1, so that different values stay different.
 fn headers(headers: &HeaderMap) -> Vec<u8> {
     let mut map: BTreeMap<&str, String> = BTreeMap::new();
     for (name, value) in headers {
-        let value = String::from_utf8_lossy(value.as_bytes());
+        let value = match std::str::from_utf8(value.as_bytes()) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => value.as_bytes().iter().map(|byte| char::from(*byte)).collect(),
+        };
         match map.get_mut(name.as_str()) {
             Some(joined) => joined.extend([", ", &value]),
             None => drop(map.insert(name.as_str(), value.into_owned())),

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use ring::digest;
 use uuid::Uuid;
 
@@ -12,13 +12,13 @@ use super::event::TriggerEvent;
 use super::{Rejection, filter};
 use crate::routes::{Dedup, DedupBy, Route, TriggerOutcome};
 use crate::store::{DuplicateKey, StoreError};
-use crate::verify::{Input, Verified};
+use crate::verify::{DeliveryId, Input, Verified};
 
 /// The `Retry-After` if the store is full or fails.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// The key that identifies duplicates of an event; `None` without deduplication or without a key in
-/// the request.
+/// The key that identifies duplicates of an event; `None` without deduplication or without an id in
+/// the request. A blank id is none: senders that have no id send one.
 ///
 /// # Errors
 /// 422, if the webhook's expression cannot be evaluated. The cause is only logged. 400, if it needs
@@ -34,22 +34,44 @@ pub fn duplicate_key(
     let Some(Dedup { by, window }) = route.binding.delivery.dedup.as_deref() else {
         return Ok(None);
     };
-    let key = |bytes: &[u8]| Some(DuplicateKey { hash: hash(bytes), window: *window });
-    Ok(match by {
-        DedupBy::Header(name) => head.headers.get(name).and_then(|value| key(value.as_bytes())),
+    let hash = match by {
+        DedupBy::Header(name) => of_header(name, &head.headers),
         DedupBy::Provider => {
-            let id = verified.and_then(|verified| verified.delivery_id(input));
-            id.and_then(|id| key(id.as_bytes()))
+            let id = verified.and_then(|verified| Some((*verified, verified.delivery_id(input)?)));
+            id.map(|(verified, id)| of_delivery(verified.provider(), &id))
         }
         DedupBy::Key(expression) => {
             let text = filter::text(expression, route, head, event, id)?;
-            key(text.as_bytes())
+            let is_id = !text.trim_ascii().is_empty();
+            is_id.then(|| hash(["key", expression.source(), &text].map(str::as_bytes)))
         }
-    })
+    };
+    Ok(hash.map(|hash| DuplicateKey { hash, window: *window }))
 }
 
-fn hash(key: &[u8]) -> [u8; 16] {
-    let digest = digest::digest(&digest::SHA256, key);
+/// The values of all headers with this name: senders may repeat a header, and the first value alone
+/// would be that of other events as well.
+fn of_header(name: &HeaderName, headers: &HeaderMap) -> Option<[u8; 16]> {
+    let values = || headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let has_id = values().any(|value| !value.trim_ascii().is_empty());
+    has_id.then(|| hash([b"header", name.as_str().as_bytes()].into_iter().chain(values())))
+}
+
+fn of_delivery(provider: &str, id: &DeliveryId<'_>) -> [u8; 16] {
+    let DeliveryId { name, endpoint, id } = id;
+    let parts = ["provider", provider, name, id].into_iter().chain(*endpoint);
+    hash(parts.map(str::as_bytes))
+}
+
+/// The parts with their lengths, so that no two lists of parts are the same bytes. The first part
+/// is the kind of key.
+fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 16] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_le_bytes());
+        context.update(part);
+    }
+    let digest = context.finish();
     std::array::from_fn(|i| digest.as_ref()[i])
 }
 

@@ -11,11 +11,13 @@
 //! | checking a signature | `signature.rs`; a token: `token.rs`, `jwt/` |
 //! | signing a test request | `signature/sign.rs`, `proof.rs` |
 //! | handshakes of providers | `handshake.rs` |
+//! | ids of deliveries | `delivery_id.rs` |
 //! | secrets in memory | `secret.rs`, `key.rs` |
 //!
 //! Secret bytes are compared in constant time; the length of a secret is not hidden. A repeated
 //! signature, token or timestamp header is rejected, and so is one that is malformed in any part.
 
+mod delivery_id;
 mod denied;
 mod encoding;
 mod entry;
@@ -39,6 +41,7 @@ mod token;
 mod url;
 mod verifier;
 
+pub use delivery_id::DeliveryId;
 pub use denied::Denied;
 pub use encoding::Encoding;
 pub use entry::{Entry, EntryError};

@@ -140,6 +140,15 @@ impl SignatureCheck {
         if end.is_some_and(|end| id.contains(end)) { Err(Denied::Malformed) } else { Ok(Some(id)) }
     }
 
+    /// The signed id and the header that has it.
+    pub(super) fn named_id<'a>(
+        &'a self,
+        input: &Input<'a>,
+    ) -> Result<Option<(&'a str, &'a str)>, Denied> {
+        let name = self.id.as_ref().map(|id| id.header.as_str());
+        Ok(name.zip(self.id(input)?))
+    }
+
     /// The signatures that decode to the right length.
     fn decoded(&self, signatures: Signatures<'_>) -> impl Iterator<Item = [u8; BUFFER_LEN]> {
         signatures.iter().filter_map(|text| {

@@ -1,21 +1,15 @@
 //! A compiled entry of `spec.verify`: checks whether one of its schemes accepts a request.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Response};
 
+use super::delivery_id::DeliveryId;
 use super::entry::{self, Entry, EntryError, SchemeCheck};
 use super::handshake::{self, Handshake};
-use super::json::{self, Scalar};
 use super::key::VerifyingKey;
 use super::proof::{CannotSign, Proof};
 use super::provider::{Delivery, ProviderResponse};
-use super::{Denied, Secret, header};
-
-/// The longest delivery id that is kept, in bytes: an untrusted sender chooses it, and it becomes a
-/// key in the store.
-const MAX_DELIVERY_ID: usize = 256;
+use super::{Denied, Secret};
 
 /// The parts of a request that verification reads.
 #[derive(Clone, Copy, Debug)]
@@ -171,30 +165,17 @@ impl<'v> Verified<'v> {
     }
 
     /// The provider's id of this delivery, the same for each redelivery. A signed id takes
-    /// precedence. At most 256 bytes. `input` is that of the accepted request.
-    pub fn delivery_id<'a>(&self, input: &Input<'a>) -> Option<Cow<'a, str>> {
-        let signed = match self.check {
-            SchemeCheck::Signature(signature) => signature.id(input).ok().flatten(),
-            SchemeCheck::Token(_) | SchemeCheck::Jwt(_) => None,
-        };
-        let id = match (signed, self.verifier.delivery) {
-            (Some(id), _) => id.into(),
-            (None, Some(Delivery::Header(names))) => {
-                let name = names.iter().find(|name| input.headers.contains_key(**name))?;
-                header::text(input.headers, &HeaderName::from_static(name)).ok()?.into()
-            }
-            (None, Some(Delivery::PerEndpoint(endpoint, name))) => {
-                let text = |name| header::text(input.headers, &HeaderName::from_static(name)).ok();
-                let id = text(name).filter(|id| !id.is_empty())?;
-                text(endpoint).map_or(id.into(), |endpoint| format!("{endpoint} {id}").into())
-            }
-            (None, Some(Delivery::Member(name))) => match json::member(input.body, name)? {
-                Scalar::Text(text) => text,
-                Scalar::Number(_) => return None,
-            },
-            (None, None) => return None,
-        };
-        Some(id).filter(|id| !id.is_empty() && id.len() <= MAX_DELIVERY_ID)
+    /// precedence. `input` is that of the accepted request.
+    pub fn delivery_id<'a>(&self, input: &Input<'a>) -> Option<DeliveryId<'a>>
+    where
+        'v: 'a,
+    {
+        if let SchemeCheck::Signature(signature) = self.check
+            && let Ok(Some((name, id))) = signature.named_id(input)
+        {
+            return DeliveryId::new(name, id);
+        }
+        DeliveryId::read(self.verifier.delivery?, input)
     }
 
     /// The response that the provider wants for an accepted event; `None` if any 2xx response is good.

@@ -10,6 +10,7 @@ mod caller;
 mod cli;
 mod deliveries;
 mod dispatcher;
+mod duplicates;
 mod endpoints;
 mod envelopes;
 mod examples;

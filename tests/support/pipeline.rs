@@ -15,6 +15,7 @@ use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::identity::IdentityKey;
 use webhook_operator::routes::Table;
 use webhook_operator::source::PlanRunner;
+use webhook_operator::store::Queue;
 use webhook_operator::store::sqlite::{Options, Sqlite};
 use webhook_operator::traces::Traces;
 use webhook_operator::trigger::{Budget, Failures, Pipeline, Readers, Shared};
@@ -38,6 +39,15 @@ fn store() -> Sqlite {
 
 /// A runner that knows nothing yet, and the pipeline in front of it.
 pub fn new(listeners: ListenerPolicy, trusted_proxies: Networks) -> (PlanRunner, Pipeline) {
+    with_queue(listeners, trusted_proxies, Arc::new(store()))
+}
+
+/// The same over this queue.
+pub fn with_queue(
+    listeners: ListenerPolicy,
+    trusted_proxies: Networks,
+    queue: Arc<dyn Queue>,
+) -> (PlanRunner, Pipeline) {
     let identity = || IdentityKey::new(&[7; 32]).unwrap();
     let caller = Caller::new(Connector::new(listeners.addresses.clone(), None).unwrap());
     let external_url = EXTERNAL_URL.into();
@@ -54,7 +64,7 @@ pub fn new(listeners: ListenerPolicy, trusted_proxies: Networks) -> (PlanRunner,
         external_url: EXTERNAL_URL.into(),
         clock: || Moment(0),
         wall_clock: || Moment(0),
-        queue: Arc::new(store()),
+        queue,
         trusted_proxies,
         failures: Failures::new(Instant::now()),
         readers: Readers::default(),

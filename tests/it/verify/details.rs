@@ -275,7 +275,7 @@ fn a_delivery_has_the_id_that_its_provider_gives_it() {
     let id = |name: &str, request: Request| {
         let verifier = verifier(name, &["s"]);
         let verified = request.check(&verifier).unwrap_or_else(|why| panic!("{name}: {why}"));
-        verified.delivery_id(&request.input()).map(|id| id.into_owned())
+        verified.delivery_id(&request.input()).map(|id| id.id.into_owned())
     };
     let github = |body: &str| {
         Request::of(body).with("X-Hub-Signature-256", format!("sha256={}", hex(b"s", body)))
@@ -316,7 +316,8 @@ fn different_events_have_different_ids() {
     let id = |name: &str, request: Request| {
         let verifier = verifier(name, &["s"]);
         let verified = request.check(&verifier).unwrap();
-        verified.delivery_id(&request.input()).map(|id| id.into_owned())
+        let id = verified.delivery_id(&request.input())?;
+        Some((id.name.to_owned(), id.endpoint.map(str::to_owned), id.id.into_owned()))
     };
     // Two hooks on one URL get the same GUID.
     let github = |hook: &str, guid: &str| {
@@ -327,7 +328,28 @@ fn different_events_have_different_ids() {
     assert_eq!(github("1", "72d3162e"), github("1", "72d3162e"));
     assert_ne!(github("1", "72d3162e"), github("2", "72d3162e"));
     assert_ne!(github("1", "72d3162e"), github("1", "cc7811e3"));
-    assert_eq!(github("1", ""), None);
+    assert_ne!(github("1", "2 3"), github("1 2", "3"));
+    assert_ne!(github("1", "3"), github("", "1 3"), "a hook is no part of an id");
+    for no_id in ["", " ", "\t"] {
+        assert_eq!(github("1", no_id), None, "{no_id:?}");
+        let signature = format!("sha256={}", hex(b"s", "{}"));
+        let gitea = Request::of("{}").with("X-Gitea-Signature", hex(b"s", "{}"));
+        assert_eq!(id("Gitea", gitea.with("X-Gitea-Delivery", no_id)), None, "{no_id:?}");
+        let bitbucket = Request::of("{}").with("X-Hub-Signature", signature);
+        assert_eq!(id("Bitbucket", bitbucket.with("X-Request-Id", no_id)), None, "{no_id:?}");
+        let body = format!(r#"{{"id":{}}}"#, serde_json::to_string(no_id).unwrap());
+        let signature = hex(b"s", &format!("{NOW}.{body}"));
+        let stripe =
+            Request::of(&*body).with("Stripe-Signature", format!("t={NOW},v1={signature}"));
+        assert_eq!(id("Stripe", stripe), None, "{no_id:?}");
+    }
+    let twice = |hook: &str| {
+        let signature = format!("sha256={}", hex(b"s", "{}"));
+        let request = Request::of("{}").with("X-Hub-Signature-256", signature);
+        let request = request.with("X-GitHub-Delivery", "a").with("X-GitHub-Hook-ID", "1");
+        id("GitHub", request.with("X-GitHub-Hook-ID", hook))
+    };
+    assert_eq!((twice("1"), twice("2")), (None, None), "which hook it is cannot be told");
     // Events that cause each other share the UUID of their chain.
     let gitlab = Request::of("{}").with("X-Gitlab-Token", "s").with("X-Gitlab-Event-UUID", "u-1");
     assert_eq!(id("GitLab", gitlab), None);
@@ -338,7 +360,7 @@ fn a_signed_id_goes_before_one_that_anybody_can_change() {
     let id = |name: &str, request: Request| {
         let verifier = verifier(name, &["whsec_AQIDBA=="]);
         let verified = request.check(&verifier).unwrap();
-        verified.delivery_id(&request.input()).unwrap().into_owned()
+        verified.delivery_id(&request.input()).unwrap().id.into_owned()
     };
     let gitlab = standard("webhook", KEY, "m", "{}").with("X-Gitlab-Event-UUID", "changed");
     assert_eq!(id("GitLab", gitlab), "m");
