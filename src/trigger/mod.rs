@@ -1,11 +1,12 @@
 //! The public pipeline: from an untrusted request to the listener's response, in a fixed order.
 //!
 //! path -> route -> suspended -> source -> budget of failed signatures -> bounded body -> signature
-//! -> rate limit -> handshake -> event -> filter -> duplicate -> deliver or store. Nothing before
-//! the route allocates memory or takes a lock.
+//! -> rate limit -> handshake -> content decoding -> event -> filter -> duplicate -> deliver or
+//! store. Nothing before the route allocates memory or takes a lock.
 
 mod body;
 mod budget;
+mod decoding;
 mod event;
 pub mod failures;
 mod filter;
@@ -33,6 +34,7 @@ pub use budget::Budget;
 pub use failures::Failures;
 pub use readers::Readers;
 
+use crate::coding::DecodeError;
 use crate::delivery::{
     self, ApiFields, Attempt, AttemptContext, CallError, Caller, OutgoingEvent, ResponseBody,
     Subject,
@@ -42,14 +44,13 @@ use crate::http::{Networks, client_address};
 use crate::moment::Moment;
 use crate::resources::DeliveryMode;
 use crate::routes::path::{self, PathError};
-use crate::routes::{
-    AcceptedResponse, AppQuota, InFlightPermit, Route, RouteState, Table, TriggerOutcome,
-};
+use crate::routes::{AcceptedResponse, AppQuota, Route, RouteState, Table, TriggerOutcome};
 use crate::store::{self, DuplicateKey, NewEvent, Queue};
 use crate::traces::{Span, Traces};
 use crate::verify::{Input, Verified};
 use body::{BodyLimits, BodyReadError};
-use event::TriggerEvent;
+use decoding::{BodyDecodeError, CodedBody, Memory};
+use event::{DecodedUse, TriggerEvent};
 use rejection::Rejection;
 use success::{Accepted, Success};
 
@@ -169,18 +170,39 @@ impl Pipeline {
         let failures = &self.shared.failures;
         proof::budget(&route, failures, client)?;
         if head.method != Method::POST {
-            let success = proof::before_events(&route, &self.input(&head, &[]), failures, client)?;
+            let body = CodedBody::new(&head.headers, Bytes::new());
+            let input = self.input(&head, &body);
+            let success = proof::before_events(&route, &input, failures, client)?;
             return Ok(accepted(success, None));
         }
-        let mut place = self.enter(&route)?;
-        let mut body = self.read(&route, &head.headers, peer, body, &mut place).await?;
-        let input = self.input(&head, &body.bytes);
+        let mut memory = self.enter(&route)?;
+        let body = self.read(&route, &head.headers, peer, body, &mut memory).await?;
+        let mut body = CodedBody::new(&head.headers, body);
+        if proof::needs_decoded(&route) {
+            let decoded = self.decode_unproved(&route, &mut body, &mut memory).await;
+            decoded.inspect_err(|_| proof::count_failure(&route, failures, client))?;
+        }
+        let input = self.input(&head, &body);
         let verified = proof::check(&route, &input, failures, client, span)?;
         guards::rate(&route)?;
         if let Some(answer) = verified.as_ref().and_then(|verified| verified.handshake(&input)) {
             return Ok(accepted(Success::Answered(answer), None));
         }
-        let event = TriggerEvent::new(&head.headers, body.bytes.clone());
+        match DecodedUse::of(&route, verified.as_ref()) {
+            DecodedUse::Event => {
+                let decoded = body.decode(self.body_limit(&route), &mut memory).await;
+                decoded.map_err(decoding::rejection)?;
+            }
+            DecodedUse::DeliveryId => {
+                let decoded = body.decode(self.body_limit(&route), &mut memory).await;
+                if decoded == Err(BodyDecodeError::OverBudget) {
+                    return Err(overloaded());
+                }
+            }
+            DecodedUse::Nothing => {}
+        }
+        let input = self.input(&head, &body);
+        let event = TriggerEvent::new(&head.headers, &body);
         event.convert_for(route.app.envelope)?;
         let verified = verified.as_ref();
         let now = (self.shared.clock)();
@@ -192,7 +214,7 @@ impl Pipeline {
         if route.binding.delivery.mode == DeliveryMode::Sync {
             let provider = verified.and_then(Verified::response);
             let outgoing = event.into_outgoing(id, &route, verified, head);
-            let mut take = |bytes| place.buffer(bytes) && body.reservation.take(bytes);
+            let mut take = |bytes| memory.take(bytes);
             let keep = match route.binding.response.as_deref() {
                 Some(AcceptedResponse::Listener) => ResponseBody::Keep(&mut take),
                 _ => ResponseBody::Drop,
@@ -240,13 +262,14 @@ impl Pipeline {
         route.filter(is_asked).ok_or_else(not_allowed)
     }
 
-    fn input<'a>(&'a self, head: &'a Parts, body: &'a [u8]) -> Input<'a> {
+    fn input<'a>(&'a self, head: &'a Parts, body: &'a CodedBody) -> Input<'a> {
         Input {
             method: &head.method,
             headers: &head.headers,
             external_url: &self.shared.external_url,
             path_and_query: head.uri.path_and_query().map_or("/", |path| path.as_str()),
-            body,
+            body: &body.sent,
+            decoded: body.decoded.as_deref(),
             now: (self.shared.wall_clock)().0 / 1000,
         }
     }
@@ -264,12 +287,35 @@ impl Pipeline {
         }
     }
 
-    fn enter(&self, route: &Route) -> Result<InFlightPermit, Rejection> {
+    fn enter(&self, route: &Route) -> Result<Memory, Rejection> {
         let limits = &self.shared.limits;
         // At most half of the total: one app must leave memory to the others.
         let share =
             AppQuota { in_flight: limits.in_flight_per_app, buffered: limits.buffered_bytes / 2 };
-        route.app.load.enter(share).ok_or_else(overloaded)
+        let permit = route.app.load.enter(share).ok_or_else(overloaded)?;
+        Ok(Memory { permit, reservation: self.shared.budget.account() })
+    }
+
+    /// The limit of a body, in bytes, encoded and decoded.
+    fn body_limit(&self, route: &Route) -> usize {
+        (route.binding.max_body_bytes as usize).min(self.shared.max_body_bytes)
+    }
+
+    /// Decodes a body for the verification of its signature. What cannot be decoded has no valid
+    /// signature: the client learns nothing else, except that its body is too large.
+    async fn decode_unproved(
+        &self,
+        route: &Route,
+        body: &mut CodedBody,
+        memory: &mut Memory,
+    ) -> Result<(), Rejection> {
+        match body.decode(self.body_limit(route), memory).await {
+            Ok(())
+            | Err(
+                BodyDecodeError::Unsupported(_) | BodyDecodeError::Decode(DecodeError::Malformed),
+            ) => Ok(()),
+            Err(error) => Err(decoding::rejection(error)),
+        }
     }
 
     async fn read<B>(
@@ -278,18 +324,17 @@ impl Pipeline {
         headers: &HeaderMap,
         peer: Peer,
         body: B,
-        place: &mut InFlightPermit,
-    ) -> Result<Buffered, Rejection>
+        memory: &mut Memory,
+    ) -> Result<Bytes, Rejection>
     where
         B: Body<Data = Bytes>,
     {
         let bounds = BodyLimits {
-            bytes: (route.binding.max_body_bytes as usize).min(self.shared.max_body_bytes),
+            bytes: self.body_limit(route),
             time: self.shared.limits.body_read,
             sender_waits: headers.contains_key(EXPECT),
         };
-        let mut account = self.shared.budget.account();
-        let take = |bytes| place.buffer(bytes) && account.take(bytes);
+        let take = |bytes| memory.take(bytes);
         let enter = || {
             let client = client_address(peer, headers, &self.shared.trusted_proxies);
             let share = (self.shared.limits.in_flight_per_app / CLIENT_SHARE).max(1);
@@ -297,8 +342,7 @@ impl Pipeline {
         };
         let bytes = readers::wait(body::read(body, bounds, take), enter).await;
         let bytes = bytes.ok_or_else(|| overloaded().closing())?;
-        let bytes = bytes.map_err(body_error)?;
-        Ok(Buffered { bytes, reservation: account })
+        bytes.map_err(body_error)
     }
 
     /// Calls the listener, once.
@@ -351,12 +395,6 @@ impl Pipeline {
             store::Accepted::Duplicate(first) => Ok(Success::Duplicate(first)),
         }
     }
-}
-
-/// A body in memory with its reservation in the budget.
-struct Buffered {
-    bytes: Bytes,
-    reservation: budget::BodyReservation,
 }
 
 fn body_error(error: BodyReadError) -> Rejection {
