@@ -13,6 +13,8 @@ pub enum TriggerOutcome {
     Stored,
     /// The event was stored before.
     Duplicate,
+    /// The event was stored before, and is delivered again.
+    Replayed,
     /// The webhook's filter excludes the event.
     Filtered,
     /// A handshake of the sender was answered.
@@ -76,7 +78,12 @@ impl TriggerOutcome {
     pub fn is_accepted(self) -> bool {
         matches!(
             self,
-            Self::Delivered | Self::Stored | Self::Duplicate | Self::Filtered | Self::Handshake
+            Self::Delivered
+                | Self::Stored
+                | Self::Duplicate
+                | Self::Replayed
+                | Self::Filtered
+                | Self::Handshake
         )
     }
 }

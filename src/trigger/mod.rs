@@ -98,6 +98,8 @@ enum Success {
     Stored(Uuid),
     /// The event was stored before, under this id.
     Duplicate(Uuid),
+    /// The event was stored before, under this id, and is delivered again.
+    Replayed(Uuid),
     /// The webhook's filter rejected the event.
     FilteredOut(Uuid),
     /// The response to a handshake, which has no event.
@@ -110,6 +112,7 @@ impl Success {
             Self::Delivered(_) => TriggerOutcome::Delivered,
             Self::Stored(_) => TriggerOutcome::Stored,
             Self::Duplicate(_) => TriggerOutcome::Duplicate,
+            Self::Replayed(_) => TriggerOutcome::Replayed,
             Self::FilteredOut(_) => TriggerOutcome::Filtered,
             Self::Answered(_) => TriggerOutcome::Handshake,
         }
@@ -125,6 +128,10 @@ impl Success {
             }
             Self::Duplicate(first) => {
                 let (status, body) = queue::duplicate(first);
+                (json_response(status, body), Some(first))
+            }
+            Self::Replayed(first) => {
+                let (status, body) = queue::replayed(first);
                 (json_response(status, body), Some(first))
             }
             Self::FilteredOut(event) => {
@@ -370,6 +377,7 @@ impl Pipeline {
         match stored.inspect_err(|rejection| span.fail(rejection.outcome().as_str()))? {
             Accepted::Stored => Ok(Success::Stored(id)),
             Accepted::Duplicate(first) => Ok(Success::Duplicate(first)),
+            Accepted::Replayed(first) => Ok(Success::Replayed(first)),
         }
     }
 }

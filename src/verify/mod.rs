@@ -49,7 +49,7 @@ pub use handshake::{Handshake, cloud_events};
 pub use key::Algorithm;
 pub use layout::{Layout, MAX_ITEMS};
 pub use proof::{CannotSign, Proof};
-pub use provider::{Delivery, PROVIDERS, Provider};
+pub use provider::{Delivery, PROVIDERS, Provider, Repeats};
 pub use scheme::{Scheme, Signature, Source, Timestamp, Token, TokenForm};
 pub use secret::{EmptySecret, Secret};
 pub use secret_form::SecretForm;

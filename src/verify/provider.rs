@@ -29,10 +29,23 @@ pub struct Provider {
     /// The position of the delivery id, which is the same for each redelivery. A signed id takes
     /// precedence.
     pub delivery: Option<Delivery>,
+    /// Whether the provider repeats a delivery by itself.
+    pub repeats: Repeats,
     /// The response to a handshake request, after verification.
     pub handshake: Option<Handshake>,
     /// Whether the provider sends a `GET` with a verify token (`hub.challenge`) before any event.
     pub subscribes: bool,
+}
+
+/// Who causes the repetition of a delivery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Repeats {
+    /// The sender, if it got no response that it takes for a success. It may do so although the
+    /// delivery was accepted.
+    #[default]
+    ByItself,
+    /// A person, who wants it to be delivered again. The sender never repeats a delivery by itself.
+    ByHand,
 }
 
 /// The position of a delivery id.
@@ -48,6 +61,17 @@ pub enum Delivery {
     Member(&'static str),
 }
 
+impl Delivery {
+    /// Whether the id is in this header.
+    pub fn is_in(&self, header: &str) -> bool {
+        match self {
+            Self::Header(names) => names.contains(&header),
+            Self::PerEndpoint(_, name) => *name == header,
+            Self::Member(_) => false,
+        }
+    }
+}
+
 impl Provider {
     const PLAIN: Self = Self {
         name: "",
@@ -55,6 +79,7 @@ impl Provider {
         legacy_schemes: &[],
         event_headers: &[],
         delivery: None,
+        repeats: Repeats::ByItself,
         handshake: None,
         subscribes: false,
     };
@@ -75,8 +100,9 @@ impl Provider {
 
 /// Every provider, and the two generic types that have no options.
 pub static PROVIDERS: &[Provider] = &[
-    // GitHub Docs: "Validating webhook deliveries", "Webhook events and payloads". Two hooks, or two
-    // Apps, with the same URL send different payloads with the same GUID (github/docs#32822).
+    // GitHub Docs: "Validating webhook deliveries", "Webhook events and payloads", "Handling failed
+    // webhook deliveries" (no automatic redelivery). Two hooks, or two Apps, with the same URL send
+    // different payloads with the same GUID (github/docs#32822).
     Provider {
         name: "GitHub",
         schemes: &[prefixed("x-hub-signature-256", "sha256=", Algorithm::HmacSha256)],
@@ -89,6 +115,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-github-hook-installation-target-type",
         ],
         delivery: Some(Delivery::PerEndpoint("x-github-hook-id", "x-github-delivery")),
+        repeats: Repeats::ByHand,
         ..Provider::PLAIN
     },
     // GitLab Docs: "Webhooks" (secret token, signing token, delivery headers). The signing token is
@@ -131,7 +158,7 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Gitea Documentation: "Webhooks"; Forgejo: "Webhooks"; Gogs: "Webhooks". The forks use the
-    // same scheme and renamed the header.
+    // same scheme and renamed the header. None of them repeats a delivery unless somebody asks for it.
     Provider {
         name: "Gitea",
         schemes: &[
@@ -155,6 +182,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-forgejo-delivery",
             "x-gogs-delivery",
         ])),
+        repeats: Repeats::ByHand,
         ..Provider::PLAIN
     },
     // Stripe Docs: "Receive Stripe events in your webhook endpoint", "Verify webhook signatures

@@ -21,6 +21,7 @@ mod layers;
 mod listen;
 mod metrics;
 mod queued;
+mod repetitions;
 mod routes;
 mod signed;
 mod standalone;
