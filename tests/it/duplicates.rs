@@ -326,7 +326,8 @@ proptest! {
                 match names.get(&id) {
                     Some(first) => assert!(is_known && *first == name, "{first:?} {event:?}"),
                     None => {
-                        assert!(!is_duplicate && !(is_known && event.is_named_well()), "{event:?}");
+                        let is_lost = is_duplicate || is_known && event.is_named_well();
+                        assert!(!is_lost, "{event:?}");
                         names.insert(id, name);
                     }
                 }
