@@ -13,6 +13,8 @@ pub enum TriggerOutcome {
     Stored,
     /// The event was stored before.
     Duplicate,
+    /// The event was stored before, and is delivered again.
+    Replayed,
     /// The webhook's filter excludes the event.
     Filtered,
     /// A handshake of the sender was answered.
@@ -83,6 +85,7 @@ impl TriggerOutcome {
             Self::Delivered
                 | Self::Stored
                 | Self::Duplicate
+                | Self::Replayed
                 | Self::Filtered
                 | Self::Handshake
                 | Self::Probe

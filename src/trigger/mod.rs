@@ -393,6 +393,7 @@ impl Pipeline {
         match stored.inspect_err(|rejection| span.fail(rejection.outcome().as_str()))? {
             store::Accepted::Stored => Ok(Success::Stored(id)),
             store::Accepted::Duplicate(first) => Ok(Success::Duplicate(first)),
+            store::Accepted::Replayed(first) => Ok(Success::Replayed(first)),
         }
     }
 }

@@ -49,7 +49,7 @@ pub use handshake::{Handshake, cloud_events};
 pub use key::Algorithm;
 pub use layout::{Layout, MAX_ITEMS};
 pub use proof::{CannotSign, Proof};
-pub use provider::{Delivery, PROVIDERS, Provider, ProviderResponse};
+pub use provider::{Delivery, PROVIDERS, Provider, ProviderResponse, Repeats};
 pub use scheme::{Over, Scheme, Signature, Source, Timestamp, Token, TokenForm};
 pub use secret::{EmptySecret, Secret};
 pub use secret_form::SecretForm;

@@ -31,6 +31,8 @@ pub struct Provider {
     /// The position of the delivery id, which is the same for each redelivery. A signed id takes
     /// precedence.
     pub delivery: Option<Delivery>,
+    /// Whether the provider repeats a delivery by itself.
+    pub repeats: Repeats,
     /// The response to a handshake request, after verification.
     pub handshake: Option<Handshake>,
     /// Whether the provider sends a `GET` with a verify token (`hub.challenge`) before any event.
@@ -60,6 +62,17 @@ impl ProviderResponse {
     }
 }
 
+/// Who causes the repetition of a delivery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Repeats {
+    /// The sender, if it got no response that it takes for a success. It may do so although the
+    /// delivery was accepted.
+    #[default]
+    ByItself,
+    /// A person, who wants it to be delivered again. The sender never repeats a delivery by itself.
+    ByHand,
+}
+
 /// The position of a delivery id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
@@ -73,6 +86,17 @@ pub enum Delivery {
     Member(&'static str),
 }
 
+impl Delivery {
+    /// Whether the id is in this header.
+    pub fn is_in(&self, header: &str) -> bool {
+        match self {
+            Self::Header(names) => names.contains(&header),
+            Self::PerEndpoint(_, name) => *name == header,
+            Self::Member(_) => false,
+        }
+    }
+}
+
 impl Provider {
     const PLAIN: Self = Self {
         name: "",
@@ -80,6 +104,7 @@ impl Provider {
         legacy_schemes: &[],
         event_headers: &[],
         delivery: None,
+        repeats: Repeats::ByItself,
         handshake: None,
         subscribes: false,
         response: None,
@@ -103,8 +128,8 @@ impl Provider {
 /// Every provider, and the two generic types that have no options.
 pub static PROVIDERS: &[Provider] = &[
     // GitHub Docs: "Validating webhook deliveries", "Webhook events and payloads" (payloads are
-    // capped at 25 MB). Two hooks, or two Apps, with the same URL send different payloads with the
-    // same GUID (github/docs#32822).
+    // capped at 25 MB), "Handling failed webhook deliveries" (no automatic redelivery). Two hooks, or
+    // two Apps, with the same URL send different payloads with the same GUID (github/docs#32822).
     Provider {
         name: "GitHub",
         schemes: &[prefixed("x-hub-signature-256", "sha256=", Algorithm::HmacSha256)],
@@ -117,6 +142,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-github-hook-installation-target-type",
         ],
         delivery: Some(Delivery::PerEndpoint("x-github-hook-id", "x-github-delivery")),
+        repeats: Repeats::ByHand,
         max_body_bytes: Some(25 * 1024 * 1024),
         ..Provider::PLAIN
     },
@@ -160,7 +186,7 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Gitea Documentation: "Webhooks"; Forgejo: "Webhooks"; Gogs: "Webhooks". The forks use the
-    // same scheme and renamed the header.
+    // same scheme and renamed the header. None of them repeats a delivery unless somebody asks for it.
     Provider {
         name: "Gitea",
         schemes: &[
@@ -184,6 +210,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-forgejo-delivery",
             "x-gogs-delivery",
         ])),
+        repeats: Repeats::ByHand,
         ..Provider::PLAIN
     },
     // Stripe Docs: "Receive Stripe events in your webhook endpoint", "Verify webhook signatures

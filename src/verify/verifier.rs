@@ -8,7 +8,7 @@ use super::entry::{self, Entry, EntryError, SchemeCheck};
 use super::handshake::{self, Handshake};
 use super::key::VerifyingKey;
 use super::proof::{CannotSign, Proof};
-use super::provider::{Delivery, ProviderResponse};
+use super::provider::{Delivery, ProviderResponse, Repeats};
 use super::{Denied, Secret};
 
 /// The parts of a request that verification reads.
@@ -47,6 +47,7 @@ pub struct Verifier {
     checks: Box<[SchemeCheck]>,
     event_headers: Box<[HeaderName]>,
     delivery: Option<Delivery>,
+    repeats: Repeats,
     handshake: Option<Handshake>,
     response: Option<&'static ProviderResponse>,
     verify_token: Option<Secret>,
@@ -73,6 +74,7 @@ impl Verifier {
             checks: Box::default(),
             event_headers: Box::default(),
             delivery: None,
+            repeats: Repeats::ByItself,
             handshake: None,
             response: None,
             verify_token: None,
@@ -89,6 +91,7 @@ impl Verifier {
             let names = row.event_headers.iter().copied();
             verifier.event_headers = names.map(HeaderName::from_static).collect();
             verifier.delivery = row.delivery;
+            verifier.repeats = row.repeats;
             verifier.handshake = row.handshake;
             verifier.response = row.response.as_ref();
             verifier.verify_token = verify_token;
@@ -187,6 +190,16 @@ impl<'v> Verified<'v> {
             return DeliveryId::new(name, id);
         }
         DeliveryId::read(self.verifier.delivery?, input)
+    }
+
+    /// Who causes repetitions of a delivery that is recognized by its [`Self::delivery_id`].
+    pub fn repeats(&self) -> Repeats {
+        self.verifier.repeats
+    }
+
+    /// Whether the provider's delivery id is in this header.
+    pub fn has_id_in(&self, header: &HeaderName) -> bool {
+        self.verifier.delivery.is_some_and(|delivery| delivery.is_in(header.as_str()))
     }
 
     /// The response that the provider wants for an accepted event; `None` if any 2xx response is good.

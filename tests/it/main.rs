@@ -22,6 +22,7 @@ mod layers;
 mod listen;
 mod metrics;
 mod queued;
+mod repetitions;
 mod responses;
 mod routes;
 mod signed;

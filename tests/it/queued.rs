@@ -229,6 +229,8 @@ fn copies_are_looked_for_after_the_signature_is_proven() {
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: gh, namespace: team-a}\nstringData: {secret: right}\n";
     folders.write("secret.yaml", secret);
     let listener = Listener::start();
+    // A redelivery of what has succeeded would be delivered.
+    listener.behave(Behaviour::Hang);
     let verify = "  verify: [{type: GitHub, secretRefs: [{name: gh, key: secret}]}]";
     folders.write("shop.yaml", &queued_manifest(&listener.url, "", &queued("", verify)));
     let operator = Operator::standalone(&folders, &[]);

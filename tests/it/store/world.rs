@@ -15,6 +15,7 @@ use webhook_operator::store::{
     Attempted, Content, DuplicateKey, Filter, Form, Leased, NewEvent, Next, Store, Summary, Take,
     Taken,
 };
+use webhook_operator::verify::Repeats;
 
 use crate::store::engine::{Engine, Settings, TestClock};
 
@@ -149,7 +150,8 @@ impl<E: Engine> World<E> {
 
     /// A copy of an event, known by a key.
     pub fn copy(&self, webhook: &str, key: u8, window: Duration, now: Moment) -> NewEvent {
-        let duplicate = Some(DuplicateKey { hash: [key; 16], window });
+        let repeats = Repeats::ByItself;
+        let duplicate = Some(DuplicateKey { hash: [key; 16], repeats, window });
         NewEvent { id: self.store.ids().next(now), duplicate, now, ..self.event(webhook, b"{}") }
     }
 
