@@ -1,8 +1,8 @@
 //! The public pipeline: from an untrusted request to the listener's response, in a fixed order.
 //!
-//! path -> route -> suspended -> source -> budget of failed signatures -> bounded body -> signature
-//! -> rate limit -> handshake -> event -> filter -> duplicate -> deliver or store. Nothing before
-//! the route allocates memory or takes a lock.
+//! path -> route -> suspended -> source -> budget of failed signatures -> bounded body -> unsigned
+//! check of a provider -> signature -> rate limit -> handshake -> event -> filter -> duplicate ->
+//! deliver or store. Nothing before the route allocates memory or takes a lock.
 
 mod body;
 mod budget;
@@ -209,6 +209,9 @@ impl Pipeline {
         let mut place = self.enter(&route)?;
         let body = self.read(&route, &head.headers, peer, body, &mut place).await?;
         let input = self.input(&head, &body.bytes);
+        if let Some(answer) = proof::unsigned_check(&route, &input) {
+            return Ok(Success::Answered(answer));
+        }
         let verified = proof::check(&route, &input, failures, client, span)?;
         guards::rate(&route)?;
         if let Some(answer) = verified.as_ref().and_then(|verified| verified.handshake(&input)) {

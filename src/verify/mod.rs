@@ -10,7 +10,7 @@
 //! | the types of a row | `scheme.rs`, `layout.rs`, `template.rs` |
 //! | checking a signature | `signature.rs`; a token: `token.rs`, `jwt/` |
 //! | signing a test request | `signature/sign.rs`, `proof.rs` |
-//! | handshakes of providers | `handshake.rs` |
+//! | handshakes of providers | `handshake.rs`; those that are not signed: `unsigned_check.rs` |
 //! | secrets in memory | `secret.rs`, `key.rs` |
 //!
 //! Secret bytes are compared in constant time; the length of a secret is not hidden. A repeated
@@ -36,6 +36,7 @@ mod signature;
 mod template;
 mod timestamp;
 mod token;
+mod unsigned_check;
 mod url;
 mod verifier;
 
@@ -52,5 +53,6 @@ pub use secret::{EmptySecret, Secret};
 pub use secret_form::SecretForm;
 pub use template::TemplateError;
 pub use timestamp::DEFAULT_TOLERANCE;
+pub use unsigned_check::UnsignedCheck;
 pub use url::UrlForm;
 pub use verifier::{Input, Verified, Verifier, Verifiers};

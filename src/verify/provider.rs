@@ -12,6 +12,7 @@ use super::layout::Layout;
 use super::scheme::{Scheme, Signature, Source, Timestamp, Token, TokenForm};
 use super::secret_form::SecretForm;
 use super::timestamp::DEFAULT_TOLERANCE;
+use super::unsigned_check::UnsignedCheck;
 use super::url::UrlForm;
 
 /// A row of the table.
@@ -33,6 +34,8 @@ pub struct Provider {
     pub handshake: Option<Handshake>,
     /// Whether the provider sends a `GET` with a verify token (`hub.challenge`) before any event.
     pub subscribes: bool,
+    /// A check of the endpoint that the provider sends without a signature.
+    pub unsigned_check: Option<UnsignedCheck>,
 }
 
 /// The position of a delivery id.
@@ -57,6 +60,7 @@ impl Provider {
         delivery: None,
         handshake: None,
         subscribes: false,
+        unsigned_check: None,
     };
 
     /// The provider of a `type`; case-sensitive.
@@ -116,7 +120,8 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Bitbucket Cloud: "Manage webhooks", "Event payloads"; Bitbucket Data Center: "Manage
-    // webhooks". SHA-256, in the header that other providers use for SHA-1.
+    // webhooks". SHA-256, in the header that other providers use for SHA-1. "Test connection" of Data
+    // Center is not signed (runatlantis/atlantis#474).
     Provider {
         name: "Bitbucket",
         schemes: &[prefixed("x-hub-signature", "sha256=", Algorithm::HmacSha256)],
@@ -128,6 +133,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-attempt-number",
         ],
         delivery: Some(Delivery::Header(&["x-request-uuid", "x-request-id"])),
+        unsigned_check: Some(UnsignedCheck::Header("x-event-key", "diagnostics:ping")),
         ..Provider::PLAIN
     },
     // Gitea Documentation: "Webhooks"; Forgejo: "Webhooks"; Gogs: "Webhooks". The forks use the
@@ -172,12 +178,14 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Slack API: "Verifying requests from Slack", "url_verification event", "Using the Events API".
+    // Slack checks the certificate of a command's URL with an unsigned form (slackapi/bolt-js#614).
     Provider {
         name: "Slack",
         schemes: &[v0("x-slack-signature", "x-slack-request-timestamp")],
         event_headers: &["x-slack-retry-num", "x-slack-retry-reason"],
         delivery: Some(Delivery::Member("event_id")),
         handshake: Some(handshake::slack),
+        unsigned_check: Some(UnsignedCheck::FormField("ssl_check", "1")),
         ..Provider::PLAIN
     },
     // Shopify Dev Docs: "Deliver webhooks through HTTPS", "About webhooks" (headers), "Events" (the

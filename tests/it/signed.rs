@@ -167,6 +167,31 @@ fn handshakes_are_answered_after_verification_and_never_reach_the_listener() {
 }
 
 #[test]
+fn unsigned_checks_of_a_provider_are_answered_without_an_event_and_count_for_nothing() {
+    let spec = "  verify: [{type: Slack, secretRefs: [{name: slack, key: secret}]}]\n  rateLimit: {requestsPerSecond: 1, burst: 1}";
+    let setting = setting(spec, &[("slack", "secret", "s3cret")], &[]);
+    let check = |headers: &[(&str, &str)]| {
+        let mut all = vec![("Content-Type", "application/x-www-form-urlencoded")];
+        all.extend(headers);
+        request("POST", &setting.operator.url(), &all, b"ssl_check=1&token=t")
+    };
+    // More than the failures that a client may have, and than the rate that the webhook has.
+    for _ in 0..25 {
+        let answer = check(&[]);
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+        assert_eq!(answer.header("webhook-event-id"), None);
+    }
+    let timestamp = now().to_string();
+    let headers = [("X-Slack-Request-Timestamp", &*timestamp), ("X-Slack-Signature", "v0=00")];
+    // Nor has any of them made the client a trusted one.
+    for _ in 0..20 {
+        is_refused(&check(&headers));
+    }
+    assert_eq!(check(&headers).status, 429);
+    setting.listener.expect_no_call();
+}
+
+#[test]
 fn a_subscription_of_meta_is_answered_where_it_shows_the_verify_token() {
     let spec = "  verify: [{type: Meta, secretRefs: [{name: meta, key: secret}], verifyToken: {name: meta-token, key: token}}]";
     let secrets = [("meta", "secret", "s3cret"), ("meta-token", "token", "t0ken")];
