@@ -152,7 +152,9 @@ fn description(schemes: &[Scheme<'_>]) -> String {
     let mut forms: Vec<_> = schemes
         .iter()
         .map(|scheme| match scheme {
-            Scheme::Signature(signature) => signature.secret.description(),
+            Scheme::Signature(Signature { secret, algorithm, .. }) => {
+                secret.description(*algorithm)
+            }
             Scheme::Token(Token { form: TokenForm::Basic, .. }) => "user:password",
             Scheme::Token(_) => "any text",
         })

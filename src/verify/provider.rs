@@ -207,23 +207,19 @@ pub static PROVIDERS: &[Provider] = &[
         delivery: Some(Delivery::Header(&["x-shopify-webhook-id", "shopify-webhook-id"])),
         ..Provider::PLAIN
     },
-    // Twilio Docs: "Security" (validating requests, bodySHA256), "Webhooks (HTTP callbacks)".
+    // Twilio Docs: "Security" (validating requests, bodySHA256), "Webhooks (HTTP callbacks)", "Sign
+    // webhooks with shared keys". A shared key signs with either algorithm, named in
+    // `X-Twilio-Webhooks-Signature-Settings`; that header is not read, as it is not signed and the
+    // length of the signature says the same.
     Provider {
         name: "Twilio",
-        schemes: &[Scheme::Signature(Signature {
-            header: "x-twilio-signature",
-            encoding: Encoding::Base64,
-            algorithm: Algorithm::HmacSha1,
-            signed: "{url}{form}",
-            url: UrlForm::EitherPort,
-            body_digest: Some("bodySHA256"),
-            ..Signature::HMAC
-        })],
+        schemes: &[twilio(Algorithm::HmacSha1), twilio(Algorithm::HmacSha256)],
         event_headers: &["i-twilio-idempotency-token"],
         delivery: Some(Delivery::Header(&["i-twilio-idempotency-token"])),
         ..Provider::PLAIN
     },
-    // Zoom Developer Docs: "Using webhooks" (verify webhook events, validate your endpoint).
+    // Zoom Developer Docs: "Using webhooks" (verify webhook events, validate your endpoint). No id of
+    // a delivery: nothing says that a retry repeats `x-zm-trackingid`, and bodies have no id.
     Provider {
         name: "Zoom",
         schemes: &[v0("x-zm-signature", "x-zm-request-timestamp")],
@@ -273,7 +269,8 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Meta for Developers: "Webhooks", "Getting started" (verification requests, validating
-    // payloads). It signs the bytes as sent, with non-ASCII characters escaped.
+    // payloads). It signs the bytes as sent, with non-ASCII characters escaped. The key is the secret
+    // of the app, or of the Instagram app where users log in with Instagram.
     Provider {
         name: "Meta",
         schemes: &[prefixed("x-hub-signature-256", "sha256=", Algorithm::HmacSha256)],
@@ -320,6 +317,18 @@ const fn prefixed(
 
 const fn shopify(header: &'static str) -> Scheme<'static> {
     Scheme::Signature(Signature { header, encoding: Encoding::Base64, ..Signature::HMAC })
+}
+
+const fn twilio(algorithm: Algorithm) -> Scheme<'static> {
+    Scheme::Signature(Signature {
+        header: "x-twilio-signature",
+        encoding: Encoding::Base64,
+        algorithm,
+        signed: "{url}{form}",
+        url: UrlForm::EitherPort,
+        body_digest: Some("bodySHA256"),
+        ..Signature::HMAC
+    })
 }
 
 /// Slack's scheme, which Zoom uses as well.

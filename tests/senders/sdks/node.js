@@ -60,6 +60,12 @@ const twilio = ({ url, fields }) => ({
   "x-twilio-signature": Twilio.getExpectedTwilioSignature(TEXT_SECRET, url, fields ?? {}),
 });
 
+/** Twilio's signature with a shared key. */
+const twilioSharedKey = ({ url, fields }) => ({
+  "x-twilio-signature": Twilio.getExpectedTwilioSignature(TEXT_SECRET, url, fields ?? {}, Twilio.HMAC_SHA256),
+  [Twilio.SIGNATURE_SETTINGS_HEADER]: `key=webhooks_sharedkey_1,algorithm=${Twilio.HMAC_SHA256}`,
+});
+
 /**
  * Each sender: its SDK, the `type` and the secret of the entry in `spec.verify`, its bodies, and
  * `sign({url, body, fields})`, which gives the headers. `query` gives what the sender adds to the URL.
@@ -126,6 +132,23 @@ export const SENDERS = [
     signature: "x-twilio-signature",
     query: ({ body }) => `?bodySHA256=${Twilio.getExpectedBodyHash(body)}`,
     sign: twilio,
+  },
+  {
+    name: "twilio, shared key",
+    type: "Twilio",
+    secret: TEXT_SECRET,
+    bodies: bodies.forms(),
+    signature: "x-twilio-signature",
+    sign: twilioSharedKey,
+  },
+  {
+    name: "twilio, JSON, shared key",
+    type: "Twilio",
+    secret: TEXT_SECRET,
+    bodies: bodies.json(),
+    signature: "x-twilio-signature",
+    query: ({ body }) => `?bodySHA256=${Twilio.getExpectedBodyHash(body)}`,
+    sign: twilioSharedKey,
   },
   {
     name: "@linear/sdk",
