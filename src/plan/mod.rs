@@ -14,6 +14,7 @@ pub mod instance;
 pub mod planner;
 mod reachability;
 mod resource;
+mod secret_advice;
 pub mod secrets;
 mod services;
 pub mod status;

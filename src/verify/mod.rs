@@ -11,7 +11,7 @@
 //! | checking a signature | `signature.rs`; a token: `token.rs`, `jwt/` |
 //! | signing a test request | `signature/sign.rs`, `proof.rs` |
 //! | handshakes of providers | `handshake.rs`; those that are not signed: `unsigned_check.rs` |
-//! | secrets in memory | `secret.rs`, `key.rs` |
+//! | secrets in memory | `secret.rs`, `key.rs`; white space around them: `surrounding_blank.rs` |
 //!
 //! Secret bytes are compared in constant time; the length of a secret is not hidden. A repeated
 //! signature, token or timestamp header is rejected, and so is one that is malformed in any part.
@@ -33,6 +33,7 @@ mod scheme;
 mod secret;
 mod secret_form;
 mod signature;
+mod surrounding_blank;
 mod template;
 mod timestamp;
 mod token;
@@ -51,6 +52,7 @@ pub use provider::{Delivery, PROVIDERS, Provider};
 pub use scheme::{Scheme, Signature, Source, Timestamp, Token, TokenForm};
 pub use secret::{EmptySecret, Secret};
 pub use secret_form::SecretForm;
+pub use surrounding_blank::SurroundingBlank;
 pub use template::TemplateError;
 pub use timestamp::DEFAULT_TOLERANCE;
 pub use unsigned_check::UnsignedCheck;

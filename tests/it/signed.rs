@@ -122,6 +122,22 @@ fn a_changed_secret_is_in_force_without_a_restart() {
 }
 
 #[test]
+fn a_line_break_at_the_end_of_a_secret_is_named_while_it_is_there() {
+    let setting = setting(GITHUB, &[("gh", "secret", "new\n"), ("gh-old", "secret", "old")], &[]);
+    let says = |text: &'static str| move |status: &str| status.contains(text);
+    let await_status =
+        |text| setting.folders.await_status("webhook", "team-a/payments", says(text));
+    let status = await_status("key secret of Secret gh ends with a line break");
+    assert!(status.contains("reason: Succeeded") && !status.contains("new"), "{status}");
+    // It is part of the secret.
+    is_refused(&setting.signed("new"));
+    assert_eq!(setting.signed("new\n").status, 200);
+    write_secret(&setting.folders, "gh", "secret", "new");
+    await_status("message: Accepting triggers\n");
+    assert_eq!(setting.signed("new").status, 200);
+}
+
+#[test]
 fn a_malformed_secret_is_told_without_what_is_in_it() {
     let setting = setting(GITHUB, &SECRETS, &[]);
     let malformed = "apiVersion: v1\nkind: Secret\nmetadata: {name: gh, namespace: team-a}\nstringData: {secret: 4711}\n";
