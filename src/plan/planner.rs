@@ -581,6 +581,7 @@ impl Planner {
             state.proof.as_ref().err().map(|verdict| &**verdict),
             standing,
             keeper.as_deref(),
+            || self.advice_on(state),
         )
     }
 }

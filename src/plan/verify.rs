@@ -13,8 +13,8 @@ use crate::resources::verify::{
 };
 use crate::verify::jwt::{KeySets, Rules};
 use crate::verify::{
-    Algorithm, Encoding, Entry, Layout, Over, Provider, Secret, Signature, Source, Timestamp,
-    Verifier, Verifiers,
+    Algorithm, Encoding, Entry, Layout, Over, Provider, Scheme, Secret, Signature, Source,
+    Timestamp, Token, TokenForm, Verifier, Verifiers,
 };
 
 /// The Secrets that the entries reference.
@@ -51,6 +51,34 @@ pub fn verifier(
 ) -> Result<Verifier, Verdict> {
     let place = format!("spec.verify[{index}]");
     Finder { namespace, secrets, place }.verifier(&entries[index], key_sets)
+}
+
+/// The schemes in which the entry's secrets are keys; none if it has no secrets or is invalid.
+pub fn schemes<'e>(
+    namespace: &Arc<str>,
+    entry: &'e VerifyEntry,
+    secrets: &Secrets,
+) -> Vec<Scheme<'e>> {
+    let finder = Finder { namespace, secrets, place: String::new() };
+    let only = |scheme: Option<Scheme<'e>>| scheme.into_iter().collect();
+    match entry.type_ {
+        VerifyType::Jwt => Vec::new(),
+        VerifyType::Hmac => {
+            let signature = entry.hmac.as_ref().and_then(|hmac| finder.signature(hmac).ok());
+            only(signature.map(Scheme::Signature))
+        }
+        VerifyType::ApiKey => only(
+            entry
+                .api_key
+                .as_ref()
+                .map(|key| Scheme::Token(Token { header: &key.header, form: TokenForm::Whole })),
+        ),
+        provider => {
+            let row = Provider::named(provider.as_str());
+            let all = row.map(|row| row.schemes.iter().chain(row.legacy_schemes));
+            all.into_iter().flatten().copied().collect()
+        }
+    }
 }
 
 /// Resolves the secrets of one entry.

@@ -1,8 +1,9 @@
 //! The public pipeline: from an untrusted request to the listener's response, in a fixed order.
 //!
-//! path -> route -> suspended -> source -> budget of failed signatures -> bounded body -> signature
-//! -> rate limit -> handshake -> content decoding -> event -> filter -> duplicate -> deliver or
-//! store. Nothing before the route allocates memory or takes a lock.
+//! path -> route -> suspended -> source -> budget of failed signatures -> bounded body -> unsigned
+//! check of a provider -> signature -> rate limit -> handshake -> content decoding -> event ->
+//! filter -> duplicate -> deliver or store. Nothing before the route allocates memory or takes a
+//! lock.
 
 mod body;
 mod budget;
@@ -178,6 +179,9 @@ impl Pipeline {
         let mut memory = self.enter(&route)?;
         let body = self.read(&route, &head.headers, peer, body, &mut memory).await?;
         let mut body = CodedBody::new(&head.headers, body);
+        if let Some(answer) = proof::unsigned_check(&route, &self.input(&head, &body)) {
+            return Ok(accepted(Success::Answered(answer), None));
+        }
         if proof::needs_decoded(&route) {
             let decoded = self.decode_unproved(&route, &mut body, &mut memory).await;
             decoded.inspect_err(|_| proof::count_failure(&route, failures, client))?;

@@ -48,6 +48,13 @@ pub fn check<'r>(
     Ok(verified)
 }
 
+/// The response to an unsigned check of the endpoint: 200 without a body; `None` for any other
+/// request. It counts neither as a valid nor as a failed signature, and not for the webhook's rate.
+pub fn unsigned_check(route: &Route, input: &Input<'_>) -> Option<Response<Bytes>> {
+    let Proof(verifiers) = route.proof.as_ref()?;
+    verifiers.is_unsigned_check(input).then(Response::default)
+}
+
 /// Answers a request before the first event: a subscription (`GET`), a CloudEvents permission request
 /// (`OPTIONS`), or a probe (`GET`, `HEAD`).
 pub fn before_events(

@@ -14,6 +14,7 @@ use super::layout::Layout;
 use super::scheme::{Scheme, Signature, Source, Timestamp, Token, TokenForm};
 use super::secret_form::SecretForm;
 use super::timestamp::DEFAULT_TOLERANCE;
+use super::unsigned_check::UnsignedCheck;
 use super::url::UrlForm;
 
 /// A row of the table.
@@ -42,6 +43,8 @@ pub struct Provider {
     /// The default limit of a body in bytes, if the provider sends larger ones than the default of
     /// all webhooks allows.
     pub max_body_bytes: Option<u32>,
+    /// A check of the endpoint that the provider sends without a signature.
+    pub unsigned_check: Option<UnsignedCheck>,
 }
 
 /// The response that a provider wants.
@@ -109,6 +112,7 @@ impl Provider {
         subscribes: false,
         response: None,
         max_body_bytes: None,
+        unsigned_check: None,
     };
 
     /// The provider of a `type`; case-sensitive.
@@ -171,7 +175,8 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Bitbucket Cloud: "Manage webhooks", "Event payloads"; Bitbucket Data Center: "Manage
-    // webhooks". SHA-256, in the header that other providers use for SHA-1.
+    // webhooks". SHA-256, in the header that other providers use for SHA-1. "Test connection" of Data
+    // Center is not signed (runatlantis/atlantis#474).
     Provider {
         name: "Bitbucket",
         schemes: &[prefixed("x-hub-signature", "sha256=", Algorithm::HmacSha256)],
@@ -183,6 +188,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-attempt-number",
         ],
         delivery: Some(Delivery::Header(&["x-request-uuid", "x-request-id"])),
+        unsigned_check: Some(UnsignedCheck::Header("x-event-key", "diagnostics:ping")),
         ..Provider::PLAIN
     },
     // Gitea Documentation: "Webhooks"; Forgejo: "Webhooks"; Gogs: "Webhooks". The forks use the
@@ -228,13 +234,15 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Slack API: "Verifying requests from Slack", "url_verification event", "Using the Events API",
-    // "Slash commands", "Handling user interaction" (200, and the body becomes a message).
+    // "Slash commands", "Handling user interaction" (200, and the body becomes a message). Slack
+    // checks the certificate of a command's URL with an unsigned form (slackapi/bolt-js#614).
     Provider {
         name: "Slack",
         schemes: &[v0("x-slack-signature", "x-slack-request-timestamp")],
         event_headers: &["x-slack-retry-num", "x-slack-retry-reason"],
         delivery: Some(Delivery::Member("event_id")),
         handshake: Some(handshake::slack),
+        unsigned_check: Some(UnsignedCheck::FormField("ssl_check", "1")),
         response: Some(ProviderResponse::empty(StatusCode::OK)),
         ..Provider::PLAIN
     },
@@ -258,18 +266,13 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Twilio Docs: "Security" (validating requests, bodySHA256), "Webhooks (HTTP callbacks)", "Error
-    // 12300: Invalid Content-Type" (messages and calls expect TwiML).
+    // 12300: Invalid Content-Type" (messages and calls expect TwiML), "Sign webhooks with shared
+    // keys". A shared key signs with either algorithm, named in
+    // `X-Twilio-Webhooks-Signature-Settings`; that header is not read, as it is not signed and the
+    // length of the signature says the same.
     Provider {
         name: "Twilio",
-        schemes: &[Scheme::Signature(Signature {
-            header: "x-twilio-signature",
-            encoding: Encoding::Base64,
-            algorithm: Algorithm::HmacSha1,
-            signed: "{url}{form}",
-            url: UrlForm::EitherPort,
-            body_digest: Some("bodySHA256"),
-            ..Signature::HMAC
-        })],
+        schemes: &[twilio(Algorithm::HmacSha1), twilio(Algorithm::HmacSha256)],
         event_headers: &["i-twilio-idempotency-token"],
         delivery: Some(Delivery::Header(&["i-twilio-idempotency-token"])),
         response: Some(ProviderResponse {
@@ -280,7 +283,8 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Zoom Developer Docs: "Using webhooks" (verify webhook events, validate your endpoint; 200 or
-    // 204 within three seconds).
+    // 204 within three seconds). No id of a delivery: nothing says that a retry repeats
+    // `x-zm-trackingid`, and bodies have no id.
     Provider {
         name: "Zoom",
         schemes: &[v0("x-zm-signature", "x-zm-request-timestamp")],
@@ -335,7 +339,8 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Meta for Developers: "Webhooks", "Getting started" (verification requests, validating
-    // payloads). It signs the bytes as sent, with non-ASCII characters escaped.
+    // payloads). It signs the bytes as sent, with non-ASCII characters escaped. The key is the secret
+    // of the app, or of the Instagram app where users log in with Instagram.
     Provider {
         name: "Meta",
         schemes: &[prefixed("x-hub-signature-256", "sha256=", Algorithm::HmacSha256)],
@@ -382,6 +387,18 @@ const fn prefixed(
 
 const fn shopify(header: &'static str) -> Scheme<'static> {
     Scheme::Signature(Signature { header, encoding: Encoding::Base64, ..Signature::HMAC })
+}
+
+const fn twilio(algorithm: Algorithm) -> Scheme<'static> {
+    Scheme::Signature(Signature {
+        header: "x-twilio-signature",
+        encoding: Encoding::Base64,
+        algorithm,
+        signed: "{url}{form}",
+        url: UrlForm::EitherPort,
+        body_digest: Some("bodySHA256"),
+        ..Signature::HMAC
+    })
 }
 
 /// Slack's scheme, which Zoom uses as well.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Secret;
 use super::encoding::Encoding;
 use super::key::Algorithm;
 use super::layout::Layout;
@@ -15,6 +16,19 @@ pub enum Scheme<'a> {
     Signature(Signature<'a>),
     /// The sender includes the secret itself.
     Token(Token<'a>),
+}
+
+impl Scheme<'_> {
+    /// Whether white space around this secret is part of it: not if the scheme decodes the secret,
+    /// which ignores white space.
+    pub fn keeps_blanks_of(&self, secret: &Secret) -> bool {
+        match self {
+            Self::Signature(Signature { secret: SecretForm::Verbatim, .. }) | Self::Token(_) => {
+                true
+            }
+            Self::Signature(signature) => signature.secret.key(secret).is_none(),
+        }
+    }
 }
 
 /// A signature scheme: everything in which providers differ.

@@ -9,6 +9,7 @@ use super::handshake::{self, Handshake};
 use super::key::VerifyingKey;
 use super::proof::{CannotSign, Proof};
 use super::provider::{Delivery, ProviderResponse, Repeats};
+use super::unsigned_check::UnsignedCheck;
 use super::{Denied, Secret};
 
 /// The parts of a request that verification reads.
@@ -45,12 +46,14 @@ impl<'a> Input<'a> {
 pub struct Verifier {
     provider: &'static str,
     checks: Box<[SchemeCheck]>,
+    proof_headers: Box<[HeaderName]>,
     event_headers: Box<[HeaderName]>,
     delivery: Option<Delivery>,
     repeats: Repeats,
     handshake: Option<Handshake>,
     response: Option<&'static ProviderResponse>,
     verify_token: Option<Secret>,
+    unsigned_check: Option<UnsignedCheck>,
 }
 
 /// An accepted request, with the entry and the key that accepted it.
@@ -72,12 +75,14 @@ impl Verifier {
         let mut verifier = Self {
             provider,
             checks: Box::default(),
+            proof_headers: entry::proof_headers(&entry)?,
             event_headers: Box::default(),
             delivery: None,
             repeats: Repeats::ByItself,
             handshake: None,
             response: None,
             verify_token: None,
+            unsigned_check: None,
         };
         if let Entry::Jwt(rules) = entry {
             verifier.checks = Box::new([SchemeCheck::Jwt(rules.bound()?)]);
@@ -95,6 +100,7 @@ impl Verifier {
             verifier.handshake = row.handshake;
             verifier.response = row.response.as_ref();
             verifier.verify_token = verify_token;
+            verifier.unsigned_check = row.unsigned_check;
         }
         Ok(verifier)
     }
@@ -248,6 +254,16 @@ impl Verifiers {
             }
         }
         denied.map_or(Ok(None), Err)
+    }
+
+    /// Whether the request is a check of the endpoint that the provider of an entry does not sign. A
+    /// request with a signature or a token of any entry is none: it is verified.
+    pub fn is_unsigned_check(&self, input: &Input<'_>) -> bool {
+        let has_proof = |verifier: &Verifier| {
+            verifier.proof_headers.iter().any(|name| input.headers.contains_key(name))
+        };
+        let mut checks = self.0.iter().filter_map(|verifier| verifier.unsigned_check);
+        !self.0.iter().any(has_proof) && checks.any(|check| check.matches(input))
     }
 
     /// See [`Verifier::subscription`]. The first entry that accepts the request responds.
