@@ -63,6 +63,7 @@ fuzz: ## each parser that strangers reach, a short while
 	fuzz/run.sh path 20
 	fuzz/run.sh body 40
 	fuzz/run.sh cloud_event 15
+	fuzz/run.sh content_coding 15
 	fuzz/run.sh client 20
 	fuzz/run.sh proxy_header 20
 	fuzz/run.sh framing 20

@@ -119,6 +119,9 @@ pub enum EventError {
     JsonTooDeep { limit: usize },
     #[error("the form has more than {limit} fields")]
     TooManyFields { limit: usize },
+    /// The body was stored as it was sent, and cannot be decoded.
+    #[error("the content coding of the body is not supported, or the body is not valid in it")]
+    Coding,
     #[error("the body is not valid multipart/form-data: {0}")]
     MalformedMultipart(&'static str),
 }

@@ -9,12 +9,12 @@ use super::secrets::{KnownSecret, Secrets};
 use crate::resources::conditions::Verdict;
 use crate::resources::reason::StalledReason;
 use crate::resources::verify::{
-    HashFunction, Hmac, Jwt, SecretKeyRef, SignatureEncoding, VerifyEntry, VerifyType,
+    HashFunction, Hmac, Jwt, SecretKeyRef, SignatureEncoding, SignedBody, VerifyEntry, VerifyType,
 };
 use crate::verify::jwt::{KeySets, Rules};
 use crate::verify::{
-    Algorithm, Encoding, Entry, Layout, Provider, Secret, Signature, Source, Timestamp, Verifier,
-    Verifiers,
+    Algorithm, Encoding, Entry, Layout, Over, Provider, Secret, Signature, Source, Timestamp,
+    Verifier, Verifiers,
 };
 
 /// The Secrets that the entries reference.
@@ -143,6 +143,7 @@ impl Finder<'_> {
             encoding,
             prefix,
             signed,
+            over,
             timestamp_header,
             id_header,
             tolerance,
@@ -163,6 +164,10 @@ impl Finder<'_> {
                 HashFunction::Sha512 => Algorithm::HmacSha512,
             },
             signed,
+            over: match over {
+                SignedBody::Encoded => Over::Encoded,
+                SignedBody::Decoded => Over::Decoded,
+            },
             timestamp: timestamp.map(|name| Timestamp { source: Source::Header(name), tolerance }),
             id: id_header.as_deref(),
             ..Signature::HMAC

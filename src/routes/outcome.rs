@@ -44,6 +44,8 @@ pub enum TriggerOutcome {
     RequestTimeout,
     /// The body is malformed or incomplete.
     InvalidBody,
+    /// The body has a content coding that is not supported.
+    UnsupportedEncoding,
     /// The body is not valid JSON.
     InvalidJson,
     /// The body is not a valid form.

@@ -1,11 +1,12 @@
 //! The public pipeline: from an untrusted request to the listener's response, in a fixed order.
 //!
 //! path -> route -> suspended -> source -> budget of failed signatures -> bounded body -> signature
-//! -> rate limit -> handshake -> event -> filter -> duplicate -> deliver or store. Nothing before
-//! the route allocates memory or takes a lock.
+//! -> rate limit -> handshake -> content decoding -> event -> filter -> duplicate -> deliver or
+//! store. Nothing before the route allocates memory or takes a lock.
 
 mod body;
 mod budget;
+mod decoding;
 mod event;
 pub mod failures;
 mod filter;
@@ -32,6 +33,7 @@ pub use budget::Budget;
 pub use failures::Failures;
 pub use readers::Readers;
 
+use crate::coding::DecodeError;
 use crate::delivery::{
     self, ApiFields, Attempt, AttemptContext, CallError, Caller, OutgoingEvent, Subject,
 };
@@ -40,12 +42,13 @@ use crate::http::{Networks, client_address};
 use crate::moment::Moment;
 use crate::resources::DeliveryMode;
 use crate::routes::path::{self, PathError};
-use crate::routes::{AppQuota, InFlightPermit, Route, RouteState, Table, TriggerOutcome};
+use crate::routes::{AppQuota, Route, RouteState, Table, TriggerOutcome};
 use crate::store::{Accepted, DuplicateKey, NewEvent, Queue};
 use crate::traces::{Span, Traces};
 use crate::verify::Input;
 use body::{BodyLimits, BodyReadError};
-use event::TriggerEvent;
+use decoding::{BodyDecodeError, CodedBody, Memory};
+use event::{DecodedUse, TriggerEvent};
 use rejection::Rejection;
 
 /// The `Retry-After` of transient errors.
@@ -203,18 +206,38 @@ impl Pipeline {
         let failures = &self.shared.failures;
         proof::budget(&route, failures, client)?;
         if head.method != Method::POST {
-            let answer = proof::handshake(&route, &self.input(&head, &[]), failures, client)?;
+            let body = CodedBody::new(&head.headers, Bytes::new());
+            let answer = proof::handshake(&route, &self.input(&head, &body), failures, client)?;
             return Ok(Success::Answered(answer));
         }
-        let mut place = self.enter(&route)?;
-        let body = self.read(&route, &head.headers, peer, body, &mut place).await?;
-        let input = self.input(&head, &body.bytes);
+        let mut memory = self.enter(&route)?;
+        let body = self.read(&route, &head.headers, peer, body, &mut memory).await?;
+        let mut body = CodedBody::new(&head.headers, body);
+        if proof::needs_decoded(&route) {
+            let decoded = self.decode_unproved(&route, &mut body, &mut memory).await;
+            decoded.inspect_err(|_| proof::count_failure(&route, failures, client))?;
+        }
+        let input = self.input(&head, &body);
         let verified = proof::check(&route, &input, failures, client, span)?;
         guards::rate(&route)?;
         if let Some(answer) = verified.as_ref().and_then(|verified| verified.handshake(&input)) {
             return Ok(Success::Answered(answer));
         }
-        let event = TriggerEvent::new(&head.headers, body.bytes.clone());
+        match DecodedUse::of(&route, verified.as_ref()) {
+            DecodedUse::Event => {
+                let decoded = body.decode(self.body_limit(&route), &mut memory).await;
+                decoded.map_err(decoding::rejection)?;
+            }
+            DecodedUse::DeliveryId => {
+                let decoded = body.decode(self.body_limit(&route), &mut memory).await;
+                if decoded == Err(BodyDecodeError::OverBudget) {
+                    return Err(overloaded());
+                }
+            }
+            DecodedUse::Nothing => {}
+        }
+        let input = self.input(&head, &body);
+        let event = TriggerEvent::new(&head.headers, &body);
         event.convert_for(route.app.envelope)?;
         let now = (self.shared.clock)();
         let id = self.shared.queue.ids().next(now);
@@ -264,13 +287,14 @@ impl Pipeline {
         route.filter(is_asked).ok_or_else(not_allowed)
     }
 
-    fn input<'a>(&'a self, head: &'a Parts, body: &'a [u8]) -> Input<'a> {
+    fn input<'a>(&'a self, head: &'a Parts, body: &'a CodedBody) -> Input<'a> {
         Input {
             method: &head.method,
             headers: &head.headers,
             external_url: &self.shared.external_url,
             path_and_query: head.uri.path_and_query().map_or("/", |path| path.as_str()),
-            body,
+            body: &body.sent,
+            decoded: body.decoded.as_deref(),
             now: (self.shared.wall_clock)().0 / 1000,
         }
     }
@@ -288,12 +312,35 @@ impl Pipeline {
         }
     }
 
-    fn enter(&self, route: &Route) -> Result<InFlightPermit, Rejection> {
+    fn enter(&self, route: &Route) -> Result<Memory, Rejection> {
         let limits = &self.shared.limits;
         // At most half of the total: one app must leave memory to the others.
         let share =
             AppQuota { in_flight: limits.in_flight_per_app, buffered: limits.buffered_bytes / 2 };
-        route.app.load.enter(share).ok_or_else(overloaded)
+        let permit = route.app.load.enter(share).ok_or_else(overloaded)?;
+        Ok(Memory { permit, reservation: self.shared.budget.account() })
+    }
+
+    /// The limit of a body, in bytes, encoded and decoded.
+    fn body_limit(&self, route: &Route) -> usize {
+        (route.binding.max_body_bytes as usize).min(self.shared.max_body_bytes)
+    }
+
+    /// Decodes a body for the verification of its signature. What cannot be decoded has no valid
+    /// signature: the client learns nothing else, except that its body is too large.
+    async fn decode_unproved(
+        &self,
+        route: &Route,
+        body: &mut CodedBody,
+        memory: &mut Memory,
+    ) -> Result<(), Rejection> {
+        match body.decode(self.body_limit(route), memory).await {
+            Ok(())
+            | Err(
+                BodyDecodeError::Unsupported(_) | BodyDecodeError::Decode(DecodeError::Malformed),
+            ) => Ok(()),
+            Err(error) => Err(decoding::rejection(error)),
+        }
     }
 
     async fn read<B>(
@@ -302,18 +349,17 @@ impl Pipeline {
         headers: &HeaderMap,
         peer: Peer,
         body: B,
-        place: &mut InFlightPermit,
-    ) -> Result<Buffered, Rejection>
+        memory: &mut Memory,
+    ) -> Result<Bytes, Rejection>
     where
         B: Body<Data = Bytes>,
     {
         let bounds = BodyLimits {
-            bytes: (route.binding.max_body_bytes as usize).min(self.shared.max_body_bytes),
+            bytes: self.body_limit(route),
             time: self.shared.limits.body_read,
             sender_waits: headers.contains_key(EXPECT),
         };
-        let mut account = self.shared.budget.account();
-        let take = |bytes| place.buffer(bytes) && account.take(bytes);
+        let take = |bytes| memory.take(bytes);
         let enter = || {
             let client = client_address(peer, headers, &self.shared.trusted_proxies);
             let share = (self.shared.limits.in_flight_per_app / CLIENT_SHARE).max(1);
@@ -321,8 +367,7 @@ impl Pipeline {
         };
         let bytes = readers::wait(body::read(body, bounds, take), enter).await;
         let bytes = bytes.ok_or_else(|| overloaded().closing())?;
-        let bytes = bytes.map_err(body_error)?;
-        Ok(Buffered { bytes, _reservation: account })
+        bytes.map_err(body_error)
     }
 
     /// Calls the listener, once.
@@ -372,12 +417,6 @@ impl Pipeline {
             Accepted::Duplicate(first) => Ok(Success::Duplicate(first)),
         }
     }
-}
-
-/// A body in memory with its reservation in the budget.
-struct Buffered {
-    bytes: Bytes,
-    _reservation: budget::BodyReservation,
 }
 
 fn body_error(error: BodyReadError) -> Rejection {

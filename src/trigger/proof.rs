@@ -19,6 +19,16 @@ pub fn budget(route: &Route, failures: &Failures, client: Option<IpAddr>) -> Res
     failures.check(route.id(), client, Instant::now()).map_err(Rejection::rate_limited)
 }
 
+/// Whether a signature of the webhook's senders covers the decoded body.
+pub fn needs_decoded(route: &Route) -> bool {
+    route.proof.as_ref().is_some_and(|Proof(verifiers)| verifiers.need_decoded())
+}
+
+/// Counts a body that was rejected before its signature could be verified.
+pub fn count_failure(route: &Route, failures: &Failures, client: Option<IpAddr>) {
+    failures.record_failure(route.id(), client, Instant::now());
+}
+
 /// Verifies a trigger; `None` if the webhook has no verification.
 pub fn check<'r>(
     route: &'r Route,

@@ -47,7 +47,7 @@ pub use key::Algorithm;
 pub use layout::{Layout, MAX_ITEMS};
 pub use proof::{CannotSign, Proof};
 pub use provider::{Delivery, PROVIDERS, Provider};
-pub use scheme::{Scheme, Signature, Source, Timestamp, Token, TokenForm};
+pub use scheme::{Over, Scheme, Signature, Source, Timestamp, Token, TokenForm};
 pub use secret::{EmptySecret, Secret};
 pub use secret_form::SecretForm;
 pub use template::TemplateError;

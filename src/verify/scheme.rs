@@ -32,6 +32,8 @@ pub struct Signature<'a> {
     pub secret: SecretForm,
     /// The signed text, with the placeholders `{id}`, `{timestamp}`, `{url}` and `{body}`.
     pub signed: &'a str,
+    /// The bytes that `{body}` stands for.
+    pub over: Over,
     /// The signing time, if the sender includes it. A header or an item requires `{timestamp}` in
     /// `signed`.
     pub timestamp: Option<Timestamp<'a>>,
@@ -41,6 +43,15 @@ pub struct Signature<'a> {
     pub url: UrlForm,
     /// For `{form}`: the query parameter with the SHA-256 of a body that is not a form.
     pub body_digest: Option<&'static str>,
+}
+
+/// The bytes of a body that are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// The bytes as sent.
+    Encoded,
+    /// The body without its content codings.
+    Decoded,
 }
 
 /// The signing time of a request.
@@ -92,6 +103,7 @@ impl Signature<'static> {
         algorithm: Algorithm::HmacSha256,
         secret: SecretForm::Verbatim,
         signed: "{body}",
+        over: Over::Encoded,
         timestamp: None,
         id: None,
         url: UrlForm::AsConfigured,

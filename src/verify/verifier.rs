@@ -31,6 +31,9 @@ pub struct Input<'a> {
     pub path_and_query: &'a str,
     /// The complete raw body.
     pub body: &'a [u8],
+    /// The body without its content codings: the same if it has none, absent if it cannot be
+    /// decoded, or nothing needs it.
+    pub decoded: Option<&'a [u8]>,
     /// The current time, in seconds since 1970.
     pub now: u64,
 }
@@ -111,6 +114,14 @@ impl Verifier {
         Err(denied)
     }
 
+    /// Whether a scheme of the entry covers the body without its content codings.
+    fn needs_decoded(&self) -> bool {
+        self.checks.iter().any(|check| match check {
+            SchemeCheck::Signature(signature) => signature.is_over_decoded(),
+            SchemeCheck::Token(_) | SchemeCheck::Jwt(_) => false,
+        })
+    }
+
     /// Signs the request as its sender would, with the first secret that can sign: the inverse of
     /// [`Self::check`]. `id` is the delivery id to sign if the scheme covers one and `input` has
     /// none.
@@ -185,13 +196,18 @@ impl<'v> Verified<'v> {
                 let id = text(name).filter(|id| !id.is_empty())?;
                 text(endpoint).map_or(id.into(), |endpoint| format!("{endpoint} {id}").into())
             }
-            (None, Some(Delivery::Member(name))) => match json::member(input.body, name)? {
+            (None, Some(Delivery::Member(name))) => match json::member(input.decoded?, name)? {
                 Scalar::Text(text) => text,
                 Scalar::Number(_) => return None,
             },
             (None, None) => return None,
         };
         Some(id).filter(|id| !id.is_empty() && id.len() <= MAX_DELIVERY_ID)
+    }
+
+    /// Whether the delivery id is in the body.
+    pub fn has_id_in_body(&self) -> bool {
+        matches!(self.verifier.delivery, Some(Delivery::Member(_)))
     }
 
     /// The response to a handshake request, in the provider's format; `None` for an event. `input`
@@ -209,6 +225,11 @@ impl Verifiers {
     /// The entries, in the order in which they are checked.
     pub fn new(verifiers: Vec<Verifier>) -> Self {
         Self(verifiers.into())
+    }
+
+    /// Whether an entry needs [`Input::decoded`].
+    pub fn need_decoded(&self) -> bool {
+        self.0.iter().any(Verifier::needs_decoded)
     }
 
     /// Checks the request against all entries; `None` if the list is empty, which accepts every

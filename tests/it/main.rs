@@ -6,6 +6,7 @@
 //! measures the process: one that must do so starts a process, or is a binary of its own.
 
 mod app_api;
+mod bodies;
 mod caller;
 mod cli;
 mod deliveries;

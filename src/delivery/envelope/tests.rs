@@ -216,6 +216,24 @@ fn an_event_of_raw_gets_the_envelope_that_its_app_has_now() {
     assert!(call_after_change(&broken, raw, action, "null").is_none());
 }
 
+#[test]
+fn an_encoded_event_of_raw_is_decoded_for_another_envelope() {
+    let (raw, action) = (Envelope::Raw, Envelope::Action);
+    // The gzip of {"n":1}, as another program encodes it.
+    let gzip: &[u8] =
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\xca\x53\xb2\x32\xac\x05\x00\x7e\x3b\x4b\xd4\x07\x00\x00\x00";
+    let headers = vec![JSON, ("content-encoding", "gzip")];
+    let trigger = Trigger { headers, body: gzip, query: None };
+    let call = call_after_change(&trigger, raw, action, "null").unwrap();
+    assert_eq!(call.json()["event"], json!({"n": 1}));
+    assert_eq!(call.headers.get("content-encoding"), None);
+    for (coding, body) in [("compress", gzip), ("gzip", &gzip[1..])] {
+        let headers = vec![JSON, ("content-encoding", coding)];
+        let trigger = Trigger { headers, body, query: None };
+        assert!(call_after_change(&trigger, raw, action, "null").is_none(), "{coding}");
+    }
+}
+
 proptest! {
     /// Whatever a stranger sends with whatever attributes, the body is one JSON object with the
     /// operator's props.
