@@ -129,6 +129,7 @@ fn resource(app: &Key, key: &Key, new: NewWebhook) -> Webhook {
         user_id,
         suspend: false,
         max_body_bytes: DEFAULT_MAX_BODY_BYTES,
+        body: None,
         forward_headers: Vec::new(),
         source_ranges: Vec::new(),
         rate_limit: None,

@@ -18,7 +18,7 @@ pub mod trace;
 pub use api_fields::ApiFields;
 pub use attempt::{Attempt, AttemptContext, CallReport, attempt};
 pub use connect::{Connector, ONE_OF_SEVERAL};
-pub use envelope::{ApiField, QUERY, preserve};
+pub use envelope::{ApiField, QUERY, discard, preserve, preserve_rule};
 pub use headers::{EVENT_ID, OPERATOR, passed_on, uuid_value};
 pub use listener::{Call, Caller};
 pub use outcome::{CallError, ConnectError, REFUSAL_BODY_BYTES, Refusal, outcome};

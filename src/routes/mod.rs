@@ -24,6 +24,7 @@ use bytes::Bytes;
 use http::HeaderName;
 use uuid::Uuid;
 
+use crate::event::BodyRule;
 use crate::expression::Expression;
 use crate::guard::RateLimit;
 use crate::http::Networks;
@@ -84,6 +85,8 @@ pub struct Binding {
     pub props: Bytes,
     /// The limit of a trigger's body, in bytes.
     pub max_body_bytes: u32,
+    /// How the body becomes the event.
+    pub body: BodyRule,
     /// Headers of the trigger that are passed to the listener.
     pub forward_headers: Box<[HeaderName]>,
     /// The delivery options.

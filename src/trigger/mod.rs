@@ -237,7 +237,7 @@ impl Pipeline {
             DecodedUse::Nothing => {}
         }
         let input = self.input(&head, &body);
-        let event = TriggerEvent::new(&head.headers, &body);
+        let event = TriggerEvent::new(&route, verified.as_ref(), &head.headers, &body);
         event.convert_for(route.app.envelope)?;
         let now = (self.shared.clock)();
         let id = self.shared.queue.ids().next(now);

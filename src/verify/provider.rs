@@ -29,6 +29,8 @@ pub struct Provider {
     /// The position of the delivery id, which is the same for each redelivery. A signed id takes
     /// precedence.
     pub delivery: Option<Delivery>,
+    /// The field of forms that has the event, as JSON. Forms without it are events themselves.
+    pub form_field: Option<&'static str>,
     /// The response to a handshake request, after verification.
     pub handshake: Option<Handshake>,
     /// Whether the provider sends a `GET` with a verify token (`hub.challenge`) before any event.
@@ -55,6 +57,7 @@ impl Provider {
         legacy_schemes: &[],
         event_headers: &[],
         delivery: None,
+        form_field: None,
         handshake: None,
         subscribes: false,
     };
@@ -89,6 +92,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-github-hook-installation-target-type",
         ],
         delivery: Some(Delivery::PerEndpoint("x-github-hook-id", "x-github-delivery")),
+        form_field: Some("payload"),
         ..Provider::PLAIN
     },
     // GitLab Docs: "Webhooks" (secret token, signing token, delivery headers). The signing token is
@@ -155,6 +159,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-forgejo-delivery",
             "x-gogs-delivery",
         ])),
+        form_field: Some("payload"),
         ..Provider::PLAIN
     },
     // Stripe Docs: "Receive Stripe events in your webhook endpoint", "Verify webhook signatures
@@ -176,6 +181,8 @@ pub static PROVIDERS: &[Provider] = &[
         name: "Slack",
         schemes: &[v0("x-slack-signature", "x-slack-request-timestamp")],
         event_headers: &["x-slack-retry-num", "x-slack-retry-reason"],
+        // Interactive components; commands are forms without it.
+        form_field: Some("payload"),
         delivery: Some(Delivery::Member("event_id")),
         handshake: Some(handshake::slack),
         ..Provider::PLAIN

@@ -53,6 +53,7 @@ pub struct Verifier {
     checks: Box<[SchemeCheck]>,
     event_headers: Box<[HeaderName]>,
     delivery: Option<Delivery>,
+    form_field: Option<&'static str>,
     handshake: Option<Handshake>,
     verify_token: Option<Secret>,
 }
@@ -78,6 +79,7 @@ impl Verifier {
             checks: Box::default(),
             event_headers: Box::default(),
             delivery: None,
+            form_field: None,
             handshake: None,
             verify_token: None,
         };
@@ -93,6 +95,7 @@ impl Verifier {
             let names = row.event_headers.iter().copied();
             verifier.event_headers = names.map(HeaderName::from_static).collect();
             verifier.delivery = row.delivery;
+            verifier.form_field = row.form_field;
             verifier.handshake = row.handshake;
             verifier.verify_token = verify_token;
         }
@@ -203,6 +206,11 @@ impl<'v> Verified<'v> {
             (None, None) => return None,
         };
         Some(id).filter(|id| !id.is_empty() && id.len() <= MAX_DELIVERY_ID)
+    }
+
+    /// The field of the provider's forms that may have the event, as JSON.
+    pub fn form_field(&self) -> Option<&'static str> {
+        self.verifier.form_field
     }
 
     /// Whether the delivery id is in the body.

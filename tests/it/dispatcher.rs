@@ -301,6 +301,7 @@ fn webhook(app: &Arc<App>, ordering: Ordering) -> Route {
             action: "pay".into(),
             props: Bytes::from_static(b"{\"of\":1}"),
             max_body_bytes: 1 << 20,
+            body: webhook_operator::event::BodyRule::Auto,
             forward_headers: [].into(),
             delivery,
             guards: None,

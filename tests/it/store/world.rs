@@ -109,6 +109,7 @@ impl<E: Engine> World<E> {
             action: format!("act-{name}").into(),
             props: Bytes::from_static(b"null"),
             max_body_bytes: 1 << 20,
+            body: webhook_operator::event::BodyRule::Auto,
             forward_headers: Box::default(),
             delivery: Delivery { ordering, ..Delivery::default() },
             guards: None,
