@@ -12,8 +12,10 @@ use super::{Coding, DecodeError, Decoder, MAX_MEMBERS, Progress};
 
 const LIMIT: usize = 8_000_000;
 
+type Encode = fn(&[u8]) -> Vec<u8>;
+
 /// An encoder of each format, with the coding that decodes it.
-const FORMATS: [(Coding, fn(&[u8]) -> Vec<u8>); 5] = [
+const FORMATS: [(Coding, Encode); 5] = [
     (Coding::Gzip, gzip),
     (Coding::Deflate, zlib),
     (Coding::Deflate, raw_deflate),
@@ -74,7 +76,6 @@ fn zstd_with(plain: &[u8], window_log: u32) -> Vec<u8> {
         context.compress_stream(&mut output, &mut input).unwrap();
     }
     assert_eq!(context.end_stream(&mut output).unwrap(), 0);
-    drop(output);
     encoded
 }
 

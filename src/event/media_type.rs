@@ -110,7 +110,7 @@ fn is_binary(essence: &[u8]) -> bool {
     let application = application.strip_prefix("x-").unwrap_or(application);
     BINARY_PREFIXES.iter().any(|prefix| essence.starts_with(prefix))
         || BINARY_SUFFIXES.iter().any(|suffix| essence.ends_with(suffix))
-        || BINARY_APPLICATIONS.iter().any(|known| application == *known)
+        || BINARY_APPLICATIONS.contains(&application)
 }
 
 /// Whether the subtype has the suffix of RFC 6839, 3.1, as in `application/cloudevents+json`.

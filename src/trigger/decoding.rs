@@ -190,7 +190,9 @@ mod tests {
         runtime.block_on(body.decode(1_000_000, memory))
     }
 
-    const CODINGS: [(&str, fn(&[u8]) -> Vec<u8>); 5] = [
+    type Encode = fn(&[u8]) -> Vec<u8>;
+
+    const CODINGS: [(&str, Encode); 5] = [
         ("gzip", |plain| {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
             encoder.write_all(plain).unwrap();
