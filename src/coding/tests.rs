@@ -12,8 +12,10 @@ use super::{Coding, DecodeError, Decoder, MAX_MEMBERS, Progress};
 
 const LIMIT: usize = 8_000_000;
 
+type Encode = fn(&[u8]) -> Vec<u8>;
+
 /// An encoder of each format, with the coding that decodes it.
-const FORMATS: [(Coding, fn(&[u8]) -> Vec<u8>); 5] = [
+const FORMATS: [(Coding, Encode); 5] = [
     (Coding::Gzip, gzip),
     (Coding::Deflate, zlib),
     (Coding::Deflate, raw_deflate),
@@ -74,7 +76,6 @@ fn zstd_with(plain: &[u8], window_log: u32) -> Vec<u8> {
         context.compress_stream(&mut output, &mut input).unwrap();
     }
     assert_eq!(context.end_stream(&mut output).unwrap(), 0);
-    drop(output);
     encoded
 }
 
@@ -132,7 +133,7 @@ fn an_output_of_the_limit_is_allowed_and_one_byte_more_is_not() {
 
 #[test]
 fn a_bomb_costs_no_more_memory_than_its_limit_allows() {
-    let zeros = vec![0; 2_000_000];
+    let zeros = vec![0; 1_000_000];
     for (coding, encode) in FORMATS {
         let (error, memory) = decode_within(coding, encode(&zeros), 100_000);
         assert_eq!(error, Err(DecodeError::TooLarge), "{coding:?}");
@@ -264,11 +265,11 @@ fn a_step_produces_a_bounded_output_whatever_its_input() {
 
 proptest! {
     // Encoders that are not optimized are slow.
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn whatever_was_encoded_comes_back(
-        plain in vec(any::<u8>(), 0..2000),
+        plain in vec(any::<u8>(), 0..500),
         repeated in 1..40_usize,
         (coding, encode) in select(&FORMATS[..]),
     ) {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use uuid::Uuid;
 
+use super::envelope;
 use crate::coding::{Codings, Decoder, Progress};
 use crate::event::{self, Event, EventError};
 use crate::resources::MAX_BODY_BYTES;
@@ -33,7 +34,8 @@ impl OutgoingEvent {
         }
         let Content { form, content_type, headers, body } = &self.content;
         let content_type = content_type.as_ref().map(|value| value.as_bytes());
-        event::from_form(*form, content_type, decoded(headers, body)?)
+        let rule = envelope::body_rule(headers);
+        event::from_form(*form, &rule, content_type, decoded(headers, body)?)
     }
 }
 

@@ -147,7 +147,7 @@ pub struct Hmac {
     #[x_kube(validation = Rule::new("self.contains('{body}')").message("must contain {body}"))]
     pub signed: String,
     /// Whether `{body}` is the body as sent, or without its content coding (`Content-Encoding`).
-    #[serde(default, skip_serializing_if = "is_encoded")]
+    #[serde(default)]
     pub over: SignedBody,
     /// Header of `{timestamp}`: seconds or milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -236,10 +236,6 @@ fn is_false(value: &bool) -> bool {
 
 fn default_signed() -> String {
     "{body}".into()
-}
-
-fn is_encoded(over: &SignedBody) -> bool {
-    *over == SignedBody::Encoded
 }
 
 fn default_tolerance() -> String {

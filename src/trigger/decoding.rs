@@ -149,3 +149,154 @@ pub fn rejection(error: BodyDecodeError) -> Rejection {
         BodyDecodeError::OverBudget => overloaded(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::sync::Arc;
+
+    use flate2::Compression;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+    use futures_util::FutureExt as _;
+    use http::HeaderValue;
+    use http::header::CONTENT_ENCODING;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::super::Budget;
+    use super::*;
+    use crate::event::{self, EventError};
+    use crate::expression::{Expression, Inputs};
+    use crate::routes::{AppLimits, AppQuota};
+
+    const TOTAL: usize = 16 * 1024 * 1024;
+
+    fn memory(budget: &Arc<Budget>) -> Memory {
+        let load: Arc<AppLimits> = Arc::default();
+        let permit = load.enter(AppQuota { in_flight: 1, buffered: TOTAL }).unwrap();
+        Memory { permit, reservation: budget.account() }
+    }
+
+    fn coded(coding: &str, body: Vec<u8>) -> CodedBody {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_str(coding).unwrap());
+        CodedBody::new(&headers, body.into())
+    }
+
+    /// Decodes as a runtime without other tasks does.
+    fn decode(body: &mut CodedBody, memory: &mut Memory) -> Result<(), BodyDecodeError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(body.decode(1_000_000, memory))
+    }
+
+    type Encode = fn(&[u8]) -> Vec<u8>;
+
+    const CODINGS: [(&str, Encode); 5] = [
+        ("gzip", |plain| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(plain).unwrap();
+            encoder.finish().unwrap()
+        }),
+        ("deflate", |plain| {
+            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(plain).unwrap();
+            encoder.finish().unwrap()
+        }),
+        ("Deflate", |plain| {
+            let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(plain).unwrap();
+            encoder.finish().unwrap()
+        }),
+        ("br", |plain| {
+            let params = brotli::enc::BrotliEncoderParams { quality: 1, ..Default::default() };
+            let mut encoded = Vec::new();
+            brotli::BrotliCompress(&mut &*plain, &mut encoded, &params).unwrap();
+            encoded
+        }),
+        ("zstd", |plain| {
+            let mut encoded = Vec::with_capacity(zstd_safe::compress_bound(plain.len()));
+            zstd_safe::compress(&mut encoded, plain, 1).unwrap();
+            encoded
+        }),
+    ];
+
+    /// What a filter says of a body, or why there is no event.
+    fn matches(body: &Bytes) -> Result<(Vec<u8>, Option<bool>), EventError> {
+        let event = event::from_body(Some(b"application/json"), body.clone())?;
+        let filter = Expression::compile("event.n > 0").unwrap();
+        let text = event.text();
+        let inputs = Inputs { event: &text, headers: b"{}", props: b"null", query: b"{}" };
+        Ok((text.to_vec(), filter.holds(inputs).ok()))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn decoding_then_matching_is_matching_the_plain_body(
+            plain in prop_oneof![
+                "\\{\"n\": (-?[0-9]{1,5}|\"x\")(, \"m\": \"[a-z]{0,300}\")?\\}".prop_map(String::into_bytes),
+                vec(any::<u8>(), 1..300),
+            ],
+            (inner, encode) in select(&CODINGS[..]),
+            outer in proptest::option::of(select(&CODINGS[..])),
+        ) {
+            let (mut names, mut body) = (inner.to_owned(), encode(&plain));
+            if let Some((outer, encode)) = outer {
+                names = format!("{names}, {outer}");
+                body = encode(&body);
+            }
+            let mut body = coded(&names, body);
+            decode(&mut body, &mut memory(&Budget::new(TOTAL))).unwrap();
+            let decoded = body.decoded.unwrap();
+            prop_assert_eq!(&decoded, &plain);
+            prop_assert_eq!(matches(&decoded), matches(&plain.into()));
+        }
+    }
+
+    #[test]
+    fn a_decoded_body_stays_counted_and_nothing_else() {
+        let plain = b"0123456789".repeat(30_000);
+        for (coding, encode) in CODINGS {
+            for names in [coding.to_owned(), format!("{coding},{coding}")] {
+                let layers = names.split(',').count();
+                let body = (0..layers).fold(plain.clone(), |body, _| encode(&body));
+                let budget = Budget::new(TOTAL);
+                let mut memory = memory(&budget);
+                decode(&mut coded(&names, body), &mut memory).unwrap();
+                assert!(budget.account().take(TOTAL - plain.len()), "{names}");
+                assert!(!budget.account().take(TOTAL - plain.len() + 1), "{names}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_gives_everything_back() {
+        let zeros = vec![0; 2_000_000];
+        for (coding, encode) in CODINGS {
+            for (total, error) in [
+                (TOTAL, BodyDecodeError::Decode(DecodeError::TooLarge)),
+                (300_000, BodyDecodeError::OverBudget),
+            ] {
+                let budget = Budget::new(total);
+                let mut memory = memory(&budget);
+                assert_eq!(decode(&mut coded(coding, encode(&zeros)), &mut memory), Err(error));
+                assert!(budget.account().take(total), "{coding}");
+            }
+        }
+    }
+
+    /// The first poll decodes a step and no more.
+    #[test]
+    fn other_tasks_run_between_the_steps_of_a_large_body() {
+        let plain = b"0123456789".repeat(30_000);
+        for (coding, encode) in CODINGS {
+            let budget = Budget::new(TOTAL);
+            let (mut memory, mut body) = (memory(&budget), coded(coding, encode(&plain)));
+            assert!(body.decode(1_000_000, &mut memory).now_or_never().is_none(), "{coding}");
+            let mut small = coded(coding, encode(b"{}"));
+            assert!(small.decode(1_000_000, &mut memory).now_or_never().is_some(), "{coding}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Rejection;
 use super::decoding::CodedBody;
 use crate::delivery::{self, OutgoingEvent};
-use crate::event::{self, Event, EventError, Form};
+use crate::event::{self, BodyRule, Event, EventError, Form};
 use crate::resources::Envelope;
 use crate::routes::{DedupBy, Route, TriggerOutcome};
 use crate::store::Content;
@@ -51,6 +51,7 @@ impl DecodedUse {
 #[derive(Debug)]
 pub struct TriggerEvent {
     content_type: Option<HeaderValue>,
+    rule: BodyRule,
     sent: Bytes,
     is_encoded: bool,
     /// Absent if the body has a content coding, and no event is needed.
@@ -59,11 +60,22 @@ pub struct TriggerEvent {
 }
 
 impl TriggerEvent {
-    /// An event that is not converted yet.
-    pub fn new(headers: &HeaderMap, body: &CodedBody) -> Self {
+    /// An event that is not converted yet. The webhook's own rule precedes that of the provider.
+    pub fn new(
+        route: &Route,
+        verified: Option<&Verified<'_>>,
+        headers: &HeaderMap,
+        body: &CodedBody,
+    ) -> Self {
+        let field = verified.and_then(|verified| verified.form_field());
+        let rule = match (&route.binding.body, field) {
+            (BodyRule::Auto, Some(field)) => BodyRule::of_provider(field),
+            (rule, _) => rule.clone(),
+        };
         let content_type = headers.get(CONTENT_TYPE).cloned();
         Self {
             content_type,
+            rule,
             sent: body.sent.clone(),
             is_encoded: body.is_encoded(),
             decoded: body.decoded.clone(),
@@ -93,7 +105,7 @@ impl TriggerEvent {
         debug_assert!(self.decoded.is_some(), "an expression needs a body that was not decoded");
         let body = self.decoded.as_ref().unwrap_or(&self.sent).clone();
         let content_type = self.content_type.as_ref().map(|value| value.as_bytes());
-        let event = event::from_body(content_type, body).map_err(rejection)?;
+        let event = event::convert(&self.rule, content_type, body).map_err(rejection)?;
         Ok(self.converted.get_or_init(|| event))
     }
 
@@ -105,7 +117,7 @@ impl TriggerEvent {
         verified: Option<&Verified<'_>>,
         head: Parts,
     ) -> OutgoingEvent {
-        let Self { content_type, sent, is_encoded, decoded, converted } = self;
+        let Self { content_type, rule, sent, is_encoded, decoded, converted } = self;
         let event = converted.into_inner();
         let is_as_sent = is_encoded && route.app.envelope == Envelope::Raw;
         let (body, form) = match decoded.filter(|_| !is_as_sent) {
@@ -113,7 +125,10 @@ impl TriggerEvent {
             // Before it is converted again, it has to be decoded again.
             None => (sent, Form::Converted),
         };
-        let headers = passed_on(route, verified, head);
+        let mut headers = passed_on(route, verified, head);
+        if form == Form::Converted {
+            delivery::preserve_rule(&mut headers, &rule);
+        }
         OutgoingEvent { id, content: Content { form, content_type, headers, body }, event }
     }
 }
@@ -121,11 +136,11 @@ impl TriggerEvent {
 fn passed_on(route: &Route, verified: Option<&Verified<'_>>, head: Parts) -> HeaderMap {
     let forwarded = &route.binding.forward_headers;
     let provider = verified.map_or(&[][..], |verified| verified.event_headers());
-    let is_raw = route.app.envelope == Envelope::Raw;
-    let encodings = head.headers.get_all(CONTENT_ENCODING).iter().filter(|_| is_raw);
-    let encodings: Vec<_> = encodings.cloned().collect();
+    let encodings: Vec<_> = head.headers.get_all(CONTENT_ENCODING).iter().cloned().collect();
     let mut headers = delivery::passed_on(forwarded, provider, head.headers);
-    if is_raw {
+    // What the operator stores under these names never comes from the sender.
+    delivery::discard(&mut headers);
+    if route.app.envelope == Envelope::Raw {
         delivery::preserve(&mut headers, &encodings, head.uri.query());
     }
     if route.binding.forward_query {
@@ -139,9 +154,9 @@ fn rejection(error: EventError) -> Rejection {
         EventError::InvalidJson { .. }
         | EventError::JsonTooDeep { .. }
         | EventError::WrongCharset => TriggerOutcome::InvalidJson,
-        EventError::TooManyFields { .. } | EventError::MalformedMultipart(_) => {
-            TriggerOutcome::InvalidForm
-        }
+        EventError::TooManyFields { .. }
+        | EventError::FormField(_)
+        | EventError::MalformedMultipart(_) => TriggerOutcome::InvalidForm,
         EventError::Coding => TriggerOutcome::InvalidBody,
     };
     Rejection::bad_request(outcome, error.to_string())

@@ -206,7 +206,7 @@ impl Pipeline {
             DecodedUse::Nothing => {}
         }
         let input = self.input(&head, &body);
-        let event = TriggerEvent::new(&head.headers, &body);
+        let event = TriggerEvent::new(&route, verified.as_ref(), &head.headers, &body);
         event.convert_for(route.app.envelope)?;
         let verified = verified.as_ref();
         let now = (self.shared.clock)();

@@ -34,6 +34,8 @@ pub struct Provider {
     pub delivery: Option<Delivery>,
     /// Whether the provider repeats a delivery by itself.
     pub repeats: Repeats,
+    /// The field of forms that has the event, as JSON. Forms without it are events themselves.
+    pub form_field: Option<&'static str>,
     /// The response to a handshake request, after verification.
     pub handshake: Option<Handshake>,
     /// Whether the provider sends a `GET` with a verify token (`hub.challenge`) before any event.
@@ -108,6 +110,7 @@ impl Provider {
         event_headers: &[],
         delivery: None,
         repeats: Repeats::ByItself,
+        form_field: None,
         handshake: None,
         subscribes: false,
         response: None,
@@ -148,6 +151,7 @@ pub static PROVIDERS: &[Provider] = &[
         delivery: Some(Delivery::PerEndpoint("x-github-hook-id", "x-github-delivery")),
         repeats: Repeats::ByHand,
         max_body_bytes: Some(25 * 1024 * 1024),
+        form_field: Some("payload"),
         ..Provider::PLAIN
     },
     // GitLab Docs: "Webhooks" (secret token, signing token, delivery headers). The signing token is
@@ -217,6 +221,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-gogs-delivery",
         ])),
         repeats: Repeats::ByHand,
+        form_field: Some("payload"),
         ..Provider::PLAIN
     },
     // Stripe Docs: "Receive Stripe events in your webhook endpoint", "Verify webhook signatures
@@ -240,6 +245,8 @@ pub static PROVIDERS: &[Provider] = &[
         name: "Slack",
         schemes: &[v0("x-slack-signature", "x-slack-request-timestamp")],
         event_headers: &["x-slack-retry-num", "x-slack-retry-reason"],
+        // Interactive components; commands are forms without it.
+        form_field: Some("payload"),
         delivery: Some(Delivery::Member("event_id")),
         handshake: Some(handshake::slack),
         unsigned_check: Some(UnsignedCheck::FormField("ssl_check", "1")),

@@ -50,6 +50,7 @@ pub struct Verifier {
     event_headers: Box<[HeaderName]>,
     delivery: Option<Delivery>,
     repeats: Repeats,
+    form_field: Option<&'static str>,
     handshake: Option<Handshake>,
     response: Option<&'static ProviderResponse>,
     verify_token: Option<Secret>,
@@ -79,6 +80,7 @@ impl Verifier {
             event_headers: Box::default(),
             delivery: None,
             repeats: Repeats::ByItself,
+            form_field: None,
             handshake: None,
             response: None,
             verify_token: None,
@@ -97,6 +99,7 @@ impl Verifier {
             verifier.event_headers = names.map(HeaderName::from_static).collect();
             verifier.delivery = row.delivery;
             verifier.repeats = row.repeats;
+            verifier.form_field = row.form_field;
             verifier.handshake = row.handshake;
             verifier.response = row.response.as_ref();
             verifier.verify_token = verify_token;
@@ -211,6 +214,11 @@ impl<'v> Verified<'v> {
     /// The response that the provider wants for an accepted event; `None` if any 2xx response is good.
     pub fn response(&self) -> Option<&'static ProviderResponse> {
         self.verifier.response
+    }
+
+    /// The field of the provider's forms that may have the event, as JSON.
+    pub fn form_field(&self) -> Option<&'static str> {
+        self.verifier.form_field
     }
 
     /// Whether the delivery id is in the body.

@@ -156,7 +156,7 @@ fn a_signature_may_cover_the_decoded_body() {
     let verify = format!("  verify: [{encoded}, {decoded}]\n  maxBodyBytes: 100000");
     let setting = setting("", &verify, &[]);
     let over_plain = hmac_sha256("s3cret", BODY);
-    let over_gzip = hmac_sha256("s3cret", &gzip(BODY));
+    let over_gzip = hmac_sha256("s3cret", gzip(BODY));
     for (headers, body) in [
         (vec![JSON, ("X-Signature", &*over_plain)], BODY.to_vec()),
         (vec![JSON, GZIP, ("X-Signature", &over_plain)], gzip(BODY)),
@@ -221,7 +221,7 @@ fn a_delivery_id_in_a_compressed_body_is_found() {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let body = gzip(br#"{"id": "evt_1"}"#);
         let signed = [format!("{}.", now.as_secs()).as_bytes(), &body].concat();
-        let signature = format!("t={},v1={}", now.as_secs(), hmac_sha256("s3cret", &signed));
+        let signature = format!("t={},v1={}", now.as_secs(), hmac_sha256("s3cret", signed));
         let headers = [JSON, GZIP, ("Stripe-Signature", &*signature)];
         let first = crate::support::operator::eventually("the new spec", || {
             Some(setting.send(&headers, &body)).filter(|answer| answer.status == 202)
@@ -230,4 +230,144 @@ fn a_delivery_id_in_a_compressed_body_is_found() {
         let second = setting.send(&headers, &body);
         assert!(second.body.contains("duplicate"), "{first:?} {second:?}");
     }
+}
+
+const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+const MULTIPART: (&str, &str) = ("Content-Type", "multipart/form-data; boundary=x");
+
+#[test]
+fn the_webhook_says_what_a_body_is() {
+    for (rule, content_type, body, event) in [
+        ("{as: Json}", "text/plain; charset=UTF-8", &br#"{"n": 1}"#[..], json!({"n": 1})),
+        (
+            "{as: Json}",
+            "text/plain; charset=iso-8859-1",
+            b"{\"n\": \"\xe9\"}",
+            json!({"n": "\u{e9}"}),
+        ),
+        ("{as: Json}", "application/x-www-form-urlencoded", b"[1]", json!({"_json": [1]})),
+        ("{as: Text}", "application/json", b"{", json!({"_text": "{"})),
+        ("{as: Binary}", "text/plain", b"a", json!({"_base64": "YQ=="})),
+        ("{as: Auto}", "text/plain", b"a", json!({"_text": "a"})),
+        ("{as: Json}", "text/plain", b"", json!({})),
+    ] {
+        let setting = setting("", &format!("  body: {rule}"), &[]);
+        assert_eq!(setting.event(&[("Content-Type", content_type)], body), event, "{rule}");
+        if rule == "{as: Json}" {
+            assert_eq!(setting.refused(&[FORM], b"a=1"), refusal(400, "invalid_json"));
+        }
+    }
+}
+
+#[test]
+fn a_field_of_a_form_that_the_webhook_names_is_the_event() {
+    let setting = setting("", "  body: {formField: data}\n  filter: 'event.a == 1'", &[]);
+    let part = |name: &str, value: &str| {
+        format!("--x\r\nContent-Disposition: form-data; name={name}\r\n\r\n{value}\r\n")
+    };
+    let multipart = format!("{}{}--x--", part("b", "2"), part("data", r#"{"a": 1}"#));
+    for (headers, body) in
+        [(FORM, "data=%7B%22a%22%3A1%7D&x=1"), (MULTIPART, &*multipart), (JSON, r#"{"a": 1}"#)]
+    {
+        assert_eq!(setting.event(&[headers], body.as_bytes()), json!({"a": 1}), "{body}");
+    }
+    for body in ["x=1", "data=1", "data=[]", "data=%7B", "data={}&data={}"] {
+        let answer = setting.send(&[FORM], body.as_bytes());
+        assert_eq!((answer.status, answer.reason().as_str()), (400, "invalid_form"), "{body}");
+        assert!(answer.body.contains("body.formField"), "{answer:?}");
+    }
+    setting.listener.expect_no_call();
+}
+
+#[test]
+fn providers_that_send_json_in_a_form_are_known() {
+    let github = setting("", &format!("{GITHUB}\n  filter: 'event.ref == \"x\"'"), &[]);
+    let body = b"payload=%7B%22ref%22%3A%22x%22%2C%22n%22%3A1.0%7D";
+    let signature = |body: &[u8]| format!("sha256={}", hmac_sha256("s3cret", body));
+    let event = github.event(&[FORM, ("X-Hub-Signature-256", &signature(body))], body);
+    assert_eq!(event, json!({"ref": "x", "n": 1.0}));
+    // Nothing says so to a webhook without the provider, and no form of the provider must have it.
+    let plain = setting("", "", &[]);
+    assert_eq!(plain.event(&[FORM], b"payload=%7B%7D"), json!({"payload": "{}"}));
+    let command = setting("", GITHUB, &[]);
+    for (body, event) in [
+        (&b"command=%2Fdeploy&text=x"[..], json!({"command": "/deploy", "text": "x"})),
+        (b"payload=x", json!({"payload": "x"})),
+    ] {
+        let found = command.event(&[FORM, ("X-Hub-Signature-256", &signature(body))], body);
+        assert_eq!(found, event);
+    }
+}
+
+/// The spec changes and the operator restarts between the trigger and its delivery.
+#[test]
+fn a_stored_event_is_converted_by_the_rule_of_its_time() {
+    let (folders, listener) = (Folders::new(), Listener::start());
+    let retry = "  delivery: {retry: {schedule: [1s], maxAttempts: 100}}";
+    let yaml = |envelope: &str, body: &str| {
+        queued_manifest(
+            &listener.url,
+            &format!("    envelope: {envelope}"),
+            &format!("{retry}\n{body}"),
+        )
+    };
+    for envelope in ["Action", "Raw"] {
+        folders.write("shop.yaml", &yaml(envelope, "  body: {formField: data}"));
+        listener.behave(crate::support::listener::Behaviour::Answer("503 Service Unavailable"));
+        let operator = Operator::standalone(&folders, &[]);
+        let answer = request("POST", &operator.url(), &[FORM], b"data=%7B%22a%22%3A1%7D");
+        assert_eq!(answer.status, 202, "{answer:?}");
+        let first = listener.call();
+        assert_eq!(first.header("webhook-body-rule"), None);
+        drop(operator);
+        folders.write("shop.yaml", &yaml("Action", "  body: {as: Text}"));
+        listener.behave(crate::support::listener::Behaviour::Answer("200 OK"));
+        while listener.try_call().is_some() {}
+        let _operator = Operator::standalone(&folders, &[]);
+        assert_eq!(listener.call().json()["event"], json!({"a": 1}), "{envelope}");
+    }
+}
+
+#[test]
+fn the_shape_of_an_event_does_not_depend_on_its_bytes() {
+    let setting = setting("", "", &[]);
+    for content_type in
+        ["application/octet-stream", "application/x-protobuf", "image/png", "application/pdf"]
+    {
+        for (bytes, base64) in
+            [(&b"\x08\x01"[..], "CAE="), (b"text", "dGV4dA=="), (b"\xff", "/w==")]
+        {
+            let event = setting.event(&[("Content-Type", content_type)], bytes);
+            assert_eq!(event, json!({ "_base64": base64 }), "{content_type}");
+        }
+    }
+    for bytes in [&b"text"[..], b"\xff"] {
+        let head = "--x\r\nContent-Disposition: form-data; name=f; filename=\"a.pdf\"\r\nContent-Type: application/pdf\r\n\r\n";
+        let body = [head.as_bytes(), bytes, b"\r\n--x--"].concat();
+        let event = setting.event(&[MULTIPART], &body);
+        assert_eq!(
+            (&event["f"]["name"], &event["f"]["type"]),
+            (&json!("a.pdf"), &json!("application/pdf"))
+        );
+        assert!(event["f"]["data"].is_string());
+    }
+    for (body, event) in [
+        (r#"{"text":"a=b&c"}"#, json!({"text": "a=b&c"})),
+        (r#" {"a":1} "#, json!({"a": 1})),
+        (r#"{"text":"a=b&c""#, json!({"{\"text\":\"a": "b", "c\"": ""})),
+        ("[1]", json!({"[1]": ""})),
+    ] {
+        assert_eq!(setting.event(&[FORM], body.as_bytes()), event, "{body}");
+    }
+}
+
+#[test]
+fn a_field_needs_a_form_that_is_recognized() {
+    let (folders, listener) = (Folders::new(), Listener::start());
+    folders.write("shop.yaml", &manifest(&listener.url, "", "  body: {as: Json, formField: data}"));
+    let operator = Operator::standalone(&folders, &[]);
+    let status =
+        folders.await_status("webhook", "team-a/payments", |status| status.contains("formField"));
+    assert!(status.contains("formField needs as Auto"), "{status}");
+    assert_eq!(request("POST", &operator.url(), &[JSON], b"{}").status, 404);
 }

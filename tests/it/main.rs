@@ -25,6 +25,7 @@ mod queued;
 mod repetitions;
 mod responses;
 mod routes;
+mod senders;
 mod signed;
 mod standalone;
 mod store;

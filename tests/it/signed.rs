@@ -174,7 +174,7 @@ fn handshakes_are_answered_after_verification_and_never_reach_the_listener() {
     let setting = setting(spec, &[("slack", "secret", "s3cret")], &[]);
     let body = r#"{"type":"url_verification","challenge":"3eZbrw1aB"}"#;
     let timestamp = now().to_string();
-    let signature = format!("v0={}", hmac_sha256("s3cret", &format!("v0:{timestamp}:{body}")));
+    let signature = format!("v0={}", hmac_sha256("s3cret", format!("v0:{timestamp}:{body}")));
     let headers = [("X-Slack-Signature", &*signature), ("X-Slack-Request-Timestamp", &*timestamp)];
     let answer = setting.sent(&headers, body);
     assert_eq!((answer.status, answer.body.as_str()), (200, "3eZbrw1aB"));

@@ -5,8 +5,10 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
+type Encode = fn(&[u8]) -> Vec<u8>;
+
 /// Each coding by the name that a sender gives it; `deflate` in both of its formats.
-pub const CODINGS: [(&str, fn(&[u8]) -> Vec<u8>); 6] = [
+pub const CODINGS: [(&str, Encode); 6] = [
     ("gzip", gzip),
     ("X-GZip", gzip),
     ("deflate", zlib),

@@ -116,6 +116,7 @@ impl<E: Engine> World<E> {
             forward_query: false,
             probes: Probes::default(),
             response: None,
+            body: webhook_operator::event::BodyRule::Auto,
             delivery: Delivery { ordering, ..Delivery::default() },
             guards: None,
         };
