@@ -319,6 +319,20 @@ impl Setting {
 }
 
 #[test]
+fn what_waits_for_a_deleted_app_is_told_even_if_it_was_not_counted_before() {
+    // The first count is at the start, the next one after the app was deleted.
+    let setting =
+        setting_with(&queued("retry: {schedule: [1h]}", ""), &["--status-interval", "2s"]);
+    setting.listener.behave(FAILS);
+    setting.store("{}");
+    let both = queued_manifest(&setting.listener.url, "", &queued("", ""));
+    let (_, webhook) = both.split_once("---\n").unwrap();
+    setting.folders.write("shop.yaml", webhook);
+    setting.operator.await_log(&["UndeliveredEvents", "1 undelivered event waits for the app"]);
+    setting.await_numbers(&["pending: 1", "dead: 0"]);
+}
+
+#[test]
 fn a_status_says_what_became_of_events_and_the_log_tells_each_news_once() {
     let mut setting = setting_with(&queued("", ""), &AT_ONCE);
     setting.listener.behave(Behaviour::Answer("410 Gone"));
