@@ -248,7 +248,7 @@ impl By {
             Self::GitLab => trigger.with("X-Gitlab-Token", "s"),
             Self::Bitbucket => trigger.with("X-Hub-Signature", format!("sha256={signature}")),
             Self::Stripe => {
-                let signature = hmac_sha256("s", &format!("0.{}", trigger.body));
+                let signature = hmac_sha256("s", format!("0.{}", trigger.body));
                 trigger.with("Stripe-Signature", format!("t=0,v1={signature}"))
             }
             Self::Header | Self::Key | Self::OtherKey => trigger,

@@ -58,7 +58,7 @@ impl Setting {
 
     fn stripe(&self, body: &str) -> Response {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let signature = hmac_sha256("right", &format!("{now}.{body}"));
+        let signature = hmac_sha256("right", format!("{now}.{body}"));
         let signature = format!("t={now},v1={signature}");
         let headers = [("Content-Type", "application/json"), ("Stripe-Signature", &*signature)];
         request("POST", &self.operator.url(), &headers, body.as_bytes())
