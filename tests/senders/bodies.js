@@ -15,7 +15,10 @@ const EVENTS = {
 };
 
 /** Escapes every character that is not ASCII, as Python's and PHP's encoders do. */
-const escaped = (text) => text.replace(/[^\x00-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+function escaped(text) {
+  const digits = (unit) => unit.charCodeAt(0).toString(16).padStart(4, "0");
+  return text.replace(/[^\x00-\x7f]/g, (unit) => `\\u${digits(unit)}`);
+}
 
 /**
  * JSON bodies. `members` are those that the sender's events always have, a new set for each body; a sender with such
@@ -28,11 +31,14 @@ export function json(members) {
     return [
       { name, body: compact, event: whole },
       { name: `${name}, escaped`, body: escaped(compact), event: whole },
-      { name: `${name}, indented, with a line break at its end`, body: `${JSON.stringify(whole, null, 2)}\r\n`, event: whole },
+      { name: `${name}, indented`, body: `${JSON.stringify(whole, null, 2)}\r\n`, event: whole },
     ];
   });
   const values = members ? [] : [[], [UNICODE, 1], 42, UNICODE, null, false];
-  const others = values.map((value) => ({ name: `a JSON value: ${typeof value}`, body: JSON.stringify(value), event: { _json: value } }));
+  const others = values.map((value) => {
+    const body = JSON.stringify(value);
+    return { name: `the value ${body.slice(0, 20)}`, body, event: { _json: value } };
+  });
   return [...bodies, ...others].map((one) => ({ ...one, contentType: "application/json" }));
 }
 
@@ -42,7 +48,7 @@ const FORMS = {
   "delimiters": { Body: "a=b&c=d+e%20f;g #h?", "a=b": "&", "%41": "%42" },
   "blanks and empty values": { Body: "  two  blanks ", Empty: "", A: "\r\n\t" },
   "names that differ in case": { b: "1", B: "2", a: "3", A: "4", _: "5", 10: "6", 9: "7" },
-  "many parameters": Object.fromEntries(Array.from({ length: 200 }, (_, number) => [`Param${number}`, `value ${number}`])),
+  "many parameters": Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`Param${n}`, `value ${n}`])),
   "100 KiB": { Body: "x".repeat(LARGE) },
   "100 KiB of unicode": { Body: "ß€😀".repeat(LARGE / 9 / 3) },
 };

@@ -20,4 +20,4 @@ if [ -n "$missing" ]; then
 fi
 npm ci --no-audit --no-fund --ignore-scripts
 python3 -m venv python
-python/bin/pip install --quiet --require-hashes --only-binary :all: --requirement requirements.txt
+python/bin/pip install --quiet --no-compile --require-hashes --only-binary :all: --requirement requirements.txt

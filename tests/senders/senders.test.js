@@ -22,17 +22,19 @@ const name = (index) => `sender-${index}`;
 
 function resources() {
   const version = "lenra.io/v1alpha1";
-  const app = { apiVersion: version, kind: "WebhookApp", metadata: { name: "app", namespace: "n" }, spec: { uuid: APP, listener: { url: calls.url } } };
+  const app = {
+    apiVersion: version,
+    kind: "WebhookApp",
+    metadata: { name: "app", namespace: "n" },
+    spec: { uuid: APP, listener: { url: calls.url } },
+  };
   const hooks = SENDERS.flatMap(({ type, secret }, index) => {
     const metadata = { name: name(index), namespace: "n" };
+    const verify = [{ type, secretRefs: [{ name: name(index), key: "secret" }] }];
+    const spec = { app: "app", action: name(index), uuid: uuid(index), delivery: { mode: "Sync" }, verify };
     return [
       { apiVersion: "v1", kind: "Secret", metadata, stringData: { secret } },
-      {
-        apiVersion: version,
-        kind: "Webhook",
-        metadata,
-        spec: { app: "app", action: name(index), uuid: uuid(index), delivery: { mode: "Sync" }, verify: [{ type, secretRefs: [{ name: name(index), key: "secret" }] }] },
-      },
+      { apiVersion: version, kind: "Webhook", metadata, spec },
     ];
   });
   return [app, ...hooks];
@@ -61,7 +63,8 @@ async function signed(sender, index, { body, fields, contentType }) {
 /** Sends a request; resolves with its status and its body. */
 function send({ path, headers, body }) {
   return new Promise((resolve, reject) => {
-    const sent = request(`${operator.trigger}${path}`, { method: "POST", agent, headers: { ...headers, "content-length": body.length } }, (answer) => {
+    const options = { method: "POST", agent, headers: { ...headers, "content-length": body.length } };
+    const sent = request(`${operator.trigger}${path}`, options, (answer) => {
       let text = "";
       answer.setEncoding("utf8").on("data", (part) => (text += part));
       answer.on("end", () => resolve({ status: answer.statusCode, text }));
@@ -74,7 +77,8 @@ function send({ path, headers, body }) {
 async function isAccepted(sent, index, event) {
   received.length = 0;
   const { status, text } = await send(sent);
-  assert.equal(status, 200, text);
+  // Which success it is depends on what the provider takes.
+  assert.equal(Math.floor(status / 100), 2, `${status} ${text}`);
   assert.equal(received.length, 1);
   assert.equal(received[0].action, name(index));
   assert.deepEqual(received[0].event, event);
@@ -99,7 +103,9 @@ const every = (length) => Array.from({ length }, (_, at) => at);
 const some = (length) => [...new Set([0, length >> 1, length - 1])];
 
 async function bodyCounts(sent, positions) {
-  for (const at of positions) await isRejected({ ...sent, body: changed(sent.body, at) }, `byte ${at} of the body changed`);
+  for (const at of positions) {
+    await isRejected({ ...sent, body: changed(sent.body, at) }, `byte ${at} of the body changed`);
+  }
   await isRejected({ ...sent, body: Buffer.concat([sent.body, Buffer.from("x")]) }, "a byte added");
   await isRejected({ ...sent, body: sent.body.subarray(0, -1) }, "the last byte removed");
 }

@@ -14,6 +14,8 @@ const Octokit = await import("@octokit/webhooks-methods");
 const Linear = await import("@linear/sdk/webhooks");
 const Discord = require("discord-interactions");
 
+const stripe = new Stripe("sk_test_none");
+
 const seconds = () => Math.floor(Date.now() / 1000);
 
 /** A key of Standard Webhooks: 24 bytes, base64, after the prefix. */
@@ -78,7 +80,7 @@ export const SENDERS = [
     bodies: bodies.json(),
     signature: "stripe-signature",
     sign: ({ body }) => ({
-      "stripe-signature": new Stripe("sk_test_none").webhooks.generateTestHeaderString({ payload: body, secret: WHSEC }),
+      "stripe-signature": stripe.webhooks.generateTestHeaderString({ payload: body, secret: WHSEC }),
     }),
   },
   {

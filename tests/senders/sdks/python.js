@@ -1,5 +1,5 @@
-// Senders whose requests are signed by the official SDKs for Python: sign.py, which reads one request per line and writes
-// the headers of each.
+// Senders whose requests are signed by the official SDKs for Python: sign.py, which reads one request per line and
+// writes the headers of each.
 
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";

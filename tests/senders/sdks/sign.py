@@ -1,7 +1,7 @@
 """Signs requests by the official SDKs for Python.
 
-Reads one request per line from stdin, {"sdk", "secret", "id", "url", "body", "fields"}, and writes its headers, an object, as
-one line to stdout.
+Reads one request per line from stdin, {"sdk", "secret", "id", "url", "body", "fields"}, and writes
+its headers, an object, as one line to stdout.
 """
 
 import datetime
@@ -19,7 +19,8 @@ import twilio.request_validator
 def sign_stripe(request):
     # The SDK has no public function that signs; this one is what its verification compares with.
     now = int(time.time())
-    signature = stripe.WebhookSignature._compute_signature(f"{now}.{request['body']}", request["secret"])
+    signed = f"{now}.{request['body']}"
+    signature = stripe.WebhookSignature._compute_signature(signed, request["secret"])
     return {"stripe-signature": f"t={now},v1={signature}"}
 
 
