@@ -7,8 +7,8 @@ use super::brotli::BrotliStream;
 use super::deflate::DeflateStream;
 use super::zstd::ZstdStream;
 
-/// The input that one step consumes at most, and the output that it produces at most, in bytes. This
-/// takes some tenths of a millisecond.
+/// The input that one step consumes at most, and the output that it produces at most, in bytes.
+/// This takes some tenths of a millisecond.
 const STEP: usize = 64 * 1024;
 
 /// The smallest capacity of an output, in bytes.
@@ -43,8 +43,8 @@ pub(super) struct Moved {
 
 /// A stream of one coding.
 pub(super) trait Stream {
-    /// Decodes a part of the input into a part of the output, and fills the output as long as there is
-    /// input.
+    /// Decodes a part of the input into a part of the output, and fills the output as long as there
+    /// is input.
     ///
     /// # Errors
     /// The input is malformed.
@@ -88,15 +88,15 @@ impl Decoder {
         self.next_memory() - self.memory
     }
 
-    /// The memory after the next step: the decoder, the output, and the window, which has at most the
-    /// bytes of the output.
+    /// The memory after the next step: the decoder, the output, and the window, which has at most
+    /// the bytes of the output.
     fn next_memory(&self) -> usize {
         let capacity = self.next_capacity();
         self.stream.fixed_memory() + capacity + self.stream.window().min(capacity)
     }
 
-    /// The capacity of the output in the next step. One byte more than the limit shows that an output
-    /// exceeds it.
+    /// The capacity of the output in the next step. One byte more than the limit shows that an
+    /// output exceeds it.
     fn next_capacity(&self) -> usize {
         let capacity = self.output.capacity();
         if self.output.len() < capacity {

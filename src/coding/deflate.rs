@@ -30,8 +30,8 @@ impl DeflateStream {
     }
 
     /// A decoder of zlib, or of raw deflate if the input does not begin with a header of zlib. The
-    /// first two bytes distinguish them: raw deflate that looks like such a header would begin with a
-    /// stored block whose padding is not zero.
+    /// first two bytes distinguish them: raw deflate that looks like such a header would begin with
+    /// a stored block whose padding is not zero.
     pub fn zlib_or_raw(input: &[u8]) -> Self {
         Self::new(Decompress::new(has_zlib_header(input)), false)
     }

@@ -55,8 +55,8 @@ impl Codings {
     }
 }
 
-/// The coding with a name; none for `identity`, and for the empty elements that a list may have (RFC
-/// 9110, section 5.6.1).
+/// The coding with a name; none for `identity`, and for the empty elements that a list may have
+/// (RFC 9110, section 5.6.1).
 fn coding(name: &[u8]) -> Result<Option<Coding>, UnsupportedCoding> {
     const NAMES: [(&str, Option<Coding>); 7] = [
         ("gzip", Some(Coding::Gzip)),

@@ -26,8 +26,8 @@ impl OutgoingEvent {
     /// The JSON of `event`.
     ///
     /// # Errors
-    /// The body cannot be decoded or converted. It could when it was accepted, unless its app had the envelope
-    /// `Raw` then, or an earlier version of the program was less strict.
+    /// The body cannot be decoded or converted. It could when it was accepted, unless its app had
+    /// the envelope `Raw` then, or an earlier version of the program was less strict.
     pub fn event(&mut self) -> Result<Event, EventError> {
         if let Some(event) = self.event.take() {
             return Ok(event);

@@ -17,8 +17,8 @@ pub const MAX_PAIRS: usize = 10_000;
 /// Parses a form as the WHATWG URL standard does: `+` is a space, a name without `=` has an empty
 /// value, and a `%` without two digits is itself. A byte order mark in front is removed.
 ///
-/// Names and values are text in `charset`. One that is not becomes base64 of its bytes: the standard
-/// would put U+FFFD in the place of what it cannot decode.
+/// Names and values are text in `charset`. One that is not becomes base64 of its bytes: the
+/// standard would put U+FFFD in the place of what it cannot decode.
 ///
 /// # Errors
 /// The form has too many pairs, or no JSON object in a field that is required.

@@ -29,8 +29,8 @@ pub(super) fn event_in(charset: Charset, body: &[u8]) -> Result<Event, EventErro
     Ok(Event { form: Form::Converted, ..event(&text.into())? })
 }
 
-/// The event of a text in UTF-8 that is one JSON object, as a part of a body or under another content
-/// type.
+/// The event of a text in UTF-8 that is one JSON object, as a part of a body or under another
+/// content type.
 pub(super) fn object(text: &[u8]) -> Option<Event> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let is_candidate = text.trim_ascii_start().starts_with(b"{");

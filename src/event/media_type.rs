@@ -13,8 +13,9 @@ pub(crate) enum MediaType {
 }
 
 impl MediaType {
-    /// Type and subtype are case-insensitive (RFC 9110, 8.3.1). `text/json` was never registered but
-    /// is sent; browsers report violations of a Content Security Policy as `application/csp-report`.
+    /// Type and subtype are case-insensitive (RFC 9110, 8.3.1). `text/json` was never registered
+    /// but is sent; browsers report violations of a Content Security Policy as
+    /// `application/csp-report`.
     pub(crate) fn of(content_type: &[u8]) -> Self {
         let essence = essence(content_type).to_ascii_lowercase();
         match essence.as_slice() {

@@ -64,8 +64,8 @@ pub struct Event {
 /// How a body is converted to an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// The body is JSON, and passed through. Once validated, [`from_checked_json`] converts it again
-    /// without another validation.
+    /// The body is JSON, and passed through. Once validated, [`from_checked_json`] converts it
+    /// again without another validation.
     Json,
     /// The body is converted according to its content type and its [`BodyRule`].
     Converted,

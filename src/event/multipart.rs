@@ -27,9 +27,10 @@ const CHARSET_FIELD: &str = "_charset_";
 /// Parses a form to an object with one member per name.
 ///
 /// The shape of a part depends on its headers only: one with a file name or of a binary type is an
-/// object with its type and its bytes in base64, any other one a string. The string is the text in the
-/// part's charset: that of its content type, else of the field `_charset_`, else of the form's content
-/// type, else UTF-8. If the part is no text in this charset, the string is base64 of its bytes.
+/// object with its type and its bytes in base64, any other one a string. The string is the text in
+/// the part's charset: that of its content type, else of the field `_charset_`, else of the form's
+/// content type, else UTF-8. If the part is no text in this charset, the string is base64 of its
+/// bytes.
 ///
 /// # Errors
 /// The form is malformed or has too many parts, or no JSON object in a field that is required.
@@ -79,7 +80,8 @@ async fn read(
     fields.into_event(field)
 }
 
-/// Reads a part. RFC 7578, 4.2 requires a name. The part with the event is text, also if it is a file.
+/// Reads a part. RFC 7578, 4.2 requires a name. The part with the event is text, also if it is a
+/// file.
 async fn name_and_value(
     part: Field<'_>,
     charset: Charset,

@@ -1,4 +1,5 @@
-//! Removes the content codings of a body, within the limit of the webhook and the budgets of memory.
+//! Removes the content codings of a body, within the limit of the webhook and the budgets of
+//! memory.
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};

@@ -12,8 +12,8 @@ use crate::event::BodyRule;
 /// a header of the sender with this name.
 pub const RAW_QUERY: HeaderName = HeaderName::from_static("webhook-raw-query");
 
-/// The name under which the rule is stored by which the body is converted to an event, unless this is
-/// done by its content type. It is never sent.
+/// The name under which the rule is stored by which the body is converted to an event, unless this
+/// is done by its content type. It is never sent.
 pub const BODY_RULE: HeaderName = HeaderName::from_static("webhook-body-rule");
 
 /// Creates the request.
@@ -53,7 +53,8 @@ pub fn body_rule(headers: &HeaderMap) -> BodyRule {
     text.and_then(BodyRule::from_text).unwrap_or_default()
 }
 
-/// Removes what [`preserve`] and [`preserve_rule`] added, for an app that has another envelope by now.
+/// Removes what [`preserve`] and [`preserve_rule`] added, for an app that has another envelope by
+/// now.
 pub fn discard(headers: &mut HeaderMap) {
     headers.remove(CONTENT_ENCODING);
     headers.remove(BODY_RULE);

@@ -1,5 +1,5 @@
-//! What content decoding costs: the same JSON to one webhook, plain and as gzip, and inflating it alone,
-//! in turn on one core.
+//! What content decoding costs: the same JSON to one webhook, plain and as gzip, and inflating it
+//! alone, in turn on one core.
 
 use std::hint::black_box;
 use std::io::Read as _;
