@@ -56,15 +56,17 @@ impl Codings {
 }
 
 /// The coding with a name; none for `identity`, and for the empty elements that a list may have
-/// (RFC 9110, section 5.6.1).
+/// (RFC 9110, section 5.6.1). `utf-8` is no coding either: some senders take this header for that of
+/// the charset.
 fn coding(name: &[u8]) -> Result<Option<Coding>, UnsupportedCoding> {
-    const NAMES: [(&str, Option<Coding>); 7] = [
+    const NAMES: [(&str, Option<Coding>); 8] = [
         ("gzip", Some(Coding::Gzip)),
         ("x-gzip", Some(Coding::Gzip)),
         ("deflate", Some(Coding::Deflate)),
         ("br", Some(Coding::Brotli)),
         ("zstd", Some(Coding::Zstd)),
         ("identity", None),
+        ("utf-8", None),
         ("", None),
     ];
     let known = NAMES.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
@@ -91,6 +93,7 @@ mod tests {
         for (values, expected) in [
             (&[][..], &[][..]),
             (&["identity"], &[]),
+            (&["UTF-8"], &[]),
             (&[""], &[]),
             (&["GZip"], &[Gzip]),
             (&["x-gzip"], &[Gzip]),
@@ -108,7 +111,7 @@ mod tests {
         for values in [
             &["compress"][..],
             &["gzip;q=1"],
-            &["utf-8"],
+            &["utf-16"],
             &["gzip br"],
             &["gz\u{ef}p"],
             &["gzip, compress"],
