@@ -76,7 +76,9 @@ impl CodedBody {
         memory: &mut Memory,
     ) -> Result<(), BodyDecodeError> {
         if self.decoded.is_none() {
-            self.decoded = Some(decode_all(self.codings?, &self.sent, limit, memory).await?);
+            // Boxed, because most bodies have no coding and should not make room for a decoder.
+            let decoding = Box::pin(decode_all(self.codings?, &self.sent, limit, memory));
+            self.decoded = Some(decoding.await?);
         }
         Ok(())
     }

@@ -162,10 +162,6 @@ impl Pipeline {
     where
         B: Body<Data = Bytes>,
     {
-        let accepted = |success, verified: Option<&Verified<'_>>| Accepted {
-            success,
-            provider: verified.and_then(Verified::response),
-        };
         self.admit(&route)?;
         let client = guards::source(&route, peer, &head.headers, &self.shared.trusted_proxies)?;
         let failures = &self.shared.failures;
@@ -173,14 +169,14 @@ impl Pipeline {
         if head.method != Method::POST {
             let body = CodedBody::new(&head.headers, Bytes::new());
             let input = self.input(&head, &body);
-            let success = proof::before_events(&route, &input, failures, client)?;
-            return Ok(accepted(success, None));
+            return proof::before_events(&route, &input, failures, client)
+                .map(Accepted::without_event);
         }
         let mut memory = self.enter(&route)?;
         let body = self.read(&route, &head.headers, peer, body, &mut memory).await?;
         let mut body = CodedBody::new(&head.headers, body);
         if let Some(answer) = proof::unsigned_check(&route, &self.input(&head, &body)) {
-            return Ok(accepted(Success::Answered(answer), None));
+            return Ok(Accepted::without_event(Success::Answered(answer)));
         }
         if proof::needs_decoded(&route) {
             let decoded = self.decode_unproved(&route, &mut body, &mut memory).await;
@@ -190,48 +186,47 @@ impl Pipeline {
         let verified = proof::check(&route, &input, failures, client, span)?;
         guards::rate(&route)?;
         if let Some(answer) = verified.as_ref().and_then(|verified| verified.handshake(&input)) {
-            return Ok(accepted(Success::Answered(answer), None));
+            return Ok(Accepted::without_event(Success::Answered(answer)));
         }
-        match DecodedUse::of(&route, verified.as_ref()) {
-            DecodedUse::Event => {
-                let decoded = body.decode(self.body_limit(&route), &mut memory).await;
-                decoded.map_err(decoding::rejection)?;
-            }
-            DecodedUse::DeliveryId => {
-                let decoded = body.decode(self.body_limit(&route), &mut memory).await;
-                if decoded == Err(BodyDecodeError::OverBudget) {
-                    return Err(overloaded());
-                }
-            }
-            DecodedUse::Nothing => {}
-        }
-        let input = self.input(&head, &body);
-        let event = TriggerEvent::new(&route, verified.as_ref(), &head.headers, &body);
+        self.decode_proved(&route, verified.as_ref(), &mut body, &mut memory).await?;
+        self.accept(&route, verified.as_ref(), head, body, memory, span).await
+    }
+
+    /// Handles a verified event.
+    async fn accept(
+        &self,
+        route: &Arc<Route>,
+        verified: Option<&Verified<'_>>,
+        head: Parts,
+        body: CodedBody,
+        mut memory: Memory,
+        span: &Span,
+    ) -> Result<Accepted, Rejection> {
+        let provider = verified.and_then(Verified::response);
+        let event = TriggerEvent::new(route, verified, &head.headers, &body);
         event.convert_for(route.app.envelope)?;
-        let verified = verified.as_ref();
         let now = (self.shared.clock)();
         let id = self.shared.queue.ids().next(now);
         let of_event = |rejection: Rejection| rejection.of_event(id);
-        if !filter::passes(&route, &head, &event, id).map_err(of_event)? {
-            return Ok(accepted(Success::FilteredOut(id), verified));
+        if !filter::passes(route, &head, &event, id).map_err(of_event)? {
+            return Ok(Accepted { success: Success::FilteredOut(id), provider });
         }
-        if route.binding.delivery.mode == DeliveryMode::Sync {
-            let provider = verified.and_then(Verified::response);
-            let outgoing = event.into_outgoing(id, &route, verified, head);
+        let success = if route.binding.delivery.mode == DeliveryMode::Sync {
+            let outgoing = event.into_outgoing(id, route, verified, head);
             let mut take = |bytes| memory.take(bytes);
-            let keep = match route.binding.response.as_deref() {
+            let response = match route.binding.response.as_deref() {
                 Some(AcceptedResponse::Listener) => ResponseBody::Keep(&mut take),
                 _ => ResponseBody::Drop,
             };
-            let delivered = self.deliver(&route, outgoing, now, span, keep).await;
-            return Ok(Accepted { success: delivered.map_err(of_event)?, provider });
-        }
-        let duplicate =
-            queue::duplicate_key(&route, verified, &input, &head, &event, id).map_err(of_event)?;
-        let provider = verified.and_then(Verified::response);
-        let outgoing = event.into_outgoing(id, &route, verified, head);
-        let stored = self.store(route.clone(), outgoing, duplicate, now, span).await;
-        Ok(Accepted { success: stored.map_err(of_event)?, provider })
+            self.deliver(route, outgoing, now, span, response).await
+        } else {
+            let input = self.input(&head, &body);
+            let duplicate = queue::duplicate_key(route, verified, &input, &head, &event, id);
+            let duplicate = duplicate.map_err(of_event)?;
+            let outgoing = event.into_outgoing(id, route, verified, head);
+            self.store(route.clone(), outgoing, duplicate, now, span).await
+        };
+        Ok(Accepted { success: success.map_err(of_event)?, provider })
     }
 
     fn route(&self, method: &Method, path: &str) -> Result<Arc<Route>, Rejection> {
@@ -319,6 +314,28 @@ impl Pipeline {
                 BodyDecodeError::Unsupported(_) | BodyDecodeError::Decode(DecodeError::Malformed),
             ) => Ok(()),
             Err(error) => Err(decoding::rejection(error)),
+        }
+    }
+
+    /// Decodes a verified body as far as it is needed.
+    async fn decode_proved(
+        &self,
+        route: &Route,
+        verified: Option<&Verified<'_>>,
+        body: &mut CodedBody,
+        memory: &mut Memory,
+    ) -> Result<(), Rejection> {
+        match DecodedUse::of(route, verified) {
+            DecodedUse::Event => {
+                let decoded = body.decode(self.body_limit(route), memory).await;
+                decoded.map_err(decoding::rejection)
+            }
+            // What cannot be decoded has no id.
+            DecodedUse::DeliveryId => match body.decode(self.body_limit(route), memory).await {
+                Err(BodyDecodeError::OverBudget) => Err(overloaded()),
+                _ => Ok(()),
+            },
+            DecodedUse::Nothing => Ok(()),
         }
     }
 

@@ -63,6 +63,11 @@ impl Success {
 }
 
 impl Accepted {
+    /// A request that has no event, and so no response that a provider wants.
+    pub fn without_event(success: Success) -> Self {
+        Self { success, provider: None }
+    }
+
     /// The outcome to count.
     pub fn outcome(&self) -> TriggerOutcome {
         self.success.outcome()
