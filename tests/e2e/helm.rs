@@ -67,8 +67,27 @@ impl Helm {
             .expect("start helm");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "helm {args:?}: {said}{errors}");
+        assert!(output.status.success(), "helm {args:?}: {said}{errors}{}", self.cluster());
         said
+    }
+
+    /// What the cluster says of its pods, for the message of a failure.
+    fn cluster(&self) -> String {
+        let asked = [
+            &["get", "pods,persistentvolumeclaims", "-A", "-o", "wide"][..],
+            &["get", "events", "-A", "--sort-by=.lastTimestamp"],
+        ];
+        let told = asked.map(|args| {
+            let mut kubectl = Command::new(target().join("cluster/webhook-cluster"));
+            kubectl
+                .arg("kubectl")
+                .args(args)
+                .env("KUBECONFIG", &self.kubeconfig)
+                .env("KUBERC", "off");
+            let output = kubectl.output().expect("start kubectl");
+            String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+        });
+        told.join("\n")
     }
 
     fn with_chart(&self, verb: &str, chart: &Path) {
