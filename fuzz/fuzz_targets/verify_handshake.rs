@@ -121,7 +121,7 @@ fn request<'a>(
     body: &'a [u8],
 ) -> Input<'a> {
     let external_url = "https://hooks.example.com";
-    Input { method, headers, external_url, path_and_query, body, now: NOW }
+    Input { method, headers, external_url, path_and_query, body, decoded: Some(body), now: NOW }
 }
 
 fn value(text: &str) -> HeaderValue {

@@ -60,6 +60,7 @@ fn accepted(verifier: &Verifier, token: &[u8]) -> bool {
         external_url: "https://hooks.example.com",
         path_and_query: "/",
         body: b"",
+        decoded: Some(b""),
         now: 1_700_000_000,
     };
     verifier.check(&input).is_ok()

@@ -62,6 +62,7 @@ fuzz_target!(|input: &[u8]| {
         external_url: "https://hooks.example.com",
         path_and_query: "/apps/a/webhooks/b",
         body,
+        decoded: Some(body),
         now: NOW,
     };
     if let Ok(verified) = verifier.check(&request) {
