@@ -21,8 +21,8 @@
 //!
 //! 1. [`http`] accepts the connection and enforces its limits and timeouts.
 //! 2. [`trigger`] runs the pipeline, in this order: route, source address ([`guard`]), body, signature
-//!    ([`verify`], with the keys of [`key_sets`]), rate limit ([`guard`]), content decoding ([`coding`]), event ([`event`]), filter
-//!    ([`expression`]), duplicate.
+//!    ([`verify`], with the keys of [`key_sets`]), rate limit ([`guard`]), content decoding ([`coding`]),
+//!    event ([`event`]), filter ([`expression`]), duplicate.
 //! 3. In mode `Sync`, [`delivery`] calls the listener while the sender waits. In mode `Queued`,
 //!    [`store`] writes the event to stable storage before the sender gets 202, and
 //!    `delivery::dispatcher` calls the listener afterwards; [`mod@retry`] decides on further attempts.

@@ -28,3 +28,9 @@ pub const MAX_BODY_BYTES: i64 = 32 * 1024 * 1024;
 
 /// Default limit of a trigger's body, in bytes.
 pub const DEFAULT_MAX_BODY_BYTES: i64 = 8_000_000;
+
+/// Whether serialization leaves out a flag that is not set.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_false(value: &bool) -> bool {
+    !value
+}

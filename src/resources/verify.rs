@@ -49,7 +49,7 @@ pub struct VerifyEntry {
     #[schemars(schema_with = "schema::not_null::<SecretKeyRef>")]
     pub verify_token: Option<SecretKeyRef>,
     /// Whether to also accept GitHub's SHA-1 signature, for servers that send no SHA-256.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "super::is_false")]
     pub allow_sha1: bool,
 }
 
@@ -227,11 +227,6 @@ pub struct Jwt {
             .message("must be an absolute https URL")
     )]
     pub jwks_url: String,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 fn default_signed() -> String {

@@ -83,7 +83,7 @@ pub struct WebhookSpec {
     #[schemars(schema_with = "schema::forward_headers")]
     pub forward_headers: Vec<String>,
     /// Whether the listener gets the raw query string of the trigger, as the header `Webhook-Query`.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "super::is_false")]
     pub forward_query: bool,
     /// CEL expression over `event`, `headers`, `props` and `query` that selects the events to
     /// deliver, such as `event.type == "paid"`. Triggers of other events get 200, and the event is
@@ -214,9 +214,4 @@ pub struct DeliveryCounts {
     /// Deliveries that have not ended yet.
     #[serde(default)]
     pub pending: i64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-fn is_false(value: &bool) -> bool {
-    !value
 }

@@ -35,9 +35,7 @@ impl BodyReservation {
         self.held += bytes;
         self.budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.budget.total
     }
-}
 
-impl BodyReservation {
     /// Returns a part of the reserved bytes.
     pub fn release(&mut self, bytes: usize) {
         let bytes = bytes.min(self.held);

@@ -34,6 +34,7 @@ use uuid::Uuid;
 pub use budget::Budget;
 pub use failures::Failures;
 pub use readers::Readers;
+pub use success::OUTCOME;
 
 use crate::coding::DecodeError;
 use crate::delivery::{
@@ -394,7 +395,7 @@ impl Pipeline {
         if let Some(meters) = meters {
             meters.webhooks.of(route.id()).delivered();
         }
-        Ok(Success::Delivered(id, (called.status, called.kept)))
+        Ok(Success::Delivered(id, called))
     }
 
     /// Stores the event, for attempts that belong to the trace of this request.

@@ -8,19 +8,19 @@ use http_body_util::Full;
 use uuid::Uuid;
 
 use super::queue;
-use crate::delivery::KeptResponse;
+use crate::delivery::{KeptResponse, ListenerResponse};
 use crate::http::json_response;
 use crate::routes::{AcceptedResponse, FixedResponse, TriggerOutcome};
 use crate::verify::ProviderResponse;
 
 /// The outcome of a trigger, in a response that is not the default one.
-const OUTCOME: HeaderName = HeaderName::from_static("webhook-outcome");
+pub const OUTCOME: HeaderName = HeaderName::from_static("webhook-outcome");
 
 /// The result of a request without an error.
 #[derive(Debug)]
 pub enum Success {
     /// The listener accepted the event.
-    Delivered(Uuid, ListenerAnswer),
+    Delivered(Uuid, ListenerResponse),
     /// The event is on stable storage.
     Stored(Uuid),
     /// The event was stored before, under this id.
@@ -34,9 +34,6 @@ pub enum Success {
     /// A request before the first event, see `spec.probes`.
     Probed,
 }
-
-/// The listener's status, and its response if the sender gets it.
-pub type ListenerAnswer = (StatusCode, Option<Box<KeptResponse>>);
 
 /// An accepted request, with the response that the sender's provider wants.
 #[derive(Debug)]
@@ -60,6 +57,34 @@ impl Success {
             Self::Probed => TriggerOutcome::Probe,
         }
     }
+
+    /// The id of the event that the response is about.
+    fn event(&self) -> Option<Uuid> {
+        match *self {
+            Self::Delivered(event, _)
+            | Self::Stored(event)
+            | Self::Duplicate(event)
+            | Self::Replayed(event)
+            | Self::FilteredOut(event) => Some(event),
+            Self::Answered(_) | Self::Probed => None,
+        }
+    }
+
+    /// The response, unless the provider or the webhook wants another one.
+    fn default_response(self) -> Response<Full<Bytes>> {
+        let (status, body) = match self {
+            Self::Answered(answer) => return answer.map(Full::new),
+            Self::Probed => return Response::default(),
+            Self::Delivered(..) => return json_response(StatusCode::OK, &b"\"ok\""[..]),
+            Self::Stored(event) => queue::accepted(event),
+            Self::Duplicate(first) => queue::duplicate(first),
+            Self::Replayed(first) => queue::replayed(first),
+            Self::FilteredOut(event) => {
+                (StatusCode::OK, format!(r#"{{"id":"{event}","filtered":true}}"#))
+            }
+        };
+        json_response(status, body)
+    }
 }
 
 impl Accepted {
@@ -78,40 +103,20 @@ impl Accepted {
         self,
         wanted: Option<&AcceptedResponse>,
     ) -> (Response<Full<Bytes>>, Option<Uuid>) {
-        let outcome = self.outcome();
         let Self { success, provider } = self;
-        let (status, body, event) = match success {
-            Success::Answered(answer) => return (answer.map(Full::new), None),
-            Success::Probed => return (Response::default(), None),
-            Success::Delivered(event, (status, Some(kept))) => {
-                return (with_outcome(of_listener(status, *kept), outcome), Some(event));
+        let (outcome, event) = (success.outcome(), success.event());
+        let chosen = match (success, wanted, provider) {
+            (success, ..) if event.is_none() => return (success.default_response(), None),
+            (Success::Delivered(_, ListenerResponse { status, kept: Some(kept) }), ..) => {
+                of_listener(status, *kept)
             }
-            Success::Delivered(event, _) => (StatusCode::OK, "\"ok\"".to_owned(), event),
-            Success::Stored(event) => {
-                let (status, body) = queue::accepted(event);
-                (status, body, event)
+            (success, Some(AcceptedResponse::Fixed(fixed)), _) => {
+                fixed_response(success.default_response(), fixed)
             }
-            Success::Duplicate(first) => {
-                let (status, body) = queue::duplicate(first);
-                (status, body, first)
-            }
-            Success::Replayed(first) => {
-                let (status, body) = queue::replayed(first);
-                (status, body, first)
-            }
-            Success::FilteredOut(event) => {
-                (StatusCode::OK, format!(r#"{{"id":"{event}","filtered":true}}"#), event)
-            }
+            (_, _, Some(provider)) => of_provider(provider),
+            (success, ..) => return (success.default_response(), event),
         };
-        let response = json_response(status, body);
-        let response = match (wanted, provider) {
-            (Some(AcceptedResponse::Fixed(fixed)), _) => {
-                with_outcome(fixed_response(response, fixed), outcome)
-            }
-            (_, Some(provider)) => with_outcome(of_provider(provider), outcome),
-            _ => response,
-        };
-        (response, Some(event))
+        (with_outcome(chosen, outcome), event)
     }
 }
 

@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
+use strum::VariantArray;
 use uuid::Uuid;
 
 use crate::admin::deliveries::view::{AttemptView, FullDelivery, StateView};
 use crate::cli::client::called::command;
 use crate::cli::client::table::{age, clean};
 use crate::moment::Moment;
+use crate::routes::TriggerOutcome;
+use crate::trigger::OUTCOME;
 
 /// The result of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -39,6 +42,19 @@ impl Outcome {
     /// Whether the result is a success for the sender.
     pub fn is_good(self) -> bool {
         !matches!(self, Self::Pending | Self::Dead | Self::Refused)
+    }
+
+    /// The result with this label in the header [`OUTCOME`].
+    fn named(label: &[u8]) -> Option<Self> {
+        let mut outcomes = TriggerOutcome::VARIANTS.iter();
+        match outcomes.find(|outcome| outcome.as_str().as_bytes() == label)? {
+            TriggerOutcome::Stored => Some(Self::Accepted),
+            TriggerOutcome::Delivered => Some(Self::Delivered),
+            TriggerOutcome::Duplicate => Some(Self::Duplicate),
+            TriggerOutcome::Replayed => Some(Self::Replayed),
+            TriggerOutcome::Filtered => Some(Self::Filtered),
+            _ => None,
+        }
     }
 }
 
@@ -86,13 +102,7 @@ impl Answer {
         let event_id = said.and_then(|id| id.parse().ok());
         let is_ours = event_id.is_some() || text("reason").is_some();
         // In a response that is not the default one, a header says what the body would have said.
-        let named = headers.get("webhook-outcome").and_then(|name| match name.as_bytes() {
-            b"stored" => Some(Outcome::Accepted),
-            b"delivered" => Some(Outcome::Delivered),
-            b"duplicate" => Some(Outcome::Duplicate),
-            b"filtered" => Some(Outcome::Filtered),
-            _ => None,
-        });
+        let named = headers.get(OUTCOME).and_then(|name| Outcome::named(name.as_bytes()));
         let outcome = match status {
             StatusCode::ACCEPTED if value["replayed"] == true => Outcome::Replayed,
             StatusCode::ACCEPTED if is_ours => Outcome::Accepted,
@@ -304,6 +314,7 @@ mod tests {
             ("stored", Outcome::Accepted),
             ("delivered", Outcome::Delivered),
             ("duplicate", Outcome::Duplicate),
+            ("replayed", Outcome::Replayed),
             ("filtered", Outcome::Filtered),
             ("other", Outcome::Answered),
         ] {
