@@ -18,6 +18,9 @@
 mod brotli;
 mod decoder;
 mod deflate;
+#[cfg(test)]
+#[path = "../../tests/support/encode.rs"]
+pub(crate) mod encode;
 mod list;
 #[cfg(test)]
 mod tests;

@@ -1,18 +1,13 @@
-use std::io::Write as _;
-
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use zstd_safe::{CCtx, CParameter};
 
+use super::encode::{Encode, brotli, gzip, raw_deflate, zlib, zstd};
 use super::{Coding, DecodeError, Decoder, MAX_MEMBERS, Progress};
 
 const LIMIT: usize = 8_000_000;
-
-type Encode = fn(&[u8]) -> Vec<u8>;
 
 /// An encoder of each format, with the coding that decodes it.
 const FORMATS: [(Coding, Encode); 5] = [
@@ -23,28 +18,6 @@ const FORMATS: [(Coding, Encode); 5] = [
     (Coding::Zstd, zstd),
 ];
 
-fn gzip(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(plain).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn zlib(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(plain).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn raw_deflate(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(plain).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn brotli(plain: &[u8]) -> Vec<u8> {
-    brotli_with(plain, 22, false)
-}
-
 fn brotli_with(plain: &[u8], window_log: i32, is_large: bool) -> Vec<u8> {
     let params = ::brotli::enc::BrotliEncoderParams {
         quality: 3,
@@ -54,12 +27,6 @@ fn brotli_with(plain: &[u8], window_log: i32, is_large: bool) -> Vec<u8> {
     };
     let mut encoded = Vec::new();
     ::brotli::BrotliCompress(&mut &*plain, &mut encoded, &params).unwrap();
-    encoded
-}
-
-fn zstd(plain: &[u8]) -> Vec<u8> {
-    let mut encoded = Vec::with_capacity(zstd_safe::compress_bound(plain.len()));
-    zstd_safe::compress(&mut encoded, plain, 1).unwrap();
     encoded
 }
 

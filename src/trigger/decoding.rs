@@ -155,11 +155,8 @@ pub fn rejection(error: BodyDecodeError) -> Rejection {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
     use std::sync::Arc;
 
-    use flate2::Compression;
-    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
     use futures_util::FutureExt as _;
     use http::HeaderValue;
     use http::header::CONTENT_ENCODING;
@@ -169,6 +166,7 @@ mod tests {
 
     use super::super::Budget;
     use super::*;
+    use crate::coding::encode::CODINGS;
     use crate::event::{self, EventError};
     use crate::expression::{Expression, Inputs};
     use crate::routes::{AppLimits, AppQuota};
@@ -192,37 +190,6 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(body.decode(1_000_000, memory))
     }
-
-    type Encode = fn(&[u8]) -> Vec<u8>;
-
-    const CODINGS: [(&str, Encode); 5] = [
-        ("gzip", |plain| {
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-            encoder.write_all(plain).unwrap();
-            encoder.finish().unwrap()
-        }),
-        ("deflate", |plain| {
-            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-            encoder.write_all(plain).unwrap();
-            encoder.finish().unwrap()
-        }),
-        ("Deflate", |plain| {
-            let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-            encoder.write_all(plain).unwrap();
-            encoder.finish().unwrap()
-        }),
-        ("br", |plain| {
-            let params = brotli::enc::BrotliEncoderParams { quality: 1, ..Default::default() };
-            let mut encoded = Vec::new();
-            brotli::BrotliCompress(&mut &*plain, &mut encoded, &params).unwrap();
-            encoded
-        }),
-        ("zstd", |plain| {
-            let mut encoded = Vec::with_capacity(zstd_safe::compress_bound(plain.len()));
-            zstd_safe::compress(&mut encoded, plain, 1).unwrap();
-            encoded
-        }),
-    ];
 
     /// What a filter says of a body, or why there is no event.
     fn matches(body: &Bytes) -> Result<(Vec<u8>, Option<bool>), EventError> {

@@ -5,7 +5,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
-type Encode = fn(&[u8]) -> Vec<u8>;
+pub type Encode = fn(&[u8]) -> Vec<u8>;
 
 /// Each coding by the name that a sender gives it; `deflate` in both of its formats.
 pub const CODINGS: [(&str, Encode); 6] = [
@@ -23,13 +23,13 @@ pub fn gzip(plain: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn zlib(plain: &[u8]) -> Vec<u8> {
+pub fn zlib(plain: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(plain).unwrap();
     encoder.finish().unwrap()
 }
 
-fn raw_deflate(plain: &[u8]) -> Vec<u8> {
+pub fn raw_deflate(plain: &[u8]) -> Vec<u8> {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(plain).unwrap();
     encoder.finish().unwrap()
