@@ -14,7 +14,7 @@ use crate::resources::verify::{
 use crate::verify::jwt::{KeySets, Rules};
 use crate::verify::{
     Algorithm, Encoding, Entry, Layout, Over, Provider, Scheme, Secret, Signature, Source,
-    Timestamp, Token, TokenForm, Verifier, Verifiers,
+    Timestamp, Verifier, Verifiers,
 };
 
 /// The Secrets that the entries reference.
@@ -60,25 +60,7 @@ pub fn schemes<'e>(
     secrets: &Secrets,
 ) -> Vec<Scheme<'e>> {
     let finder = Finder { namespace, secrets, place: String::new() };
-    let only = |scheme: Option<Scheme<'e>>| scheme.into_iter().collect();
-    match entry.type_ {
-        VerifyType::Jwt => Vec::new(),
-        VerifyType::Hmac => {
-            let signature = entry.hmac.as_ref().and_then(|hmac| finder.signature(hmac).ok());
-            only(signature.map(Scheme::Signature))
-        }
-        VerifyType::ApiKey => only(
-            entry
-                .api_key
-                .as_ref()
-                .map(|key| Scheme::Token(Token { header: &key.header, form: TokenForm::Whole })),
-        ),
-        provider => {
-            let row = Provider::named(provider.as_str());
-            let all = row.map(|row| row.schemes.iter().chain(row.legacy_schemes));
-            all.into_iter().flatten().copied().collect()
-        }
-    }
+    finder.entry_with_secrets(entry, None).map_or_else(|_| Vec::new(), |entry| entry.schemes())
 }
 
 /// Resolves the secrets of one entry.
@@ -141,19 +123,27 @@ impl Finder<'_> {
         verify_token: Option<Secret>,
         key_sets: &KeySets,
     ) -> Result<Entry<'e>, Verdict> {
-        let missing = |field: &str| self.invalid(&format!("{field} is missing"));
+        if entry.type_ != VerifyType::Jwt {
+            return self.entry_with_secrets(entry, verify_token);
+        }
+        let jwt = entry.jwt.as_ref().ok_or_else(|| self.missing("jwt"))?;
+        Ok(Entry::Jwt(self.rules(jwt, key_sets)?))
+    }
+
+    /// An entry of any type but `Jwt`.
+    fn entry_with_secrets<'e>(
+        &self,
+        entry: &'e VerifyEntry,
+        verify_token: Option<Secret>,
+    ) -> Result<Entry<'e>, Verdict> {
         Ok(match entry.type_ {
             VerifyType::Hmac => {
-                let hmac = entry.hmac.as_ref().ok_or_else(|| missing("hmac"))?;
+                let hmac = entry.hmac.as_ref().ok_or_else(|| self.missing("hmac"))?;
                 Entry::Hmac(self.signature(hmac)?)
             }
             VerifyType::ApiKey => {
-                let key = entry.api_key.as_ref().ok_or_else(|| missing("apiKey"))?;
+                let key = entry.api_key.as_ref().ok_or_else(|| self.missing("apiKey"))?;
                 Entry::ApiKey { header: &key.header }
-            }
-            VerifyType::Jwt => {
-                let jwt = entry.jwt.as_ref().ok_or_else(|| missing("jwt"))?;
-                Entry::Jwt(self.rules(jwt, key_sets)?)
             }
             provider => {
                 let name = provider.as_str();
@@ -210,6 +200,10 @@ impl Finder<'_> {
             audiences: audiences.iter().map(|audience| audience.as_str().into()).collect(),
             keys: keys.map_err(|error| self.invalid(&format!("jwt.jwksUrl: {error}")))?,
         })
+    }
+
+    fn missing(&self, field: &str) -> Verdict {
+        self.invalid(&format!("{field} is missing"))
     }
 
     fn invalid(&self, why: &str) -> Verdict {

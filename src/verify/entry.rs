@@ -83,8 +83,15 @@ pub(super) enum SchemeCheck {
     Jwt(jwt::Rules),
 }
 
+impl<'a> Entry<'a> {
+    /// The schemes in which the secrets of the entry are keys; none for a JSON Web Token.
+    pub fn schemes(&self) -> Vec<Scheme<'a>> {
+        named_schemes(self).1
+    }
+}
+
 /// The type of an entry, and the schemes that its requests may use.
-pub(super) fn schemes<'a>(entry: &Entry<'a>) -> (&'static str, Vec<Scheme<'a>>) {
+pub(super) fn named_schemes<'a>(entry: &Entry<'a>) -> (&'static str, Vec<Scheme<'a>>) {
     match *entry {
         Entry::Provider { provider, legacy, .. } => {
             let more = if legacy { provider.legacy_schemes } else { &[] };
@@ -104,7 +111,7 @@ pub(super) fn schemes<'a>(entry: &Entry<'a>) -> (&'static str, Vec<Scheme<'a>>) 
 /// # Errors
 /// If the entry names a header that is none.
 pub(super) fn proof_headers(entry: &Entry<'_>) -> Result<Box<[HeaderName]>, EntryError> {
-    let (_, mut schemes) = schemes(entry);
+    let mut schemes = entry.schemes();
     match entry {
         Entry::Provider { provider, .. } => schemes.extend(provider.legacy_schemes),
         Entry::Jwt(_) => return Ok([AUTHORIZATION].into()),

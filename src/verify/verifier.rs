@@ -72,7 +72,7 @@ impl Verifier {
     /// # Errors
     /// If the entry is invalid, or a secret does not have the form that the provider requires.
     pub fn new(entry: Entry<'_>, secrets: &[Secret]) -> Result<Self, EntryError> {
-        let (provider, schemes) = entry::schemes(&entry);
+        let (provider, schemes) = entry::named_schemes(&entry);
         let mut verifier = Self {
             provider,
             checks: Box::default(),
