@@ -11,9 +11,6 @@ for package in containerd runc containernetworking-plugins iptables curl nginx-l
     state=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$state" = installed ] || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
-echo "installing$missing"
-apt-get update -q
 # Words: the names of the packages.
 # shellcheck disable=SC2086
-apt-get install -y -q --no-install-recommends $missing
+"$(dirname "$0")/../../hack/install-debian-packages.sh" $missing
