@@ -62,6 +62,7 @@ check-generated: build ## fail when a generated file is not what it is made from
 lint:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	fuzz/run.sh
 
 fuzz: ## each parser that strangers reach, a short while
 	fuzz/run.sh path 20
