@@ -186,6 +186,7 @@ impl<'s> Lexer<'s> {
         let kind = characters.next().ok_or_else(error)?;
         let (digits, radix) = match kind {
             'x' | 'X' => (2, 16),
+            'u' | 'U' if is_bytes => return Err(error()),
             'u' => (4, 16),
             'U' => (8, 16),
             '0'..='3' => (3, 8),
@@ -203,7 +204,7 @@ impl<'s> Lexer<'s> {
         let code = code.ok_or_else(error)?;
         match u8::try_from(code) {
             // In bytes, these escapes are bytes and not characters.
-            Ok(byte) if is_bytes && digits < 4 => read.push(byte),
+            Ok(byte) if is_bytes => read.push(byte),
             _ => push(read, char::from_u32(code).ok_or_else(error)?),
         }
         Ok(())

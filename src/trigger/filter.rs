@@ -128,3 +128,17 @@ fn query(head: &Parts) -> Result<Vec<u8>, FilterError> {
     let map = event::from_body(form, query).map_err(FilterError::Query)?;
     Ok(Cow::into_owned(map.text()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::moment::Moment;
+    use crate::store::Ids;
+
+    #[test]
+    fn now_is_the_time_at_which_the_event_got_its_id() {
+        let accepted = Timestamp::from_millisecond(1_795_852_800_123).unwrap();
+        let id = Ids::default().next(Moment(1_795_852_800_123));
+        assert_eq!(accepted_at(id), accepted);
+    }
+}

@@ -78,7 +78,7 @@ fn double<'a>(of: &Value<'_>, budget: &mut CostBudget) -> Result<Value<'a>> {
         Value::Rounded(number) => Ok(Value::Rounded(*number)),
         Value::Text(text) => {
             // The number is also written and read again, to see whether it was rounded.
-            budget.spend(16 * (STEP + text.len()))?;
+            budget.spend(32 * (STEP + text.len()))?;
             let is_number = text.parse::<f64>().is_ok();
             let error =
                 if is_number { EvaluationError::OutOfRange } else { EvaluationError::NotANumber };

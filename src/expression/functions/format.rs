@@ -3,12 +3,15 @@
 use super::{Function, Result, conversions, push, text};
 use crate::expression::budget::{CostBudget, STEP};
 use crate::expression::value::{Elements, Entries, Value};
-use crate::expression::{EvaluationError, MAX_DEPTH};
+use crate::expression::{EvaluationError, MAX_DEPTH, decimal};
 
 pub const FUNCTIONS: &[Function] = &[Function::method("format", 2, format)];
 
 /// The highest precision. No double has more digits that differ from zero.
 const MAX_PRECISION: usize = 1100;
+
+/// The cost of rounding a double to decimal digits, which takes long for large ones.
+const ROUNDING: usize = 20_000;
 
 /// The precision of `%f` and `%e` without one.
 const PRECISION: usize = 6;
@@ -59,11 +62,22 @@ fn write_clause(
     value: &Value<'_>,
     budget: &mut CostBudget,
 ) -> Result<()> {
+    let may_be_another = match value {
+        Value::Rounded(_) => true,
+        Value::Double(number) => matches!(clause, 's' | 'd') && decimal::is_ambiguous(*number),
+        _ => false,
+    };
+    if may_be_another {
+        return Err(EvaluationError::Rounded);
+    }
     // The digits of the largest double, and of the precision.
-    budget.keep(600 + 2 * precision)?;
+    budget.keep(400 + 2 * precision)?;
+    if matches!(clause, 'f' | 'e') {
+        budget.spend(ROUNDING + 50 * precision)?;
+    }
     let written = match clause {
         's' => return write_value(to, value, MAX_DEPTH, budget),
-        'd' => decimal(value),
+        'd' => integer(value),
         'f' => double(value).map(|double| fixed(double, precision)),
         'e' => double(value).map(|double| scientific(double, precision)),
         'b' => binary(value),
@@ -88,7 +102,7 @@ fn plain(double: f64) -> String {
     special(double).map_or_else(|| double.to_string(), str::to_owned)
 }
 
-fn decimal(value: &Value<'_>) -> Option<String> {
+fn integer(value: &Value<'_>) -> Option<String> {
     match value {
         Value::Int(number) => Some(number.to_string()),
         Value::Uint(number) => Some(number.to_string()),
@@ -176,7 +190,7 @@ fn write_value(
     let below = || depth.checked_sub(1).ok_or(EvaluationError::TooDeep);
     match value {
         Value::Null => push(to, "null", budget),
-        Value::Double(number) => {
+        Value::Double(number) if !decimal::is_ambiguous(*number) => {
             budget.keep(400)?;
             push(to, &plain(*number), budget)
         }
