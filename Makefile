@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: demo test page alerts crash attack e2e build release install crds chart-docs check-generated cluster bench fuzz lint
+.PHONY: demo test page senders alerts crash attack e2e build release install crds chart-docs check-generated cluster bench fuzz lint
 
 target := $(or $(CARGO_TARGET_DIR),target)
 prefix ?= $(HOME)/.local
@@ -22,6 +22,10 @@ e2e: cluster build ## pods on a real node; as root, which it also needs to insta
 page: cluster build ## the page in a real browser; as root it installs the Debian packages that lack
 	tests/page/prerequisites.sh
 	cd tests/page && node --test --test-concurrency=1 --test-reporter=spec
+
+senders: build ## requests signed by official SDKs; as root it installs Node and Python where they lack
+	tests/senders/prerequisites.sh
+	cd tests/senders && node --test --test-reporter=dot
 
 crash: build ## the operator killed again and again under load, and webhooks that come and go; `make crash seconds=3600 webhooks=100000` by hand
 	cargo build --locked --package crash
@@ -63,6 +67,7 @@ fuzz: ## each parser that strangers reach, a short while
 	fuzz/run.sh path 20
 	fuzz/run.sh body 40
 	fuzz/run.sh cloud_event 15
+	fuzz/run.sh content_coding 15
 	fuzz/run.sh client 20
 	fuzz/run.sh proxy_header 20
 	fuzz/run.sh framing 20

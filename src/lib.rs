@@ -21,7 +21,7 @@
 //!
 //! 1. [`http`] accepts the connection and enforces its limits and timeouts.
 //! 2. [`trigger`] runs the pipeline, in this order: route, source address ([`guard`]), body, signature
-//!    ([`verify`], with the keys of [`key_sets`]), rate limit ([`guard`]), event ([`event`]), filter
+//!    ([`verify`], with the keys of [`key_sets`]), rate limit ([`guard`]), content decoding ([`coding`]), event ([`event`]), filter
 //!    ([`expression`]), duplicate.
 //! 3. In mode `Sync`, [`delivery`] calls the listener while the sender waits. In mode `Queued`,
 //!    [`store`] writes the event to stable storage before the sender gets 202, and
@@ -52,6 +52,7 @@ pub mod app_api;
 pub mod app_token;
 mod backoff;
 pub mod cli;
+pub mod coding;
 pub mod delivery;
 #[cfg(test)]
 mod doc_tables;

@@ -1,5 +1,10 @@
 //! Bodies of a given size: JSON as senders of webhooks write it.
 
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
 /// A JSON object of `size` bytes, at least 64: many small members rather than one long string,
 /// so that a subject that checks the JSON pays what it would pay for a real event.
 #[must_use]
@@ -37,6 +42,17 @@ fn item(index: usize) -> String {
         variant = variant,
         price = price,
     )
+}
+
+/// A body as gzip, at the level that most senders use.
+///
+/// # Panics
+/// Never: writing to memory has no errors.
+#[must_use]
+pub fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body).expect("memory has no errors");
+    encoder.finish().expect("memory has no errors")
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 use std::sync::LazyLock;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use libfuzzer_sys::fuzz_target;
 use ring::hmac;
 use ring::signature::{Ed25519KeyPair, KeyPair};
-use webhook_operator::verify::{Entry, Input, Provider, Secret, Verifier, cloud_events};
+use webhook_operator::verify::{Entry, Input, Provider, Secret, Verifier, Verifiers, cloud_events};
 
 const NOW: u64 = 1_700_000_000;
 
@@ -19,6 +19,10 @@ static SLACK: LazyLock<Verifier> = LazyLock::new(|| verifier("Slack", "s"));
 static ZOOM: LazyLock<Verifier> = LazyLock::new(|| verifier("Zoom", "s"));
 static DISCORD: LazyLock<Verifier> =
     LazyLock::new(|| verifier("Discord", &hex(PAIR.public_key().as_ref())));
+static COMMAND: LazyLock<Verifiers> =
+    LazyLock::new(|| Verifiers::new(vec![verifier("Slack", "s")]));
+static BITBUCKET: LazyLock<Verifiers> =
+    LazyLock::new(|| Verifiers::new(vec![verifier("Bitbucket", "s")]));
 static META: LazyLock<Verifier> = LazyLock::new(|| verifier("Meta", "s"));
 
 fn verifier(name: &str, secret: &str) -> Verifier {
@@ -30,7 +34,7 @@ fn verifier(name: &str, secret: &str) -> Verifier {
 }
 
 // The first byte selects who asks: `S`lack, `Z`oom, `D`iscord with a body; `M`eta with a query; `C`loudEvents with an
-// origin.
+// origin; `U`nsigned checks of Slack and Bitbucket, with a content type or an event key up to the first line break.
 fuzz_target!(|input: &[u8]| {
     let Some((selector, rest)) = input.split_first() else { return };
     match selector {
@@ -39,6 +43,7 @@ fuzz_target!(|input: &[u8]| {
         b'D' => discord(rest),
         b'M' => meta(rest),
         b'C' => origin(rest),
+        b'U' => unsigned(rest),
         _ => {}
     }
 });
@@ -91,6 +96,21 @@ fn origin(origin: &[u8]) {
     if let Some(answer) = cloud_events(&Method::OPTIONS, &headers, &["a.example"], None) {
         assert!(origin.as_bytes().eq_ignore_ascii_case(b"a.example"));
         assert_eq!(answer.headers()["webhook-allowed-origin"], origin);
+    }
+}
+
+fn unsigned(input: &[u8]) {
+    let line = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+    let (first, body) = (&input[..line], input.get(line + 1..).unwrap_or_default());
+    let Ok(first) = HeaderValue::from_bytes(first) else { return };
+    let ask = |verifiers: &Verifiers, name: &'static str| {
+        let headers = HeaderMap::from_iter([(HeaderName::from_static(name), first.clone())]);
+        verifiers.is_unsigned_check(&request(&Method::POST, &headers, "/", body))
+    };
+    assert_eq!(ask(&BITBUCKET, "x-event-key"), first == "diagnostics:ping");
+    if ask(&COMMAND, "content-type") {
+        let mut fields = form_urlencoded::parse(body);
+        assert!(fields.any(|(name, value)| name == "ssl_check" && value == "1"));
     }
 }
 

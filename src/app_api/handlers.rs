@@ -129,6 +129,7 @@ fn resource(app: &Key, key: &Key, new: NewWebhook) -> Webhook {
         user_id,
         suspend: false,
         max_body_bytes: None,
+        body: None,
         forward_headers: Vec::new(),
         forward_query: false,
         source_ranges: Vec::new(),

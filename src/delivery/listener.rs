@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use http::header::RETRY_AFTER;
 use http::response::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::SendRequest;
+use tokio::sync::Semaphore;
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::connect::ONE_OF_SEVERAL;
@@ -25,6 +27,12 @@ use crate::routes::{Busy, Endpoint, Endpoints, Origin, Upstream};
 
 /// Maximum number of bytes read of a response body to make its connection reusable.
 const MAX_DRAINED_BYTES: usize = 64 * 1024;
+
+/// How long the rest of a response body may take after the result of the attempt is known.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+
+/// How many response bodies one caller reads in the background. The connections of others are closed.
+const MAX_DRAINS: usize = 256;
 
 /// Calls a listener. Implemented by [`Caller`]; tests substitute their own.
 pub trait Call: Send + Sync + 'static {
@@ -51,12 +59,14 @@ pub trait Call: Send + Sync + 'static {
 pub struct Caller {
     connector: Arc<Connector>,
     pool: Arc<Pool>,
+    drains: Arc<Semaphore>,
 }
 
 impl Caller {
     /// A caller with an empty pool.
     pub fn new(connector: Arc<Connector>) -> Self {
-        Self { connector, pool: Arc::default() }
+        let drains = Arc::new(Semaphore::new(MAX_DRAINS));
+        Self { connector, pool: Arc::default(), drains }
     }
 
     /// Closes idle connections after their timeout. Never completes.
@@ -76,7 +86,7 @@ impl Caller {
         let Some(answered) = before(deadline.as_mut(), attempt).await else {
             return Err(CallError::Timeout(limit));
         };
-        let Answered { origin, sender, response, _busy } = answered?;
+        let Answered { origin, sender, response, busy } = answered?;
         let (head, mut body) = response.into_parts();
         if let (ResponseBody::Keep(take), true) = (keep, head.status.is_success()) {
             let read = KeptResponse::read(&head.headers, &mut body, take);
@@ -84,19 +94,47 @@ impl Caller {
             self.pool.put(&origin, sender);
             return Ok(ListenerResponse { status: head.status, kept: Some(Box::new(kept)) });
         }
-        let mut prefix = BodyPrefix::of(head.status);
-        if body.is_end_stream() {
-            self.pool.put(&origin, sender);
-        } else if before(deadline, drain(&mut body, &mut prefix)).await == Some(true) {
-            // The status alone decides the result. The body is read to reuse the connection and to
-            // keep the beginning of an error response. It has the remaining time of the attempt:
-            // moving the deadline forward would wake the timer driver for each call.
+        if head.status.is_success() {
+            self.drain_later(Draining { origin, sender, body, _busy: busy }).await;
+            return Ok(ListenerResponse { status: head.status, kept: None });
+        }
+        // The beginning of an error response is kept.
+        let mut prefix = BodyPrefix::new(REFUSAL_BODY_BYTES);
+        let rest = timeout(DRAIN_TIME, drain(&mut body, &mut prefix));
+        if before(deadline, rest).await == Some(Ok(true)) {
             self.pool.put(&origin, sender);
         }
-        if !head.status.is_success() {
-            return Err(refused(&head, prefix));
+        Err(refused(&head, prefix))
+    }
+
+    /// Reads the body of a success to make its connection reusable. The status alone decides the
+    /// result, so what has not arrived yet is read in the background: a listener may send head and
+    /// body in two packets, of which the second waits for our delayed acknowledgement of the first
+    /// (40 ms on Linux), or never end a body without a length.
+    async fn drain_later(&self, mut draining: Draining) {
+        // Usually the body came with the head. The task of the connection may have to run to hand it
+        // over.
+        for is_first in [true, false] {
+            if draining.body.is_end_stream() {
+                return self.pool.put(&draining.origin, draining.sender);
+            }
+            match drain(&mut draining.body, &mut BodyPrefix::new(0)).now_or_never() {
+                Some(true) => return self.pool.put(&draining.origin, draining.sender),
+                Some(false) => return,
+                None if is_first => tokio::task::yield_now().await,
+                None => {}
+            }
         }
-        Ok(ListenerResponse { status: head.status, kept: None })
+        let Ok(permit) = self.drains.clone().try_acquire_owned() else { return };
+        let pool = self.pool.clone();
+        tokio::spawn(async move {
+            let mut nothing = BodyPrefix::new(0);
+            let rest = timeout(DRAIN_TIME, drain(&mut draining.body, &mut nothing));
+            if rest.await == Ok(true) {
+                pool.put(&draining.origin, draining.sender);
+            }
+            drop(permit);
+        });
     }
 
     async fn attempt(
@@ -109,7 +147,7 @@ impl Caller {
             Upstream::Origin(origin) => {
                 let sent = self.send(origin, request, None).await;
                 let (sender, response) = sent.map_err(|failed| failed.error)?;
-                Ok(Answered { origin: origin.clone(), sender, response, _busy: None })
+                Ok(Answered { origin: origin.clone(), sender, response, busy: None })
             }
             Upstream::Endpoints(endpoints) => self.attempt_one_of(endpoints, request, limit).await,
         }
@@ -131,7 +169,7 @@ impl Caller {
             match self.send(&busy.origin, request, connect_timeout).await {
                 Ok((sender, response)) => {
                     let origin = busy.origin.clone();
-                    return Ok(Answered { origin, sender, response, _busy: Some(busy) });
+                    return Ok(Answered { origin, sender, response, busy: Some(busy) });
                 }
                 Err(Failed { error, unsent: None }) => return Err(error),
                 Err(Failed { error, unsent: Some(unsent) }) => {
@@ -213,6 +251,14 @@ struct Answered {
     sender: SendRequest<Pieces>,
     response: Response<Incoming>,
     /// Counts the call as in flight until the response is read.
+    busy: Option<Busy>,
+}
+
+/// A response whose status is known, while its body is read.
+struct Draining {
+    origin: Arc<Origin>,
+    sender: SendRequest<Pieces>,
+    body: Incoming,
     _busy: Option<Busy>,
 }
 
@@ -254,9 +300,7 @@ struct BodyPrefix {
 }
 
 impl BodyPrefix {
-    /// Nothing is kept of the body of a success.
-    fn of(status: StatusCode) -> Self {
-        let limit = if status.is_success() { 0 } else { REFUSAL_BODY_BYTES };
+    fn new(limit: usize) -> Self {
         Self { bytes: Vec::new(), limit }
     }
 

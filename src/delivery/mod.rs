@@ -19,7 +19,7 @@ pub mod trace;
 pub use api_fields::ApiFields;
 pub use attempt::{Attempt, AttemptContext, CallReport, attempt};
 pub use connect::{Connector, ONE_OF_SEVERAL};
-pub use envelope::{ApiField, RAW_QUERY, preserve};
+pub use envelope::{ApiField, RAW_QUERY, discard, preserve, preserve_rule};
 pub use headers::{EVENT_ID, OPERATOR, QUERY, forward_query, passed_on, uuid_value};
 pub use listener::{Call, Caller};
 pub use outcome::{CallError, ConnectError, REFUSAL_BODY_BYTES, Refusal, outcome};

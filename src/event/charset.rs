@@ -17,12 +17,17 @@ impl Charset {
 
     /// The charset of a content type: UTF-8 if it names none.
     pub fn of(content_type: &[u8]) -> Self {
-        parameter(content_type).map_or(Self::UTF_8, Self::named)
+        Self::named_by(content_type).unwrap_or(Self::UTF_8)
     }
 
     /// The charset with a label. A charset that is not known converts nothing but UTF-8.
     pub fn named(label: &[u8]) -> Self {
         Self(Encoding::for_label(label).filter(|known| *known != REPLACEMENT))
+    }
+
+    /// The charset of a content type that names one.
+    pub fn named_by(content_type: &[u8]) -> Option<Self> {
+        parameter(content_type).map(Self::named)
     }
 
     /// Whether text of this charset is taken as UTF-8, unchanged.

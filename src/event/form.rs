@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode;
 
 use super::charset::Charset;
-use super::fields::FormFields;
+use super::fields::{FieldValue, FormFields};
 use super::json::BYTE_ORDER_MARK;
+use super::rule::FormField;
 use super::text::base64;
 use super::{Event, EventError};
 
@@ -16,9 +17,16 @@ pub const MAX_PAIRS: usize = 10_000;
 /// Parses a form as the WHATWG URL standard does: `+` is a space, a name without `=` has an empty
 /// value, and a `%` without two digits is itself. A byte order mark in front is removed.
 ///
-/// Names and values are text in `charset`. One that is not becomes base64 of its bytes: the standard
-/// would put U+FFFD in the place of what it cannot decode.
-pub(super) fn event(charset: Charset, body: &[u8]) -> Result<Event, EventError> {
+/// Names and values are text in `charset`. One that is not becomes base64 of its bytes: the
+/// standard would put U+FFFD in the place of what it cannot decode.
+///
+/// # Errors
+/// The form has too many pairs, or no JSON object in a field that is required.
+pub(super) fn event(
+    charset: Charset,
+    body: &[u8],
+    field: Option<&FormField>,
+) -> Result<Event, EventError> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     let mut fields = FormFields::default();
     let pairs = body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty());
@@ -28,9 +36,9 @@ pub(super) fn event(charset: Charset, body: &[u8]) -> Result<Event, EventError> 
         }
         let mut halves = pair.splitn(2, |&byte| byte == b'=');
         let [name, value] = [(); 2].map(|()| decode(charset, halves.next().unwrap_or_default()));
-        fields.push(name, value);
+        fields.push(name, FieldValue::Text(value));
     }
-    Ok(fields.into_event())
+    fields.into_event(field)
 }
 
 fn decode(charset: Charset, encoded: &[u8]) -> Cow<'_, str> {
@@ -64,14 +72,14 @@ mod tests {
             (b"q=%22%5C%00", r#"{"q":"\"\\\u0000"}"#),
             (b"payload=%7B%22a%22%3A1%7D", r#"{"payload":"{\"a\":1}"}"#),
         ] {
-            let event = event(Charset::UTF_8, body).unwrap().to_vec();
+            let event = event(Charset::UTF_8, body, None).unwrap().to_vec();
             assert_eq!(String::from_utf8(event).unwrap(), json);
         }
     }
 
     #[test]
     fn the_limit_of_pairs_is_allowed_and_one_more_is_not() {
-        let event = |pairs: usize| event(Charset::UTF_8, "a&".repeat(pairs).as_bytes());
+        let event = |pairs: usize| event(Charset::UTF_8, "a&".repeat(pairs).as_bytes(), None);
         assert!(event(MAX_PAIRS).is_ok());
         assert_eq!(event(MAX_PAIRS + 1), Err(EventError::TooManyFields { limit: MAX_PAIRS }));
     }

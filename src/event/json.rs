@@ -29,6 +29,25 @@ pub(super) fn event_in(charset: Charset, body: &[u8]) -> Result<Event, EventErro
     Ok(Event { form: Form::Converted, ..event(&text.into())? })
 }
 
+/// The event of a text in UTF-8 that is one JSON object, as a part of a body or under another
+/// content type.
+pub(super) fn object(text: &[u8]) -> Option<Event> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let is_candidate = text.trim_ascii_start().starts_with(b"{");
+    let event = is_candidate.then(|| event(&Bytes::copy_from_slice(text)))?.ok()?;
+    Some(Event { form: Form::Converted, ..event })
+}
+
+/// The event of a body that is one JSON object, whatever its content type says.
+pub(super) fn whole_object(charset: Charset, body: &Bytes) -> Option<Event> {
+    if !charset.is_utf_8() {
+        return object(charset.decode(body)?.as_bytes());
+    }
+    let text = without_byte_order_mark(body);
+    let is_candidate = text.trim_ascii_start().starts_with(b"{");
+    is_candidate.then(|| event(body).ok()).flatten()
+}
+
 /// The event of a body that [`event`] has already accepted.
 pub(super) fn checked(body: &Bytes) -> Event {
     splice(without_byte_order_mark(body))

@@ -6,13 +6,16 @@ pub(crate) enum MediaType {
     Json,
     UrlEncoded,
     Multipart,
+    /// A type whose bodies are bytes, also if they happen to be text.
+    Binary,
     /// Any other type, including malformed header values.
     Other,
 }
 
 impl MediaType {
-    /// Type and subtype are case-insensitive (RFC 9110, 8.3.1). `text/json` was never registered but
-    /// is sent; browsers report violations of a Content Security Policy as `application/csp-report`.
+    /// Type and subtype are case-insensitive (RFC 9110, 8.3.1). `text/json` was never registered
+    /// but is sent; browsers report violations of a Content Security Policy as
+    /// `application/csp-report`.
     pub(crate) fn of(content_type: &[u8]) -> Self {
         let essence = essence(content_type).to_ascii_lowercase();
         match essence.as_slice() {
@@ -20,6 +23,7 @@ impl MediaType {
             b"application/x-www-form-urlencoded" => Self::UrlEncoded,
             b"multipart/form-data" => Self::Multipart,
             essence if has_json_suffix(essence) => Self::Json,
+            essence if is_binary(essence) => Self::Binary,
             _ => Self::Other,
         }
     }
@@ -28,6 +32,86 @@ impl MediaType {
 /// Type and subtype, without parameters and the blanks around them.
 pub(super) fn essence(content_type: &[u8]) -> &[u8] {
     content_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii()
+}
+
+/// Types with only binary formats. Those with a text format, such as SVG, have the suffix `+xml`.
+const BINARY_PREFIXES: [&str; 9] = [
+    "audio/",
+    "avro/",
+    "font/",
+    "image/",
+    "video/",
+    "application/grpc",
+    "application/pkcs",
+    "application/vnd.oasis.opendocument.",
+    "application/vnd.openxmlformats-officedocument.",
+];
+
+/// Names and structured suffixes (RFC 6838, 4.2.8) of binary formats, at the end of a type.
+const BINARY_SUFFIXES: [&str; 12] = [
+    "+avro",
+    "+cbor",
+    "+cbor-seq",
+    "+cwt",
+    "+der",
+    "+gzip",
+    "+msgpack",
+    "+wbxml",
+    "+zip",
+    "+zstd",
+    "+sqlite3",
+    "protobuf",
+];
+
+/// Other binary types of `application/`, with and without `x-`.
+const BINARY_APPLICATIONS: [&str; 34] = [
+    "7z-compressed",
+    "avro",
+    "avro-binary",
+    "brotli",
+    "bzip",
+    "bzip2",
+    "cbor",
+    "cbor-seq",
+    "cose",
+    "cwt",
+    "deflate",
+    "flatbuffers",
+    "gzip",
+    "java-archive",
+    "java-serialized-object",
+    "msgpack",
+    "msword",
+    "ocsp-request",
+    "octet-stream",
+    "parquet",
+    "pdf",
+    "rar-compressed",
+    "tar",
+    "thrift",
+    "vnd.apache.avro",
+    "vnd.apache.parquet",
+    "vnd.ms-excel",
+    "vnd.ms-powerpoint",
+    "vnd.msgpack",
+    "vnd.sqlite3",
+    "wasm",
+    "xz",
+    "zip",
+    "zstd",
+];
+
+/// Whether a type, in lower case, is in these lists.
+fn is_binary(essence: &[u8]) -> bool {
+    let Ok(essence) = str::from_utf8(essence) else { return false };
+    if essence.ends_with("+xml") {
+        return false;
+    }
+    let application = essence.strip_prefix("application/").unwrap_or_default();
+    let application = application.strip_prefix("x-").unwrap_or(application);
+    BINARY_PREFIXES.iter().any(|prefix| essence.starts_with(prefix))
+        || BINARY_SUFFIXES.iter().any(|suffix| essence.ends_with(suffix))
+        || BINARY_APPLICATIONS.contains(&application)
 }
 
 /// Whether the subtype has the suffix of RFC 6839, 3.1, as in `application/cloudevents+json`.
@@ -66,6 +150,38 @@ mod tests {
             (b"Multipart/Form-Data", MediaType::Multipart),
         ] {
             assert_eq!(MediaType::of(content_type), expected);
+        }
+    }
+
+    #[test]
+    fn binary_types_are_known_by_name_and_by_suffix() {
+        for content_type in [
+            "application/octet-stream",
+            "Application/Octet-Stream; charset=utf-8",
+            "application/x-protobuf; messageType=x",
+            "application/vnd.google.protobuf",
+            "image/png",
+            "audio/ogg",
+            "video/mp4",
+            "font/woff2",
+            "avro/binary",
+            "application/vnd.kafka+avro",
+            "application/senml+cbor",
+            "application/epub+zip",
+            "application/pdf",
+            "application/zip",
+            "application/x-gzip",
+            "application/msgpack",
+            "application/x-msgpack",
+            "application/cbor",
+            "application/zstd",
+            "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        ] {
+            assert_eq!(MediaType::of(content_type.as_bytes()), MediaType::Binary, "{content_type}");
+        }
+        for content_type in ["image/svg+xml", "application/xml", "text/csv", "application/x-zipper"]
+        {
+            assert_eq!(MediaType::of(content_type.as_bytes()), MediaType::Other, "{content_type}");
         }
     }
 

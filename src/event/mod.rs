@@ -11,8 +11,11 @@
 //! | a JSON object | the same bytes |
 //! | another JSON value | `{"_json": value}` |
 //! | urlencoded or multipart form | an object of strings; repeated names: an array of strings |
+//! | a file in a multipart form | `{"name": "...", "type": "...", "data": "<base64>"}` |
 //! | any other text | `{"_text": "..."}` |
-//! | anything that is not text | `{"_base64": "..."}` |
+//! | a binary type, or anything that is not text | `{"_base64": "..."}` |
+//!
+//! A [`BodyRule`] says otherwise.
 //!
 //! Text is UTF-8, or of the charset that the content type names; it is then converted.
 //!
@@ -34,12 +37,14 @@ mod media_type;
 mod multipart;
 #[cfg(test)]
 mod properties;
+mod rule;
 mod text;
 mod validate;
 
 use charset::Charset;
 pub use form::MAX_PAIRS;
 pub use multipart::MAX_PARTS;
+pub use rule::{BodyRule, FormField};
 pub use validate::MAX_DEPTH;
 
 pub(crate) use media_type::MediaType;
@@ -59,10 +64,10 @@ pub struct Event {
 /// How a body is converted to an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// The body is JSON, and passed through. Once validated, [`from_checked_json`] converts it again
-    /// without another validation.
+    /// The body is JSON, and passed through. Once validated, [`from_checked_json`] converts it
+    /// again without another validation.
     Json,
-    /// The body is converted according to its content type.
+    /// The body is converted according to its content type and its [`BodyRule`].
     Converted,
 }
 
@@ -119,6 +124,12 @@ pub enum EventError {
     JsonTooDeep { limit: usize },
     #[error("the form has more than {limit} fields")]
     TooManyFields { limit: usize },
+    /// The body was stored as it was sent, and cannot be decoded.
+    #[error("the content coding of the body is not supported, or the body is not valid in it")]
+    Coding,
+    /// The webhook requires a field with a JSON object.
+    #[error("the form field that body.formField of the webhook names {0}")]
+    FormField(&'static str),
     #[error("the body is not valid multipart/form-data: {0}")]
     MalformedMultipart(&'static str),
 }
@@ -132,21 +143,65 @@ pub enum EventError {
 /// Only if the body violates its content type: invalid JSON, or a form that is malformed or too
 /// large.
 pub fn from_body(content_type: Option<&[u8]>, body: Bytes) -> Result<Event, EventError> {
+    convert(&BodyRule::Auto, content_type, body)
+}
+
+/// Converts a body by a rule.
+///
+/// # Errors
+/// The body violates its content type, or the rule.
+pub fn convert(
+    rule: &BodyRule,
+    content_type: Option<&[u8]>,
+    body: Bytes,
+) -> Result<Event, EventError> {
     if body.is_empty() {
         return Ok(empty());
     }
-    let Some(content_type) = content_type.filter(|value| !value.trim_ascii().is_empty()) else {
+    let content_type = content_type.filter(|value| !value.trim_ascii().is_empty());
+    let charset = content_type.map_or(Charset::UTF_8, Charset::of);
+    match rule {
+        BodyRule::Json => json_in(charset, &body),
+        BodyRule::Text => Ok(text::event_in(charset, body)),
+        BodyRule::Binary => Ok(text::binary(&body)),
+        BodyRule::Auto | BodyRule::FormField(_) => {
+            by_content_type(content_type, charset, rule.form_field(), body)
+        }
+    }
+}
+
+fn by_content_type(
+    content_type: Option<&[u8]>,
+    charset: Charset,
+    field: Option<&FormField>,
+    body: Bytes,
+) -> Result<Event, EventError> {
+    let Some(content_type) = content_type else {
         return Ok(json::event(&body).unwrap_or_else(|_| text::event(body)));
     };
-    let charset = Charset::of(content_type);
     match MediaType::of(content_type) {
-        MediaType::Json if charset.is_utf_8() => json::event(&body),
-        MediaType::Json => json::event_in(charset, &body),
-        MediaType::UrlEncoded => form::event(charset, &body),
-        MediaType::Multipart => multipart::event(content_type, body),
-        MediaType::Other if charset.is_utf_8() => Ok(text::event(body)),
+        MediaType::Json => json_in(charset, &body),
+        // `curl -d` sends JSON under the type of forms. A form is hardly ever one JSON object.
+        MediaType::UrlEncoded => match json::whole_object(charset, &body) {
+            Some(event) => Ok(event),
+            None => form::event(charset, &body, field),
+        },
+        MediaType::Multipart => multipart::event(content_type, body, field),
+        MediaType::Binary => Ok(text::binary(&body)),
         MediaType::Other => Ok(text::event_in(charset, body)),
     }
+}
+
+fn json_in(charset: Charset, body: &Bytes) -> Result<Event, EventError> {
+    if charset.is_utf_8() { json::event(body) } else { json::event_in(charset, body) }
+}
+
+/// The parameters of a query string, as an object like that of a form.
+///
+/// # Errors
+/// There are more than [`MAX_PAIRS`].
+pub fn from_query(query: &str) -> Result<Event, EventError> {
+    form::event(Charset::UTF_8, query.as_bytes(), None)
 }
 
 /// Converts a body that [`from_body`] has accepted as JSON, without validating it again.
@@ -157,15 +212,16 @@ pub fn from_checked_json(body: Bytes) -> Event {
 /// Converts a body whose form is known.
 ///
 /// # Errors
-/// As [`from_body`], and only if the body is not known to be JSON.
+/// As [`convert`], and only if the body is not known to be JSON.
 pub fn from_form(
     form: Form,
+    rule: &BodyRule,
     content_type: Option<&[u8]>,
     body: Bytes,
 ) -> Result<Event, EventError> {
     match form {
         Form::Json => Ok(from_checked_json(body)),
-        Form::Converted => from_body(content_type, body),
+        Form::Converted => convert(rule, content_type, body),
     }
 }
 

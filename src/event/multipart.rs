@@ -5,25 +5,46 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
+use http::header::CONTENT_TYPE;
 use multer::{Field, Multipart};
 
 use super::charset::Charset;
-use super::fields::FormFields;
+use super::fields::{FieldValue, File, FormFields};
+use super::media_type::MediaType;
+use super::rule::FormField;
 use super::text::base64;
 use super::{Event, EventError};
 
 /// The number of parts that a body may have.
 pub const MAX_PARTS: usize = 1_000;
 
-/// Parses a form to an object of strings, one per part, including files.
+/// The content type of a file that has none (RFC 7578, 4.4, leaves it to the receiver).
+const DEFAULT_FILE_TYPE: &str = "application/octet-stream";
+
+/// The field with the charset of the parts after it that name none (RFC 7578, 4.6).
+const CHARSET_FIELD: &str = "_charset_";
+
+/// Parses a form to an object with one member per name.
 ///
-/// A part becomes text if it is UTF-8, or text of the charset that its content type names, and base64
-/// otherwise, independent of its file name and media type. A listener that must distinguish the two,
-/// or needs the file names, uses the envelope `Raw`, which passes the body unchanged.
-pub(super) fn event(content_type: &[u8], body: Bytes) -> Result<Event, EventError> {
+/// The shape of a part depends on its headers only: one with a file name or of a binary type is an
+/// object with its type and its bytes in base64, any other one a string. The string is the text in
+/// the part's charset: that of its content type, else of the field `_charset_`, else of the form's
+/// content type, else UTF-8. If the part is no text in this charset, the string is base64 of its
+/// bytes.
+///
+/// # Errors
+/// The form is malformed or has too many parts, or no JSON object in a field that is required.
+pub(super) fn event(
+    content_type: &[u8],
+    body: Bytes,
+    field: Option<&FormField>,
+) -> Result<Event, EventError> {
     let boundary = boundary(content_type)?;
+    let charset = Charset::of(content_type);
     // The whole body is in memory, so the parser never waits and one poll is enough.
-    read(body, boundary).now_or_never().unwrap_or(Err(EventError::MalformedMultipart("incomplete")))
+    read(body, boundary, charset, field)
+        .now_or_never()
+        .unwrap_or(Err(EventError::MalformedMultipart("incomplete")))
 }
 
 /// The boundary parameter, which RFC 7578, 4.1 requires. An empty one would match anywhere.
@@ -35,7 +56,12 @@ fn boundary(content_type: &[u8]) -> Result<String, EventError> {
         .ok_or(EventError::MalformedMultipart("no boundary in its content type"))
 }
 
-async fn read(body: Bytes, boundary: String) -> Result<Event, EventError> {
+async fn read(
+    body: Bytes,
+    boundary: String,
+    mut charset: Charset,
+    field: Option<&FormField>,
+) -> Result<Event, EventError> {
     let stream = stream::iter([Ok::<_, Infallible>(body)]);
     let mut multipart = Multipart::new(stream, boundary);
     let mut fields = FormFields::default();
@@ -45,21 +71,40 @@ async fn read(body: Bytes, boundary: String) -> Result<Event, EventError> {
             return Err(EventError::TooManyFields { limit: MAX_PARTS });
         }
         seen += 1;
-        let (name, value) = name_and_value(part).await?;
-        fields.push(name.into(), value.into());
+        let (name, value) = name_and_value(part, charset, field).await?;
+        if let (CHARSET_FIELD, FieldValue::Text(label)) = (&*name, &value) {
+            charset = Charset::named(label.as_bytes());
+        }
+        fields.push(name.into(), value);
     }
-    Ok(fields.into_event())
+    fields.into_event(field)
 }
 
-/// Reads a part. RFC 7578, 4.2 requires a name.
-async fn name_and_value(part: Field<'_>) -> Result<(String, String), EventError> {
+/// Reads a part. RFC 7578, 4.2 requires a name. The part with the event is text, also if it is a
+/// file.
+async fn name_and_value(
+    part: Field<'_>,
+    charset: Charset,
+    field: Option<&FormField>,
+) -> Result<(String, FieldValue<'static>), EventError> {
     let name =
         part.name().ok_or(EventError::MalformedMultipart("a part without a name"))?.to_owned();
-    let charset = part.content_type().and_then(|content_type| content_type.get_param("charset"));
-    let charset = charset.map_or(Charset::UTF_8, |name| Charset::named(name.as_str().as_bytes()));
+    let file_name = part.file_name().map(str::to_owned);
+    let content_type = part.headers().get(CONTENT_TYPE).cloned();
+    let content_type =
+        content_type.as_ref().and_then(|value| str::from_utf8(value.as_bytes()).ok());
     let content = part.bytes().await.map_err(malformed)?;
+    let has_event = field.is_some_and(|field| field.name == name);
+    let type_bytes = content_type.map(str::as_bytes);
+    let is_binary = type_bytes.map(MediaType::of) == Some(MediaType::Binary);
+    if !has_event && (file_name.is_some() || is_binary) {
+        let type_ = content_type.unwrap_or(DEFAULT_FILE_TYPE).to_owned();
+        let file = File { name: file_name, type_, data: base64(&content) };
+        return Ok((name, FieldValue::File(file)));
+    }
+    let charset = type_bytes.and_then(Charset::named_by).unwrap_or(charset);
     let text = charset.decode(&content).map(Cow::into_owned);
-    Ok((name, text.unwrap_or_else(|| base64(&content))))
+    Ok((name, FieldValue::Text(text.unwrap_or_else(|| base64(&content)).into())))
 }
 
 /// Maps the parser's errors to fixed texts: its own messages quote the sender's names and headers.
@@ -79,7 +124,7 @@ mod tests {
     use super::*;
 
     fn event_of(body: impl Into<Bytes>) -> Result<String, EventError> {
-        let event = event(b"multipart/form-data; boundary=x", body.into())?;
+        let event = event(b"multipart/form-data; boundary=x", body.into(), None)?;
         Ok(String::from_utf8(event.to_vec()).unwrap())
     }
 
@@ -112,14 +157,64 @@ mod tests {
     }
 
     #[test]
-    fn a_file_gives_its_text_or_its_base64_under_its_name() {
-        let body = form(&[
-            ("name=t; filename=\"t.csv\"", b"a;b"),
-            ("name=b; filename=\"b.bin\"", b"\xff"),
-            ("name=l", b"caf\xe9"),
-        ]);
-        let json = r#"{"t":"a;b","b":"/w==","l":"Y2Fm6Q=="}"#;
-        assert_eq!(event_of(body).unwrap(), json);
+    fn a_file_is_an_object_whatever_its_bytes_are() {
+        let typed = "name=p; filename=\"a b.pdf\"\r\nContent-Type: application/pdf";
+        for (disposition, content, json) in [
+            (
+                "name=t; filename=\"t.csv\"",
+                &b"a;b"[..],
+                r#"{"t":{"name":"t.csv","type":"application/octet-stream","data":"YTti"}}"#,
+            ),
+            (typed, b"a", r#"{"p":{"name":"a b.pdf","type":"application/pdf","data":"YQ=="}}"#),
+            (typed, b"\xff", r#"{"p":{"name":"a b.pdf","type":"application/pdf","data":"/w=="}}"#),
+            (typed, b"", r#"{"p":{"name":"a b.pdf","type":"application/pdf","data":""}}"#),
+            (
+                "name=f; filename=\"\"\r\nContent-Type: text/plain; charset=utf-8",
+                b"",
+                r#"{"f":{"name":"","type":"text/plain; charset=utf-8","data":""}}"#,
+            ),
+            (
+                "name=i\r\nContent-Type: image/png",
+                b"a",
+                r#"{"i":{"type":"image/png","data":"YQ=="}}"#,
+            ),
+            ("name=j\r\nContent-Type: application/json", b"{}", r#"{"j":"{}"}"#),
+        ] {
+            assert_eq!(event_of(form(&[(disposition, content)])).unwrap(), json);
+        }
+    }
+
+    #[test]
+    fn a_text_is_of_the_charset_that_is_nearest() {
+        let latin = "name=l\r\nContent-Type: text/plain; charset=ISO-8859-1";
+        for (parts, json) in [
+            (&[(latin, &b"caf\xe9"[..])][..], r#"{"l":"café"}"#),
+            (&[("name=l", b"caf\xe9")], r#"{"l":"Y2Fm6Q=="}"#),
+            (
+                &[("name=_charset_", b"windows-1252"), ("name=l", b"caf\xe9")],
+                r#"{"_charset_":"windows-1252","l":"café"}"#,
+            ),
+            (
+                &[("name=_charset_", b"utf-16le"), (latin, b"caf\xe9")],
+                r#"{"_charset_":"utf-16le","l":"café"}"#,
+            ),
+        ] {
+            assert_eq!(event_of(form(parts)).unwrap(), json);
+        }
+        let content_type = b"multipart/form-data; boundary=x; charset=ISO-8859-1";
+        let of_form = event(content_type, form(&[("name=l", b"\xe9")]).into(), None).unwrap();
+        assert_eq!(of_form.to_vec(), r#"{"l":"é"}"#.as_bytes());
+    }
+
+    #[test]
+    fn the_part_with_the_event_may_be_a_file() {
+        let field = FormField { name: "payload".into(), is_required: true };
+        for disposition in ["name=payload", "name=payload; filename=\"p.json\""] {
+            let body = form(&[("name=a", b"1"), (disposition, b"{\"n\": 1.0}")]);
+            let content_type = b"multipart/form-data; boundary=x";
+            let event = event(content_type, body.into(), Some(&field)).unwrap();
+            assert_eq!(event.to_vec(), b"{\"n\": 1.0}");
+        }
     }
 
     #[test]
@@ -157,7 +252,7 @@ mod tests {
             b"multipart/form-data; charset=utf-8",
             b"multipart/form-data; boundary=\xff",
         ] {
-            let error = event(content_type, form(&[]).into()).unwrap_err();
+            let error = event(content_type, form(&[]).into(), None).unwrap_err();
             let kind = "no boundary in its content type";
             assert_eq!(error, EventError::MalformedMultipart(kind));
         }

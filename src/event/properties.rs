@@ -10,7 +10,7 @@ use proptest::sample::select;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::from_body;
+use super::{BodyRule, Event, FormField, convert, from_body};
 
 fn any_bytes() -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..200).prop_map(Bytes::from)
@@ -52,6 +52,7 @@ fn any_content_type() -> impl Strategy<Value = Option<Vec<u8>>> {
         Just("application/x-www-form-urlencoded"),
         Just("multipart/form-data; boundary=x"),
         Just("text/plain"),
+        Just("application/octet-stream"),
     ]
     .prop_map(|known| Some(known.into()));
     prop_oneof![
@@ -116,15 +117,10 @@ proptest! {
     }
 
     #[test]
-    fn a_body_of_another_type_comes_back_byte_for_byte(body in any_bytes()) {
+    fn a_body_of_a_binary_type_is_always_base64(body in any_bytes()) {
         prop_assume!(!body.is_empty());
         let event = from_body(Some(b"application/octet-stream"), body.clone()).unwrap();
-        let parsed: Map<String, Value> = serde_json::from_slice(&event.to_vec()).unwrap();
-        let bytes = match parsed.get("_text") {
-            Some(text) => text.as_str().unwrap().as_bytes().to_vec(),
-            None => STANDARD.decode(parsed["_base64"].as_str().unwrap()).unwrap(),
-        };
-        prop_assert_eq!(bytes, body);
+        prop_assert_eq!(parsed(&event), json!({ "_base64": STANDARD.encode(&body) }));
     }
 
     #[test]
@@ -232,6 +228,25 @@ proptest! {
         let part = [head.as_bytes(), &encoded(&text).unwrap(), b"\r\n--x--"].concat();
         let multipart = from_body(Some(b"multipart/form-data; boundary=x"), part.into()).unwrap();
         prop_assert_eq!(&serde_json::from_slice::<Value>(&multipart.to_vec()).unwrap(), &value);
+
+        // The same by rules.
+        let by_rule = |rule: &BodyRule, kind: &str, body: Bytes| {
+            parsed(&convert(rule, Some(content_type(kind).as_bytes()), body).unwrap())
+        };
+        let bytes = encoded(&json).unwrap();
+        prop_assert_eq!(&by_rule(&BodyRule::Json, "text/plain", bytes.clone()), &value);
+        let base64 = json!({ "_base64": STANDARD.encode(&bytes) });
+        prop_assert_eq!(&by_rule(&BodyRule::Binary, "application/json", bytes.clone()), &base64);
+        let as_text = json!({ "_text": json });
+        prop_assert_eq!(&by_rule(&BodyRule::Text, "application/json", bytes.clone()), &as_text);
+        let field = FormField { name: "payload".into(), is_required: true };
+        let rule = BodyRule::FormField(field);
+        let hex: String = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();
+        let form = format!("other=1&payload={hex}");
+        prop_assert_eq!(&by_rule(&rule, "application/x-www-form-urlencoded", form.into()), &value);
+        let head = "--x\r\nContent-Disposition: form-data; name=payload\r\n\r\n";
+        let part = [head.as_bytes(), &bytes, b"\r\n--x--"].concat();
+        prop_assert_eq!(&by_rule(&rule, "multipart/form-data; boundary=x", part.into()), &value);
     }
 
     /// Bytes that are not of the charset are kept in base64, or rejected in JSON.
@@ -262,6 +277,10 @@ proptest! {
         let value: Value = serde_json::from_slice(&event.to_vec()).unwrap();
         prop_assert_eq!(value, json!({ "_text": text }));
     }
+}
+
+fn parsed(event: &Event) -> Value {
+    serde_json::from_slice(&event.to_vec()).unwrap()
 }
 
 /// Sorts by name; the values of one name keep their order, as in an event.

@@ -14,14 +14,22 @@ pub(super) fn event(body: Bytes) -> Event {
     match std::str::from_utf8(&body) {
         Ok(text) if needs_escape(text) => escaped(text),
         Ok(_) => Event::converted(br#"{"_text":""#, body, br#""}"#),
-        Err(_) => Event::converted(br#"{"_base64":""#, base64(&body), br#""}"#),
+        Err(_) => binary(&body),
     }
 }
 
-/// The same for a text in another charset than UTF-8, which is converted if nothing is lost.
+/// The same for a text in any charset, which is converted if nothing is lost.
 pub(super) fn event_in(charset: Charset, body: Bytes) -> Event {
+    if charset.is_utf_8() {
+        return event(body);
+    }
     let text = charset.decode(&body).map(|text| text.into_owned());
     event(text.map_or(body, Bytes::from))
+}
+
+/// Bytes of a binary type: base64, whatever they are.
+pub(super) fn binary(body: &[u8]) -> Event {
+    Event::converted(br#"{"_base64":""#, base64(body), br#""}"#)
 }
 
 pub(super) fn base64(bytes: &[u8]) -> String {

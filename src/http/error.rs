@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
@@ -21,6 +21,8 @@ pub struct HttpError {
     pub message: String,
     /// The `Allow` header of a 405.
     pub allow: Option<&'static str>,
+    /// The `Accept-Encoding` header of a 415.
+    pub accept_encoding: Option<&'static str>,
     /// The `Retry-After` header; rounded up to whole seconds.
     pub retry_after: Option<Duration>,
     /// Whether to close the connection: its remaining bytes are not wanted or cannot be parsed.
@@ -41,7 +43,15 @@ impl HttpError {
     /// Creates an error.
     pub fn new(status: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { status, reason, message, allow: None, retry_after: None, close: false }
+        Self {
+            status,
+            reason,
+            message,
+            allow: None,
+            accept_encoding: None,
+            retry_after: None,
+            close: false,
+        }
     }
 
     /// 400.
@@ -70,6 +80,9 @@ impl HttpError {
         headers.insert(CONTENT_TYPE, JSON);
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(codings) = self.accept_encoding {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(codings));
         }
         if let Some(after) = self.retry_after {
             // Rounded up: a client that retries too early is rejected again.

@@ -12,7 +12,7 @@ use super::input::{
 };
 use super::services::{Known, Reach};
 use crate::resources::Scheme;
-use crate::resources::conditions::Verdict;
+use crate::resources::conditions::{ACCEPTING_TRIGGERS, Verdict};
 use crate::resources::reason::StalledReason;
 use crate::routes::{Endpoints, Host, NamedBy, Origin, Target, Upstream};
 
@@ -242,13 +242,15 @@ pub enum AppStanding<'a> {
 }
 
 /// Decides about a webhook. `unproven` is the error of `spec.verify`; `keeper` is the older webhook
-/// of the same app and UUID, if any.
+/// of the same app and UUID, if any. `advice` about the entries is part of the message of a webhook
+/// that is Ready.
 pub fn webhook(
     namespace: &str,
     spec: &Result<WebhookSpec, Arc<str>>,
     unproven: Option<&Verdict>,
     app: AppStanding<'_>,
     keeper: Option<&str>,
+    advice: impl FnOnce() -> Option<String>,
 ) -> Verdict {
     let spec = match spec {
         Ok(spec) => spec,
@@ -289,7 +291,8 @@ pub fn webhook(
             ),
         );
     }
-    Verdict::Ready { message: "Accepting triggers".into() }
+    let advice = advice().map(|advice| format!("; {advice}")).unwrap_or_default();
+    Verdict::Ready { message: format!("{ACCEPTING_TRIGGERS}{advice}") }
 }
 
 /// The verdict on an object whose spec is invalid.

@@ -17,8 +17,9 @@ use super::guards::{self, Fault};
 use super::instance::{TOKEN_GENERATION, instance};
 use super::secrets::SecretInput;
 use super::{Observed, delivery, duration, responses};
+use crate::event::{BodyRule, FormField};
 use crate::resources::verify::VerifyEntry;
-use crate::resources::{Envelope, Listener, Scheme, Webhook, WebhookApp};
+use crate::resources::{BodyConversion, BodyType, Envelope, Listener, Scheme, Webhook, WebhookApp};
 use crate::retry::Policy;
 use crate::routes::{Binding, Delivery};
 
@@ -480,6 +481,7 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         user_id,
         suspend,
         max_body_bytes,
+        body,
         forward_headers,
         forward_query,
         verify,
@@ -505,6 +507,7 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         action: action.as_str().into(),
         props: props_text(props.as_ref()),
         max_body_bytes: responses::max_body_bytes(*max_body_bytes, verify)?,
+        body: body_rule(body.as_ref()),
         forward_headers: responses::forwarded(forward_headers)?,
         forward_query: *forward_query,
         probes: responses::probes(probes),
@@ -521,6 +524,19 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         verify: (!verify.is_empty()).then(|| verify.as_slice().into()),
         fault,
     })
+}
+
+fn body_rule(body: Option<&BodyConversion>) -> BodyRule {
+    let Some(BodyConversion { as_, form_field }) = body else { return BodyRule::Auto };
+    match (as_, form_field) {
+        (BodyType::Auto, None) => BodyRule::Auto,
+        (BodyType::Auto, Some(name)) => {
+            BodyRule::FormField(FormField { name: name.clone().into(), is_required: true })
+        }
+        (BodyType::Json, _) => BodyRule::Json,
+        (BodyType::Text, _) => BodyRule::Text,
+        (BodyType::Binary, _) => BodyRule::Binary,
+    }
 }
 
 fn parse_uuid(text: Option<&str>) -> Result<Option<Uuid>, Arc<str>> {

@@ -15,6 +15,7 @@ pub mod planner;
 mod reachability;
 mod resource;
 mod responses;
+mod secret_advice;
 pub mod secrets;
 mod services;
 pub mod status;

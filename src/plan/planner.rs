@@ -83,6 +83,8 @@ pub struct Planner {
     claims: Claims,
     /// The webhooks of each app, whether or not the app exists.
     members: HashMap<Key, BTreeSet<Member>>,
+    /// The UUIDs of deleted apps that still have webhooks, for the counts of these.
+    deleted_apps: HashMap<Key, Uuid>,
 }
 
 /// A webhook of an app, ordered by UUID, then by the strength of its claim.
@@ -165,6 +167,7 @@ impl Planner {
             webhooks: HashMap::new(),
             claims: Claims::default(),
             members: HashMap::new(),
+            deleted_apps: HashMap::new(),
         }
     }
 
@@ -309,6 +312,7 @@ impl Planner {
     fn put_app(&mut self, input: AppInput, step: &mut Step) {
         let key = input.meta.key.clone();
         let uuid = self.uuid_of_app(&input);
+        self.deleted_apps.remove(&key);
         let before = self.apps.remove(&key);
         if let Some(before) = &before {
             self.unlink_app(before);
@@ -334,6 +338,9 @@ impl Planner {
     fn remove_app(&mut self, key: &Key, step: &mut Step) {
         let Some(state) = self.apps.remove(key) else { return };
         step.apps.extend(state.app.as_ref().map(|app| (app.uuid, None)));
+        if let Some(app) = state.app.as_ref().filter(|_| self.members.contains_key(key)) {
+            self.deleted_apps.insert(key.clone(), app.uuid);
+        }
         self.unlink_app(&state);
         self.set_reference(key, service_key(&state.input), None, step);
         self.update_webhooks(key, step);
@@ -453,6 +460,7 @@ impl Planner {
         self.webhooks.insert(key.clone(), Box::new(state));
         self.update_webhook(&key, step);
         if old != new {
+            old.iter().for_each(|(app, _)| self.forget_deleted_app(app));
             let places = old.iter().chain(&new);
             places.for_each(|(app, member)| self.update_namesakes(app, member.0, step));
         }
@@ -477,6 +485,14 @@ impl Planner {
         if let Some(place) = state.place() {
             self.unlink_webhook(&place, step);
             self.update_namesakes(&place.0, state.uuid, step);
+            self.forget_deleted_app(&place.0);
+        }
+    }
+
+    /// Forgets a deleted app that has no webhook any more.
+    fn forget_deleted_app(&mut self, app: &Key) {
+        if !self.members.contains_key(app) {
+            self.deleted_apps.remove(app);
         }
     }
 
@@ -581,6 +597,7 @@ impl Planner {
             state.proof.as_ref().err().map(|verdict| &**verdict),
             standing,
             keeper.as_deref(),
+            || self.advice_on(state),
         )
     }
 }

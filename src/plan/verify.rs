@@ -9,12 +9,12 @@ use super::secrets::{KnownSecret, Secrets};
 use crate::resources::conditions::Verdict;
 use crate::resources::reason::StalledReason;
 use crate::resources::verify::{
-    HashFunction, Hmac, Jwt, SecretKeyRef, SignatureEncoding, VerifyEntry, VerifyType,
+    HashFunction, Hmac, Jwt, SecretKeyRef, SignatureEncoding, SignedBody, VerifyEntry, VerifyType,
 };
 use crate::verify::jwt::{KeySets, Rules};
 use crate::verify::{
-    Algorithm, Encoding, Entry, Layout, Provider, Secret, Signature, Source, Timestamp, Verifier,
-    Verifiers,
+    Algorithm, Encoding, Entry, Layout, Over, Provider, Scheme, Secret, Signature, Source,
+    Timestamp, Token, TokenForm, Verifier, Verifiers,
 };
 
 /// The Secrets that the entries reference.
@@ -51,6 +51,34 @@ pub fn verifier(
 ) -> Result<Verifier, Verdict> {
     let place = format!("spec.verify[{index}]");
     Finder { namespace, secrets, place }.verifier(&entries[index], key_sets)
+}
+
+/// The schemes in which the entry's secrets are keys; none if it has no secrets or is invalid.
+pub fn schemes<'e>(
+    namespace: &Arc<str>,
+    entry: &'e VerifyEntry,
+    secrets: &Secrets,
+) -> Vec<Scheme<'e>> {
+    let finder = Finder { namespace, secrets, place: String::new() };
+    let only = |scheme: Option<Scheme<'e>>| scheme.into_iter().collect();
+    match entry.type_ {
+        VerifyType::Jwt => Vec::new(),
+        VerifyType::Hmac => {
+            let signature = entry.hmac.as_ref().and_then(|hmac| finder.signature(hmac).ok());
+            only(signature.map(Scheme::Signature))
+        }
+        VerifyType::ApiKey => only(
+            entry
+                .api_key
+                .as_ref()
+                .map(|key| Scheme::Token(Token { header: &key.header, form: TokenForm::Whole })),
+        ),
+        provider => {
+            let row = Provider::named(provider.as_str());
+            let all = row.map(|row| row.schemes.iter().chain(row.legacy_schemes));
+            all.into_iter().flatten().copied().collect()
+        }
+    }
 }
 
 /// Resolves the secrets of one entry.
@@ -143,6 +171,7 @@ impl Finder<'_> {
             encoding,
             prefix,
             signed,
+            over,
             timestamp_header,
             id_header,
             tolerance,
@@ -163,6 +192,10 @@ impl Finder<'_> {
                 HashFunction::Sha512 => Algorithm::HmacSha512,
             },
             signed,
+            over: match over {
+                SignedBody::Encoded => Over::Encoded,
+                SignedBody::Decoded => Over::Decoded,
+            },
             timestamp: timestamp.map(|name| Timestamp { source: Source::Header(name), tolerance }),
             id: id_header.as_deref(),
             ..Signature::HMAC

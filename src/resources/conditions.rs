@@ -11,6 +11,9 @@ pub const READY: &str = "Ready";
 /// Condition type: whether the object waits for a change by a user.
 pub const STALLED: &str = "Stalled";
 
+/// The message of a webhook that is Ready, or its beginning: advice follows after `; `.
+pub const ACCEPTING_TRIGGERS: &str = "Accepting triggers";
+
 /// The kstatus condition types, in the order in which the operator writes them.
 pub const TYPES: [&str; 3] = [READY, "Reconciling", STALLED];
 

@@ -13,7 +13,9 @@ pub mod webhook_app;
 
 pub use delivery::{AppDelivery, Dedup, Delivery, DeliveryMode, Ordering, Retry};
 pub use response::{ProbeMethod, Response, ResponseSource};
-pub use webhook::{DeliveryCounts, RateLimit, Webhook, WebhookSpec, WebhookStatus};
+pub use webhook::{
+    BodyConversion, BodyType, DeliveryCounts, RateLimit, Webhook, WebhookSpec, WebhookStatus,
+};
 pub use webhook_app::{
     Envelope, Listener, Scheme, ServiceReference, WebhookApp, WebhookAppSpec, WebhookAppStatus,
 };

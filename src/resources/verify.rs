@@ -146,6 +146,9 @@ pub struct Hmac {
     #[schemars(length(min = 6, max = 256))]
     #[x_kube(validation = Rule::new("self.contains('{body}')").message("must contain {body}"))]
     pub signed: String,
+    /// Whether `{body}` is the body as sent, or without its content coding (`Content-Encoding`).
+    #[serde(default)]
+    pub over: SignedBody,
     /// Header of `{timestamp}`: seconds or milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]
@@ -186,6 +189,16 @@ pub enum SignatureEncoding {
     Hex,
     /// Base64 with padding.
     Base64,
+}
+
+/// The bytes of a body that are signed.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignedBody {
+    /// The bytes as sent.
+    #[default]
+    Encoded,
+    /// The body without its content codings.
+    Decoded,
 }
 
 /// An API key in a header.

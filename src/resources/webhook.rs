@@ -72,6 +72,11 @@ pub struct WebhookSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<i64>", range(min = 1, max = 33_554_432))]
     pub max_body_bytes: Option<i64>,
+    /// How the body of a trigger becomes `event`. By default, its content type and the provider in
+    /// `verify` decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<BodyConversion>")]
+    pub body: Option<BodyConversion>,
     /// Headers of the trigger that are forwarded to the listener. `X-Shop-*` forwards all whose
     /// name begins with `X-Shop-`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -124,6 +129,38 @@ pub struct WebhookSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::probes")]
     pub probes: Vec<ProbeMethod>,
+}
+
+/// How the body of a trigger becomes `event`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.formField) || !has(self.__as__) || self.__as__ == 'Auto'")
+        .message("formField needs as Auto, which is the default")
+)]
+pub struct BodyConversion {
+    /// What the body is; `Auto` goes by its content type.
+    #[serde(default, rename = "as")]
+    pub as_: BodyType,
+    /// Field of urlencoded and multipart forms whose JSON object is the event, such as `payload`.
+    /// Forms without it are rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<String>", length(min = 1, max = 128))]
+    pub form_field: Option<String>,
+}
+
+/// The type of a body.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BodyType {
+    /// By content type.
+    #[default]
+    Auto,
+    /// JSON, whatever the content type says.
+    Json,
+    /// Text: `{"_text": "..."}`.
+    Text,
+    /// Bytes: `{"_base64": "..."}`.
+    Binary,
 }
 
 /// Rate limit of a webhook.

@@ -189,6 +189,13 @@ impl InFlightPermit {
         let before = self.load.buffered.fetch_add(bytes, Ordering::Relaxed);
         before + bytes <= self.share.buffered
     }
+
+    /// Returns a part of the reserved memory.
+    pub fn release(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.buffered);
+        self.buffered -= bytes;
+        self.load.buffered.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 impl Drop for InFlightPermit {

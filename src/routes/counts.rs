@@ -225,7 +225,7 @@ mod tests {
         let counted: Vec<_> = outcomes.counted().collect();
         assert_eq!(counted.len(), TriggerOutcome::COUNT);
         assert_eq!(counted[..2], [("delivered", 1), ("stored", 2)]);
-        assert_eq!(counted[8], ("error_404", 9));
+        assert_eq!(counted[9], ("error_404", 10));
         assert!(counted.iter().zip(1..).all(|((_, count), expected)| *count == expected));
     }
 

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::event::BodyRule;
 use crate::expression::Expression;
 use crate::guard::RateLimit;
 use crate::http::Networks;
@@ -87,6 +88,8 @@ pub struct Binding {
     pub props: Bytes,
     /// The limit of a trigger's body, in bytes.
     pub max_body_bytes: u32,
+    /// How the body becomes the event.
+    pub body: BodyRule,
     /// Headers of the trigger that are passed to the listener.
     pub forward_headers: ForwardedHeaders,
     /// Whether the query string is passed to the listener.

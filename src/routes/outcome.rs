@@ -13,6 +13,8 @@ pub enum TriggerOutcome {
     Stored,
     /// The event was stored before.
     Duplicate,
+    /// The event was stored before, and is delivered again.
+    Replayed,
     /// The webhook's filter excludes the event.
     Filtered,
     /// A handshake of the sender was answered.
@@ -46,6 +48,8 @@ pub enum TriggerOutcome {
     RequestTimeout,
     /// The body is malformed or incomplete.
     InvalidBody,
+    /// The body has a content coding that is not supported.
+    UnsupportedEncoding,
     /// The body is not valid JSON.
     InvalidJson,
     /// The body is not a valid form.
@@ -81,6 +85,7 @@ impl TriggerOutcome {
             Self::Delivered
                 | Self::Stored
                 | Self::Duplicate
+                | Self::Replayed
                 | Self::Filtered
                 | Self::Handshake
                 | Self::Probe

@@ -12,6 +12,7 @@ use crate::moment::Moment;
 use crate::resources::Ordering;
 use crate::retry::Policy;
 use crate::routes::{AppId, Route};
+use crate::verify::Repeats;
 
 /// An event to be stored.
 #[derive(Clone, Debug)]
@@ -28,12 +29,14 @@ pub struct NewEvent {
     pub now: Moment,
 }
 
-/// Two events of a webhook with the same hash are duplicates if the second is received within the
-/// window.
+/// An event with the hash of an earlier event of its webhook, received within the window, repeats
+/// that event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DuplicateKey {
     /// The first 16 bytes of a SHA-256 over the fields that the webhook deduplicates by.
     pub hash: [u8; 16],
+    /// Whether the sender repeats events by itself.
+    pub repeats: Repeats,
     /// Maximum time between the first event and a duplicate.
     pub window: std::time::Duration,
 }

@@ -14,6 +14,7 @@ pub mod ids;
 mod metrics;
 mod owner;
 mod queue;
+mod repetition;
 pub mod sqlite;
 
 use std::pin::Pin;

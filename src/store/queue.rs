@@ -25,6 +25,9 @@ pub enum Accepted {
     Stored,
     /// The event is a duplicate of the stored event with this id, and was not stored.
     Duplicate(Uuid),
+    /// The event repeats the stored event with this id, of which no delivery is under way: that one
+    /// is delivered again, and this one was not stored.
+    Replayed(Uuid),
 }
 
 /// Health of a store.
@@ -59,9 +62,14 @@ pub type WebhookExists = Arc<dyn Fn(&StoredWebhook) -> bool + Send + Sync>;
 /// Every operation can fail with [`super::StoreError::Busy`] or [`super::StoreError::Failed`]; others are named
 /// at the operation.
 pub trait Queue: fmt::Debug + Send + Sync {
-    /// Stores an event, its duplicate key and its first delivery, atomically. Of duplicates that
-    /// are accepted at the same time, one is stored. Also updates the stored snapshot of the
-    /// webhook.
+    /// Stores an event, its duplicate key and its first delivery, atomically. Also updates the
+    /// stored snapshot of the webhook.
+    ///
+    /// If an event with the same key was stored within the window, and is still stored, the
+    /// new one is a repetition. If all deliveries of the first event are dead (or succeeded, where
+    /// [`crate::verify::Repeats::ByHand`]), a new delivery of it is made, as by
+    /// [`super::History::replay`]; it has the id of the new event. Otherwise the repetition is
+    /// dropped. Of events with the same key that are accepted at the same time, one is delivered.
     ///
     /// # Errors
     /// [`super::StoreError::Full`] and [`super::StoreError::AppFull`]: there is no space for the event.

@@ -37,6 +37,15 @@ impl BodyReservation {
     }
 }
 
+impl BodyReservation {
+    /// Returns a part of the reserved bytes.
+    pub fn release(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.held);
+        self.held -= bytes;
+        self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 impl Drop for BodyReservation {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.held, Ordering::Relaxed);
@@ -52,6 +61,8 @@ mod tests {
         let budget = Budget::new(10);
         let (mut one, mut two) = (budget.account(), budget.account());
         assert!(one.take(6) && two.take(4) && !two.take(1));
+        one.release(5);
+        assert_eq!(budget.used.load(Ordering::Relaxed), 6);
         drop((one, two));
         assert!(budget.account().take(10));
     }

@@ -8,27 +8,79 @@ use http::request::Parts;
 use uuid::Uuid;
 
 use super::Rejection;
+use super::decoding::CodedBody;
 use crate::delivery::{self, OutgoingEvent};
-use crate::event::{self, Event, EventError, Form};
+use crate::event::{self, BodyRule, Event, EventError, Form};
 use crate::resources::Envelope;
-use crate::routes::{Route, TriggerOutcome};
+use crate::routes::{DedupBy, Route, TriggerOutcome};
 use crate::store::Content;
 use crate::verify::Verified;
+
+/// What the decoded body is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecodedUse {
+    /// The event, for the listener or for an expression.
+    Event,
+    /// The delivery id. An event without one is accepted, too.
+    DeliveryId,
+    /// Nothing: with the envelope `Raw`, the listener gets the body as it was sent.
+    Nothing,
+}
+
+impl DecodedUse {
+    /// The use of a trigger's body.
+    pub fn of(route: &Route, verified: Option<&Verified<'_>>) -> Self {
+        let guards = route.binding.guards.as_deref();
+        let dedup = route.binding.delivery.dedup.as_deref().map(|dedup| &dedup.by);
+        let has_expression = guards.is_some_and(|guards| guards.filter.is_some())
+            || matches!(dedup, Some(DedupBy::Key(_)));
+        let has_id = verified.is_some_and(|verified| verified.has_id_in_body())
+            && matches!(dedup, Some(DedupBy::Provider));
+        if route.app.envelope != Envelope::Raw || has_expression {
+            Self::Event
+        } else if has_id {
+            Self::DeliveryId
+        } else {
+            Self::Nothing
+        }
+    }
+}
 
 /// A body that is converted to the JSON of `event` when this is first needed. With the envelope
 /// `Raw` only expressions need it: such a body need not be what its content type says.
 #[derive(Debug)]
 pub struct TriggerEvent {
     content_type: Option<HeaderValue>,
-    body: Bytes,
+    rule: BodyRule,
+    sent: Bytes,
+    is_encoded: bool,
+    /// Absent if the body has a content coding, and no event is needed.
+    decoded: Option<Bytes>,
     converted: OnceCell<Event>,
 }
 
 impl TriggerEvent {
-    /// An event that is not converted yet.
-    pub fn new(headers: &HeaderMap, body: Bytes) -> Self {
+    /// An event that is not converted yet. The webhook's own rule precedes that of the provider.
+    pub fn new(
+        route: &Route,
+        verified: Option<&Verified<'_>>,
+        headers: &HeaderMap,
+        body: &CodedBody,
+    ) -> Self {
+        let field = verified.and_then(|verified| verified.form_field());
+        let rule = match (&route.binding.body, field) {
+            (BodyRule::Auto, Some(field)) => BodyRule::of_provider(field),
+            (rule, _) => rule.clone(),
+        };
         let content_type = headers.get(CONTENT_TYPE).cloned();
-        Self { content_type, body, converted: OnceCell::new() }
+        Self {
+            content_type,
+            rule,
+            sent: body.sent.clone(),
+            is_encoded: body.is_encoded(),
+            decoded: body.decoded.clone(),
+            converted: OnceCell::new(),
+        }
     }
 
     /// Converts the body, unless the app's envelope has no need for the JSON.
@@ -50,8 +102,10 @@ impl TriggerEvent {
         if let Some(event) = self.converted.get() {
             return Ok(event);
         }
+        debug_assert!(self.decoded.is_some(), "an expression needs a body that was not decoded");
+        let body = self.decoded.as_ref().unwrap_or(&self.sent).clone();
         let content_type = self.content_type.as_ref().map(|value| value.as_bytes());
-        let event = event::from_body(content_type, self.body.clone()).map_err(rejection)?;
+        let event = event::convert(&self.rule, content_type, body).map_err(rejection)?;
         Ok(self.converted.get_or_init(|| event))
     }
 
@@ -63,10 +117,18 @@ impl TriggerEvent {
         verified: Option<&Verified<'_>>,
         head: Parts,
     ) -> OutgoingEvent {
-        let Self { content_type, body, converted } = self;
+        let Self { content_type, rule, sent, is_encoded, decoded, converted } = self;
         let event = converted.into_inner();
-        let form = event.as_ref().map_or(Form::Converted, |event| event.form);
-        let headers = passed_on(route, verified, head);
+        let is_as_sent = is_encoded && route.app.envelope == Envelope::Raw;
+        let (body, form) = match decoded.filter(|_| !is_as_sent) {
+            Some(body) => (body, event.as_ref().map_or(Form::Converted, |event| event.form)),
+            // Before it is converted again, it has to be decoded again.
+            None => (sent, Form::Converted),
+        };
+        let mut headers = passed_on(route, verified, head);
+        if form == Form::Converted {
+            delivery::preserve_rule(&mut headers, &rule);
+        }
         OutgoingEvent { id, content: Content { form, content_type, headers, body }, event }
     }
 }
@@ -74,11 +136,11 @@ impl TriggerEvent {
 fn passed_on(route: &Route, verified: Option<&Verified<'_>>, head: Parts) -> HeaderMap {
     let forwarded = &route.binding.forward_headers;
     let provider = verified.map_or(&[][..], |verified| verified.event_headers());
-    let is_raw = route.app.envelope == Envelope::Raw;
-    let encodings = head.headers.get_all(CONTENT_ENCODING).iter().filter(|_| is_raw);
-    let encodings: Vec<_> = encodings.cloned().collect();
+    let encodings: Vec<_> = head.headers.get_all(CONTENT_ENCODING).iter().cloned().collect();
     let mut headers = delivery::passed_on(forwarded, provider, head.headers);
-    if is_raw {
+    // What the operator stores under these names never comes from the sender.
+    delivery::discard(&mut headers);
+    if route.app.envelope == Envelope::Raw {
         delivery::preserve(&mut headers, &encodings, head.uri.query());
     }
     if route.binding.forward_query {
@@ -92,9 +154,10 @@ fn rejection(error: EventError) -> Rejection {
         EventError::InvalidJson { .. }
         | EventError::JsonTooDeep { .. }
         | EventError::WrongCharset => TriggerOutcome::InvalidJson,
-        EventError::TooManyFields { .. } | EventError::MalformedMultipart(_) => {
-            TriggerOutcome::InvalidForm
-        }
+        EventError::TooManyFields { .. }
+        | EventError::FormField(_)
+        | EventError::MalformedMultipart(_) => TriggerOutcome::InvalidForm,
+        EventError::Coding => TriggerOutcome::InvalidBody,
     };
     Rejection::bad_request(outcome, error.to_string())
 }

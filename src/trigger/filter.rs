@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
@@ -123,9 +122,8 @@ fn headers(headers: &HeaderMap) -> Vec<u8> {
 
 /// The query as a form event: an object of strings, and of lists of strings for repeated names.
 fn query(head: &Parts) -> Result<Vec<u8>, FilterError> {
-    let query = Bytes::copy_from_slice(head.uri.query().unwrap_or_default().as_bytes());
-    let form = Some(&b"application/x-www-form-urlencoded"[..]);
-    let map = event::from_body(form, query).map_err(FilterError::Query)?;
+    let query = head.uri.query().unwrap_or_default();
+    let map = event::from_query(query).map_err(FilterError::Query)?;
     Ok(Cow::into_owned(map.text()))
 }
 

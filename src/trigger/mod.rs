@@ -1,11 +1,13 @@
 //! The public pipeline: from an untrusted request to the listener's response, in a fixed order.
 //!
-//! path -> route -> suspended -> source -> budget of failed signatures -> bounded body -> signature
-//! -> rate limit -> handshake -> event -> filter -> duplicate -> deliver or store. Nothing before
-//! the route allocates memory or takes a lock.
+//! path -> route -> suspended -> source -> budget of failed signatures -> bounded body -> unsigned
+//! check of a provider -> signature -> rate limit -> handshake -> content decoding -> event ->
+//! filter -> duplicate -> deliver or store. Nothing before the route allocates memory or takes a
+//! lock.
 
 mod body;
 mod budget;
+mod decoding;
 mod event;
 pub mod failures;
 mod filter;
@@ -33,6 +35,7 @@ pub use budget::Budget;
 pub use failures::Failures;
 pub use readers::Readers;
 
+use crate::coding::DecodeError;
 use crate::delivery::{
     self, ApiFields, Attempt, AttemptContext, CallError, Caller, OutgoingEvent, ResponseBody,
     Subject,
@@ -42,14 +45,13 @@ use crate::http::{Networks, client_address};
 use crate::moment::Moment;
 use crate::resources::DeliveryMode;
 use crate::routes::path::{self, PathError};
-use crate::routes::{
-    AcceptedResponse, AppQuota, InFlightPermit, Route, RouteState, Table, TriggerOutcome,
-};
+use crate::routes::{AcceptedResponse, AppQuota, Route, RouteState, Table, TriggerOutcome};
 use crate::store::{self, DuplicateKey, NewEvent, Queue};
 use crate::traces::{Span, Traces};
 use crate::verify::{Input, Verified};
 use body::{BodyLimits, BodyReadError};
-use event::TriggerEvent;
+use decoding::{BodyDecodeError, CodedBody, Memory};
+use event::{DecodedUse, TriggerEvent};
 use rejection::Rejection;
 use success::{Accepted, Success};
 
@@ -160,52 +162,71 @@ impl Pipeline {
     where
         B: Body<Data = Bytes>,
     {
-        let accepted = |success, verified: Option<&Verified<'_>>| Accepted {
-            success,
-            provider: verified.and_then(Verified::response),
-        };
         self.admit(&route)?;
         let client = guards::source(&route, peer, &head.headers, &self.shared.trusted_proxies)?;
         let failures = &self.shared.failures;
         proof::budget(&route, failures, client)?;
         if head.method != Method::POST {
-            let success = proof::before_events(&route, &self.input(&head, &[]), failures, client)?;
-            return Ok(accepted(success, None));
+            let body = CodedBody::new(&head.headers, Bytes::new());
+            let input = self.input(&head, &body);
+            return proof::before_events(&route, &input, failures, client)
+                .map(Accepted::without_event);
         }
-        let mut place = self.enter(&route)?;
-        let mut body = self.read(&route, &head.headers, peer, body, &mut place).await?;
-        let input = self.input(&head, &body.bytes);
+        let mut memory = self.enter(&route)?;
+        let body = self.read(&route, &head.headers, peer, body, &mut memory).await?;
+        let mut body = CodedBody::new(&head.headers, body);
+        if let Some(answer) = proof::unsigned_check(&route, &self.input(&head, &body)) {
+            return Ok(Accepted::without_event(Success::Answered(answer)));
+        }
+        if proof::needs_decoded(&route) {
+            let decoded = self.decode_unproved(&route, &mut body, &mut memory).await;
+            decoded.inspect_err(|_| proof::count_failure(&route, failures, client))?;
+        }
+        let input = self.input(&head, &body);
         let verified = proof::check(&route, &input, failures, client, span)?;
         guards::rate(&route)?;
         if let Some(answer) = verified.as_ref().and_then(|verified| verified.handshake(&input)) {
-            return Ok(accepted(Success::Answered(answer), None));
+            return Ok(Accepted::without_event(Success::Answered(answer)));
         }
-        let event = TriggerEvent::new(&head.headers, body.bytes.clone());
+        self.decode_proved(&route, verified.as_ref(), &mut body, &mut memory).await?;
+        self.accept(&route, verified.as_ref(), head, body, memory, span).await
+    }
+
+    /// Handles a verified event.
+    async fn accept(
+        &self,
+        route: &Arc<Route>,
+        verified: Option<&Verified<'_>>,
+        head: Parts,
+        body: CodedBody,
+        mut memory: Memory,
+        span: &Span,
+    ) -> Result<Accepted, Rejection> {
+        let provider = verified.and_then(Verified::response);
+        let event = TriggerEvent::new(route, verified, &head.headers, &body);
         event.convert_for(route.app.envelope)?;
-        let verified = verified.as_ref();
         let now = (self.shared.clock)();
         let id = self.shared.queue.ids().next(now);
         let of_event = |rejection: Rejection| rejection.of_event(id);
-        if !filter::passes(&route, &head, &event, id).map_err(of_event)? {
-            return Ok(accepted(Success::FilteredOut(id), verified));
+        if !filter::passes(route, &head, &event, id).map_err(of_event)? {
+            return Ok(Accepted { success: Success::FilteredOut(id), provider });
         }
-        if route.binding.delivery.mode == DeliveryMode::Sync {
-            let provider = verified.and_then(Verified::response);
-            let outgoing = event.into_outgoing(id, &route, verified, head);
-            let mut take = |bytes| place.buffer(bytes) && body.reservation.take(bytes);
-            let keep = match route.binding.response.as_deref() {
+        let success = if route.binding.delivery.mode == DeliveryMode::Sync {
+            let outgoing = event.into_outgoing(id, route, verified, head);
+            let mut take = |bytes| memory.take(bytes);
+            let response = match route.binding.response.as_deref() {
                 Some(AcceptedResponse::Listener) => ResponseBody::Keep(&mut take),
                 _ => ResponseBody::Drop,
             };
-            let delivered = self.deliver(&route, outgoing, now, span, keep).await;
-            return Ok(Accepted { success: delivered.map_err(of_event)?, provider });
-        }
-        let duplicate =
-            queue::duplicate_key(&route, verified, &input, &head, &event, id).map_err(of_event)?;
-        let provider = verified.and_then(Verified::response);
-        let outgoing = event.into_outgoing(id, &route, verified, head);
-        let stored = self.store(route.clone(), outgoing, duplicate, now, span).await;
-        Ok(Accepted { success: stored.map_err(of_event)?, provider })
+            self.deliver(route, outgoing, now, span, response).await
+        } else {
+            let input = self.input(&head, &body);
+            let duplicate = queue::duplicate_key(route, verified, &input, &head, &event, id);
+            let duplicate = duplicate.map_err(of_event)?;
+            let outgoing = event.into_outgoing(id, route, verified, head);
+            self.store(route.clone(), outgoing, duplicate, now, span).await
+        };
+        Ok(Accepted { success: success.map_err(of_event)?, provider })
     }
 
     fn route(&self, method: &Method, path: &str) -> Result<Arc<Route>, Rejection> {
@@ -240,13 +261,14 @@ impl Pipeline {
         route.filter(is_asked).ok_or_else(not_allowed)
     }
 
-    fn input<'a>(&'a self, head: &'a Parts, body: &'a [u8]) -> Input<'a> {
+    fn input<'a>(&'a self, head: &'a Parts, body: &'a CodedBody) -> Input<'a> {
         Input {
             method: &head.method,
             headers: &head.headers,
             external_url: &self.shared.external_url,
             path_and_query: head.uri.path_and_query().map_or("/", |path| path.as_str()),
-            body,
+            body: &body.sent,
+            decoded: body.decoded.as_deref(),
             now: (self.shared.wall_clock)().0 / 1000,
         }
     }
@@ -264,12 +286,57 @@ impl Pipeline {
         }
     }
 
-    fn enter(&self, route: &Route) -> Result<InFlightPermit, Rejection> {
+    fn enter(&self, route: &Route) -> Result<Memory, Rejection> {
         let limits = &self.shared.limits;
         // At most half of the total: one app must leave memory to the others.
         let share =
             AppQuota { in_flight: limits.in_flight_per_app, buffered: limits.buffered_bytes / 2 };
-        route.app.load.enter(share).ok_or_else(overloaded)
+        let permit = route.app.load.enter(share).ok_or_else(overloaded)?;
+        Ok(Memory { permit, reservation: self.shared.budget.account() })
+    }
+
+    /// The limit of a body, in bytes, encoded and decoded.
+    fn body_limit(&self, route: &Route) -> usize {
+        (route.binding.max_body_bytes as usize).min(self.shared.max_body_bytes)
+    }
+
+    /// Decodes a body for the verification of its signature. What cannot be decoded has no valid
+    /// signature: the client learns nothing else, except that its body is too large.
+    async fn decode_unproved(
+        &self,
+        route: &Route,
+        body: &mut CodedBody,
+        memory: &mut Memory,
+    ) -> Result<(), Rejection> {
+        match body.decode(self.body_limit(route), memory).await {
+            Ok(())
+            | Err(
+                BodyDecodeError::Unsupported(_) | BodyDecodeError::Decode(DecodeError::Malformed),
+            ) => Ok(()),
+            Err(error) => Err(decoding::rejection(error)),
+        }
+    }
+
+    /// Decodes a verified body as far as it is needed.
+    async fn decode_proved(
+        &self,
+        route: &Route,
+        verified: Option<&Verified<'_>>,
+        body: &mut CodedBody,
+        memory: &mut Memory,
+    ) -> Result<(), Rejection> {
+        match DecodedUse::of(route, verified) {
+            DecodedUse::Event => {
+                let decoded = body.decode(self.body_limit(route), memory).await;
+                decoded.map_err(decoding::rejection)
+            }
+            // What cannot be decoded has no id.
+            DecodedUse::DeliveryId => match body.decode(self.body_limit(route), memory).await {
+                Err(BodyDecodeError::OverBudget) => Err(overloaded()),
+                _ => Ok(()),
+            },
+            DecodedUse::Nothing => Ok(()),
+        }
     }
 
     async fn read<B>(
@@ -278,18 +345,17 @@ impl Pipeline {
         headers: &HeaderMap,
         peer: Peer,
         body: B,
-        place: &mut InFlightPermit,
-    ) -> Result<Buffered, Rejection>
+        memory: &mut Memory,
+    ) -> Result<Bytes, Rejection>
     where
         B: Body<Data = Bytes>,
     {
         let bounds = BodyLimits {
-            bytes: (route.binding.max_body_bytes as usize).min(self.shared.max_body_bytes),
+            bytes: self.body_limit(route),
             time: self.shared.limits.body_read,
             sender_waits: headers.contains_key(EXPECT),
         };
-        let mut account = self.shared.budget.account();
-        let take = |bytes| place.buffer(bytes) && account.take(bytes);
+        let take = |bytes| memory.take(bytes);
         let enter = || {
             let client = client_address(peer, headers, &self.shared.trusted_proxies);
             let share = (self.shared.limits.in_flight_per_app / CLIENT_SHARE).max(1);
@@ -297,8 +363,7 @@ impl Pipeline {
         };
         let bytes = readers::wait(body::read(body, bounds, take), enter).await;
         let bytes = bytes.ok_or_else(|| overloaded().closing())?;
-        let bytes = bytes.map_err(body_error)?;
-        Ok(Buffered { bytes, reservation: account })
+        bytes.map_err(body_error)
     }
 
     /// Calls the listener, once.
@@ -349,14 +414,9 @@ impl Pipeline {
         match stored.inspect_err(|rejection| span.fail(rejection.outcome().as_str()))? {
             store::Accepted::Stored => Ok(Success::Stored(id)),
             store::Accepted::Duplicate(first) => Ok(Success::Duplicate(first)),
+            store::Accepted::Replayed(first) => Ok(Success::Replayed(first)),
         }
     }
-}
-
-/// A body in memory with its reservation in the budget.
-struct Buffered {
-    bytes: Bytes,
-    reservation: budget::BodyReservation,
 }
 
 fn body_error(error: BodyReadError) -> Rejection {

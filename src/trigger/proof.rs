@@ -20,6 +20,16 @@ pub fn budget(route: &Route, failures: &Failures, client: Option<IpAddr>) -> Res
     failures.check(route.id(), client, Instant::now()).map_err(Rejection::rate_limited)
 }
 
+/// Whether a signature of the webhook's senders covers the decoded body.
+pub fn needs_decoded(route: &Route) -> bool {
+    route.proof.as_ref().is_some_and(|Proof(verifiers)| verifiers.need_decoded())
+}
+
+/// Counts a body that was rejected before its signature could be verified.
+pub fn count_failure(route: &Route, failures: &Failures, client: Option<IpAddr>) {
+    failures.record_failure(route.id(), client, Instant::now());
+}
+
 /// Verifies a trigger; `None` if the webhook has no verification.
 pub fn check<'r>(
     route: &'r Route,
@@ -36,6 +46,13 @@ pub fn check<'r>(
     })?;
     failures.record_success(route.id(), client, Instant::now());
     Ok(verified)
+}
+
+/// The response to an unsigned check of the endpoint: 200 without a body; `None` for any other
+/// request. It counts neither as a valid nor as a failed signature, and not for the webhook's rate.
+pub fn unsigned_check(route: &Route, input: &Input<'_>) -> Option<Response<Bytes>> {
+    let Proof(verifiers) = route.proof.as_ref()?;
+    verifiers.is_unsigned_check(input).then(Response::default)
 }
 
 /// Answers a request before the first event: a subscription (`GET`), a CloudEvents permission request

@@ -12,7 +12,7 @@ use super::event::TriggerEvent;
 use super::{Rejection, filter};
 use crate::routes::{Dedup, DedupBy, Route, TriggerOutcome};
 use crate::store::{DuplicateKey, StoreError};
-use crate::verify::{DeliveryId, Input, Verified};
+use crate::verify::{DeliveryId, Input, Repeats, Verified};
 
 /// The `Retry-After` if the store is full or fails.
 const RETRY: Duration = Duration::from_secs(30);
@@ -36,17 +36,28 @@ pub fn duplicate_key(
     };
     let hash = match by {
         DedupBy::Header(name) => of_header(name, &head.headers),
-        DedupBy::Provider => {
-            let id = verified.and_then(|verified| Some((*verified, verified.delivery_id(input)?)));
-            id.map(|(verified, id)| of_delivery(verified.provider(), &id))
-        }
+        DedupBy::Provider => verified.and_then(|verified| {
+            verified.delivery_id(input).map(|id| of_delivery(verified.provider(), &id))
+        }),
         DedupBy::Key(expression) => {
             let text = filter::text(expression, route, head, event, id)?;
             let is_id = !text.trim_ascii().is_empty();
             is_id.then(|| hash(["key", expression.source(), &text].map(str::as_bytes)))
         }
     };
-    Ok(hash.map(|hash| DuplicateKey { hash, window: *window }))
+    let repeats = repeats(by, verified);
+    Ok(hash.map(|hash| DuplicateKey { hash, repeats, window: *window }))
+}
+
+/// Who causes repetitions that have the same key. Only the id of a provider says that it is the
+/// provider's repetition: other keys may be shared by events that it sends by itself.
+fn repeats(by: &DedupBy, verified: Option<&Verified<'_>>) -> Repeats {
+    let Some(verified) = verified else { return Repeats::ByItself };
+    match by {
+        DedupBy::Provider => verified.repeats(),
+        DedupBy::Header(name) if verified.has_id_in(name) => verified.repeats(),
+        DedupBy::Header(_) | DedupBy::Key(_) => Repeats::ByItself,
+    }
 }
 
 /// The values of all headers with this name: senders may repeat a header, and the first value alone
@@ -96,6 +107,11 @@ pub fn refused(error: &StoreError) -> Rejection {
 /// The response to a stored event.
 pub fn accepted(id: Uuid) -> (StatusCode, String) {
     (StatusCode::ACCEPTED, format!(r#"{{"id":"{id}"}}"#))
+}
+
+/// The response to a repetition of the stored event `first`, which is delivered again.
+pub fn replayed(first: Uuid) -> (StatusCode, String) {
+    (StatusCode::ACCEPTED, format!(r#"{{"id":"{first}","replayed":true}}"#))
 }
 
 /// The response to a duplicate of the stored event `first`.

@@ -45,6 +45,15 @@ impl Rejection {
         rejection
     }
 
+    /// 415, with the codings that are supported (RFC 9110, section 15.5.16).
+    pub fn unsupported_encoding(accepted: &'static str) -> Self {
+        let (status, outcome) =
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, TriggerOutcome::UnsupportedEncoding);
+        let mut rejection = Self::new(status, outcome, "The content coding is not supported.");
+        rejection.response.accept_encoding = Some(accepted);
+        rejection
+    }
+
     /// 503: the sender should retry after `wait`.
     pub fn unavailable(outcome: TriggerOutcome, message: &'static str, wait: Duration) -> Self {
         let rejection = Self::new(StatusCode::SERVICE_UNAVAILABLE, outcome, message);

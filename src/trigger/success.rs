@@ -25,6 +25,8 @@ pub enum Success {
     Stored(Uuid),
     /// The event was stored before, under this id.
     Duplicate(Uuid),
+    /// The event was stored before, under this id, and is delivered again.
+    Replayed(Uuid),
     /// The webhook's filter rejected the event.
     FilteredOut(Uuid),
     /// The response to a handshake, which has no event.
@@ -52,6 +54,7 @@ impl Success {
             Self::Delivered(..) => TriggerOutcome::Delivered,
             Self::Stored(_) => TriggerOutcome::Stored,
             Self::Duplicate(_) => TriggerOutcome::Duplicate,
+            Self::Replayed(_) => TriggerOutcome::Replayed,
             Self::FilteredOut(_) => TriggerOutcome::Filtered,
             Self::Answered(_) => TriggerOutcome::Handshake,
             Self::Probed => TriggerOutcome::Probe,
@@ -60,6 +63,11 @@ impl Success {
 }
 
 impl Accepted {
+    /// A request that has no event, and so no response that a provider wants.
+    pub fn without_event(success: Success) -> Self {
+        Self { success, provider: None }
+    }
+
     /// The outcome to count.
     pub fn outcome(&self) -> TriggerOutcome {
         self.success.outcome()
@@ -85,6 +93,10 @@ impl Accepted {
             }
             Success::Duplicate(first) => {
                 let (status, body) = queue::duplicate(first);
+                (status, body, first)
+            }
+            Success::Replayed(first) => {
+                let (status, body) = queue::replayed(first);
                 (status, body, first)
             }
             Success::FilteredOut(event) => {

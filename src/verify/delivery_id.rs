@@ -47,7 +47,7 @@ impl<'a> DeliveryId<'a> {
                 let endpoint = text(endpoint).filter(|endpoint| is_id(endpoint))?;
                 Some(Self { endpoint: Some(endpoint), ..id })
             }
-            Delivery::Member(name) => match json::member(input.body, name)? {
+            Delivery::Member(name) => match json::member(input.decoded?, name)? {
                 Scalar::Text(text) => Self::new(name, text),
                 Scalar::Number(_) => None,
             },

@@ -1,6 +1,7 @@
 //! Compiles an entry of `spec.verify`, so that its mistakes are found before any request arrives.
 
 use http::HeaderName;
+use http::header::AUTHORIZATION;
 
 use super::provider::Provider;
 use super::scheme::{Scheme, Signature, Token, TokenForm};
@@ -97,6 +98,26 @@ pub(super) fn schemes<'a>(entry: &Entry<'a>) -> (&'static str, Vec<Scheme<'a>>) 
     }
 }
 
+/// The headers by which a sender of the entry authenticates itself, also by a scheme that the entry
+/// does not accept.
+///
+/// # Errors
+/// If the entry names a header that is none.
+pub(super) fn proof_headers(entry: &Entry<'_>) -> Result<Box<[HeaderName]>, EntryError> {
+    let (_, mut schemes) = schemes(entry);
+    match entry {
+        Entry::Provider { provider, .. } => schemes.extend(provider.legacy_schemes),
+        Entry::Jwt(_) => return Ok([AUTHORIZATION].into()),
+        Entry::Hmac(_) | Entry::ApiKey { .. } => {}
+    }
+    let headers = schemes.iter().map(|scheme| match scheme {
+        Scheme::Signature(Signature { header, .. }) | Scheme::Token(Token { header, .. }) => {
+            header_name(header)
+        }
+    });
+    headers.collect()
+}
+
 /// Compiles schemes. A secret that fits none of them is a mistake of the user.
 pub(super) fn checks(
     provider: &'static str,
@@ -131,7 +152,9 @@ fn description(schemes: &[Scheme<'_>]) -> String {
     let mut forms: Vec<_> = schemes
         .iter()
         .map(|scheme| match scheme {
-            Scheme::Signature(signature) => signature.secret.description(),
+            Scheme::Signature(Signature { secret, algorithm, .. }) => {
+                secret.description(*algorithm)
+            }
             Scheme::Token(Token { form: TokenForm::Basic, .. }) => "user:password",
             Scheme::Token(_) => "any text",
         })

@@ -16,7 +16,7 @@ use super::{Denied, Input, Secret};
 pub type Handshake = fn(&[u8], &VerifyingKey) -> Option<Response<Bytes>>;
 
 /// The largest body that is parsed as a handshake, in bytes; larger ones are events.
-const MAX_BODY: usize = 16 * 1024;
+pub(super) const MAX_BODY: usize = 16 * 1024;
 
 /// The longest challenge that is echoed, in bytes.
 const MAX_CHALLENGE: usize = 1024;

@@ -10,9 +10,9 @@
 //! | the types of a row | `scheme.rs`, `layout.rs`, `template.rs` |
 //! | checking a signature | `signature.rs`; a token: `token.rs`, `jwt/` |
 //! | signing a test request | `signature/sign.rs`, `proof.rs` |
-//! | handshakes of providers | `handshake.rs` |
+//! | handshakes of providers | `handshake.rs`; those that are not signed: `unsigned_check.rs` |
 //! | ids of deliveries | `delivery_id.rs` |
-//! | secrets in memory | `secret.rs`, `key.rs` |
+//! | secrets in memory | `secret.rs`, `key.rs`; white space around them: `surrounding_blank.rs` |
 //!
 //! Secret bytes are compared in constant time; the length of a secret is not hidden. A repeated
 //! signature, token or timestamp header is rejected, and so is one that is malformed in any part.
@@ -35,9 +35,11 @@ mod scheme;
 mod secret;
 mod secret_form;
 mod signature;
+mod surrounding_blank;
 mod template;
 mod timestamp;
 mod token;
+mod unsigned_check;
 mod url;
 mod verifier;
 
@@ -49,11 +51,13 @@ pub use handshake::{Handshake, cloud_events};
 pub use key::Algorithm;
 pub use layout::{Layout, MAX_ITEMS};
 pub use proof::{CannotSign, Proof};
-pub use provider::{Delivery, PROVIDERS, Provider, ProviderResponse};
-pub use scheme::{Scheme, Signature, Source, Timestamp, Token, TokenForm};
+pub use provider::{Delivery, PROVIDERS, Provider, ProviderResponse, Repeats};
+pub use scheme::{Over, Scheme, Signature, Source, Timestamp, Token, TokenForm};
 pub use secret::{EmptySecret, Secret};
 pub use secret_form::SecretForm;
+pub use surrounding_blank::SurroundingBlank;
 pub use template::TemplateError;
 pub use timestamp::DEFAULT_TOLERANCE;
+pub use unsigned_check::UnsignedCheck;
 pub use url::UrlForm;
 pub use verifier::{Input, Verified, Verifier, Verifiers};

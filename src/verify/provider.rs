@@ -14,6 +14,7 @@ use super::layout::Layout;
 use super::scheme::{Scheme, Signature, Source, Timestamp, Token, TokenForm};
 use super::secret_form::SecretForm;
 use super::timestamp::DEFAULT_TOLERANCE;
+use super::unsigned_check::UnsignedCheck;
 use super::url::UrlForm;
 
 /// A row of the table.
@@ -31,6 +32,10 @@ pub struct Provider {
     /// The position of the delivery id, which is the same for each redelivery. A signed id takes
     /// precedence.
     pub delivery: Option<Delivery>,
+    /// Whether the provider repeats a delivery by itself.
+    pub repeats: Repeats,
+    /// The field of forms that has the event, as JSON. Forms without it are events themselves.
+    pub form_field: Option<&'static str>,
     /// The response to a handshake request, after verification.
     pub handshake: Option<Handshake>,
     /// Whether the provider sends a `GET` with a verify token (`hub.challenge`) before any event.
@@ -40,6 +45,8 @@ pub struct Provider {
     /// The default limit of a body in bytes, if the provider sends larger ones than the default of
     /// all webhooks allows.
     pub max_body_bytes: Option<u32>,
+    /// A check of the endpoint that the provider sends without a signature.
+    pub unsigned_check: Option<UnsignedCheck>,
 }
 
 /// The response that a provider wants.
@@ -60,6 +67,17 @@ impl ProviderResponse {
     }
 }
 
+/// Who causes the repetition of a delivery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Repeats {
+    /// The sender, if it got no response that it takes for a success. It may do so although the
+    /// delivery was accepted.
+    #[default]
+    ByItself,
+    /// A person, who wants it to be delivered again. The sender never repeats a delivery by itself.
+    ByHand,
+}
+
 /// The position of a delivery id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
@@ -73,6 +91,17 @@ pub enum Delivery {
     Member(&'static str),
 }
 
+impl Delivery {
+    /// Whether the id is in this header.
+    pub fn is_in(&self, header: &str) -> bool {
+        match self {
+            Self::Header(names) => names.contains(&header),
+            Self::PerEndpoint(_, name) => *name == header,
+            Self::Member(_) => false,
+        }
+    }
+}
+
 impl Provider {
     const PLAIN: Self = Self {
         name: "",
@@ -80,10 +109,13 @@ impl Provider {
         legacy_schemes: &[],
         event_headers: &[],
         delivery: None,
+        repeats: Repeats::ByItself,
+        form_field: None,
         handshake: None,
         subscribes: false,
         response: None,
         max_body_bytes: None,
+        unsigned_check: None,
     };
 
     /// The provider of a `type`; case-sensitive.
@@ -103,8 +135,8 @@ impl Provider {
 /// Every provider, and the two generic types that have no options.
 pub static PROVIDERS: &[Provider] = &[
     // GitHub Docs: "Validating webhook deliveries", "Webhook events and payloads" (payloads are
-    // capped at 25 MB). Two hooks, or two Apps, with the same URL send different payloads with the
-    // same GUID (github/docs#32822).
+    // capped at 25 MB), "Handling failed webhook deliveries" (no automatic redelivery). Two hooks, or
+    // two Apps, with the same URL send different payloads with the same GUID (github/docs#32822).
     Provider {
         name: "GitHub",
         schemes: &[prefixed("x-hub-signature-256", "sha256=", Algorithm::HmacSha256)],
@@ -117,7 +149,9 @@ pub static PROVIDERS: &[Provider] = &[
             "x-github-hook-installation-target-type",
         ],
         delivery: Some(Delivery::PerEndpoint("x-github-hook-id", "x-github-delivery")),
+        repeats: Repeats::ByHand,
         max_body_bytes: Some(25 * 1024 * 1024),
+        form_field: Some("payload"),
         ..Provider::PLAIN
     },
     // GitLab Docs: "Webhooks" (secret token, signing token, delivery headers). The signing token is
@@ -145,7 +179,8 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Bitbucket Cloud: "Manage webhooks", "Event payloads"; Bitbucket Data Center: "Manage
-    // webhooks". SHA-256, in the header that other providers use for SHA-1.
+    // webhooks". SHA-256, in the header that other providers use for SHA-1. "Test connection" of Data
+    // Center is not signed (runatlantis/atlantis#474).
     Provider {
         name: "Bitbucket",
         schemes: &[prefixed("x-hub-signature", "sha256=", Algorithm::HmacSha256)],
@@ -157,10 +192,11 @@ pub static PROVIDERS: &[Provider] = &[
             "x-attempt-number",
         ],
         delivery: Some(Delivery::Header(&["x-request-uuid", "x-request-id"])),
+        unsigned_check: Some(UnsignedCheck::Header("x-event-key", "diagnostics:ping")),
         ..Provider::PLAIN
     },
     // Gitea Documentation: "Webhooks"; Forgejo: "Webhooks"; Gogs: "Webhooks". The forks use the
-    // same scheme and renamed the header.
+    // same scheme and renamed the header. None of them repeats a delivery unless somebody asks for it.
     Provider {
         name: "Gitea",
         schemes: &[
@@ -184,6 +220,8 @@ pub static PROVIDERS: &[Provider] = &[
             "x-forgejo-delivery",
             "x-gogs-delivery",
         ])),
+        repeats: Repeats::ByHand,
+        form_field: Some("payload"),
         ..Provider::PLAIN
     },
     // Stripe Docs: "Receive Stripe events in your webhook endpoint", "Verify webhook signatures
@@ -201,13 +239,17 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Slack API: "Verifying requests from Slack", "url_verification event", "Using the Events API",
-    // "Slash commands", "Handling user interaction" (200, and the body becomes a message).
+    // "Slash commands", "Handling user interaction" (200, and the body becomes a message). Slack
+    // checks the certificate of a command's URL with an unsigned form (slackapi/bolt-js#614).
     Provider {
         name: "Slack",
         schemes: &[v0("x-slack-signature", "x-slack-request-timestamp")],
         event_headers: &["x-slack-retry-num", "x-slack-retry-reason"],
+        // Interactive components; commands are forms without it.
+        form_field: Some("payload"),
         delivery: Some(Delivery::Member("event_id")),
         handshake: Some(handshake::slack),
+        unsigned_check: Some(UnsignedCheck::FormField("ssl_check", "1")),
         response: Some(ProviderResponse::empty(StatusCode::OK)),
         ..Provider::PLAIN
     },
@@ -231,18 +273,13 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Twilio Docs: "Security" (validating requests, bodySHA256), "Webhooks (HTTP callbacks)", "Error
-    // 12300: Invalid Content-Type" (messages and calls expect TwiML).
+    // 12300: Invalid Content-Type" (messages and calls expect TwiML), "Sign webhooks with shared
+    // keys". A shared key signs with either algorithm, named in
+    // `X-Twilio-Webhooks-Signature-Settings`; that header is not read, as it is not signed and the
+    // length of the signature says the same.
     Provider {
         name: "Twilio",
-        schemes: &[Scheme::Signature(Signature {
-            header: "x-twilio-signature",
-            encoding: Encoding::Base64,
-            algorithm: Algorithm::HmacSha1,
-            signed: "{url}{form}",
-            url: UrlForm::EitherPort,
-            body_digest: Some("bodySHA256"),
-            ..Signature::HMAC
-        })],
+        schemes: &[twilio(Algorithm::HmacSha1), twilio(Algorithm::HmacSha256)],
         event_headers: &["i-twilio-idempotency-token"],
         delivery: Some(Delivery::Header(&["i-twilio-idempotency-token"])),
         response: Some(ProviderResponse {
@@ -253,7 +290,8 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Zoom Developer Docs: "Using webhooks" (verify webhook events, validate your endpoint; 200 or
-    // 204 within three seconds).
+    // 204 within three seconds). No id of a delivery: nothing says that a retry repeats
+    // `x-zm-trackingid`, and bodies have no id.
     Provider {
         name: "Zoom",
         schemes: &[v0("x-zm-signature", "x-zm-request-timestamp")],
@@ -308,7 +346,8 @@ pub static PROVIDERS: &[Provider] = &[
         ..Provider::PLAIN
     },
     // Meta for Developers: "Webhooks", "Getting started" (verification requests, validating
-    // payloads). It signs the bytes as sent, with non-ASCII characters escaped.
+    // payloads). It signs the bytes as sent, with non-ASCII characters escaped. The key is the secret
+    // of the app, or of the Instagram app where users log in with Instagram.
     Provider {
         name: "Meta",
         schemes: &[prefixed("x-hub-signature-256", "sha256=", Algorithm::HmacSha256)],
@@ -355,6 +394,18 @@ const fn prefixed(
 
 const fn shopify(header: &'static str) -> Scheme<'static> {
     Scheme::Signature(Signature { header, encoding: Encoding::Base64, ..Signature::HMAC })
+}
+
+const fn twilio(algorithm: Algorithm) -> Scheme<'static> {
+    Scheme::Signature(Signature {
+        header: "x-twilio-signature",
+        encoding: Encoding::Base64,
+        algorithm,
+        signed: "{url}{form}",
+        url: UrlForm::EitherPort,
+        body_digest: Some("bodySHA256"),
+        ..Signature::HMAC
+    })
 }
 
 /// Slack's scheme, which Zoom uses as well.

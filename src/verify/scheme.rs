@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Secret;
 use super::encoding::Encoding;
 use super::key::Algorithm;
 use super::layout::Layout;
@@ -15,6 +16,19 @@ pub enum Scheme<'a> {
     Signature(Signature<'a>),
     /// The sender includes the secret itself.
     Token(Token<'a>),
+}
+
+impl Scheme<'_> {
+    /// Whether white space around this secret is part of it: not if the scheme decodes the secret,
+    /// which ignores white space.
+    pub fn keeps_blanks_of(&self, secret: &Secret) -> bool {
+        match self {
+            Self::Signature(Signature { secret: SecretForm::Verbatim, .. }) | Self::Token(_) => {
+                true
+            }
+            Self::Signature(signature) => signature.secret.key(secret).is_none(),
+        }
+    }
 }
 
 /// A signature scheme: everything in which providers differ.
@@ -32,6 +46,8 @@ pub struct Signature<'a> {
     pub secret: SecretForm,
     /// The signed text, with the placeholders `{id}`, `{timestamp}`, `{url}` and `{body}`.
     pub signed: &'a str,
+    /// The bytes that `{body}` stands for.
+    pub over: Over,
     /// The signing time, if the sender includes it. A header or an item requires `{timestamp}` in
     /// `signed`.
     pub timestamp: Option<Timestamp<'a>>,
@@ -41,6 +57,15 @@ pub struct Signature<'a> {
     pub url: UrlForm,
     /// For `{form}`: the query parameter with the SHA-256 of a body that is not a form.
     pub body_digest: Option<&'static str>,
+}
+
+/// The bytes of a body that are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// The bytes as sent.
+    Encoded,
+    /// The body without its content codings.
+    Decoded,
 }
 
 /// The signing time of a request.
@@ -92,6 +117,7 @@ impl Signature<'static> {
         algorithm: Algorithm::HmacSha256,
         secret: SecretForm::Verbatim,
         signed: "{body}",
+        over: Over::Encoded,
         timestamp: None,
         id: None,
         url: UrlForm::AsConfigured,

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::Secret;
 use super::encoding::hex;
+use super::key::Algorithm;
 
 /// Standard base64, with or without padding: users copy secrets by hand and lose the padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -54,14 +55,17 @@ impl SecretForm {
         }
     }
 
-    /// The form, for error messages.
-    pub(super) fn description(self) -> &'static str {
+    /// The form of a key of this algorithm, for error messages.
+    pub(super) fn description(self, algorithm: Algorithm) -> &'static str {
         match self {
             Self::Verbatim => "any text",
             Self::Base64 { prefix: "whsec_", .. } => "base64 after whsec_",
             Self::Base64 { prefix: "whpk_", .. } => "the base64 of 32 bytes after whpk_",
             Self::Base64 { .. } => "base64",
-            Self::Hex => "the 64 hexadecimal digits of a public key",
+            Self::Hex if algorithm == Algorithm::Ed25519 => {
+                "the 64 hexadecimal digits of an Ed25519 public key"
+            }
+            Self::Hex => "a secret in hexadecimal digits",
         }
     }
 }
@@ -109,6 +113,15 @@ mod tests {
         }
         assert_eq!(key(PUBLIC, "whpk_AQIDBA=="), Some(vec![1, 2, 3, 4]));
         assert_eq!(key(PUBLIC, "AQIDBA=="), None);
+    }
+
+    #[test]
+    fn a_secret_in_hexadecimal_digits_is_called_a_public_key_only_where_it_is_one() {
+        let form = |algorithm| SecretForm::Hex.description(algorithm);
+        assert_eq!(form(Algorithm::Ed25519), "the 64 hexadecimal digits of an Ed25519 public key");
+        for algorithm in [Algorithm::HmacSha1, Algorithm::HmacSha256, Algorithm::HmacSha512] {
+            assert_eq!(form(algorithm), "a secret in hexadecimal digits");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::json::{self, Scalar};
 use super::key::VerifyingKey;
 use super::layout::{Layout, Signatures};
 use super::message::SignedMessage;
-use super::scheme::{Signature, Source};
+use super::scheme::{Over, Signature, Source};
 use super::template::{self, TemplateError, TemplatePart};
 use super::url::UrlForm;
 use super::{Denied, EntryError, Input, Secret, entry, header, timestamp};
@@ -25,6 +25,7 @@ pub(super) struct SignatureCheck {
     encoding: Encoding,
     signature_len: usize,
     parts: Box<[TemplatePart]>,
+    over: Over,
     signing_time: Option<SigningTime>,
     id: Option<SignedId>,
     url: UrlForm,
@@ -78,6 +79,7 @@ impl SignatureCheck {
             algorithm,
             secret,
             signed,
+            over,
             timestamp,
             id,
             url,
@@ -98,6 +100,7 @@ impl SignatureCheck {
             signing_time: signing_time(timestamp.as_ref(), &parts)?,
             id: id_header(id, &parts)?,
             parts,
+            over,
             url,
             body_digest,
             keys,
@@ -110,6 +113,7 @@ impl SignatureCheck {
     /// Cheap checks that reject most invalid requests come first. A timestamp inside the body is
     /// checked last, as the body is not trusted before the signature matches.
     pub(super) fn check(&self, input: &Input<'_>) -> Result<&VerifyingKey, Denied> {
+        let input = &self.signed(input)?;
         let value = header::text(input.headers, &self.header)?;
         let layout = self.layout.borrow();
         let signatures = layout.read(value)?;
@@ -131,6 +135,19 @@ impl SignatureCheck {
         let key = self.signer(signatures, input.external_url, message).ok_or(Denied::Mismatch)?;
         self.check_body_timestamp(input)?;
         Ok(key)
+    }
+
+    /// Whether the signature covers the body without its content codings.
+    pub(super) fn is_over_decoded(&self) -> bool {
+        self.over == Over::Decoded
+    }
+
+    /// The request with the body that is signed.
+    fn signed<'a>(&self, input: &Input<'a>) -> Result<Input<'a>, Denied> {
+        match self.over {
+            Over::Encoded => Ok(*input),
+            Over::Decoded => Ok(Input { body: input.decoded.ok_or(Denied::Malformed)?, ..*input }),
+        }
     }
 
     /// The signed id, if the scheme has one; `input` is that of an accepted request.

@@ -8,7 +8,8 @@ use super::entry::{self, Entry, EntryError, SchemeCheck};
 use super::handshake::{self, Handshake};
 use super::key::VerifyingKey;
 use super::proof::{CannotSign, Proof};
-use super::provider::{Delivery, ProviderResponse};
+use super::provider::{Delivery, ProviderResponse, Repeats};
+use super::unsigned_check::UnsignedCheck;
 use super::{Denied, Secret};
 
 /// The parts of a request that verification reads.
@@ -25,6 +26,9 @@ pub struct Input<'a> {
     pub path_and_query: &'a str,
     /// The complete raw body.
     pub body: &'a [u8],
+    /// The body without its content codings: the same if it has none, absent if it cannot be
+    /// decoded, or nothing needs it.
+    pub decoded: Option<&'a [u8]>,
     /// The current time, in seconds since 1970.
     pub now: u64,
 }
@@ -42,11 +46,15 @@ impl<'a> Input<'a> {
 pub struct Verifier {
     provider: &'static str,
     checks: Box<[SchemeCheck]>,
+    proof_headers: Box<[HeaderName]>,
     event_headers: Box<[HeaderName]>,
     delivery: Option<Delivery>,
+    repeats: Repeats,
+    form_field: Option<&'static str>,
     handshake: Option<Handshake>,
     response: Option<&'static ProviderResponse>,
     verify_token: Option<Secret>,
+    unsigned_check: Option<UnsignedCheck>,
 }
 
 /// An accepted request, with the entry and the key that accepted it.
@@ -68,11 +76,15 @@ impl Verifier {
         let mut verifier = Self {
             provider,
             checks: Box::default(),
+            proof_headers: entry::proof_headers(&entry)?,
             event_headers: Box::default(),
             delivery: None,
+            repeats: Repeats::ByItself,
+            form_field: None,
             handshake: None,
             response: None,
             verify_token: None,
+            unsigned_check: None,
         };
         if let Entry::Jwt(rules) = entry {
             verifier.checks = Box::new([SchemeCheck::Jwt(rules.bound()?)]);
@@ -86,9 +98,12 @@ impl Verifier {
             let names = row.event_headers.iter().copied();
             verifier.event_headers = names.map(HeaderName::from_static).collect();
             verifier.delivery = row.delivery;
+            verifier.repeats = row.repeats;
+            verifier.form_field = row.form_field;
             verifier.handshake = row.handshake;
             verifier.response = row.response.as_ref();
             verifier.verify_token = verify_token;
+            verifier.unsigned_check = row.unsigned_check;
         }
         Ok(verifier)
     }
@@ -106,6 +121,14 @@ impl Verifier {
             }
         }
         Err(denied)
+    }
+
+    /// Whether a scheme of the entry covers the body without its content codings.
+    fn needs_decoded(&self) -> bool {
+        self.checks.iter().any(|check| match check {
+            SchemeCheck::Signature(signature) => signature.is_over_decoded(),
+            SchemeCheck::Token(_) | SchemeCheck::Jwt(_) => false,
+        })
     }
 
     /// Signs the request as its sender would, with the first secret that can sign: the inverse of
@@ -178,9 +201,29 @@ impl<'v> Verified<'v> {
         DeliveryId::read(self.verifier.delivery?, input)
     }
 
+    /// Who causes repetitions of a delivery that is recognized by its [`Self::delivery_id`].
+    pub fn repeats(&self) -> Repeats {
+        self.verifier.repeats
+    }
+
+    /// Whether the provider's delivery id is in this header.
+    pub fn has_id_in(&self, header: &HeaderName) -> bool {
+        self.verifier.delivery.is_some_and(|delivery| delivery.is_in(header.as_str()))
+    }
+
     /// The response that the provider wants for an accepted event; `None` if any 2xx response is good.
     pub fn response(&self) -> Option<&'static ProviderResponse> {
         self.verifier.response
+    }
+
+    /// The field of the provider's forms that may have the event, as JSON.
+    pub fn form_field(&self) -> Option<&'static str> {
+        self.verifier.form_field
+    }
+
+    /// Whether the delivery id is in the body.
+    pub fn has_id_in_body(&self) -> bool {
+        matches!(self.verifier.delivery, Some(Delivery::Member(_)))
     }
 
     /// The response to a handshake request, in the provider's format; `None` for an event. `input`
@@ -200,6 +243,11 @@ impl Verifiers {
         Self(verifiers.into())
     }
 
+    /// Whether an entry needs [`Input::decoded`].
+    pub fn need_decoded(&self) -> bool {
+        self.0.iter().any(Verifier::needs_decoded)
+    }
+
     /// Checks the request against all entries; `None` if the list is empty, which accepts every
     /// request.
     ///
@@ -214,6 +262,16 @@ impl Verifiers {
             }
         }
         denied.map_or(Ok(None), Err)
+    }
+
+    /// Whether the request is a check of the endpoint that the provider of an entry does not sign. A
+    /// request with a signature or a token of any entry is none: it is verified.
+    pub fn is_unsigned_check(&self, input: &Input<'_>) -> bool {
+        let has_proof = |verifier: &Verifier| {
+            verifier.proof_headers.iter().any(|name| input.headers.contains_key(name))
+        };
+        let mut checks = self.0.iter().filter_map(|verifier| verifier.unsigned_check);
+        !self.0.iter().any(has_proof) && checks.any(|check| check.matches(input))
     }
 
     /// See [`Verifier::subscription`]. The first entry that accepts the request responds.

@@ -68,7 +68,7 @@ const SECRET: &str = "a secret of thirty-two characters";
 fn signed(operator: &Operator, ahead: i64) -> u16 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let time = now.saturating_add_signed(ahead);
-    let tag = hmac_sha256(SECRET, &format!("{time}.{{}}"));
+    let tag = hmac_sha256(SECRET, format!("{time}.{{}}"));
     let signature = format!("t={time},v1={tag}");
     let headers = [("content-type", "application/json"), ("stripe-signature", &*signature)];
     request("POST", &operator.url(), &headers, b"{}").status

@@ -1,11 +1,14 @@
 //! What a caller makes of a listener's answers, over a connection as it is.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::support::http::read_head;
 use bytes::Bytes;
 use http::{HeaderValue, Request};
 use webhook_operator::delivery::{
@@ -23,17 +26,16 @@ fn listener(answers: Vec<String>) -> Target {
         let (mut stream, _) = socket.accept().unwrap();
         drop(socket);
         for answer in answers {
-            let mut request = Vec::new();
-            while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).unwrap();
-                request.extend(byte);
-            }
+            read_head(&mut stream).unwrap();
             stream.write_all(answer.as_bytes()).unwrap();
         }
         // Until the caller closes.
         let _ = stream.read(&mut [0]);
     });
+    target(port)
+}
+
+fn target(port: u16) -> Target {
     let host = Host::Address([127, 0, 0, 1].into());
     let server_name = "listener".into();
     let origin = Origin { scheme: Scheme::Http, host, port, server_name, named_by: NamedBy::Url };
@@ -116,4 +118,77 @@ async fn a_denied_network_is_closed_to_urls_though_a_service_has_a_connection_th
     }
     // The connection that was left alone still serves its Service.
     assert_eq!(call(&service).await.unwrap(), 204);
+}
+
+/// A listener that takes any number of connections. To each request it sends the first text at once,
+/// and the second when `more` says so. It tells over which connection a request came.
+fn slow_listener(first: &'static str, second: &'static str) -> (Target, Sender<()>, Receiver<u16>) {
+    let ((more, told), (from, came)) = (channel(), channel());
+    let told = Arc::new(Mutex::new(told));
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut stream in socket.incoming().flatten() {
+            let (told, from) = (told.clone(), from.clone());
+            thread::spawn(move || {
+                let peer = stream.peer_addr().unwrap().port();
+                while read_head(&mut stream).is_ok() {
+                    from.send(peer).unwrap();
+                    stream.write_all(first.as_bytes()).unwrap();
+                    if told.lock().unwrap().recv().is_ok() {
+                        let _ = stream.write_all(second.as_bytes());
+                    }
+                }
+            });
+        }
+    });
+    (target(port), more, came)
+}
+
+#[tokio::test]
+async fn a_success_is_known_before_its_body_has_come() {
+    let (target, more, from) = slow_listener("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "ok");
+    let caller = caller();
+    let call = async || {
+        let limit = Duration::from_secs(20);
+        let called = caller.call(&target.upstream, Request::default(), limit, ResponseBody::Drop);
+        called.await.unwrap().status
+    };
+    // The body is sent only after the call has returned.
+    assert_eq!(call().await, 200);
+    let first = from.recv().unwrap();
+    more.send(()).unwrap();
+    // Once it was read, its connection is used again.
+    loop {
+        assert_eq!(call().await, 200);
+        let next = from.recv().unwrap();
+        more.send(()).unwrap();
+        if next == first {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_never_ends_is_a_success_and_its_connection_is_not_used_again() {
+    let (target, _more, from) = slow_listener("HTTP/1.1 200 OK\r\n\r\nendless", "");
+    let caller = caller();
+    let mut seen = BTreeSet::new();
+    for _ in 0..3 {
+        let limit = Duration::from_secs(20);
+        let called = caller.call(&target.upstream, Request::default(), limit, ResponseBody::Drop);
+        assert_eq!(called.await.unwrap().status, 200);
+        assert!(seen.insert(from.recv().unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_come_with_their_heads_leave_one_connection() {
+    let target = listener((0..50).map(|_| answer("200 OK", "{\"ok\":true}")).collect());
+    let caller = caller();
+    for _ in 0..50 {
+        let limit = Duration::from_secs(20);
+        let called = caller.call(&target.upstream, Request::default(), limit, ResponseBody::Drop);
+        assert_eq!(called.await.unwrap().status, 200);
+    }
 }

@@ -308,6 +308,7 @@ fn webhook(app: &Arc<App>, ordering: Ordering) -> Route {
             forward_query: false,
             probes: Probes::default(),
             response: None,
+            body: webhook_operator::event::BodyRule::Auto,
             delivery,
             guards: None,
         }),

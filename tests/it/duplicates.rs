@@ -11,9 +11,12 @@ use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use webhook_operator::http::Networks;
+use webhook_operator::moment::Moment;
 use webhook_operator::plan::decide::ListenerPolicy;
 use webhook_operator::plan::{AppInput, Change, Reach, SecretInput, WebhookInput};
+use webhook_operator::routes::AppId;
 use webhook_operator::source::PlanRunner;
+use webhook_operator::store::{DeadReason, Queue as _};
 use webhook_operator::trigger::Pipeline;
 
 use crate::support::github::hmac_sha256;
@@ -25,6 +28,7 @@ use crate::support::pipeline;
 struct World {
     runner: PlanRunner,
     pipeline: Pipeline,
+    queue: Arc<ModelStore>,
 }
 
 /// A trigger before it is signed.
@@ -54,14 +58,15 @@ impl World {
             ..ListenerPolicy::default()
         };
         let queue = Arc::new(ModelStore::default());
-        let (runner, pipeline) = pipeline::with_queue(listeners, Networks::default(), queue);
+        let (runner, pipeline) =
+            pipeline::with_queue(listeners, Networks::default(), queue.clone());
         let app = json!({"spec": {"uuid": APP, "listener": {"url": "http://127.0.0.1:9"}}});
         let secret = json!({"stringData": {"secret": "s"}, "data": {"secret": "cw=="}});
         runner.apply([
             Change::App(AppInput::of(&object("WebhookApp", "shop", app))),
             Change::Secret(SecretInput::of(object("Secret", "s", secret))),
         ]);
-        let world = Self { runner, pipeline };
+        let world = Self { runner, pipeline, queue };
         world.declare(&webhook);
         world
     }
@@ -90,6 +95,12 @@ impl World {
         (status, id, body["duplicate"] == true)
     }
 
+    /// Every delivery is dead.
+    async fn kill_pending(&self) {
+        let app = AppId::new("team-a", APP.parse().unwrap());
+        self.queue.give_up(app, DeadReason::Rejected, Moment(0)).await.unwrap();
+    }
+
     async fn stores(&self, trigger: Trigger) -> String {
         let (status, id, _) = self.send(trigger.clone()).await;
         assert_eq!(status, 202, "{trigger:?}");
@@ -107,10 +118,6 @@ fn object<K: DeserializeOwned>(kind: &str, name: &str, mut rest: Value) -> K {
     rest["kind"] = kind.into();
     rest["metadata"] = json!({"name": name, "namespace": "team-a"});
     serde_json::from_value(rest).unwrap()
-}
-
-fn verified_by(provider: &str) -> Value {
-    json!({"verify": [{"type": provider, "secretRefs": [{"name": "s", "key": "secret"}]}]})
 }
 
 fn json_id(id: &str) -> String {
@@ -187,31 +194,39 @@ async fn numbers_and_bytes_in_a_key_are_exact_or_an_error() {
 enum By {
     GitHub,
     Gitea,
+    GitLab,
+    Bitbucket,
     Stripe,
     Header,
     Key,
     OtherKey,
 }
 
+const PROVIDERS: [By; 5] = [By::GitHub, By::Gitea, By::GitLab, By::Bitbucket, By::Stripe];
+
 /// An event as its sender knows it.
 #[derive(Clone, Debug)]
 struct Sent {
     by: By,
+    /// The webhook verifies all providers, not only this one.
+    among_others: bool,
     hook: Option<usize>,
     ids: Vec<usize>,
+    /// What is pending is dead before this one comes.
+    after_death: bool,
 }
 
 const IDS: [&str; 10] = ["", " ", "\t", "a", "b", "a b", "1:a", "é", "1", "1 a"];
 
 impl By {
-    fn spec(self) -> Value {
+    fn spec(self, among_others: bool) -> Value {
+        let entry = |by: Self| json!({"type": format!("{by:?}"), "secretRefs": [{"name": "s", "key": "secret"}]});
         match self {
-            Self::GitHub => verified_by("GitHub"),
-            Self::Gitea => verified_by("Gitea"),
-            Self::Stripe => verified_by("Stripe"),
             Self::Header => json!({"dedup": {"header": "X-GitHub-Delivery"}}),
             Self::Key => json!({"dedup": {"key": "event.id"}}),
             Self::OtherKey => json!({"dedup": {"key": "string(event.id)"}}),
+            _ if among_others => json!({"verify": PROVIDERS.map(entry)}),
+            _ => json!({"verify": [entry(self)]}),
         }
     }
 
@@ -219,7 +234,24 @@ impl By {
         match self {
             Self::GitHub | Self::Header => Some("X-GitHub-Delivery"),
             Self::Gitea => Some("X-Gitea-Delivery"),
+            Self::GitLab => Some("Idempotency-Key"),
+            Self::Bitbucket => Some("X-Request-UUID"),
             Self::Stripe | Self::Key | Self::OtherKey => None,
+        }
+    }
+
+    fn sign(self, trigger: Trigger) -> Trigger {
+        let signature = hmac_sha256("s", &trigger.body);
+        match self {
+            Self::GitHub => trigger.with("X-Hub-Signature-256", format!("sha256={signature}")),
+            Self::Gitea => trigger.with("X-Gitea-Signature", signature),
+            Self::GitLab => trigger.with("X-Gitlab-Token", "s"),
+            Self::Bitbucket => trigger.with("X-Hub-Signature", format!("sha256={signature}")),
+            Self::Stripe => {
+                let signature = hmac_sha256("s", format!("0.{}", trigger.body));
+                trigger.with("Stripe-Signature", format!("t=0,v1={signature}"))
+            }
+            Self::Header | Self::Key | Self::OtherKey => trigger,
         }
     }
 }
@@ -238,33 +270,38 @@ impl Sent {
         has_id.then(|| (self.by, hook, self.ids()))
     }
 
+    /// Whether its repetition has to be found: providers send one id, of one header.
+    fn is_named_well(&self) -> bool {
+        !PROVIDERS.contains(&self.by)
+            || self.ids().len() == 1 && self.ids()[0].is_ascii() && self.hook.is_none()
+    }
+
     fn trigger(&self) -> Trigger {
-        let body = json_id(self.ids().first().copied().unwrap_or_default());
-        let mut trigger = Trigger::of(&body);
+        let mut trigger = Trigger::of(json_id(self.ids().first().copied().unwrap_or_default()));
         if let Some(name) = self.by.header() {
             trigger = self.ids().iter().fold(trigger, |all, id| all.with(name, id));
         }
         if let Some(hook) = self.hook {
             trigger = trigger.with("X-GitHub-Hook-ID", IDS[hook]);
         }
-        let signature = hmac_sha256("s", &body);
-        let stripe = format!("t=0,v1={}", hmac_sha256("s", &format!("0.{body}")));
-        trigger
-            .with("X-Hub-Signature-256", format!("sha256={signature}"))
-            .with("X-Gitea-Signature", signature)
-            .with("Stripe-Signature", stripe)
+        self.by.sign(trigger)
     }
 }
 
 fn sent() -> impl Strategy<Value = Sent> {
-    let by = [By::GitHub, By::Gitea, By::Stripe, By::Header, By::Key, By::OtherKey];
+    let by = PROVIDERS.into_iter().chain([By::Header, By::Key, By::OtherKey]).collect::<Vec<_>>();
     let hook = proptest::option::of(0..IDS.len());
     let ids = proptest::collection::vec(0..IDS.len(), 0..3);
-    (proptest::sample::select(by.to_vec()), hook, ids).prop_map(|(by, hook, ids)| Sent {
-        by,
-        hook,
-        ids,
-    })
+    let after_death = proptest::bool::weighted(0.1);
+    (proptest::sample::select(by), any::<bool>(), hook, ids, after_death).prop_map(
+        |(by, among_others, hook, ids, after_death)| Sent {
+            by,
+            among_others,
+            hook,
+            ids,
+            after_death,
+        },
+    )
 }
 
 proptest! {
@@ -272,23 +309,27 @@ proptest! {
 
     /// Each event is stored, unless an earlier one has the same id and the id is not blank.
     #[test]
-    fn only_an_equal_id_makes_a_duplicate(events in proptest::collection::vec(sent(), 1..60)) {
+    fn only_an_equal_id_makes_a_repetition(events in proptest::collection::vec(sent(), 1..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let world = World::new(json!({}));
             let mut names = HashMap::new();
-            let mut by = None;
             for event in events {
-                if by.replace(event.by) != Some(event.by) {
-                    world.declare(&event.by.spec());
+                world.declare(&event.by.spec(event.among_others));
+                if event.after_death {
+                    world.kill_pending().await;
                 }
+                let name = event.name();
                 let (status, id, is_duplicate) = world.send(event.trigger()).await;
-                assert!(status == if is_duplicate { 200 } else { 202 }, "{status} {event:?}");
-                if is_duplicate {
-                    assert!(event.name().is_some(), "no id is no id: {event:?}");
-                    assert_eq!(names.get(&id), Some(&event.name()), "{event:?}");
-                } else {
-                    assert_eq!(names.insert(id, event.name()), None);
+                assert_eq!(status, if is_duplicate { 200 } else { 202 }, "{event:?}");
+                let is_known = name.is_some() && names.values().any(|known| *known == name);
+                match names.get(&id) {
+                    Some(first) => assert!(is_known && *first == name, "{first:?} {event:?}"),
+                    None => {
+                        let is_lost = is_duplicate || is_known && event.is_named_well();
+                        assert!(!is_lost, "{event:?}");
+                        names.insert(id, name);
+                    }
                 }
             }
         });

@@ -302,6 +302,7 @@ impl Webhook {
             external_url: "",
             path_and_query: "/",
             body: b"",
+            decoded: Some(b""),
             now: self.tokens["now"].as_u64().unwrap(),
         };
         self.verifier.check(&input).err()

@@ -20,6 +20,7 @@ const LAYERS: &[&[&str]] = &[
         "http",
         "traces",
         "resources",
+        "coding",
         "moment",
         "histogram",
         "backoff",

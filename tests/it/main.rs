@@ -6,6 +6,7 @@
 //! measures the process: one that must do so starts a process, or is a binary of its own.
 
 mod app_api;
+mod bodies;
 mod caller;
 mod cli;
 mod deliveries;
@@ -21,8 +22,10 @@ mod layers;
 mod listen;
 mod metrics;
 mod queued;
+mod repetitions;
 mod responses;
 mod routes;
+mod senders;
 mod signed;
 mod standalone;
 mod store;

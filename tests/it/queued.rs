@@ -229,6 +229,8 @@ fn copies_are_looked_for_after_the_signature_is_proven() {
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: gh, namespace: team-a}\nstringData: {secret: right}\n";
     folders.write("secret.yaml", secret);
     let listener = Listener::start();
+    // A redelivery of what has succeeded would be delivered.
+    listener.behave(Behaviour::Hang);
     let verify = "  verify: [{type: GitHub, secretRefs: [{name: gh, key: secret}]}]";
     folders.write("shop.yaml", &queued_manifest(&listener.url, "", &queued("", verify)));
     let operator = Operator::standalone(&folders, &[]);
@@ -314,6 +316,20 @@ impl Setting {
             lines.iter().all(|line| yaml.lines().any(|said| said.trim().starts_with(line)))
         })
     }
+}
+
+#[test]
+fn what_waits_for_a_deleted_app_is_told_even_if_it_was_not_counted_before() {
+    // The first count is at the start, the next one after the app was deleted.
+    let setting =
+        setting_with(&queued("retry: {schedule: [1h]}", ""), &["--status-interval", "2s"]);
+    setting.listener.behave(FAILS);
+    setting.store("{}");
+    let both = queued_manifest(&setting.listener.url, "", &queued("", ""));
+    let (_, webhook) = both.split_once("---\n").unwrap();
+    setting.folders.write("shop.yaml", webhook);
+    setting.operator.await_log(&["UndeliveredEvents", "1 undelivered event waits for the app"]);
+    setting.await_numbers(&["pending: 1", "dead: 0"]);
 }
 
 #[test]

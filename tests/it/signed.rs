@@ -122,6 +122,22 @@ fn a_changed_secret_is_in_force_without_a_restart() {
 }
 
 #[test]
+fn a_line_break_at_the_end_of_a_secret_is_named_while_it_is_there() {
+    let setting = setting(GITHUB, &[("gh", "secret", "new\n"), ("gh-old", "secret", "old")], &[]);
+    let says = |text: &'static str| move |status: &str| status.contains(text);
+    let await_status =
+        |text| setting.folders.await_status("webhook", "team-a/payments", says(text));
+    let status = await_status("key secret of Secret gh ends with a line break");
+    assert!(status.contains("reason: Succeeded") && !status.contains("new"), "{status}");
+    // It is part of the secret.
+    is_refused(&setting.signed("new"));
+    assert_eq!(setting.signed("new\n").status, 200);
+    write_secret(&setting.folders, "gh", "secret", "new");
+    await_status("message: Accepting triggers\n");
+    assert_eq!(setting.signed("new").status, 200);
+}
+
+#[test]
 fn a_malformed_secret_is_told_without_what_is_in_it() {
     let setting = setting(GITHUB, &SECRETS, &[]);
     let malformed = "apiVersion: v1\nkind: Secret\nmetadata: {name: gh, namespace: team-a}\nstringData: {secret: 4711}\n";
@@ -158,11 +174,36 @@ fn handshakes_are_answered_after_verification_and_never_reach_the_listener() {
     let setting = setting(spec, &[("slack", "secret", "s3cret")], &[]);
     let body = r#"{"type":"url_verification","challenge":"3eZbrw1aB"}"#;
     let timestamp = now().to_string();
-    let signature = format!("v0={}", hmac_sha256("s3cret", &format!("v0:{timestamp}:{body}")));
+    let signature = format!("v0={}", hmac_sha256("s3cret", format!("v0:{timestamp}:{body}")));
     let headers = [("X-Slack-Signature", &*signature), ("X-Slack-Request-Timestamp", &*timestamp)];
     let answer = setting.sent(&headers, body);
     assert_eq!((answer.status, answer.body.as_str()), (200, "3eZbrw1aB"));
     is_refused(&post(&setting.operator.url(), body));
+    setting.listener.expect_no_call();
+}
+
+#[test]
+fn unsigned_checks_of_a_provider_are_answered_without_an_event_and_count_for_nothing() {
+    let spec = "  verify: [{type: Slack, secretRefs: [{name: slack, key: secret}]}]\n  rateLimit: {requestsPerSecond: 1, burst: 1}";
+    let setting = setting(spec, &[("slack", "secret", "s3cret")], &[]);
+    let check = |headers: &[(&str, &str)]| {
+        let mut all = vec![("Content-Type", "application/x-www-form-urlencoded")];
+        all.extend(headers);
+        request("POST", &setting.operator.url(), &all, b"ssl_check=1&token=t")
+    };
+    // More than the failures that a client may have, and than the rate that the webhook has.
+    for _ in 0..25 {
+        let answer = check(&[]);
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+        assert_eq!(answer.header("webhook-event-id"), None);
+    }
+    let timestamp = now().to_string();
+    let headers = [("X-Slack-Request-Timestamp", &*timestamp), ("X-Slack-Signature", "v0=00")];
+    // Nor has any of them made the client a trusted one.
+    for _ in 0..20 {
+        is_refused(&check(&headers));
+    }
+    assert_eq!(check(&headers).status, 429);
     setting.listener.expect_no_call();
 }
 

@@ -7,7 +7,7 @@ use ring::hmac;
 use super::http::{Response, request};
 
 /// HMAC-SHA256 in hexadecimal digits.
-pub fn hmac_sha256(secret: &str, signed: &(impl AsRef<[u8]> + ?Sized)) -> String {
+pub fn hmac_sha256(secret: &str, signed: impl AsRef<[u8]>) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let tag = hmac::sign(&key, signed.as_ref());
     tag.as_ref().iter().fold(String::new(), |mut text, byte| {

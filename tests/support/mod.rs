@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod cluster;
+pub mod encode;
 pub mod ended;
 pub mod flood;
 pub mod github;

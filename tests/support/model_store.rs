@@ -18,6 +18,7 @@ use webhook_operator::store::{
     PROMOTE_BATCH, Queue, Replayed, SHOWN_BODY_BYTES, Settled, StoreError, StoreFuture,
     StoreMetrics, StoredWebhook, Summary, Take, Taken, Tally, WebhookExists, ids,
 };
+use webhook_operator::verify::Repeats;
 
 /// From this length on, a lease does not bring the body along.
 pub const LARGE_BODY_BYTES: usize = INLINE_BODY_BYTES + 1;
@@ -178,8 +179,21 @@ impl Model {
         if let Some(duplicate) = new.duplicate {
             let known = self.duplicates.get(&(webhook, duplicate.hash)).copied();
             let is_same = |first: &Uuid| ids::moment(*first) + duplicate.window > new.now;
-            if let Some(first) = known.filter(is_same) {
-                return Ok(Accepted::Duplicate(first));
+            if let Some(first) = known.filter(is_same)
+                && self.events.contains_key(&first)
+            {
+                let of_first = || self.deliveries.values().filter(|one| one.event == first);
+                let is_done = |one: &Delivery| match one.state {
+                    DeliveryState::Dead => true,
+                    DeliveryState::Succeeded => duplicate.repeats == Repeats::ByHand,
+                    DeliveryState::Pending | DeliveryState::Waiting => false,
+                };
+                if !of_first().all(is_done) {
+                    return Ok(Accepted::Duplicate(first));
+                }
+                let generation = self.last_generation(first) + 1;
+                self.begin(new.id, first, generation, webhook, new.now);
+                return Ok(Accepted::Replayed(first));
             }
         }
         if self.bytes() + new.content.body.len() as u64 > max_bytes {

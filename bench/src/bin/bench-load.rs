@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use bench_kit::body::json_of;
+use bench_kit::body::{gzip, json_of};
 use bench_kit::load::Report;
 use bench_kit::procfs;
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use clap::Parser;
 use hdrhistogram::Histogram;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -49,7 +49,8 @@ struct Args {
     /// Bytes of the JSON body, at least 64.
     #[arg(long, default_value_t = 1024)]
     size: usize,
-    /// A header of every request, as `Name: value`; may be given several times.
+    /// A header of every request, as `Name: value`; may be given several times. With
+    /// `Content-Encoding: gzip`, the body is compressed.
     #[arg(long = "header", value_parser = header)]
     headers: Vec<(HeaderName, HeaderValue)>,
     /// Threads that share the clients.
@@ -245,7 +246,10 @@ impl Target {
         headers.insert(HOST, authority.parse()?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.extend(args.headers.iter().cloned());
-        Ok(Self { path: path.parse()?, authority, headers, body: json_of(args.size).into() })
+        let plain = json_of(args.size);
+        let is_gzip = headers.get(CONTENT_ENCODING).is_some_and(|coding| coding == "gzip");
+        let body = if is_gzip { gzip(&plain) } else { plain };
+        Ok(Self { path: path.parse()?, authority, headers, body: body.into() })
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {

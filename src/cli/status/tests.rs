@@ -142,6 +142,24 @@ fn a_webhook_that_is_not_ready_is_told_with_its_reason_and_what_to_do() {
 }
 
 #[test]
+fn advice_on_a_webhook_that_is_ready_is_a_note() {
+    let advice = "key secret of Secret gh ends with a line break, which is part of the secret";
+    let of = |message: String| {
+        after(move |observed| {
+            observed.webhooks = Some(vec![webhook(json!([ready("True", "Succeeded", &message)]))]);
+        })
+    };
+    let found = of(format!("Accepting triggers; {advice}"));
+    assert_eq!((found.len(), found[0].severity), (1, Severity::Note));
+    assert_eq!(
+        found[0].to_text(now()),
+        format!("Webhook team-a/pay is Ready, but may reject its sender.\n  {advice}.")
+    );
+    assert_eq!(of("Accepting triggers".into()), []);
+    assert_eq!(of("Accepting all".into()), []);
+}
+
+#[test]
 fn webhooks_that_only_follow_their_app_are_told_with_it() {
     let told = told(|observed| {
         observed.apps = Some(vec![app(json!([ready("False", "PortNotFound", "no port")]))]);

@@ -91,6 +91,7 @@ impl Event {
             external_url: &self.external_url,
             path_and_query: &self.path_and_query,
             body: &self.body,
+            decoded: Some(&self.body),
             now: self.millis / 1000,
         }
     }

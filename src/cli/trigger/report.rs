@@ -25,6 +25,8 @@ pub enum Outcome {
     Dead,
     /// It was stored before.
     Duplicate,
+    /// It was stored before, and is delivered again.
+    Replayed,
     /// The webhook's filter excludes it.
     Filtered,
     /// It was a handshake of the provider, not an event.
@@ -92,6 +94,7 @@ impl Answer {
             _ => None,
         });
         let outcome = match status {
+            StatusCode::ACCEPTED if value["replayed"] == true => Outcome::Replayed,
             StatusCode::ACCEPTED if is_ours => Outcome::Accepted,
             _ if !status.is_success() || status == StatusCode::ACCEPTED => Outcome::Refused,
             _ if value["duplicate"] == true => Outcome::Duplicate,
@@ -153,6 +156,11 @@ impl Report {
             Outcome::Duplicate => format!(
                 "{status}: a duplicate of the stored event {id}; it is not delivered again."
             ),
+            Outcome::Replayed => {
+                format!(
+                    "{status}: a repetition of the stored event {id}, which is delivered again."
+                )
+            }
             Outcome::Filtered => format!(
                 "{status}: excluded by the webhook's filter, so the listener is not called (event {id})."
             ),
@@ -277,6 +285,7 @@ mod tests {
             (202, true, r#"{"id":"x"}"#, Outcome::Accepted),
             (200, true, r#""ok""#, Outcome::Delivered),
             (200, true, r#"{"id":"x","duplicate":true}"#, Outcome::Duplicate),
+            (202, true, r#"{"id":"x","replayed":true}"#, Outcome::Replayed),
             (200, true, r#"{"id":"x","filtered":true}"#, Outcome::Filtered),
             (200, false, r#"{"type":1}"#, Outcome::Answered),
             (401, false, r#"{"message":"m","reason":"invalid_signature"}"#, Outcome::Refused),
@@ -372,7 +381,8 @@ mod tests {
     #[test]
     fn only_what_is_refused_dead_or_late_is_no_success() {
         use Outcome::{Accepted, Answered, Dead, Delivered, Duplicate, Filtered, Pending, Refused};
-        assert!([Accepted, Answered, Delivered, Duplicate, Filtered].iter().all(|it| it.is_good()));
+        let good = [Accepted, Answered, Delivered, Duplicate, Outcome::Replayed, Filtered];
+        assert!(good.iter().all(|it| it.is_good()));
         assert!([Pending, Dead, Refused].iter().all(|it| !it.is_good()));
     }
 }

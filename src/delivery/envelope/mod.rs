@@ -10,7 +10,7 @@ mod tests;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 pub use action::ApiField;
-pub use raw::{RAW_QUERY, preserve};
+pub use raw::{RAW_QUERY, body_rule, discard, preserve, preserve_rule};
 
 use super::{OutgoingEvent, Pieces, Subject};
 use crate::event::EventError;
@@ -49,7 +49,7 @@ pub fn wrap(
 fn json(media_type: &'static str, body: Pieces, mut headers: HeaderMap) -> Enveloped {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     // The event may have been accepted while the app had the envelope `Raw`.
-    raw::discard(&mut headers);
+    discard(&mut headers);
     Enveloped { body, headers, query: None }
 }
 

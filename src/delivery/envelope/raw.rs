@@ -6,16 +6,22 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 
 use super::Enveloped;
 use crate::delivery::{OutgoingEvent, Pieces};
+use crate::event::BodyRule;
 
 /// The name under which the query string is stored among an event's headers. No webhook can forward
 /// a header of the sender with this name.
 pub const RAW_QUERY: HeaderName = HeaderName::from_static("webhook-raw-query");
+
+/// The name under which the rule is stored by which the body is converted to an event, unless this
+/// is done by its content type. It is never sent.
+pub const BODY_RULE: HeaderName = HeaderName::from_static("webhook-body-rule");
 
 /// Creates the request.
 pub fn wrap(outgoing: OutgoingEvent) -> Enveloped {
     let content = outgoing.content;
     let mut headers = content.headers;
     let query = headers.remove(RAW_QUERY);
+    headers.remove(BODY_RULE);
     if let Some(content_type) = content.content_type {
         headers.insert(CONTENT_TYPE, content_type);
     }
@@ -34,8 +40,23 @@ pub fn preserve(headers: &mut HeaderMap, encodings: &[HeaderValue], query: Optio
     }
 }
 
-/// Removes what [`preserve`] added, for an app that has another envelope by now.
+/// Adds to the headers that are passed on the rule by which the body is converted.
+pub fn preserve_rule(headers: &mut HeaderMap, rule: &BodyRule) {
+    if let Some(rule) = rule.to_text().and_then(|text| HeaderValue::try_from(text).ok()) {
+        headers.insert(BODY_RULE, rule);
+    }
+}
+
+/// The rule that [`preserve_rule`] added.
+pub fn body_rule(headers: &HeaderMap) -> BodyRule {
+    let text = headers.get(BODY_RULE).and_then(|value| value.to_str().ok());
+    text.and_then(BodyRule::from_text).unwrap_or_default()
+}
+
+/// Removes what [`preserve`] and [`preserve_rule`] added, for an app that has another envelope by
+/// now.
 pub fn discard(headers: &mut HeaderMap) {
     headers.remove(CONTENT_ENCODING);
+    headers.remove(BODY_RULE);
     headers.remove(RAW_QUERY);
 }

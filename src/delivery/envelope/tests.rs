@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{ApiField, preserve, wrap};
+use super::{ApiField, preserve, preserve_rule, wrap};
 use crate::delivery::{OutgoingEvent, Subject, passed_on};
-use crate::event::{self, Form};
+use crate::event::{self, BodyRule, Form};
 use crate::resources::Envelope;
 use crate::retry::Policy;
 use crate::routes::{App, AppId, ForwardedHeaders};
@@ -216,6 +216,57 @@ fn an_event_of_raw_gets_the_envelope_that_its_app_has_now() {
     // What is not JSON was accepted by an app that does not need it to be.
     let broken = Trigger { body: b"{", ..trigger };
     assert!(call_after_change(&broken, raw, action, "null").is_none());
+}
+
+#[test]
+fn an_encoded_event_of_raw_is_decoded_for_another_envelope() {
+    let (raw, action) = (Envelope::Raw, Envelope::Action);
+    // The gzip of {"n":1}, as another program encodes it.
+    let gzip: &[u8] =
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\xca\x53\xb2\x32\xac\x05\x00\x7e\x3b\x4b\xd4\x07\x00\x00\x00";
+    let headers = vec![JSON, ("content-encoding", "gzip")];
+    let trigger = Trigger { headers, body: gzip, query: None };
+    let call = call_after_change(&trigger, raw, action, "null").unwrap();
+    assert_eq!(call.json()["event"], json!({"n": 1}));
+    assert_eq!(call.headers.get("content-encoding"), None);
+    for (coding, body) in [("compress", gzip), ("gzip", &gzip[1..])] {
+        let headers = vec![JSON, ("content-encoding", coding)];
+        let trigger = Trigger { headers, body, query: None };
+        assert!(call_after_change(&trigger, raw, action, "null").is_none(), "{coding}");
+    }
+}
+
+#[test]
+fn an_event_is_converted_by_the_rule_with_which_it_was_stored() {
+    let form = &b"payload=%7B%22n%22%3A1%7D&a=2"[..];
+    let form_type = "application/x-www-form-urlencoded";
+    let event = |rule: &BodyRule, content_type, body: &'static [u8]| {
+        let mut headers = HeaderMap::new();
+        preserve_rule(&mut headers, rule);
+        let content_type = Some(HeaderValue::from_static(content_type));
+        let body = Bytes::from_static(body);
+        let content = Content { form: Form::Converted, content_type, headers, body };
+        let (app, props) = (app(Envelope::Action), Bytes::from_static(b"null"));
+        let subject =
+            Subject { app: &app, webhook: WEBHOOK, name: "x", action: "a", props: &props };
+        let outgoing =
+            OutgoingEvent { id: ids::from_parts(ACCEPTED_MS << 20, 0), content, event: None };
+        let enveloped = wrap(subject, outgoing, || ApiField::new("", "")).unwrap();
+        assert_eq!(enveloped.headers.len(), 1, "{:?}", enveloped.headers);
+        let body =
+            futures_util::FutureExt::now_or_never(enveloped.body.collect()).unwrap().unwrap();
+        let body: Value = serde_json::from_slice(&body.to_bytes()).unwrap();
+        body["event"].clone()
+    };
+    for (rule, content_type, body, expected) in [
+        (BodyRule::of_provider("payload"), form_type, form, json!({"n": 1})),
+        (BodyRule::Auto, form_type, form, json!({"payload": "{\"n\":1}", "a": "2"})),
+        (BodyRule::Json, "text/plain", b"{\"n\":1}", json!({"n": 1})),
+        (BodyRule::Text, "application/json", b"{}", json!({"_text": "{}"})),
+        (BodyRule::Binary, "application/json", b"{}", json!({"_base64": "e30="})),
+    ] {
+        assert_eq!(event(&rule, content_type, body), expected, "{rule:?}");
+    }
 }
 
 proptest! {

@@ -30,7 +30,11 @@ impl Planner {
         counted: &HashMap<Id, Counted>,
     ) -> Option<Recount> {
         let app_key = state.app_key()?;
-        let app = self.apps.get(&app_key)?.app.as_ref()?.uuid;
+        // The events of a deleted app are counted until they are delivered or dead.
+        let app = match self.apps.get(&app_key) {
+            Some(state) => state.app.as_ref()?.uuid,
+            None => *self.deleted_apps.get(&app_key)?,
+        };
         // If two webhooks claim one UUID, its events belong to the webhook that has it.
         if self.keeper_of_webhook(&app_key, state.uuid)? != key.name {
             return None;

@@ -4,6 +4,7 @@
 use super::{AppState, Planner, Step, WebhookState, service_key};
 use crate::plan::decide::{self, Found};
 use crate::plan::input::Key;
+use crate::plan::secret_advice;
 use crate::plan::services::Known;
 use crate::plan::verify;
 use crate::resources::conditions::Verdict;
@@ -58,6 +59,11 @@ impl Planner {
         let namespace = &state.input.meta.key.namespace;
         let made = verify::verifiers(namespace, entries, &self.secrets, &self.settings.key_sets);
         made.map(|verifiers| Some(Proof(verifiers))).map_err(Box::new)
+    }
+
+    /// Advice about the secrets of `spec.verify` of a webhook.
+    pub(super) fn advice_on(&self, state: &WebhookState) -> Option<String> {
+        secret_advice::of(&state.input.meta.key.namespace, state.verify()?, &self.secrets)
     }
 
     /// Updates the webhooks that reference a Secret.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use uuid::Uuid;
 
 use super::Tallies;
 use crate::plan::{Counted, Key};
 use crate::resources::{DeliveryCounts, DeliveryMode};
-use crate::routes::{Id, Table};
+use crate::routes::{AppId, Id, Table};
 use crate::store::{
     DeadReason, DeliveryState, Detail, Filter, History, HistoryScope, StoreError, StoredWebhook,
     Tally,
@@ -31,12 +32,18 @@ impl LocalTallies {
     async fn queue_counts(&self) -> Result<HashMap<Id, Counted>, StoreError> {
         let tallies = self.history.tallies().await?;
         // The id has no namespace: deliveries that another namespace stored under the same UUID are
-        // not counted.
-        let own = |(webhook, _): &(Arc<StoredWebhook>, Tally)| {
-            self.routes.owned_app(webhook.app).is_some()
+        // not counted. Those of a deleted app are, unless two namespaces have some.
+        let mut namespaces: HashMap<Uuid, Option<AppId>> = HashMap::new();
+        for (webhook, _) in &tallies {
+            let only = namespaces.entry(webhook.app.uuid).or_insert(Some(webhook.app));
+            *only = only.filter(|app| *app == webhook.app);
+        }
+        let is_counted = |app: AppId| match self.routes.app(app.uuid) {
+            Some(owner) => owner.id == app,
+            None => namespaces[&app.uuid].is_some(),
         };
-        let of = |(webhook, tally): (Arc<_>, Tally)| (id_of(&webhook), counted(tally));
-        Ok(tallies.into_iter().filter(own).map(of).collect())
+        let own = tallies.into_iter().filter(|(webhook, _)| is_counted(webhook.app));
+        Ok(own.map(|(webhook, tally)| (id_of(&webhook), counted(tally))).collect())
     }
 
     /// For webhooks without a queue, only the time of the last success is known.

@@ -4,6 +4,7 @@
 //! due apps) is part of the transaction: a rollback reverts it too.
 
 mod maintenance;
+mod repeat;
 pub mod take;
 
 use std::collections::{HashMap, HashSet};
@@ -26,8 +27,8 @@ use crate::moment::Moment;
 use crate::resources::Ordering;
 use crate::routes::{AppId, Route};
 use crate::store::{
-    Accepted, Attempted, DeadReason, DeliveryState, Filter, Ids, Lease, NewEvent, Next,
-    PROMOTE_BATCH, Replayed, Settled, StoreError, StoredWebhook, Tally, ids,
+    Accepted, Attempted, DeadReason, DeliveryState, DuplicateKey, Filter, Ids, Lease, NewEvent,
+    Next, PROMOTE_BATCH, Replayed, Settled, StoreError, StoredWebhook, Tally, ids,
 };
 
 /// How many deliveries one [`Engine::give_up`] marks as dead.
@@ -185,11 +186,16 @@ impl Engine {
         self.due.drain()
     }
 
-    /// Stores an event, its duplicate key and its first delivery, unless its app exceeds its share.
+    /// Stores an event, its duplicate key and its first delivery, or delivers the event again that
+    /// it repeats, unless its app exceeds its share.
     pub fn accept(&mut self, event: &NewEvent) -> OperationResult<Accepted> {
         let keys = self.webhooks.keys(&self.db, &event.route)?;
-        if let Some(first) = self.find_duplicate(keys, event)? {
-            return Ok(Ok(Accepted::Duplicate(first)));
+        if let Some((key, first)) = self.find_duplicate(keys, event)? {
+            match self.repeat(keys, event, key, first)? {
+                Ok(None) => {}
+                Ok(Some(answer)) => return Ok(Ok(answer)),
+                Err(error) => return Ok(Err(error)),
+            }
         }
         let content = &event.content;
         let headers = codec::headers_to_bytes(&content.headers);
@@ -234,8 +240,12 @@ impl Engine {
         false
     }
 
-    /// Finds the stored event that this one duplicates.
-    fn find_duplicate(&self, keys: RowKeys, event: &NewEvent) -> rusqlite::Result<Option<Uuid>> {
+    /// Finds the event of the same key.
+    fn find_duplicate(
+        &self,
+        keys: RowKeys,
+        event: &NewEvent,
+    ) -> rusqlite::Result<Option<(DuplicateKey, Uuid)>> {
         let Some(duplicate) = event.duplicate else { return Ok(None) };
         let sql = "SELECT event, tail FROM duplicate
             WHERE webhook = ?1 AND hash = ?2 AND until > ?3";
@@ -248,7 +258,7 @@ impl Engine {
             .optional()?;
         // The window may have been shortened since.
         let is_in_window = |first: &Uuid| ids::moment(*first) + duplicate.window > event.now;
-        Ok(first.filter(is_in_window))
+        Ok(first.filter(is_in_window).map(|first| (duplicate, first)))
     }
 
     /// Stores the duplicate key of an event.

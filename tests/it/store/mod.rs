@@ -9,6 +9,7 @@ mod model;
 mod order;
 mod owners;
 mod pruning;
+mod repeats;
 mod replay;
 mod retention;
 mod sqlite;

@@ -12,6 +12,7 @@ use webhook_operator::store::{
     Accepted, DeadReason, DeliveryState, DuplicateKey, Filter, History, Lease, NewEvent, Next,
     Queue as _, Take, Tally, ids,
 };
+use webhook_operator::verify::Repeats;
 
 use crate::store::engines::compared_with_the_model;
 use crate::store::world::{LEASE, NOW, World, attempted, failed};
@@ -26,6 +27,7 @@ enum Step {
     Accept {
         webhook: usize,
         copy_of: Option<u8>,
+        by_hand: bool,
         parallel: bool,
     },
     /// Some of what is due is leased.
@@ -55,8 +57,8 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (0..WEBHOOKS.len(), proptest::option::weighted(0.3, 0..3_u8), proptest::bool::weighted(0.1))
-            .prop_map(|(webhook, copy_of, parallel)| Step::Accept { webhook, copy_of, parallel }),
+        6 => (0..WEBHOOKS.len(), proptest::option::weighted(0.5, 0..3_u8), any::<bool>(), proptest::bool::weighted(0.1))
+            .prop_map(|(webhook, copy_of, by_hand, parallel)| Step::Accept { webhook, copy_of, by_hand, parallel }),
         5 => (1..20_usize).prop_map(|most| Step::Take { most }),
         8 => (any::<Index>(), 0..4_u8).prop_map(|(lease, next)| Step::Settle { lease, next }),
         3 => (1..50_u64).prop_map(|seconds| Step::Wait { seconds }),
@@ -90,8 +92,11 @@ impl Both {
 
     async fn step(mut self, step: Step) -> Self {
         match step {
-            Step::Accept { webhook, copy_of, parallel } => {
-                self.accept(WEBHOOKS[webhook], copy_of, parallel).await;
+            Step::Accept { webhook, copy_of, by_hand, parallel } => {
+                let window = Duration::from_secs(60);
+                let repeats = if by_hand { Repeats::ByHand } else { Repeats::ByItself };
+                let key = |key| DuplicateKey { hash: [key; 16], repeats, window };
+                self.accept(WEBHOOKS[webhook], copy_of.map(key), parallel).await;
             }
             Step::Take { most } => self.take(most).await,
             Step::Settle { lease, next } if !self.leases.is_empty() => {
@@ -124,8 +129,7 @@ impl Both {
         self
     }
 
-    async fn accept(&mut self, webhook: &str, copy_of: Option<u8>, parallel: bool) {
-        let window = Duration::from_secs(60);
+    async fn accept(&mut self, webhook: &str, duplicate: Option<DuplicateKey>, parallel: bool) {
         let ordering = match webhook.starts_with("fifo") && !parallel {
             true => Ordering::Fifo,
             false => Ordering::Parallel,
@@ -133,7 +137,7 @@ impl Both {
         let event = NewEvent {
             id: self.world.store.ids().next(self.now),
             route: self.world.route_with(webhook, ordering),
-            duplicate: copy_of.map(|key| DuplicateKey { hash: [key; 16], window }),
+            duplicate,
             now: self.now,
             ..self.world.event(webhook, b"{}")
         };
@@ -143,7 +147,7 @@ impl Both {
         let model = self.model.accept(event.clone()).await;
         let ours = self.world.store.accept(event).await;
         assert_eq!(ours, model);
-        if ours == Ok(Accepted::Stored) {
+        if !matches!(ours, Ok(Accepted::Duplicate(_))) {
             self.deliveries.push(Pair { ours: id, model: id });
         }
     }

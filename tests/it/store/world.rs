@@ -15,6 +15,7 @@ use webhook_operator::store::{
     Attempted, Content, DuplicateKey, Filter, Form, Leased, NewEvent, Next, Store, Summary, Take,
     Taken,
 };
+use webhook_operator::verify::Repeats;
 
 use crate::store::engine::{Engine, Settings, TestClock};
 
@@ -115,6 +116,7 @@ impl<E: Engine> World<E> {
             forward_query: false,
             probes: Probes::default(),
             response: None,
+            body: webhook_operator::event::BodyRule::Auto,
             delivery: Delivery { ordering, ..Delivery::default() },
             guards: None,
         };
@@ -149,7 +151,8 @@ impl<E: Engine> World<E> {
 
     /// A copy of an event, known by a key.
     pub fn copy(&self, webhook: &str, key: u8, window: Duration, now: Moment) -> NewEvent {
-        let duplicate = Some(DuplicateKey { hash: [key; 16], window });
+        let repeats = Repeats::ByItself;
+        let duplicate = Some(DuplicateKey { hash: [key; 16], repeats, window });
         NewEvent { id: self.store.ids().next(now), duplicate, now, ..self.event(webhook, b"{}") }
     }
 

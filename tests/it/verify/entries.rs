@@ -42,7 +42,7 @@ fn a_secret_that_no_request_could_match_is_refused_by_its_place_and_not_its_text
             "Discord",
             hex_key,
             &hex_key[2..],
-            "secret 2 does not have the form that Discord requires: the 64 hexadecimal digits of a public key",
+            "secret 2 does not have the form that Discord requires: the 64 hexadecimal digits of an Ed25519 public key",
         ),
         (
             "Basic",

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Response};
-use webhook_operator::verify::{Denied, Entry, Secret, Verifier, cloud_events};
+use webhook_operator::verify::{Denied, Entry, Secret, Verifier, Verifiers, cloud_events};
 
 use super::request::{NOW, Request, row, secrets, verifier};
 use super::sign::{digits, hex};
@@ -192,4 +192,57 @@ fn a_cloud_events_sender_of_an_allowed_origin_gets_permission() {
     let unlimited = cloud_events(&Method::OPTIONS, &headers, &["*"], None).unwrap();
     assert_eq!(unlimited.headers()["webhook-allowed-rate"], "*");
     assert!(cloud_events(&Method::POST, &headers, &["*"], None).is_none());
+}
+
+fn is_unsigned_check(entries: &[(&str, &str)], request: &Request) -> bool {
+    let made = entries.iter().map(|(name, secret)| verifier(name, &[secret]));
+    Verifiers::new(made.collect()).is_unsigned_check(&request.input())
+}
+
+fn ssl_check(body: &str) -> Request {
+    Request::of(body).with("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+}
+
+fn ping() -> Request {
+    Request::of(r#"{"test": true}"#).with("X-Event-Key", "diagnostics:ping")
+}
+
+#[test]
+fn an_unsigned_check_is_what_the_row_says_and_nothing_else() {
+    let slack = |request: Request| is_unsigned_check(&[("Slack", "s")], &request);
+    assert!(slack(ssl_check("token=t&ssl_check=1")));
+    for body in ["", "ssl_check=0", "ssl_check=11", "Ssl_check=1", "text=ssl_check%3D1"] {
+        assert!(!slack(ssl_check(body)), "{body}");
+    }
+    assert!(!slack(Request::of("ssl_check=1")));
+    assert!(!slack(Request::of("ssl_check=1").with("Content-Type", "application/json")));
+    assert!(!slack(ssl_check(&format!("ssl_check=1&text={}", "x".repeat(16 * 1024)))));
+    assert!(!slack(ping()));
+    let bitbucket = |request: Request| is_unsigned_check(&[("Bitbucket", "s")], &request);
+    assert!(bitbucket(ping()));
+    assert!(!bitbucket(ping().with("X-Event-Key", "repo:push")));
+    assert!(!bitbucket(Request::of("{}").with("X-Event-Key", "repo:push")));
+    assert!(!bitbucket(ssl_check("ssl_check=1")));
+    assert!(!is_unsigned_check(&[("GitHub", "s"), ("Bearer", "s")], &ping()));
+    assert!(!is_unsigned_check(&[], &ping()));
+}
+
+#[test]
+fn a_check_with_any_proof_is_verified_whatever_the_proof_is_worth() {
+    let entries = [("Bitbucket", "s"), ("GitLab", "token"), ("GitHub", "s"), ("Bearer", "t")];
+    assert!(is_unsigned_check(&entries, &ping()));
+    for header in [
+        "X-Hub-Signature",
+        "X-Hub-Signature-256",
+        "X-Gitlab-Token",
+        // Also of a scheme for which the entry has no secret.
+        "webhook-signature",
+        "Authorization",
+    ] {
+        for value in ["", "guess"] {
+            assert!(!is_unsigned_check(&entries, &ping().with(header, value)), "{header}");
+        }
+    }
+    let slack = [("Slack", "s")];
+    assert!(!is_unsigned_check(&slack, &ssl_check("ssl_check=1").with("X-Slack-Signature", "")));
 }

@@ -54,6 +54,7 @@ impl Request {
             external_url: &self.external_url,
             path_and_query: &self.path_and_query,
             body: &self.body,
+            decoded: Some(&self.body),
             now: self.now,
         }
     }

@@ -38,15 +38,15 @@ export function ports(ready) {
   return Object.fromEntries(ready.split(" ").map((part) => part.split(/=(.*)/s).slice(0, 2)));
 }
 
-/** `standalone` over these resources, with free ports. */
-export async function standalone(resources) {
+/** `standalone` over these resources, with free ports, and with these flags. */
+export async function standalone(resources, flags = []) {
   const place = await folder();
   await writeFile(join(place.path, "all.yaml"), resources.map((one) => JSON.stringify(one)).join("\n---\n"));
   const data = join(place.path, "data");
   const free = "127.0.0.1:0";
   const program = await start(OPERATOR, [
     "standalone", "--manifests", place.path, "--data-dir", data,
-    "--trigger-addr", free, "--app-api-addr", free, "--admin-addr", free,
+    "--trigger-addr", free, "--app-api-addr", free, "--admin-addr", free, ...flags,
   ]);
   const { trigger, admin } = ports(program.ready);
   const stop = () => program.stop().then(place.drop);

@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod aim;
+mod alone;
+mod decoding;
 mod github;
 mod hmac;
 mod measure;

@@ -1,5 +1,5 @@
 //! What verification costs: the same requests to a webhook that verifies and to one that does not, and
-//! HMAC-SHA256 alone, in turn on one core.
+//! HMAC-SHA256 alone, in turn on one core. Then what content decoding costs.
 
 use anyhow::Result;
 use bench_kit::affinity::Pinned;
@@ -11,7 +11,7 @@ use hyper::StatusCode;
 use crate::measure::{self, Load, Run, measure};
 use crate::pair::Pair;
 use crate::subject::Listener;
-use crate::{Programs, aim, github, hmac};
+use crate::{Programs, aim, decoding, github, hmac};
 use bench_kit::table::{self, row};
 
 /// Before the first round, for connections, caches and buffers.
@@ -51,7 +51,8 @@ pub async fn run(options: &Options, programs: &Programs) -> Result<()> {
         let series = all_rounds(&pair, &listener, size, options).await?;
         series.print(size, options, &pinned);
     }
-    Ok(())
+    let rounds = (options.rounds, options.seconds, options.clients);
+    decoding::run(&pair, &listener, rounds, &pinned).await
 }
 
 /// What was measured, each once a round.

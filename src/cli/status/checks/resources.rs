@@ -11,6 +11,7 @@ use crate::cli::status::finding::Finding;
 use crate::cli::status::observed::Observed;
 use crate::moment::Moment;
 use crate::plan::{Key, Kind};
+use crate::resources::conditions::ACCEPTING_TRIGGERS;
 use crate::resources::reason::{ConditionReason, StalledReason};
 
 /// Tolerated delay until the operator observes a change.
@@ -90,7 +91,7 @@ impl Seen<'_> {
             );
         }
         if ready.status == "True" {
-            return None;
+            return self.advice(ready);
         }
         let advice = Advice::about(&ready.reason);
         let command = advice.command(self.plural(), &self.key.namespace, &self.key.name);
@@ -100,6 +101,12 @@ impl Seen<'_> {
                 .because(ready.message.clone())
                 .so(advice.says, observed.is_cluster().then_some(command)),
         )
+    }
+
+    /// Advice of the operator on a webhook that is Ready.
+    fn advice(&self, ready: &Condition) -> Option<Finding> {
+        let advice = ready.message.strip_prefix(ACCEPTING_TRIGGERS)?.strip_prefix("; ")?;
+        Some(Finding::note(self.subject(), "is Ready, but may reject its sender").because(advice))
     }
 
     /// Objects whose latest change the operator has not observed.
