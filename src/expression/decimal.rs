@@ -10,20 +10,20 @@ pub fn double(text: &str) -> Option<(f64, bool)> {
     let double: f64 = text.parse().ok()?;
     if double.is_finite() {
         let shortest = Decimal::read(&format!("{double:e}"));
-        return Some((double, shortest.is_some() && shortest == Decimal::read(text)));
+        let is_shortest = shortest.is_some() && shortest == Decimal::read(text);
+        // The shortest notation of a large integral double may be another integer.
+        let is_exact = !is_ambiguous(double) || double.to_string().parse() == Ok(double as i128);
+        return Some((double, is_shortest && is_exact));
     }
     // The words for infinity and NaN have no digits.
     let is_word = !text.bytes().any(|byte| byte.is_ascii_digit());
     is_word.then_some((double, true))
 }
 
-/// The integral part of a double in its shortest notation. Saturates.
-pub fn integer(double: f64) -> i128 {
-    let cast = double.trunc() as i128;
-    if double.abs() <= ALL_INTEGERS || !double.is_finite() {
-        return cast;
-    }
-    double.to_string().parse().unwrap_or(cast)
+/// Whether a double may stand for several integers: it is one beyond the magnitude up to which
+/// doubles hold every integer, and in the range of `int` and `uint`.
+pub fn is_ambiguous(double: f64) -> bool {
+    double.abs() >= ALL_INTEGERS && double.abs() <= u64::MAX as f64
 }
 
 /// The number `significand * 10^exponent`; the significand does not end with a zero.
@@ -110,11 +110,17 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_double_is_the_integer_of_its_shortest_notation() {
-        assert_eq!(integer(-3.9), -3);
-        assert_eq!(integer(9007199254740992.0), 9007199254740992);
-        assert_eq!(integer(1.2345678901234567e19), 12345678901234567000);
-        assert_eq!(integer(f64::INFINITY), i128::MAX);
-        assert_eq!(integer(-1e300), i128::MIN);
+    fn an_integral_double_is_exact_only_if_its_shortest_notation_is_its_value() {
+        for (text, is_exact) in [
+            ("9007199254740992.0", true),
+            ("36028797018963968.0", false),
+            ("36028797018963970.0", false),
+            ("12345678901234567e3", false),
+            ("1e23", true),
+        ] {
+            assert_eq!(double(text).unwrap().1, is_exact, "{text}");
+        }
+        assert!(is_ambiguous(-9007199254740992.0) && is_ambiguous(18446744073709551615.0));
+        assert!(!is_ambiguous(9007199254740991.0) && !is_ambiguous(1e20));
     }
 }

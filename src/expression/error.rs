@@ -1,4 +1,4 @@
-//! Errors of compiling and evaluating an expression.
+//! Errors of compiling and evaluating an expression, in the words of CEL.
 
 use super::MAX_DEPTH;
 
@@ -21,18 +21,24 @@ pub enum EvaluationError {
     #[error("the evaluation exceeds its cost budget")]
     TooCostly,
     /// A map does not have the field.
-    #[error("no such field {0:?}")]
+    #[error("no such key: {0:?}")]
     NoSuchField(Box<str>),
     /// A map or list does not have the key or index.
-    #[error("no such key or index")]
+    #[error("no such key, or index out of range")]
     NoSuchIndex,
     /// An operation does not support the type of a value.
-    #[error("{0}")]
+    #[error("no such overload: {0}")]
     WrongType(&'static str),
     /// A string cannot be converted to a number.
     #[error("a string is not a number")]
     NotANumber,
-    /// A number exceeds the range of integers, or is infinite or NaN.
+    /// A value cannot be converted to another type, or an argument is not valid.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// The result of integer arithmetic exceeds the range of its type.
+    #[error("integer overflow")]
+    Overflow,
+    /// A number exceeds the range of its type, or is infinite or NaN.
     #[error("a number is out of range")]
     OutOfRange,
     /// A number has more digits than a double, and its exact value is needed.
@@ -56,6 +62,10 @@ pub enum EvaluationError {
 }
 
 impl EvaluationError {
+    /// The error of a function that does not support the types of its arguments. The name of the
+    /// function takes the place of the empty text.
+    pub(super) const NO_OVERLOAD: Self = Self::WrongType("");
+
     /// Whether the error ends the evaluation, even if another operand would determine the result.
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::TooCostly)

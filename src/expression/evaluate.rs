@@ -1,23 +1,29 @@
 //! Evaluates an expression.
 
-use std::rc::Rc;
-
+use super::arithmetic::{arithmetic, negated};
 use super::budget::{CostBudget, STEP};
-use super::node::{BinaryOperator, Constant, Macro, MacroKind, Node, Variable};
-use super::pattern::Pattern;
-use super::value::{Elements, Text, Value, equal, in_range, order};
+use super::compare::{equal, order};
+use super::functions::Function;
+use super::node::{
+    BinaryOperator, BindKind, Constant, Item, Macro, MacroKind, Node, OptionalOr, Variable,
+};
+use super::pattern::PatternCache;
+use super::time::Time;
+use super::value::{Bytes, Elements, Entries, Text, Value};
 use super::{EvaluationError, Inputs, json};
 
 type Result<T> = std::result::Result<T, EvaluationError>;
 
 /// Evaluates an expression to a value.
 pub fn evaluate<'a>(node: &'a Node, inputs: Inputs<'a>) -> Result<Value<'a>> {
-    Evaluation { inputs, budget: CostBudget::new(), bound: Vec::new() }.value(node)
+    let (budget, patterns) = (CostBudget::new(), PatternCache::default());
+    Evaluation { inputs, budget, patterns, bound: Vec::new() }.value(node)
 }
 
 struct Evaluation<'a> {
     inputs: Inputs<'a>,
     budget: CostBudget,
+    patterns: PatternCache,
     /// The variables of the macros being evaluated.
     bound: Vec<Value<'a>>,
 }
@@ -31,15 +37,24 @@ impl<'a> Evaluation<'a> {
             // The parser assigns indexes in the same order as they are pushed here.
             Node::Bound(index) => Ok(self.bound.get(*index).cloned().unwrap_or(Value::Null)),
             Node::Select(of, name) => {
-                let found = self.map_value(of)?.get(&text(name), &mut self.budget)?;
-                found.ok_or_else(|| EvaluationError::NoSuchField(name.clone()))
+                let of = self.value(of)?;
+                self.select(of, name)
             }
-            Node::Has(of, name) => {
-                self.map_value(of)?.has(&text(name), &mut self.budget).map(Value::Bool)
+            Node::OptionalSelect(of, name) => {
+                let of = self.value(of)?;
+                self.optional_get(of, &text(name))
             }
+            Node::Has(of, name) => self.has(of, name).map(Value::Bool),
             Node::Index(parts) => {
                 let [of, at] = self.both(parts)?;
+                if let Value::Optional(_) = of {
+                    return self.optional_get(of, &at);
+                }
                 of.get(&at, &mut self.budget)?.ok_or(EvaluationError::NoSuchIndex)
+            }
+            Node::OptionalIndex(parts) => {
+                let [of, at] = self.both(parts)?;
+                self.optional_get(of, &at)
             }
             Node::List(items) => self.list(items),
             Node::Map(entries) => self.map(entries),
@@ -55,12 +70,10 @@ impl<'a> Evaluation<'a> {
                 let [a, b] = self.both(parts)?;
                 self.binary(*operator, &a, &b)
             }
-            Node::Call(function, arguments) => {
-                let arguments = self.values(arguments)?;
-                function.call(&arguments, &mut self.budget)
-            }
-            Node::Matches(of, pattern) => self.matches(of, pattern),
+            Node::Call(function, arguments) => self.call(function, arguments),
+            Node::OptionalOr(or, parts) => self.optional_or(*or, parts),
             Node::Macro(of) => self.evaluate_macro(of),
+            Node::Bind(kind, parts) => self.bind(*kind, parts),
         }
     }
 
@@ -70,14 +83,88 @@ impl<'a> Evaluation<'a> {
             Variable::Headers => self.inputs.headers,
             Variable::Props => self.inputs.props,
             Variable::Query => self.inputs.query,
+            Variable::Now => return Ok(Value::Timestamp(Time::of_clock(self.inputs.now))),
         };
         json::value(text, &mut self.budget)
     }
 
-    fn map_value(&mut self, of: &'a Node) -> Result<Value<'a>> {
-        match self.value(of)? {
-            of @ (Value::Map(_) | Value::JsonMap(_)) => Ok(of),
+    fn select(&mut self, of: Value<'a>, name: &'a str) -> Result<Value<'a>> {
+        match of {
+            Value::Map(_) | Value::JsonMap(_) => {
+                let found = of.get(&text(name), &mut self.budget)?;
+                found.ok_or_else(|| EvaluationError::NoSuchField(name.into()))
+            }
+            Value::Optional(_) => self.optional_get(of, &text(name)),
             _ => Err(EvaluationError::WrongType("field selection requires a map")),
+        }
+    }
+
+    /// The value of a map or list as an optional value. An optional value without a value has none.
+    fn optional_get(&mut self, of: Value<'a>, key: &Value<'a>) -> Result<Value<'a>> {
+        let found = match &of {
+            Value::Optional(None) => None,
+            Value::Optional(Some(of)) => of.get(key, &mut self.budget)?,
+            of => of.get(key, &mut self.budget)?,
+        };
+        self.budget.keep(size_of::<Value<'_>>())?;
+        Ok(Value::optional(found))
+    }
+
+    fn has(&mut self, of: &'a Node, name: &'a str) -> Result<bool> {
+        match self.value(of)? {
+            of @ (Value::Map(_) | Value::JsonMap(_)) => of.has(&text(name), &mut self.budget),
+            Value::Optional(None) => Ok(false),
+            Value::Optional(Some(of)) => of.has(&text(name), &mut self.budget),
+            _ => Err(EvaluationError::WrongType("field selection requires a map")),
+        }
+    }
+
+    fn call(&mut self, function: &'static Function, arguments: &'a [Node]) -> Result<Value<'a>> {
+        let mut arguments = self.values(arguments)?;
+        if let Some(argument) = function.pattern.and_then(|index| arguments.get_mut(index))
+            && let Value::Text(text) = argument
+        {
+            *argument = Value::Pattern(self.patterns.compiled(text, &mut self.budget)?);
+        }
+        (function.call)(&arguments, &mut self.budget).map_err(|error| {
+            let has_no_overload = error == EvaluationError::NO_OVERLOAD;
+            if has_no_overload { EvaluationError::WrongType(function.name) } else { error }
+        })
+    }
+
+    fn optional_or(&mut self, or: OptionalOr, parts: &'a [Node; 2]) -> Result<Value<'a>> {
+        match (self.value(&parts[0])?, or) {
+            (of @ Value::Optional(Some(_)), OptionalOr::Optional) => Ok(of),
+            (Value::Optional(Some(value)), OptionalOr::Value) => Ok(Value::clone(&value)),
+            (Value::Optional(None), OptionalOr::Value) => self.value(&parts[1]),
+            (Value::Optional(None), OptionalOr::Optional) => match self.value(&parts[1])? {
+                of @ Value::Optional(_) => Ok(of),
+                _ => Err(EvaluationError::WrongType("or() requires an optional value")),
+            },
+            _ => Err(EvaluationError::WrongType("or() and orValue() require an optional value")),
+        }
+    }
+
+    fn bind(&mut self, kind: BindKind, [value, result]: &'a [Node; 2]) -> Result<Value<'a>> {
+        let value = self.value(value)?;
+        let value = match (kind, value) {
+            (BindKind::Bind, value) => value,
+            (_, Value::Optional(Some(value))) => Value::clone(&value),
+            (_, of @ Value::Optional(None)) => return Ok(of),
+            _ => return Err(EvaluationError::WrongType("optMap() requires an optional value")),
+        };
+        self.bound.push(value);
+        let result = self.value(result);
+        self.bound.pop();
+        match (kind, result?) {
+            (BindKind::OptionalMap, result) => {
+                self.budget.keep(size_of::<Value<'_>>())?;
+                Ok(Value::optional(Some(result)))
+            }
+            (BindKind::OptionalFlatMap, result) if !matches!(result, Value::Optional(_)) => {
+                Err(EvaluationError::WrongType("optFlatMap() requires an optional result"))
+            }
+            (_, result) => Ok(result),
         }
     }
 
@@ -97,28 +184,48 @@ impl<'a> Evaluation<'a> {
         nodes.iter().map(|node| self.value(node)).collect()
     }
 
-    fn list(&mut self, items: &'a [Node]) -> Result<Value<'a>> {
-        Ok(Value::List(self.values(items)?.into()))
+    fn list(&mut self, items: &'a [Item<Node>]) -> Result<Value<'a>> {
+        self.budget.keep(items.len() * size_of::<Value<'_>>())?;
+        let mut list = Vec::with_capacity(items.len());
+        for item in items {
+            let value = self.value(&item.node)?;
+            list.extend(if item.is_optional { unwrapped(value)? } else { Some(value) });
+        }
+        Ok(Value::List(list.into()))
     }
 
-    fn map(&mut self, entries: &'a [[Node; 2]]) -> Result<Value<'a>> {
+    fn map(&mut self, entries: &'a [Item<[Node; 2]>]) -> Result<Value<'a>> {
         let mut map: Vec<(Value<'a>, Value<'a>)> = Vec::new();
         for entry in entries {
-            let [key, value] = self.both(entry)?;
-            self.budget.keep(size_of::<(Value<'_>, Value<'_>)>())?;
-            if !matches!(key, Value::Text(_) | Value::Int(_) | Value::Bool(_)) {
-                return Err(EvaluationError::WrongType(
-                    "a map key must be a string, an integer or a boolean",
-                ));
+            let [key, value] = self.both(&entry.node)?;
+            let value = if entry.is_optional { unwrapped(value)? } else { Some(value) };
+            if let Some(value) = value {
+                self.insert(&mut map, key, value)?;
             }
-            for (known, _) in &map {
-                if equal(known, &key, &mut self.budget)? {
-                    return Err(EvaluationError::WrongType("a map has a duplicate key"));
-                }
-            }
-            map.push((key, value));
         }
         Ok(Value::Map(map.into()))
+    }
+
+    fn insert(
+        &mut self,
+        map: &mut Vec<(Value<'a>, Value<'a>)>,
+        key: Value<'a>,
+        value: Value<'a>,
+    ) -> Result<()> {
+        // Twice the size, for the growth of the vector.
+        self.budget.keep(2 * size_of::<(Value<'_>, Value<'_>)>())?;
+        if !matches!(key, Value::Text(_) | Value::Int(_) | Value::Uint(_) | Value::Bool(_)) {
+            return Err(EvaluationError::WrongType(
+                "a map key must be a string, an integer or a boolean",
+            ));
+        }
+        for (known, _) in &*map {
+            if equal(known, &key, &mut self.budget)? {
+                return Err(EvaluationError::Invalid("a map has a duplicate key"));
+            }
+        }
+        map.push((key, value));
+        Ok(())
     }
 
     /// `&&` and `||`: an operand that determines the result does so in any position, even if other
@@ -162,23 +269,17 @@ impl<'a> Evaluation<'a> {
         Ok(Value::Bool(bool))
     }
 
-    fn matches(&mut self, of: &'a Node, pattern: &Pattern) -> Result<Value<'a>> {
-        match self.value(of)? {
-            Value::Text(text) => pattern.matches(&text, &mut self.budget).map(Value::Bool),
-            _ => Err(EvaluationError::WrongType("matches() requires a string")),
-        }
-    }
-
     fn evaluate_macro(&mut self, of: &'a Macro) -> Result<Value<'a>> {
-        let mut elements = Elements::of(&self.value(&of.over)?)?;
-        let mut state = MacroState { holding: 0, kept: Vec::new(), undecided: None };
-        while let Some(element) = elements.next(&mut self.budget)? {
-            self.bound.push(element.clone());
-            let decided = self.step(of, element, &mut state);
-            self.bound.pop();
-            if let Some(decided) = decided? {
-                return Ok(decided);
-            }
+        let over = self.value(&of.over)?;
+        let mut state =
+            MacroState { holding: 0, kept: Vec::new(), entries: Vec::new(), undecided: None };
+        let decided = if of.has_two_variables {
+            self.over_entries(of, &over, &mut state)?
+        } else {
+            self.over_elements(of, &over, &mut state)?
+        };
+        if let Some(decided) = decided {
+            return Ok(decided);
         }
         if let Some(error) = state.undecided {
             return Err(error);
@@ -187,14 +288,58 @@ impl<'a> Evaluation<'a> {
             MacroKind::All => Value::Bool(true),
             MacroKind::Exists => Value::Bool(false),
             MacroKind::ExistsOne => Value::Bool(state.holding == 1),
-            MacroKind::Filter | MacroKind::Map => Value::List(state.kept.into()),
+            MacroKind::Filter | MacroKind::Map | MacroKind::TransformList => {
+                Value::List(state.kept.into())
+            }
+            MacroKind::TransformMap | MacroKind::TransformMapEntry => {
+                Value::Map(state.entries.into())
+            }
+            MacroKind::SortBy => sorted(state.entries, &mut self.budget)?,
         })
+    }
+
+    fn over_elements(
+        &mut self,
+        of: &'a Macro,
+        over: &Value<'a>,
+        state: &mut MacroState<'a>,
+    ) -> Result<Option<Value<'a>>> {
+        let mut elements = Elements::of(over)?;
+        while let Some(element) = elements.next(&mut self.budget)? {
+            self.bound.push(element.clone());
+            let decided = self.step(of, None, element, state);
+            self.bound.pop();
+            if let Some(decided) = decided? {
+                return Ok(Some(decided));
+            }
+        }
+        Ok(None)
+    }
+
+    fn over_entries(
+        &mut self,
+        of: &'a Macro,
+        over: &Value<'a>,
+        state: &mut MacroState<'a>,
+    ) -> Result<Option<Value<'a>>> {
+        let mut entries = Entries::of(over, &mut self.budget)?;
+        while let Some((key, value)) = entries.next(&mut self.budget)? {
+            self.bound.push(key.clone());
+            self.bound.push(value.clone());
+            let decided = self.step(of, Some(key), value, state);
+            self.bound.truncate(self.bound.len() - 2);
+            if let Some(decided) = decided? {
+                return Ok(Some(decided));
+            }
+        }
+        Ok(None)
     }
 
     /// Evaluates a macro for one element; returns the result of the macro once it is determined.
     fn step(
         &mut self,
         of: &'a Macro,
+        key: Option<Value<'a>>,
         element: Value<'a>,
         state: &mut MacroState<'a>,
     ) -> Result<Option<Value<'a>>> {
@@ -210,14 +355,48 @@ impl<'a> Evaluation<'a> {
             (_, Err(error)) => return Err(error),
             (_, Ok(false)) => {}
             (MacroKind::ExistsOne, Ok(true)) => state.holding += 1,
-            (MacroKind::Filter | MacroKind::Map, Ok(true)) => {
-                // Twice the size, for the growth of the vector.
-                self.budget.keep(2 * size_of::<Value<'_>>())?;
-                let kept = of.result.as_ref().map_or(Ok(element), |result| self.value(result))?;
-                state.kept.push(kept);
-            }
+            (_, Ok(true)) => self.collect(of, key, element, state)?,
         }
         Ok(None)
+    }
+
+    /// Adds the result for one element.
+    fn collect(
+        &mut self,
+        of: &'a Macro,
+        key: Option<Value<'a>>,
+        element: Value<'a>,
+        state: &mut MacroState<'a>,
+    ) -> Result<()> {
+        let result = of.result.as_ref().map_or(Ok(element.clone()), |result| self.value(result))?;
+        match of.kind {
+            MacroKind::TransformMap => {
+                self.insert(&mut state.entries, key.unwrap_or(Value::Null), result)
+            }
+            MacroKind::TransformMapEntry => self.collect_entries(&result, state),
+            MacroKind::SortBy => {
+                self.budget.keep(2 * size_of::<(Value<'_>, Value<'_>)>())?;
+                state.entries.push((result, element));
+                Ok(())
+            }
+            _ => {
+                // Twice the size, for the growth of the vector.
+                self.budget.keep(2 * size_of::<Value<'_>>())?;
+                state.kept.push(result);
+                Ok(())
+            }
+        }
+    }
+
+    fn collect_entries(&mut self, of: &Value<'a>, state: &mut MacroState<'a>) -> Result<()> {
+        if !matches!(of, Value::Map(_) | Value::JsonMap(_)) {
+            return Err(EvaluationError::WrongType("transformMapEntry() requires a map"));
+        }
+        let mut entries = Entries::of(of, &mut self.budget)?;
+        while let Some((key, value)) = entries.next(&mut self.budget)? {
+            self.insert(&mut state.entries, key, value)?;
+        }
+        Ok(())
     }
 }
 
@@ -225,7 +404,23 @@ impl<'a> Evaluation<'a> {
 struct MacroState<'a> {
     holding: usize,
     kept: Vec<Value<'a>>,
+    entries: Vec<(Value<'a>, Value<'a>)>,
     undecided: Option<EvaluationError>,
+}
+
+/// The elements in the order of their keys.
+fn sorted<'a>(entries: Vec<(Value<'a>, Value<'a>)>, budget: &mut CostBudget) -> Result<Value<'a>> {
+    let entries = super::functions::sort_by_key(entries, budget)?;
+    budget.keep(entries.len() * size_of::<Value<'_>>())?;
+    Ok(Value::List(entries.into_iter().map(|(_, element)| element).collect()))
+}
+
+/// The value of an optional value.
+fn unwrapped(value: Value<'_>) -> Result<Option<Value<'_>>> {
+    match value {
+        Value::Optional(value) => Ok(value.map(|value| Value::clone(&value))),
+        _ => Err(EvaluationError::WrongType("an optional entry requires an optional value")),
+    }
 }
 
 fn constant_value(constant: &Constant) -> Value<'_> {
@@ -234,21 +429,16 @@ fn constant_value(constant: &Constant) -> Value<'_> {
         Constant::Bool(bool) => Value::Bool(*bool),
         Constant::Int(number) => Value::Int(*number),
         Constant::Double(number) => Value::Double(*number),
+        Constant::Uint(number) => Value::Uint(*number),
         Constant::Text(constant) => text(constant),
+        Constant::Bytes(bytes) => Value::Bytes(Bytes::Borrowed(bytes)),
+        Constant::Type(name) => Value::Type(name),
+        Constant::Pattern(pattern) => Value::Pattern(pattern.clone()),
     }
 }
 
 fn text(text: &str) -> Value<'_> {
     Value::Text(Text::Borrowed(text))
-}
-
-fn negated<'a>(of: &Value<'a>) -> Result<Value<'a>> {
-    match of {
-        Value::Int(number) => in_range(-number).map(Value::Int),
-        Value::Double(number) => Ok(Value::Double(-number)),
-        Value::Rounded(number) => Ok(Value::Rounded(-number)),
-        _ => Err(EvaluationError::WrongType("negation requires a number")),
-    }
 }
 
 fn is_in<'a>(element: &Value<'a>, of: &Value<'a>, budget: &mut CostBudget) -> Result<bool> {
@@ -262,71 +452,4 @@ fn is_in<'a>(element: &Value<'a>, of: &Value<'a>, budget: &mut CostBudget) -> Re
         }
     }
     Ok(false)
-}
-
-fn arithmetic<'a>(
-    operator: BinaryOperator,
-    a: &Value<'a>,
-    b: &Value<'a>,
-    budget: &mut CostBudget,
-) -> Result<Value<'a>> {
-    match (a, b) {
-        (Value::Int(a), Value::Int(b)) => integers(operator, *a, *b).map(Value::Int),
-        (Value::Text(a), Value::Text(b)) if operator == BinaryOperator::Add => {
-            budget.keep(2 * (a.len() + b.len()))?;
-            Ok(Value::Text(Text::Shared([&**a, &**b].concat().into())))
-        }
-        (Value::List(_) | Value::JsonList(_), Value::List(_) | Value::JsonList(_))
-            if operator == BinaryOperator::Add =>
-        {
-            joined(a, b, budget)
-        }
-        _ => {
-            let doubles = a.as_double().zip(b.as_double());
-            let (a, b) = doubles.ok_or(EvaluationError::WrongType(
-                "an operator does not support the types of its operands",
-            ))?;
-            arithmetic_of_doubles(operator, a, b)
-        }
-    }
-}
-
-fn integers(operator: BinaryOperator, a: i128, b: i128) -> Result<i128> {
-    let number = match operator {
-        BinaryOperator::Add => a.checked_add(b),
-        BinaryOperator::Subtract => a.checked_sub(b),
-        BinaryOperator::Multiply => a.checked_mul(b),
-        _ if b == 0 => return Err(EvaluationError::DivisionByZero),
-        BinaryOperator::Divide => a.checked_div(b),
-        _ => a.checked_rem(b),
-    };
-    in_range(number.ok_or(EvaluationError::OutOfRange)?)
-}
-
-/// A result of rounded operands is rounded.
-fn arithmetic_of_doubles<'a>(
-    operator: BinaryOperator,
-    (a, is_a_exact): (f64, bool),
-    (b, is_b_exact): (f64, bool),
-) -> Result<Value<'a>> {
-    let result = match operator {
-        BinaryOperator::Add => a + b,
-        BinaryOperator::Subtract => a - b,
-        BinaryOperator::Multiply => a * b,
-        BinaryOperator::Divide => a / b,
-        _ => return Err(EvaluationError::WrongType("the remainder requires integers")),
-    };
-    Ok(Value::double((result, is_a_exact && is_b_exact)))
-}
-
-fn joined<'a>(a: &Value<'a>, b: &Value<'a>, budget: &mut CostBudget) -> Result<Value<'a>> {
-    let mut all = Vec::new();
-    for list in [a, b] {
-        let mut elements = Elements::of(list)?;
-        while let Some(element) = elements.next(budget)? {
-            budget.keep(2 * size_of::<Value<'_>>())?;
-            all.push(element);
-        }
-    }
-    Ok(Value::List(Rc::from(all)))
 }

@@ -65,8 +65,10 @@ fn number<'a>(text: &'a [u8], budget: &mut CostBudget) -> Result<Value<'a>, Eval
     if text.contains(['.', 'e', 'E']) {
         return decimal::double(text).map(Value::double).ok_or(EvaluationError::OutOfRange);
     }
-    let int = text.parse().map_err(|_| EvaluationError::OutOfRange)?;
-    super::value::in_range(int).map(Value::Int)
+    if let Ok(int) = text.parse() {
+        return Ok(Value::Int(int));
+    }
+    text.parse().map(Value::Uint).map_err(|_| EvaluationError::OutOfRange)
 }
 
 /// A name, with its quotation marks, and a value.

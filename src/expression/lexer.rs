@@ -4,8 +4,13 @@
 #[derive(Clone, Debug, PartialEq)]
 pub enum Token<'s> {
     Name(&'s str),
+    /// A field name in backticks.
+    Field(&'s str),
     Text(String),
-    Int(i128),
+    Bytes(Vec<u8>),
+    /// A number without its sign.
+    Int(u64),
+    Uint(u64),
     Double(f64),
     Symbol(&'static str),
     End,
@@ -31,7 +36,7 @@ const SYMBOLS: [&str; 24] = [
 ];
 
 /// Reads an expression token by token.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lexer<'s> {
     source: &'s str,
     at: usize,
@@ -54,6 +59,7 @@ impl<'s> Lexer<'s> {
                 Token::Name(self.take(|byte| byte == b'_' || byte.is_ascii_alphanumeric()))
             }
             Some(byte) if byte.is_ascii_digit() || is_fraction(rest) => self.number()?,
+            Some(b'`') => self.field()?,
             _ => self.symbol()?,
         };
         Ok((start, token))
@@ -81,6 +87,21 @@ impl<'s> Lexer<'s> {
         }
     }
 
+    /// A field name in backticks: letters, digits, spaces and some punctuation.
+    fn field(&mut self) -> Result<Token<'s>, SyntaxError> {
+        let start = self.at;
+        self.at += 1;
+        let is_part = |byte: u8| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'/' | b' ')
+        };
+        let name = self.take(is_part);
+        if name.is_empty() || !self.rest().starts_with('`') {
+            return Err(SyntaxError::new(start, "invalid field name in backticks"));
+        }
+        self.at += 1;
+        Ok(Token::Field(name))
+    }
+
     fn symbol(&mut self) -> Result<Token<'s>, SyntaxError> {
         let symbol = SYMBOLS.iter().find(|symbol| self.rest().starts_with(**symbol));
         let symbol = symbol.ok_or_else(|| {
@@ -104,10 +125,11 @@ impl<'s> Lexer<'s> {
         let token = if text.contains(['.', 'e', 'E']) && !hexadecimal {
             text.parse().ok().filter(|number: &f64| number.is_finite()).map(Token::Double)
         } else {
-            // The suffix of unsigned integers, which are not distinguished from signed ones here.
-            self.at += usize::from(self.rest().starts_with(['u', 'U']));
+            let is_unsigned = self.rest().starts_with(['u', 'U']);
+            self.at += usize::from(is_unsigned);
             let (digits, radix) = text.strip_prefix("0x").map_or((text, 10), |hex| (hex, 16));
-            u64::from_str_radix(digits, radix).ok().map(|number| Token::Int(number.into()))
+            let token = if is_unsigned { Token::Uint } else { Token::Int };
+            u64::from_str_radix(digits, radix).ok().map(token)
         };
         let ends = !self.rest().starts_with(|c: char| c == '_' || c.is_alphanumeric());
         token
@@ -132,40 +154,46 @@ impl<'s> Lexer<'s> {
 
     fn text(&mut self, prefix: &str, quote: &str) -> Result<Token<'s>, SyntaxError> {
         let start = self.at;
-        if prefix.contains(['b', 'B']) {
-            return Err(SyntaxError::new(start, "bytes literals are not supported"));
-        }
+        let is_bytes = prefix.contains(['b', 'B']);
+        let is_raw = prefix.contains(['r', 'R']);
         self.at += prefix.len() + quote.len();
-        let mut text = String::new();
+        let mut read = Vec::new();
         loop {
             if self.rest().starts_with(quote) {
                 self.at += quote.len();
-                return Ok(Token::Text(text));
+                break;
             }
             match self.rest().chars().next() {
-                Some('\\') if prefix.is_empty() => text.push(self.escape()?),
+                Some('\\') if !is_raw => self.escape(is_bytes, &mut read)?,
                 Some(c) if quote.len() == 3 || !matches!(c, '\n' | '\r') => {
                     self.at += c.len_utf8();
-                    text.push(c);
+                    push(&mut read, c);
                 }
                 _ => return Err(SyntaxError::new(start, "unterminated string")),
             }
         }
+        if is_bytes {
+            return Ok(Token::Bytes(read));
+        }
+        let text = String::from_utf8(read);
+        text.map(Token::Text).map_err(|_| SyntaxError::new(start, "invalid string"))
     }
 
-    fn escape(&mut self) -> Result<char, SyntaxError> {
+    fn escape(&mut self, is_bytes: bool, read: &mut Vec<u8>) -> Result<(), SyntaxError> {
         let start = self.at;
         let error = || SyntaxError::new(start, "invalid escape sequence");
         let mut characters = self.rest().chars().skip(1);
         let kind = characters.next().ok_or_else(error)?;
         let (digits, radix) = match kind {
             'x' | 'X' => (2, 16),
+            'u' | 'U' if is_bytes => return Err(error()),
             'u' => (4, 16),
             'U' => (8, 16),
             '0'..='3' => (3, 8),
             _ => {
                 self.at += 1 + kind.len_utf8();
-                return simple_escape(kind).ok_or_else(error);
+                push(read, simple_escape(kind).ok_or_else(error)?);
+                return Ok(());
             }
         };
         self.at += if radix == 8 { 1 } else { 2 };
@@ -173,8 +201,18 @@ impl<'s> Lexer<'s> {
         self.at += digits;
         let is_number = number.chars().all(|c| c.is_digit(radix));
         let code = u32::from_str_radix(number, radix).ok().filter(|_| is_number);
-        code.and_then(char::from_u32).ok_or_else(error)
+        let code = code.ok_or_else(error)?;
+        match u8::try_from(code) {
+            // In bytes, these escapes are bytes and not characters.
+            Ok(byte) if is_bytes => read.push(byte),
+            _ => push(read, char::from_u32(code).ok_or_else(error)?),
+        }
+        Ok(())
     }
+}
+
+fn push(read: &mut Vec<u8>, character: char) {
+    read.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
 fn simple_escape(kind: char) -> Option<char> {

@@ -1,11 +1,10 @@
 //! Expressions in a webhook's spec, written in CEL, the Common Expression Language. They are
 //! compiled when the webhook changes and evaluated for each trigger within a budget.
 //!
-//! The language is that of <https://github.com/google/cel-spec>, without bytes, timestamps,
-//! durations, types and messages. Variables: `event`, `headers`, `props`, `query`. Macros: `has`,
-//! `all`, `exists`, `exists_one`, `map`, `filter`. Functions: those of [`functions`], and
-//! `matches`, whose pattern must be a literal because it is compiled with the expression. All names
-//! are checked at compile time.
+//! The language is that of <https://github.com/google/cel-spec> without messages, with the
+//! extensions of cel-go and the functions of Kubernetes: those of [`functions`]. Variables: `event`,
+//! `headers`, `props`, `query`, `now`. All names are checked at compile time, types at evaluation.
+//! `docs/expressions.md` describes it.
 //!
 //! Tenants write expressions, untrusted senders write events, and both share a thread with all
 //! other triggers. The code therefore does not recurse deeper than [`MAX_DEPTH`], does not panic,
@@ -14,15 +13,17 @@
 //! The evaluation of the `cel` crate has no limit, and needs the event as a tree; the crate serves as
 //! the reference in tests. `docs/design/cel.md` has the reasons.
 //!
-//! JSON numbers without fraction and exponent are integers from -2^63 to 2^64-1; others of them are
-//! errors where an expression reads them. Numbers with fraction or exponent are doubles. One with
+//! JSON numbers without fraction and exponent are `int`, as in Kubernetes, or `uint` if they exceed
+//! its range; others of them are errors where an expression reads them. Numbers with fraction or exponent are doubles. One with
 //! more digits than its double can be ordered and calculated with, but what needs its exact value
 //! (text, equality, an integer) is an error: two events must not look the same because their numbers
 //! were rounded. Integers and doubles can be mixed. Of repeated member names the
 //! last one counts. Invalid strings, such as half a surrogate pair, are errors only where an
 //! expression reads them.
 
+mod arithmetic;
 mod budget;
+mod compare;
 mod decimal;
 mod error;
 mod evaluate;
@@ -32,6 +33,7 @@ mod lexer;
 mod node;
 mod parser;
 mod pattern;
+mod time;
 mod value;
 
 use std::fmt;
@@ -54,7 +56,7 @@ pub struct Expression {
     uses: Vec<Variable>,
 }
 
-/// The inputs of an evaluation: JSON texts, which must be well-formed.
+/// The inputs of an evaluation. JSON texts must be well-formed.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
     /// `event`.
@@ -65,6 +67,8 @@ pub struct Inputs<'a> {
     pub props: &'a [u8],
     /// `query`.
     pub query: &'a [u8],
+    /// `now`: the time at which the trigger was accepted.
+    pub now: jiff::Timestamp,
 }
 
 impl Expression {

@@ -1,5 +1,7 @@
 //! The syntax tree of an expression: names are resolved, macros expanded, patterns compiled.
 
+use std::sync::Arc;
+
 use super::functions::Function;
 use super::pattern::Pattern;
 
@@ -11,19 +13,53 @@ pub enum Node {
     /// A variable of a macro: its index on the stack of bound variables.
     Bound(usize),
     Select(Box<Node>, Box<str>),
+    /// `a.?b`.
+    OptionalSelect(Box<Node>, Box<str>),
     Has(Box<Node>, Box<str>),
     Index(Box<[Node; 2]>),
-    List(Vec<Node>),
-    Map(Vec<[Node; 2]>),
+    /// `a[?b]`.
+    OptionalIndex(Box<[Node; 2]>),
+    List(Vec<Item<Node>>),
+    Map(Vec<Item<[Node; 2]>>),
     Not(Box<Node>),
     Negate(Box<Node>),
     And(Vec<Node>),
     Or(Vec<Node>),
     Conditional(Box<[Node; 3]>),
     Binary(BinaryOperator, Box<[Node; 2]>),
-    Call(Function, Vec<Node>),
-    Matches(Box<Node>, Pattern),
+    Call(&'static Function, Vec<Node>),
+    /// `or` and `orValue` of an optional value, which evaluate their argument only without a value.
+    OptionalOr(OptionalOr, Box<[Node; 2]>),
     Macro(Box<Macro>),
+    Bind(BindKind, Box<[Node; 2]>),
+}
+
+/// An item of a list, or an entry of a map.
+#[derive(Debug)]
+pub struct Item<T> {
+    /// Whether the value is an optional one (`[?a]`), which is left out if there is none.
+    pub is_optional: bool,
+    pub node: T,
+}
+
+/// What an optional value without a value is replaced by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionalOr {
+    /// Another optional value.
+    Optional,
+    /// A value.
+    Value,
+}
+
+/// A macro that binds one variable and evaluates one expression with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindKind {
+    /// `cel.bind(variable, value, expression)`.
+    Bind,
+    /// `value.optMap(variable, expression)`.
+    OptionalMap,
+    /// `value.optFlatMap(variable, expression)`.
+    OptionalFlatMap,
 }
 
 /// A literal.
@@ -31,9 +67,13 @@ pub enum Node {
 pub enum Constant {
     Null,
     Bool(bool),
-    Int(i128),
+    Int(i64),
+    Uint(u64),
     Double(f64),
     Text(Box<str>),
+    Bytes(Box<[u8]>),
+    Type(&'static str),
+    Pattern(Arc<Pattern>),
 }
 
 /// An input variable.
@@ -47,6 +87,8 @@ pub enum Variable {
     Props,
     /// The query of the trigger's URL.
     Query,
+    /// The time at which the trigger was accepted.
+    Now,
 }
 
 impl Variable {
@@ -57,6 +99,7 @@ impl Variable {
             "headers" => Some(Self::Headers),
             "props" => Some(Self::Props),
             "query" => Some(Self::Query),
+            "now" => Some(Self::Now),
             _ => None,
         }
     }
@@ -83,10 +126,12 @@ pub enum BinaryOperator {
 #[derive(Debug)]
 pub struct Macro {
     pub kind: MacroKind,
+    /// Whether it has two variables: index and element, or key and value.
+    pub has_two_variables: bool,
     pub over: Node,
     /// The predicate on an element; none for a `map` without a filter.
     pub condition: Option<Node>,
-    /// The transformation of an element, for `map`.
+    /// The transformation of an element.
     pub result: Option<Node>,
 }
 
@@ -97,6 +142,10 @@ pub enum MacroKind {
     ExistsOne,
     Filter,
     Map,
+    TransformList,
+    TransformMap,
+    TransformMapEntry,
+    SortBy,
 }
 
 impl MacroKind {
@@ -108,7 +157,26 @@ impl MacroKind {
             "exists_one" | "existsOne" => Some(Self::ExistsOne),
             "filter" => Some(Self::Filter),
             "map" => Some(Self::Map),
+            "transformList" => Some(Self::TransformList),
+            "transformMap" => Some(Self::TransformMap),
+            "transformMapEntry" => Some(Self::TransformMapEntry),
+            "sortBy" => Some(Self::SortBy),
             _ => None,
         }
+    }
+
+    /// Whether the macro can have two variables.
+    pub fn may_have_two_variables(self) -> bool {
+        !matches!(self, Self::Filter | Self::Map | Self::SortBy)
+    }
+
+    /// Whether the macro always has two variables.
+    pub fn has_two_variables(self) -> bool {
+        matches!(self, Self::TransformList | Self::TransformMap | Self::TransformMapEntry)
+    }
+
+    /// Whether the last expression is a transformation, and one before it a filter.
+    pub fn transforms(self) -> bool {
+        self == Self::Map || self.has_two_variables()
     }
 }

@@ -1,8 +1,12 @@
 //! Parses an expression into a syntax tree (cel-spec, "Syntax").
 
-use super::functions::{Function, Style};
+use std::sync::Arc;
+
+use super::functions::{Function, Style, type_constant};
 use super::lexer::{Lexer, SyntaxError, Token};
-use super::node::{BinaryOperator, Constant, Macro, MacroKind, Node, Variable};
+use super::node::{
+    BinaryOperator, BindKind, Constant, Item, Macro, MacroKind, Node, OptionalOr, Variable,
+};
 use super::pattern::Pattern;
 use super::{CompileError, MAX_DEPTH, MAX_LENGTH};
 
@@ -139,12 +143,29 @@ impl<'s> Parser<'s> {
         }
     }
 
+    /// A field name, which may be in backticks.
+    fn field(&mut self) -> Result<&'s str> {
+        match self.token {
+            Token::Field(name) => {
+                self.advance()?;
+                Ok(name)
+            }
+            _ => self.name(),
+        }
+    }
+
+    /// The token after the next one.
+    fn second(&self) -> Token<'s> {
+        self.lexer.clone().next().map_or(Token::End, |(_, token)| token)
+    }
+
     fn unexpected(&self, wanted: &str) -> SyntaxError {
         let found = match &self.token {
-            Token::Name(name) => format!("{name:?}"),
+            Token::Name(name) | Token::Field(name) => format!("{name:?}"),
             Token::Symbol(symbol) => format!("{symbol:?}"),
             Token::Text(_) => "a string".into(),
-            Token::Int(_) | Token::Double(_) => "a number".into(),
+            Token::Bytes(_) => "bytes".into(),
+            Token::Int(_) | Token::Uint(_) | Token::Double(_) => "a number".into(),
             Token::End => "the end".into(),
         };
         SyntaxError::new(self.at, format!("expected {wanted}, found {found}"))
@@ -209,6 +230,14 @@ impl<'s> Parser<'s> {
         let depth = self.depth;
         self.deepen()?;
         self.advance()?;
+        if let (false, Token::Int(number)) = (is_not, &self.token) {
+            // A part of the literal: the smallest integer has no positive counterpart.
+            let number = i64::try_from(-i128::from(*number)).map_err(|_| out_of_range(self.at))?;
+            self.advance()?;
+            let node = self.members(Node::Constant(Constant::Int(number)));
+            self.depth = depth;
+            return node;
+        }
         let of = Box::new(self.unary()?);
         self.depth = depth;
         Ok(if is_not { Node::Not(of) } else { Node::Negate(of) })
@@ -218,21 +247,36 @@ impl<'s> Parser<'s> {
 
     fn member(&mut self) -> Result<Node> {
         let depth = self.depth;
-        let mut node = self.primary()?;
+        let node = self.primary()?;
+        let node = self.members(node);
+        self.depth = depth;
+        node
+    }
+
+    /// Parses what follows a value: fields, indexes and method calls.
+    fn members(&mut self, mut node: Node) -> Result<Node> {
+        let depth = self.depth;
         loop {
             self.deepen()?;
             if self.eat(".")? {
+                if self.eat("?")? {
+                    node = Node::OptionalSelect(Box::new(node), self.field()?.into());
+                    continue;
+                }
                 let at = self.at;
-                let name = self.name()?;
-                node = if self.eat("(")? {
+                let is_field = matches!(self.token, Token::Field(_));
+                let name = self.field()?;
+                node = if !is_field && self.eat("(")? {
                     self.method(at, name, node)?
                 } else {
                     Node::Select(Box::new(node), name.into())
                 };
             } else if self.eat("[")? {
+                let is_optional = self.eat("?")?;
                 let index = self.expression()?;
                 self.expect("]")?;
-                node = Node::Index(Box::new([node, index]));
+                let parts = Box::new([node, index]);
+                node = if is_optional { Node::OptionalIndex(parts) } else { Node::Index(parts) };
             } else {
                 self.depth = depth;
                 return Ok(node);
@@ -245,48 +289,93 @@ impl<'s> Parser<'s> {
         if let Some(kind) = MacroKind::named(name) {
             return self.parse_macro(kind, name, of);
         }
+        let bind = match name {
+            "optMap" => Some(BindKind::OptionalMap),
+            "optFlatMap" => Some(BindKind::OptionalFlatMap),
+            _ => None,
+        };
+        if let Some(kind) = bind {
+            let variable = self.variable()?;
+            return self.bind(kind, variable, of);
+        }
         let mut arguments = vec![of];
-        arguments.extend(self.list(")")?);
+        arguments.extend(self.arguments()?);
+        let or = match name {
+            "or" => Some(OptionalOr::Optional),
+            "orValue" => Some(OptionalOr::Value),
+            _ => None,
+        };
+        if let Some(or) = or {
+            let parts = arguments.try_into().map_err(|_| no_overload(at, name))?;
+            return Ok(Node::OptionalOr(or, Box::new(parts)));
+        }
         self.call(at, name, Style::Method, arguments)
     }
 
     fn call(&self, at: usize, name: &str, style: Style, mut arguments: Vec<Node>) -> Result<Node> {
-        let wrong_number = || SyntaxError::new(at, format!("wrong number of arguments for {name}"));
-        if name == "matches" {
-            let pattern = arguments.pop();
-            let (Some(pattern), Some(of), true) = (pattern, arguments.pop(), arguments.is_empty())
-            else {
-                return Err(wrong_number());
-            };
-            return Ok(Node::Matches(Box::new(of), compiled(at, &pattern)?));
-        }
-        let Some((function, wanted)) = Function::named(name, style) else {
-            return Err(SyntaxError::new(at, format!("unknown function or method {name:?}")));
+        let Some(function) = Function::named(name, style) else {
+            return Err(undeclared(at, name));
         };
-        if arguments.len() != wanted {
-            return Err(wrong_number());
+        if !function.accepts(arguments.len()) {
+            return Err(no_overload(at, name));
+        }
+        if let Some(argument) = function.pattern.and_then(|index| arguments.get_mut(index)) {
+            compile_pattern(at, name, argument)?;
         }
         Ok(Node::Call(function, arguments))
     }
 
-    /// Parses a macro over `over`, after its opening bracket.
-    fn parse_macro(&mut self, kind: MacroKind, name: &str, over: Node) -> Result<Node> {
+    /// Parses the variable of a macro and the comma after it.
+    fn variable(&mut self) -> Result<&'s str> {
+        if !matches!(self.token, Token::Name(name) if is_identifier(name)) {
+            return Err(self.unexpected("a variable name"));
+        }
         let variable = self.name()?;
         self.expect(",")?;
+        Ok(variable)
+    }
+
+    /// Parses the rest of a macro that binds one variable.
+    fn bind(&mut self, kind: BindKind, variable: &'s str, value: Node) -> Result<Node> {
         self.scope.push(variable);
+        let result = self.expression()?;
+        self.scope.pop();
+        self.expect(")")?;
+        Ok(Node::Bind(kind, Box::new([value, result])))
+    }
+
+    /// Parses a macro over `over`, after its opening bracket.
+    fn parse_macro(&mut self, kind: MacroKind, name: &str, over: Node) -> Result<Node> {
+        let variable = self.variable()?;
+        let is_second = matches!(self.token, Token::Name(name) if is_identifier(name))
+            && self.second() == Token::Symbol(",");
+        let has_two_variables =
+            kind.has_two_variables() || kind.may_have_two_variables() && is_second;
+        self.scope.push(variable);
+        if has_two_variables {
+            let at = self.at;
+            let second = self.variable()?;
+            if second == variable {
+                return Err(SyntaxError::new(at, format!("duplicate variable {second:?}")));
+            }
+            self.scope.push(second);
+        }
         let mut parts = vec![self.expression()?];
-        while parts.len() < 2 && kind == MacroKind::Map && self.eat(",")? {
+        while parts.len() < 2 && kind.transforms() && self.eat(",")? {
             parts.push(self.expression()?);
         }
-        self.scope.pop();
+        self.scope.truncate(self.scope.len() - 1 - usize::from(has_two_variables));
         if self.token != Token::Symbol(")") {
             return Err(self.unexpected(&format!("the end of {name}(variable, expression)")));
         }
         self.advance()?;
         let last = parts.pop();
-        let (condition, result) =
-            if kind == MacroKind::Map { (parts.pop(), last) } else { (last, None) };
-        Ok(Node::Macro(Box::new(Macro { kind, over, condition, result })))
+        let (condition, result) = if kind.transforms() || kind == MacroKind::SortBy {
+            (parts.pop(), last)
+        } else {
+            (last, None)
+        };
+        Ok(Node::Macro(Box::new(Macro { kind, has_two_variables, over, condition, result })))
     }
 
     // ---- primary expressions ----
@@ -296,14 +385,19 @@ impl<'s> Parser<'s> {
         let node = match self.advance()? {
             Token::Name(name) => return self.named(at, name),
             Token::Text(text) => Node::Constant(Constant::Text(text.into())),
-            Token::Int(number) => Node::Constant(Constant::Int(number)),
+            Token::Bytes(bytes) => Node::Constant(Constant::Bytes(bytes.into())),
+            Token::Int(number) => {
+                let number = i64::try_from(number).map_err(|_| out_of_range(at))?;
+                Node::Constant(Constant::Int(number))
+            }
+            Token::Uint(number) => Node::Constant(Constant::Uint(number)),
             Token::Double(number) => Node::Constant(Constant::Double(number)),
             Token::Symbol("(") => {
                 let inside = self.expression()?;
                 self.expect(")")?;
                 inside
             }
-            Token::Symbol("[") => Node::List(self.list("]")?),
+            Token::Symbol("[") => self.list()?,
             Token::Symbol("{") => self.map()?,
             token => {
                 (self.at, self.token) = (at, token);
@@ -324,7 +418,7 @@ impl<'s> Parser<'s> {
             _ => {}
         }
         if self.eat("(")? {
-            let arguments = self.list(")")?;
+            let arguments = self.arguments()?;
             return if name == "has" {
                 has(at, arguments)
             } else {
@@ -334,36 +428,78 @@ impl<'s> Parser<'s> {
         if let Some(index) = self.scope.iter().rposition(|bound| *bound == name) {
             return Ok(Node::Bound(index));
         }
-        let variable = Variable::named(name).ok_or_else(|| {
-            let what =
-                format!("unknown variable {name:?}; known are event, headers, props and query");
-            SyntaxError::new(at, what)
-        })?;
-        if !self.uses.contains(&variable) {
-            self.uses.push(variable);
+        if let Some(variable) = Variable::named(name) {
+            if !self.uses.contains(&variable) {
+                self.uses.push(variable);
+            }
+            return Ok(Node::Variable(variable));
         }
-        Ok(Node::Variable(variable))
+        self.qualified(at, name)
     }
 
-    /// Parses expressions up to the closing bracket; a trailing comma is allowed.
-    fn list(&mut self, end: &'static str) -> Result<Vec<Node>> {
+    /// Parses a name with dots, such as `math.greatest`, or the name of a type.
+    fn qualified(&mut self, at: usize, name: &'s str) -> Result<Node> {
+        let mut path = name.to_owned();
+        while self.token == Token::Symbol(".") && type_constant(&path).is_none() {
+            let Token::Name(next) = self.second() else { break };
+            path.push('.');
+            path.push_str(next);
+            self.advance()?;
+            self.advance()?;
+            if self.token == Token::Symbol("(") {
+                self.advance()?;
+                if path == "cel.bind" {
+                    let variable = self.variable()?;
+                    let value = self.expression()?;
+                    self.expect(",")?;
+                    return self.bind(BindKind::Bind, variable, value);
+                }
+                let is_known = Function::named(&path, Style::Global).is_some();
+                let undeclared_name = if is_namespace(name) { path.as_str() } else { name };
+                if !is_known {
+                    return Err(undeclared(at, undeclared_name));
+                }
+                let arguments = self.arguments()?;
+                return self.call(at, &path, Style::Global, arguments);
+            }
+        }
+        let constant = type_constant(&path).ok_or_else(|| undeclared(at, name))?;
+        Ok(Node::Constant(Constant::Type(constant)))
+    }
+
+    /// Parses arguments up to the closing bracket; a trailing comma is allowed.
+    fn arguments(&mut self) -> Result<Vec<Node>> {
         let mut items = Vec::new();
-        while !self.eat(end)? {
+        while !self.eat(")")? {
             items.push(self.expression()?);
             if !self.eat(",")? {
-                self.expect(end)?;
+                self.expect(")")?;
                 break;
             }
         }
         Ok(items)
     }
 
+    fn list(&mut self) -> Result<Node> {
+        let mut items = Vec::new();
+        while !self.eat("]")? {
+            let is_optional = self.eat("?")?;
+            items.push(Item { is_optional, node: self.expression()? });
+            if !self.eat(",")? {
+                self.expect("]")?;
+                break;
+            }
+        }
+        Ok(Node::List(items))
+    }
+
     fn map(&mut self) -> Result<Node> {
         let mut entries = Vec::new();
         while !self.eat("}")? {
+            let is_optional = self.eat("?")?;
             let key = self.expression()?;
             self.expect(":")?;
-            entries.push([key, self.expression()?]);
+            entries.push(Item { is_optional, node: [key, self.expression()?] });
             if !self.eat(",")? {
                 self.expect("}")?;
                 break;
@@ -371,6 +507,28 @@ impl<'s> Parser<'s> {
         }
         Ok(Node::Map(entries))
     }
+}
+
+/// Whether a word can be the name of a variable.
+fn is_identifier(word: &str) -> bool {
+    !["true", "false", "null", "in"].contains(&word) && !RESERVED.contains(&word)
+}
+
+fn undeclared(at: usize, name: &str) -> SyntaxError {
+    SyntaxError::new(at, format!("undeclared reference to '{name}'"))
+}
+
+fn no_overload(at: usize, name: &str) -> SyntaxError {
+    SyntaxError::new(at, format!("no such overload: wrong number of arguments for {name}"))
+}
+
+fn out_of_range(at: usize) -> SyntaxError {
+    SyntaxError::new(at, "invalid number, or number out of range")
+}
+
+/// Whether functions have names that start with this one and a dot.
+fn is_namespace(name: &str) -> bool {
+    name == "cel" || Function::is_namespace(name)
 }
 
 fn joined(operator: Binary, left: Node, right: Node) -> Node {
@@ -396,11 +554,12 @@ fn has(at: usize, mut arguments: Vec<Node>) -> Result<Node> {
     }
 }
 
-fn compiled(at: usize, pattern: &Node) -> Result<Pattern> {
-    let Node::Constant(Constant::Text(pattern)) = pattern else {
-        return Err(SyntaxError::new(at, "the pattern of matches() must be a string literal"));
-    };
-    Pattern::compile(pattern).map_err(|why| {
-        SyntaxError::new(at, format!("the pattern of matches() does not compile: {why}"))
-    })
+/// Compiles a pattern that is a literal. Others are compiled at evaluation.
+fn compile_pattern(at: usize, name: &str, argument: &mut Node) -> Result<()> {
+    let Node::Constant(Constant::Text(text)) = argument else { return Ok(()) };
+    let pattern = Pattern::compile(text).map_err(|why| {
+        SyntaxError::new(at, format!("the pattern of {name}() does not compile: {why}"))
+    })?;
+    *argument = Node::Constant(Constant::Pattern(Arc::new(pattern)));
+    Ok(())
 }

@@ -7,6 +7,13 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
+mod conformance;
+mod language;
+mod limits;
+
+/// 2026-11-28T08:00:00.5Z.
+const NOW: jiff::Timestamp = jiff::Timestamp::constant(1_795_852_800, 500_000_000);
+
 fn compiled(source: &str) -> Expression {
     Expression::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"))
 }
@@ -17,6 +24,7 @@ fn inputs(event: &str) -> Inputs<'_> {
         headers: br#"{"x-github-event":"push","accept":"a, b"}"#,
         props: br#"{"userId":1}"#,
         query: br#"{"tenant":"a","tag":["x","y"]}"#,
+        now: NOW,
     }
 }
 
@@ -73,20 +81,20 @@ fn what_holds_holds() {
         "7 / 2 == 3 && -7 / 2 == -3 && 7 % 4 == 3 && -7 % 4 == -3 && 7 / 2.0 == 3.5",
         "1 + 2 * 3 == 7 && (1 + 2) * 3 == 9 && 2 - 1 - 1 == 0 && -2 * 3 == -6",
         "!!true && !!!false && - -1 == 1 && 1 - -1 == 2",
-        "event.big == 18446744073709551615 && event.big > 18446744073709551614",
-        "event.big != 18446744073709551616.0 && event.big < 18446744073709551616.0",
-        "9007199254740993 != 9007199254740992.0 && 9007199254740993 > 9007199254740992.0",
+        "event.big == 18446744073709551615u && event.big > 18446744073709551614u && event.big > 1",
+        "event.big != 18446744073709551616.0 && event.big > 1.0 && event.big != -1",
+        // Equality is exact; as in CEL, the order of an integer and a double is that of doubles.
+        "9007199254740993 != 9007199254740992.0 && !(9007199254740993 > 9007199254740992.0)",
         "-1 > -1.5 && 1 < 1.5 && -2 == -2.0 && 0 == -0.0 && 1e300 > 1 && -1e300 < -1",
         // A rounded number has a size, but is equal to nothing that is rounded to the same double.
         "event.rounded > 0 && event.rounded <= 0.2 && event.rounded + 1 > 1.0 && -event.rounded < 0",
         "event.rounded != 7 && !(event.rounded in [1, 'a']) && event.rounded != '0.1'",
-        "event.sum == 12345678901234567000 && event.sum != 12345678901234567168",
-        "double(12345678901234567000) == event.sum && int(event.sum) == 12345678901234567000",
+        "event.sum > 12345678901234560000u && event.sum != 7u",
         "double('NaN') != double('NaN') && !(double('NaN') < 1) && !(1 >= double('NaN'))",
         "int('-12') == -12 && int(3.9) == 3 && int(-3.9) == -3 && double('1.5') == 1.5",
         "string(12) == '12' && string(1.5) == '1.5' && string(true) == 'true' && string('a') == 'a'",
         "uint(3) == 3u && 0x1F == 31 && 1e3 == 1000 && .5 == 0.5",
-        "-9223372036854775808 < 0 && 18446744073709551615 > 0",
+        "-9223372036854775808 < 0 && 18446744073709551615u > 0 && 9223372036854775807 < 9223372036854775808u",
         "'\\x41\\101\\u0041\\U00000041\\t' == 'AAAA\\t' && r'\\n' == '\\\\n'",
         "'''it's\nlong''' == \"it's\\nlong\" && \"\"\"a\"b\"\"\" == 'a\"b' && '' == \"\"",
         "1 // a comment, to the end of its line\n == 1",
@@ -124,10 +132,16 @@ fn what_cannot_be_evaluated_is_an_error_and_never_false() {
         ("1", NotBool),
         ("1 / 0 == 1", DivisionByZero),
         ("1 % 0 == 1", DivisionByZero),
-        ("18446744073709551615 + 1 == 0", OutOfRange),
-        ("-9223372036854775808 - 1 == 0", OutOfRange),
-        ("18446744073709551615 * 18446744073709551615 == 0", OutOfRange),
-        ("-(18446744073709551615) == 0", OutOfRange),
+        ("9223372036854775807 + 1 == 0", Overflow),
+        ("18446744073709551615u + 1u == 0u", Overflow),
+        ("-9223372036854775808 - 1 == 0", Overflow),
+        ("-9223372036854775808 / -1 == 0", Overflow),
+        ("-(-9223372036854775808) == 0", Overflow),
+        ("0u - 1u == 0u", Overflow),
+        ("18446744073709551615u * 18446744073709551615u == 0u", Overflow),
+        ("int(event.big) == 0", OutOfRange),
+        ("int(9223372036854775807.0) == 0", OutOfRange),
+        ("int('9223372036854775808') == 0", OutOfRange),
         ("uint(-1) == 0", OutOfRange),
         ("int(1e300) == 0", OutOfRange),
         ("int(double('NaN')) == 0", OutOfRange),
@@ -147,6 +161,9 @@ fn what_cannot_be_evaluated_is_an_error_and_never_false() {
         ("string(double(9007199254740993)) == ''", Rounded),
         ("string(9007199254740993 / 1.0) == ''", Rounded),
         ("string(double('9007199254740993')) == ''", Rounded),
+        ("event.sum == 12345678901234567000u", Rounded),
+        ("event.sum == 12345678901234567168u", Rounded),
+        ("uint(event.sum) == 12345678901234567168u", Rounded),
         ("int('12a') == 12", NotANumber),
         ("double('') == 1", NotANumber),
         ("event.lone == 'a'", InvalidText),
@@ -177,7 +194,8 @@ fn what_cannot_be_evaluated_is_an_error_and_never_false() {
         "event.type.all(x, true)",
         "[1].filter(x, 1) == []",
         "{null: 1} == {}",
-        "{'a': 1, 'a': 2} == {}",
+        "-(42u) == 0",
+        "1u + 1 == 2",
     ] {
         let result = holds_over(source, EVENT);
         assert!(matches!(result, Err(WrongType(_))), "{source}: {result:?}");
@@ -212,23 +230,35 @@ fn a_mistake_is_reported_with_its_position() {
         ("", "1:1", "expected a value, found the end"),
         ("event.type ==", "1:14", "expected a value, found the end"),
         ("event.type = 'a'", "1:12", "unexpected character '='"),
-        ("evnt.type == 'a'", "1:1", "unknown variable \"evnt\""),
+        ("evnt.type == 'a'", "1:1", "undeclared reference to 'evnt'"),
         ("event.ok &&\n  évent", "2:3", "unexpected character 'é'"),
-        ("event.ok &&\n  x == 1", "2:3", "unknown variable \"x\""),
-        ("[1].all(x, x > 0) && x", "1:22", "unknown variable \"x\""),
-        ("'é' == evnt", "1:8", "unknown variable"),
-        ("event.type.foo('a')", "1:12", "unknown function or method \"foo\""),
-        ("startsWith('a', 'b')", "1:1", "unknown function or method \"startsWith\""),
-        ("event.int()", "1:7", "unknown function or method \"int\""),
+        ("event.ok &&\n  x == 1", "2:3", "undeclared reference to 'x'"),
+        ("[1].all(x, x > 0) && x", "1:22", "undeclared reference to 'x'"),
+        ("'é' == evnt", "1:8", "undeclared reference to 'evnt'"),
+        ("event.type.foo('a')", "1:12", "undeclared reference to 'foo'"),
+        ("startsWith('a', 'b')", "1:1", "undeclared reference to 'startsWith'"),
+        ("event.int()", "1:7", "undeclared reference to 'int'"),
         ("event.type.startsWith()", "1:12", "wrong number of arguments"),
         ("size()", "1:1", "wrong number of arguments"),
         ("event.type.matches('(')", "1:12", "does not compile: unclosed group"),
         ("event.type.matches('\\\\w{1,1000}')", "1:12", "exceeds size limit"),
-        ("event.type.matches(event.type)", "1:12", "must be a string literal"),
+        ("regex.replace('a', '(', 'b')", "1:1", "regex.replace() does not compile: unclosed group"),
+        ("9223372036854775808", "1:1", "number out of range"),
+        ("-9223372036854775809", "1:2", "number out of range"),
+        ("math.foo(1)", "1:1", "undeclared reference to 'math.foo'"),
+        ("evnt.math(1)", "1:1", "undeclared reference to 'evnt'"),
+        ("math", "1:1", "undeclared reference to 'math'"),
+        ("dyn", "1:1", "undeclared reference to 'dyn'"),
+        ("[1].all(x, x, true)", "1:12", "duplicate variable \"x\""),
+        ("[1].transformList(x, 1)", "1:22", "expected a variable name, found a number"),
+        ("cel.bind(x, 1)", "1:14", "expected \",\", found \")\""),
+        ("event.`a", "1:7", "invalid field name in backticks"),
+        ("`a`", "1:1", "expected a value, found \"a\""),
         ("has(event)", "1:1", "has() takes one argument"),
         ("has(event.a, event.b)", "1:1", "has() takes one argument"),
         ("[1].all(x)", "1:10", "expected \",\", found \")\""),
-        ("[1].all(1, x)", "1:9", "expected a name, found a number"),
+        ("[1].all(1, x)", "1:9", "expected a variable name, found a number"),
+        ("[1].all(true, x)", "1:9", "expected a variable name, found \"true\""),
         ("[1].all(x, true, true)", "1:16", "expected the end of all(variable, expression)"),
         ("(event.ok", "1:10", "expected \")\", found the end"),
         ("event.ok)", "1:9", "expected an operator or the end"),
@@ -237,19 +267,19 @@ fn a_mistake_is_reported_with_its_position() {
         ("{'a'}", "1:5", "expected \":\""),
         ("true ? 1", "1:9", "expected \":\""),
         ("'abc", "1:1", "unterminated string"),
+        ("b'\\u0041'", "1:3", "invalid escape sequence"),
         ("'a\nb'", "1:1", "unterminated string"),
         ("'a\\q'", "1:3", "invalid escape sequence"),
         ("'\\ud800'", "1:2", "invalid escape sequence"),
         ("'\\x4'", "1:2", "invalid escape sequence"),
         ("'\\x+4'", "1:2", "invalid escape sequence"),
-        ("b'a'", "1:1", "bytes literals are not supported"),
         ("18446744073709551616", "1:1", "invalid number"),
         ("1e999", "1:1", "invalid number"),
         ("0x", "1:1", "invalid number"),
         ("12ab", "1:1", "invalid number"),
-        ("event.?a", "1:7", "expected a name"),
+        ("event.?a()", "1:9", "expected an operator or the end"),
         ("for == 1", "1:1", "\"for\" is a reserved word"),
-        ("A{b: 1}", "1:1", "unknown variable \"A\""),
+        ("A{b: 1}", "1:1", "undeclared reference to 'A'"),
         ("event{b: 1}", "1:6", "expected an operator or the end"),
     ] {
         let error = Expression::compile(source).expect_err(source);
@@ -355,9 +385,7 @@ fn debug_output_and_equality_are_those_of_the_source() {
     assert_eq!(format!("{:?}", compile("1 == 1")), "Expression(\"1 == 1\")");
 }
 
-/// Expressions that the `cel` crate evaluates correctly, so that results can be compared. Its
-/// errors: it parses `!!` as `!`, never treats an integer and a double as equal, measures sizes in
-/// bytes, returns `false` for membership in other types, and treats a list and a map as two lists.
+/// Expressions of what the `cel` crate and this module have in common.
 fn expression() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         (-3..4_i64).prop_map(|number| format!("({number})")),
@@ -383,11 +411,16 @@ fn expression() -> impl Strategy<Value = String> {
         let method = prop::sample::select(vec!["contains", "startsWith", "endsWith"]);
         let run = prop::sample::select(vec!["all", "exists", "exists_one", "filter"]);
         prop_oneof![
-            6 => (inner.clone(), operator, inner.clone())
+            6 => (inner.clone(), operator.clone(), inner.clone())
                 .prop_map(|(a, operator, b)| format!("({a} {operator} {b})")),
             1 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("(1 + {a} + {b})")),
             1 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("([{a}] + [{b}])")),
             1 => inner.clone().prop_map(|a| format!("(!({a} == 1))")),
+            1 => inner.clone().prop_map(|a| format!("(!!({a} == 1.0))")),
+            1 => inner.clone().prop_map(|a| format!("('é' + {a}).size()")),
+            1 => inner.clone().prop_map(|a| format!("(type({a}) == int)")),
+            1 => (any::<i64>(), operator.clone(), any::<i64>())
+                .prop_map(|(a, operator, b)| format!("(({a}) {operator} ({b}))")),
             1 => inner.clone().prop_map(|a| format!("(-(1 + {a}))")),
             1 => (inner.clone(), inner.clone(), inner.clone())
                 .prop_map(|(a, b, c)| format!("({a} == 1 ? {b} : {c})")),
@@ -448,7 +481,7 @@ proptest! {
         let expected = result_of_cel(&source, &event);
         let text = event.to_string();
         let expression = Expression::compile(&source).unwrap();
-        let inputs = Inputs { event: text.as_bytes(), headers: b"{}", props: b"{}", query: b"{}" };
+        let inputs = Inputs { event: text.as_bytes(), headers: b"{}", props: b"{}", query: b"{}", now: NOW };
         let actual = evaluate::evaluate(&expression.node, inputs);
         match expected {
             // Compared as values of this module, as the crate has other number types.
@@ -459,7 +492,7 @@ proptest! {
                 let actual =
                     actual.map_err(|error| TestCaseError::fail(format!("{source}: {error}")))?;
                 let budget = &mut budget::CostBudget::new();
-                let is_equal = value::equal(&actual, &expected, budget).unwrap();
+                let is_equal = compare::equal(&actual, &expected, budget).unwrap();
                 prop_assert!(is_equal, "{}: {:?}, not {}", source, actual, shown);
             }
             // For all() and exists() the crate returns the first error.
@@ -502,8 +535,9 @@ fn looked_up(value: &Value<'_>) -> Json {
     match value {
         Value::Null => Json::Null,
         Value::Bool(bool) => json!(bool),
-        Value::Int(number) => i64::try_from(*number).map_or(json!(*number as u64), Json::from),
-        Value::Double(number) => json!(number),
+        Value::Int(number) => json!(number),
+        Value::Uint(number) => json!(number),
+        Value::Double(number) | Value::Rounded(number) => json!(number),
         Value::Text(text) => json!(**text),
         Value::JsonList(_) => {
             let mut elements = value::Elements::of(value).unwrap();
@@ -521,9 +555,7 @@ fn looked_up(value: &Value<'_>) -> Json {
             }
             Json::Object(members)
         }
-        Value::List(_) | Value::Map(_) | Value::Rounded(_) => {
-            panic!("not in a JSON text: {value:?}")
-        }
+        _ => panic!("not in a JSON text: {value:?}"),
     }
 }
 
@@ -537,7 +569,9 @@ proptest! {
         let text = text.unwrap();
         let value = json::value(text.as_bytes(), &mut budget::CostBudget::new()).unwrap();
         prop_assert_eq!(looked_up(&value), serde_json::from_str::<Json>(&text).unwrap());
-        prop_assert!(value::equal(&value, &value, &mut budget::CostBudget::new()).unwrap());
+        // A large double may stand for several integers.
+        let itself = compare::equal(&value, &value, &mut budget::CostBudget::new());
+        prop_assert!(matches!(itself, Ok(true) | Err(EvaluationError::Rounded)));
     }
 }
 

@@ -1,56 +1,101 @@
-//! Values and their comparison.
+//! Values.
 
-use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use super::EvaluationError;
 use super::budget::{CostBudget, STEP};
+use super::compare::equal;
+use super::functions::{Quantity, Url, Version};
 use super::json::{self, JsonItems};
-use super::{EvaluationError, MAX_DEPTH, decimal};
+use super::pattern::Pattern;
+use super::time::Time;
 
 /// A value; cheap to clone.
 #[derive(Clone, Debug)]
 pub enum Value<'a> {
     Null,
     Bool(bool),
-    /// From -2^63 to 2^64-1: CEL's `int` and `uint` in one.
-    Int(i128),
+    Int(i64),
+    Uint(u64),
     Double(f64),
     /// The double next to a number that has more digits.
     Rounded(f64),
     Text(Text<'a>),
+    Bytes(Bytes<'a>),
     List(Rc<[Value<'a>]>),
     Map(Rc<[(Value<'a>, Value<'a>)]>),
     /// A list as JSON text.
     JsonList(&'a [u8]),
     /// An object as JSON text.
     JsonMap(&'a [u8]),
+    /// A point in time, since the Unix epoch.
+    Timestamp(Time),
+    Duration(Time),
+    /// The name of a type.
+    Type(&'static str),
+    Optional(Option<Rc<Value<'a>>>),
+    Ip(IpAddr),
+    /// An address and the length of the prefix. The host bits need not be zero.
+    Cidr(IpAddr, u8),
+    Url(Rc<Url>),
+    Quantity(Rc<Quantity>),
+    Version(Rc<Version>),
+    /// A compiled pattern. Only arguments of functions are patterns.
+    Pattern(Arc<Pattern>),
+}
+
+/// A slice of an input, or a computed value.
+#[derive(Debug)]
+pub enum Slice<'a, T: ?Sized> {
+    /// A part of an input or of the expression.
+    Borrowed(&'a T),
+    /// Computed.
+    Shared(Rc<T>),
 }
 
 /// A string.
-#[derive(Clone, Debug)]
-pub enum Text<'a> {
-    /// A slice of an input.
-    Borrowed(&'a str),
-    /// A computed string.
-    Shared(Rc<str>),
-}
+pub type Text<'a> = Slice<'a, str>;
 
-impl Deref for Text<'_> {
-    type Target = str;
+/// Bytes.
+pub type Bytes<'a> = Slice<'a, [u8]>;
 
-    fn deref(&self) -> &str {
+impl<T: ?Sized> Clone for Slice<'_, T> {
+    fn clone(&self) -> Self {
         match self {
-            Self::Borrowed(text) => text,
-            Self::Shared(text) => text,
+            Self::Borrowed(value) => Self::Borrowed(value),
+            Self::Shared(value) => Self::Shared(value.clone()),
         }
     }
 }
 
-/// Checks that a number is in the range of [`Value::Int`].
-pub fn in_range(number: i128) -> Result<i128, EvaluationError> {
-    let is_in_range = (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&number);
-    is_in_range.then_some(number).ok_or(EvaluationError::OutOfRange)
+impl<T: ?Sized> Deref for Slice<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Self::Borrowed(value) => value,
+            Self::Shared(value) => value,
+        }
+    }
+}
+
+impl<T: ?Sized + PartialEq> PartialEq for Slice<'_, T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: ?Sized + Eq> Eq for Slice<'_, T> {}
+
+impl<T: ?Sized + Hash> Hash for Slice<'_, T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
 }
 
 impl<'a> Value<'a> {
@@ -64,11 +109,49 @@ impl<'a> Value<'a> {
         match self {
             Self::Int(int) => {
                 let double = *int as f64;
-                Some((double, decimal::integer(double) == *int))
+                Some((double, double as i128 == i128::from(*int)))
+            }
+            Self::Uint(uint) => {
+                let double = *uint as f64;
+                Some((double, double as i128 == i128::from(*uint)))
             }
             Self::Double(double) => Some((*double, true)),
             Self::Rounded(double) => Some((*double, false)),
             _ => None,
+        }
+    }
+
+    /// A computed string.
+    pub fn text(text: impl Into<Rc<str>>) -> Self {
+        Self::Text(Text::Shared(text.into()))
+    }
+
+    /// An optional value.
+    pub fn optional(value: Option<Self>) -> Self {
+        Self::Optional(value.map(Rc::new))
+    }
+
+    /// The name of the type.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "null_type",
+            Self::Bool(_) => "bool",
+            Self::Int(_) => "int",
+            Self::Uint(_) => "uint",
+            Self::Double(_) | Self::Rounded(_) => "double",
+            Self::Text(_) | Self::Pattern(_) => "string",
+            Self::Bytes(_) => "bytes",
+            Self::List(_) | Self::JsonList(_) => "list",
+            Self::Map(_) | Self::JsonMap(_) => "map",
+            Self::Timestamp(_) => "google.protobuf.Timestamp",
+            Self::Duration(_) => "google.protobuf.Duration",
+            Self::Type(_) => "type",
+            Self::Optional(_) => "optional_type",
+            Self::Ip(_) => "net.IP",
+            Self::Cidr(..) => "net.CIDR",
+            Self::Url(_) => "kubernetes.URL",
+            Self::Quantity(_) => "kubernetes.Quantity",
+            Self::Version(_) => "kubernetes.Semver",
         }
     }
 
@@ -83,10 +166,7 @@ impl<'a> Value<'a> {
                 let member = json::member(object, name, budget)?;
                 member.map(|text| json::value(text, budget)).transpose()
             }
-            (
-                Self::Map(_) | Self::JsonMap(_),
-                Self::Null | Self::List(_) | Self::Map(_) | Self::JsonList(_) | Self::JsonMap(_),
-            ) => {
+            (Self::Map(_) | Self::JsonMap(_), _) if !key.is_key() => {
                 Err(EvaluationError::WrongType("a map key must be a string, a number or a boolean"))
             }
             (Self::JsonMap(_), _) => Ok(None),
@@ -98,15 +178,17 @@ impl<'a> Value<'a> {
                 }
                 Ok(None)
             }
-            (Self::List(list), Self::Int(index)) => {
-                Ok(usize::try_from(*index).ok().and_then(|index| list.get(index).cloned()))
-            }
-            (Self::JsonList(list), Self::Int(index)) => item(list, *index, budget),
-            (Self::List(_) | Self::JsonList(_), _) => {
-                Err(EvaluationError::WrongType("a list index must be an integer"))
+            (Self::List(list), _) => Ok(index(key)?.and_then(|index| list.get(index).cloned())),
+            (Self::JsonList(list), _) => {
+                index(key)?.map_or(Ok(None), |index| item(list, index, budget))
             }
             _ => Err(EvaluationError::WrongType("an index requires a map or a list")),
         }
+    }
+
+    fn is_key(&self) -> bool {
+        use Value::{Bool, Double, Int, Rounded, Text, Uint};
+        matches!(self, Bool(_) | Int(_) | Uint(_) | Double(_) | Rounded(_) | Text(_))
     }
 
     /// Whether a map has a key. Its value is not parsed.
@@ -120,12 +202,24 @@ impl<'a> Value<'a> {
     }
 }
 
+/// A list index; `None` if it is out of range.
+fn index(key: &Value<'_>) -> Result<Option<usize>, EvaluationError> {
+    let index = match key {
+        Value::Int(index) => usize::try_from(*index).ok(),
+        Value::Uint(index) => usize::try_from(*index).ok(),
+        Value::Double(index) if index.fract() == 0.0 => {
+            (*index >= 0.0 && *index < i64::MAX as f64).then_some(*index as usize)
+        }
+        _ => return Err(EvaluationError::WrongType("a list index must be an integer")),
+    };
+    Ok(index)
+}
+
 fn item<'a>(
     list: &'a [u8],
-    index: i128,
+    index: usize,
     budget: &mut CostBudget,
 ) -> Result<Option<Value<'a>>, EvaluationError> {
-    let Ok(index) = usize::try_from(index) else { return Ok(None) };
     let mut items = JsonItems::of(list);
     for _ in 0..index {
         if items.next_item(budget)?.is_none() {
@@ -178,119 +272,65 @@ impl<'a> Elements<'a> {
     }
 }
 
-/// Whether two values are equal. Values of different types are not, except that integers and
-/// doubles compare as numbers.
-///
-/// # Errors
-/// [`EvaluationError::Rounded`], if two numbers are equal only because one of them was rounded.
-pub fn equal<'a>(
-    a: &Value<'a>,
-    b: &Value<'a>,
+/// Iterates over the elements of a list with their indexes, or the entries of a map.
+pub enum Entries<'a> {
+    List(Elements<'a>, i64),
+    Map(Rc<[(Value<'a>, Value<'a>)]>, usize),
+    /// The members of an object. If a name is repeated, only the last one.
+    Members(std::vec::IntoIter<(Text<'a>, &'a [u8])>),
+}
+
+impl<'a> Entries<'a> {
+    /// The entries of a list or map.
+    pub fn of(value: &Value<'a>, budget: &mut CostBudget) -> Result<Self, EvaluationError> {
+        match value {
+            Value::Map(map) => Ok(Self::Map(map.clone(), 0)),
+            Value::JsonMap(text) => Ok(Self::Members(members(text, budget)?.into_iter())),
+            _ => Ok(Self::List(Elements::of(value)?, 0)),
+        }
+    }
+
+    /// The next entry.
+    pub fn next(
+        &mut self,
+        budget: &mut CostBudget,
+    ) -> Result<Option<(Value<'a>, Value<'a>)>, EvaluationError> {
+        budget.spend(STEP)?;
+        match self {
+            Self::List(elements, index) => {
+                *index += 1;
+                Ok(elements.next(budget)?.map(|element| (Value::Int(*index - 1), element)))
+            }
+            Self::Map(map, at) => {
+                *at += 1;
+                Ok(map.get(*at - 1).cloned())
+            }
+            Self::Members(members) => match members.next() {
+                Some((name, text)) => Ok(Some((Value::Text(name), json::value(text, budget)?))),
+                None => Ok(None),
+            },
+        }
+    }
+}
+
+/// The members of an object, without those whose name is repeated later.
+fn members<'a>(
+    object: &'a [u8],
     budget: &mut CostBudget,
-) -> Result<bool, EvaluationError> {
-    equal_within(a, b, MAX_DEPTH, budget)
-}
-
-fn equal_within<'a>(
-    a: &Value<'a>,
-    b: &Value<'a>,
-    depth: usize,
-    budget: &mut CostBudget,
-) -> Result<bool, EvaluationError> {
-    use Value::{Bool, Double, Int, JsonList, JsonMap, List, Map, Null, Rounded, Text};
-    budget.spend(STEP)?;
-    let below = || depth.checked_sub(1).ok_or(EvaluationError::TooDeep);
-    match (a, b) {
-        (Null, Null) => Ok(true),
-        (Bool(a), Bool(b)) => Ok(a == b),
-        (Text(a), Text(b)) => {
-            budget.spend(a.len().min(b.len()))?;
-            Ok(**a == **b)
-        }
-        (Int(_) | Double(_), Int(_) | Double(_)) => Ok(numbers(a, b) == Some(Ordering::Equal)),
-        (Int(_) | Double(_) | Rounded(_), Int(_) | Double(_) | Rounded(_)) => {
-            let is_equal = numbers(a, b) == Some(Ordering::Equal);
-            if is_equal { Err(EvaluationError::Rounded) } else { Ok(false) }
-        }
-        (List(_) | JsonList(_), List(_) | JsonList(_)) => equal_lists(a, b, below()?, budget),
-        (Map(_) | JsonMap(_), Map(_) | JsonMap(_)) => {
-            Ok(is_within(a, b, below()?, budget)? && is_within(b, a, below()?, budget)?)
-        }
-        _ => Ok(false),
-    }
-}
-
-fn equal_lists<'a>(
-    a: &Value<'a>,
-    b: &Value<'a>,
-    depth: usize,
-    budget: &mut CostBudget,
-) -> Result<bool, EvaluationError> {
-    let (mut a, mut b) = (Elements::of(a)?, Elements::of(b)?);
-    loop {
-        match (a.next(budget)?, b.next(budget)?) {
-            (None, None) => return Ok(true),
-            (Some(a), Some(b)) if equal_within(&a, &b, depth, budget)? => {}
-            _ => return Ok(false),
+) -> Result<Vec<(Text<'a>, &'a [u8])>, EvaluationError> {
+    /// An entry of the vector and one of the map, with room for their growth.
+    const MEMBER: usize = 4 * size_of::<(Text<'_>, &[u8])>();
+    let mut found: Vec<(Text<'a>, &'a [u8])> = Vec::new();
+    let mut places: HashMap<Text<'a>, usize> = HashMap::new();
+    let mut members = JsonItems::of(object);
+    while let Some((name, text)) = members.next_member(budget)? {
+        budget.keep(MEMBER)?;
+        let name = json::string(name, budget)?;
+        let place = *places.entry(name.clone()).or_insert(found.len());
+        match found.get_mut(place) {
+            Some((_, known)) => *known = text,
+            None => found.push((name, text)),
         }
     }
-}
-
-/// Whether all entries of one map are equal in another.
-fn is_within<'a>(
-    a: &Value<'a>,
-    b: &Value<'a>,
-    depth: usize,
-    budget: &mut CostBudget,
-) -> Result<bool, EvaluationError> {
-    let mut keys = Elements::of(a)?;
-    while let Some(key) = keys.next(budget)? {
-        let (Some(a), Some(b)) = (a.get(&key, budget)?, b.get(&key, budget)?) else {
-            return Ok(false);
-        };
-        if !equal_within(&a, &b, depth, budget)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Compares two values; `None` if one of them is NaN. Rounded numbers compare as their doubles.
-pub fn order(
-    a: &Value<'_>,
-    b: &Value<'_>,
-    budget: &mut CostBudget,
-) -> Result<Option<Ordering>, EvaluationError> {
-    use Value::{Bool, Double, Int, Rounded, Text};
-    match (a, b) {
-        (Bool(a), Bool(b)) => Ok(Some(a.cmp(b))),
-        (Text(a), Text(b)) => {
-            budget.spend(a.len().min(b.len()))?;
-            Ok(Some((**a).cmp(&**b)))
-        }
-        (Int(_) | Double(_) | Rounded(_), Int(_) | Double(_) | Rounded(_)) => Ok(numbers(a, b)),
-        _ => Err(EvaluationError::WrongType("a comparison requires two numbers or two strings")),
-    }
-}
-
-fn numbers(a: &Value<'_>, b: &Value<'_>) -> Option<Ordering> {
-    use Value::{Double, Int};
-    match (a, b) {
-        (Int(a), Int(b)) => Some(a.cmp(b)),
-        (Double(a), Double(b)) => a.partial_cmp(b),
-        (Int(a), Double(b)) => exact(*a, *b),
-        (Double(a), Int(b)) => exact(*b, *a).map(Ordering::reverse),
-        _ => a.as_double()?.0.partial_cmp(&b.as_double()?.0),
-    }
-}
-
-/// Compares without converting the integer to a double, which would lose digits. The double is the
-/// number of its shortest notation.
-fn exact(int: i128, double: f64) -> Option<Ordering> {
-    if double.is_nan() {
-        return None;
-    }
-    // It saturates at the limits of i128, which are beyond our integers as well.
-    let whole = int.cmp(&decimal::integer(double));
-    Some(whole.then_with(|| 0.0_f64.total_cmp(&(double.fract() + 0.0))))
+    Ok(found)
 }

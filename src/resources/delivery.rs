@@ -131,7 +131,7 @@ pub struct Dedup {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]
     pub header: Option<String>,
-    /// CEL expression over `event`, `headers`, `props` and `query` that returns a string, such as
+    /// CEL expression over `event`, `headers`, `props`, `query` and `now` that returns a string, such as
     /// `event.id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<String>", length(min = 1, max = 4096))]

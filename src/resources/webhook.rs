@@ -85,7 +85,7 @@ pub struct WebhookSpec {
     /// Whether the listener gets the raw query string of the trigger, as the header `Webhook-Query`.
     #[serde(default, skip_serializing_if = "super::is_false")]
     pub forward_query: bool,
-    /// CEL expression over `event`, `headers`, `props` and `query` that selects the events to
+    /// CEL expression over `event`, `headers`, `props`, `query` and `now` that selects the events to
     /// deliver, such as `event.type == "paid"`. Triggers of other events get 200, and the event is
     /// dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]

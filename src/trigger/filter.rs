@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::Rejection;
@@ -36,7 +37,7 @@ pub fn passes(
     let guards = route.binding.guards.as_deref();
     let Some(filter) = guards.and_then(|guards| guards.filter.as_ref()) else { return Ok(true) };
     let event = event.get()?;
-    with_inputs(filter, route, head, event, |inputs| filter.holds(inputs)).map_err(|error| {
+    with_inputs(filter, route, head, event, id, |inputs| filter.holds(inputs)).map_err(|error| {
         log_failure(route, id, &error, "cannot evaluate the filter");
         Rejection::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -58,7 +59,8 @@ pub fn text(
     id: Uuid,
 ) -> Result<String, Rejection> {
     let event = event.get()?;
-    with_inputs(expression, route, head, event, |inputs| expression.text(inputs)).map_err(|error| {
+    let evaluate = |inputs: Inputs<'_>| expression.text(inputs);
+    with_inputs(expression, route, head, event, id, evaluate).map_err(|error| {
         log_failure(route, id, &error, "cannot evaluate the duplicate key");
         Rejection::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -78,6 +80,7 @@ fn with_inputs<T>(
     route: &Route,
     head: &Parts,
     event: &Event,
+    id: Uuid,
     evaluate: impl FnOnce(Inputs<'_>) -> Result<T, EvaluationError>,
 ) -> Result<T, FilterError> {
     // Inputs that the expression does not use are not built.
@@ -86,7 +89,17 @@ fn with_inputs<T>(
     let query = if uses(Variable::Query) { query(head)? } else { Vec::new() };
     let (event, headers, query) = (event.text(), &headers, &query);
     let props = &route.binding.props;
-    Ok(evaluate(Inputs { event: &event, headers, props, query })?)
+    Ok(evaluate(Inputs { event: &event, headers, props, query, now: accepted_at(id) })?)
+}
+
+/// The time of acceptance: the one in the event's id, so that it is the same at each evaluation.
+fn accepted_at(id: Uuid) -> Timestamp {
+    let time = id.get_timestamp().map(|time| time.to_unix());
+    let time = time.and_then(|(seconds, nanoseconds)| {
+        let seconds = i64::try_from(seconds).ok()?;
+        Timestamp::new(seconds, i32::try_from(nanoseconds).ok()?).ok()
+    });
+    time.unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// The headers as a JSON object of strings. Repeated headers are joined by ", " (RFC 9110, section
@@ -112,4 +125,18 @@ fn query(head: &Parts) -> Result<Vec<u8>, FilterError> {
     let query = head.uri.query().unwrap_or_default();
     let map = event::from_query(query).map_err(FilterError::Query)?;
     Ok(Cow::into_owned(map.text()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::moment::Moment;
+    use crate::store::Ids;
+
+    #[test]
+    fn now_is_the_time_at_which_the_event_got_its_id() {
+        let accepted = Timestamp::from_millisecond(1_795_852_800_123).unwrap();
+        let id = Ids::default().next(Moment(1_795_852_800_123));
+        assert_eq!(accepted_at(id), accepted);
+    }
 }

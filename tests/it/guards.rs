@@ -373,7 +373,7 @@ async fn a_filter_that_does_not_compile_stalls_the_webhook_and_says_where() {
     let world = World::new(json!({"filter": "event.ok &&\n  evnt.type == 'paid'"}));
     let (reason, message) = world.ready();
     assert_eq!(reason, "InvalidFilter");
-    assert!(message.contains("2:3: unknown variable \"evnt\""), "{message}");
+    assert!(message.contains("2:3: undeclared reference to 'evnt'"), "{message}");
     let said = world.send("192.0.2.1", &[], Untouched).await;
     assert_eq!((said.status, said.reason.as_deref()), (503, Some("not_ready")));
     world.declare(json!({"filter": "true"}));
