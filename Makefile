@@ -73,6 +73,7 @@ fuzz: ## each parser that strangers reach, a short while
 	fuzz/run.sh proxy_header 20
 	fuzz/run.sh framing 20
 	fuzz/run.sh opening 15
+	fuzz/run.sh listener_response 15
 	fuzz/run.sh frames 10
 	fuzz/run.sh trace_context 15
 	fuzz/run.sh verify_signature 30

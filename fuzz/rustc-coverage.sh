@@ -11,7 +11,7 @@ for argument in "$@"; do
 done
 
 case $crate in
-webhook_operator | multer | body | client | cloud_event | content_coding | filter | fram* | opening | path | proxy_header | trace_context | verify_*)
+webhook_operator | multer | body | client | cloud_event | content_coding | filter | fram* | listener_response | opening | path | proxy_header | trace_context | verify_*)
     exec "$@" -Cpasses=sancov-module \
         -Cllvm-args=-sanitizer-coverage-level=4 \
         -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \

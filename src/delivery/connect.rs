@@ -8,16 +8,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hyper::client::conn::http1;
-use hyper::client::conn::http1::SendRequest;
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::{ConnectError, Pieces};
+use super::ConnectError;
+use super::http1::Stream;
 use crate::plan::address::AddressPolicy;
 use crate::resources::Scheme;
 use crate::routes::{Host, Origin};
@@ -25,9 +22,6 @@ use crate::trust;
 
 /// Timeout of a connect while another address or endpoint is left to try.
 pub const ONE_OF_SEVERAL: Duration = Duration::from_secs(3);
-
-/// Maximum size of the status line and headers of a response, in bytes.
-const MAX_RESPONSE_HEADER_BYTES: usize = 32 * 1024;
 
 /// Connects to listeners and to the issuers of key sets.
 pub struct Connector {
@@ -54,19 +48,19 @@ impl Connector {
         Ok(Arc::new(Self { addresses, extra_roots, tls: OnceLock::new() }))
     }
 
-    /// Establishes a connection, including the TLS and HTTP handshakes.
+    /// Establishes a connection, including the TLS handshake.
     ///
     /// # Errors
     /// See [`ConnectError`].
-    pub async fn connect(&self, origin: &Origin) -> Result<SendRequest<Pieces>, ConnectError> {
+    pub async fn connect(&self, origin: &Origin) -> Result<Stream, ConnectError> {
         let stream = self.connect_tcp(origin).await?;
         match origin.scheme {
-            Scheme::Http => handshake(stream).await,
+            Scheme::Http => Ok(Stream::Tcp(stream)),
             Scheme::Https => {
                 let name = ServerName::try_from(origin.server_name.to_string());
                 let name = name.map_err(|error| ConnectError::Tls(io::Error::other(error)))?;
                 let stream = self.tls().connect(name, stream).await.map_err(ConnectError::Tls)?;
-                handshake(stream).await
+                Ok(Stream::Tls(Box::new(stream)))
             }
         }
     }
@@ -110,17 +104,4 @@ async fn resolve(origin: &Origin) -> io::Result<Vec<SocketAddr>> {
             Err(_) => Ok(tokio::net::lookup_host((&**name, origin.port)).await?.collect()),
         },
     }
-}
-
-async fn handshake<T>(stream: T) -> Result<SendRequest<Pieces>, ConnectError>
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (sender, connection) = http1::Builder::new()
-        .max_header_size(MAX_RESPONSE_HEADER_BYTES)
-        .handshake(TokioIo::new(stream))
-        .await?;
-    // The result is not needed here: the request that waits for a response gets the error.
-    tokio::spawn(async move { drop(connection.await) });
-    Ok(sender)
 }

@@ -8,16 +8,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use http::header::RETRY_AFTER;
-use http::response::Parts;
-use http::{Request, Response};
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
-use hyper::client::conn::http1::SendRequest;
+use http::Request;
 use tokio::sync::Semaphore;
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::connect::ONE_OF_SEVERAL;
+use super::http1::{Connection, Exchange, ListenerRequest, ResponseHead, SendError};
 use super::pool::Pool;
 use super::{
     CallError, ConnectError, Connector, KeptResponse, ListenerResponse, Pieces, REFUSAL_BODY_BYTES,
@@ -82,56 +78,48 @@ impl Caller {
         keep: ResponseBody<'_>,
     ) -> Result<ListenerResponse, CallError> {
         let mut deadline = pin!(sleep(limit));
-        let attempt = self.attempt(upstream, request, limit);
+        let attempt = self.attempt(upstream, ListenerRequest::new(request), limit);
         let Some(answered) = before(deadline.as_mut(), attempt).await else {
             return Err(CallError::Timeout(limit));
         };
-        let Answered { origin, sender, response, busy } = answered?;
-        let (head, mut body) = response.into_parts();
-        if let (ResponseBody::Keep(take), true) = (keep, head.status.is_success()) {
-            let read = KeptResponse::read(&head.headers, &mut body, take);
+        let Answered { origin, mut exchange, head, busy } = answered?;
+        let status = head.status;
+        if let (ResponseBody::Keep(take), true) = (keep, status.is_success()) {
+            let read = KeptResponse::read(head, &mut exchange, take);
             let kept = before(deadline, read).await.ok_or(CallError::Timeout(limit))??;
-            self.pool.put(&origin, sender);
-            return Ok(ListenerResponse { status: head.status, kept: Some(Box::new(kept)) });
+            self.pool.put(&origin, exchange);
+            return Ok(ListenerResponse { status, kept: Some(Box::new(kept)) });
         }
-        if head.status.is_success() {
-            self.drain_later(Draining { origin, sender, body, _busy: busy }).await;
-            return Ok(ListenerResponse { status: head.status, kept: None });
+        if status.is_success() {
+            self.drain_later(Draining { origin, exchange, _busy: busy });
+            return Ok(ListenerResponse { status, kept: None });
         }
         // The beginning of an error response is kept.
         let mut prefix = BodyPrefix::new(REFUSAL_BODY_BYTES);
-        let rest = timeout(DRAIN_TIME, drain(&mut body, &mut prefix));
+        let rest = timeout(DRAIN_TIME, drain(&mut exchange, &mut prefix));
         if before(deadline, rest).await == Some(Ok(true)) {
-            self.pool.put(&origin, sender);
+            self.pool.put(&origin, exchange);
         }
-        Err(refused(&head, prefix))
+        Err(refused(head, prefix))
     }
 
     /// Reads the body of a success to make its connection reusable. The status alone decides the
     /// result, so what has not arrived yet is read in the background: a listener may send head and
-    /// body in two packets, of which the second waits for our delayed acknowledgement of the first
-    /// (40 ms on Linux), or never end a body without a length.
-    async fn drain_later(&self, mut draining: Draining) {
-        // Usually the body came with the head. The task of the connection may have to run to hand it
-        // over.
-        for is_first in [true, false] {
-            if draining.body.is_end_stream() {
-                return self.pool.put(&draining.origin, draining.sender);
-            }
-            match drain(&mut draining.body, &mut BodyPrefix::new(0)).now_or_never() {
-                Some(true) => return self.pool.put(&draining.origin, draining.sender),
-                Some(false) => return,
-                None if is_first => tokio::task::yield_now().await,
-                None => {}
-            }
+    /// body in two packets, or never end a body without a length.
+    fn drain_later(&self, mut draining: Draining) {
+        // Usually the body came with the head.
+        match drain(&mut draining.exchange, &mut BodyPrefix::new(0)).now_or_never() {
+            Some(true) => return self.pool.put(&draining.origin, draining.exchange),
+            Some(false) => return,
+            None => draining.exchange.acknowledge(),
         }
         let Ok(permit) = self.drains.clone().try_acquire_owned() else { return };
         let pool = self.pool.clone();
         tokio::spawn(async move {
             let mut nothing = BodyPrefix::new(0);
-            let rest = timeout(DRAIN_TIME, drain(&mut draining.body, &mut nothing));
+            let rest = timeout(DRAIN_TIME, drain(&mut draining.exchange, &mut nothing));
             if rest.await == Ok(true) {
-                pool.put(&draining.origin, draining.sender);
+                pool.put(&draining.origin, draining.exchange);
             }
             drop(permit);
         });
@@ -140,14 +128,14 @@ impl Caller {
     async fn attempt(
         &self,
         upstream: &Upstream,
-        request: Request<Pieces>,
+        request: ListenerRequest,
         limit: Duration,
     ) -> Result<Answered, CallError> {
         match upstream {
             Upstream::Origin(origin) => {
                 let sent = self.send(origin, request, None).await;
-                let (sender, response) = sent.map_err(|failed| failed.error)?;
-                Ok(Answered { origin: origin.clone(), sender, response, busy: None })
+                let (exchange, head) = sent.map_err(|failed| failed.error)?;
+                Ok(Answered { origin: origin.clone(), exchange, head, busy: None })
             }
             Upstream::Endpoints(endpoints) => self.attempt_one_of(endpoints, request, limit).await,
         }
@@ -157,7 +145,7 @@ impl Caller {
     async fn attempt_one_of(
         &self,
         endpoints: &Endpoints,
-        mut request: Request<Pieces>,
+        mut request: ListenerRequest,
         limit: Duration,
     ) -> Result<Answered, CallError> {
         let mut failure = CallError::NoEndpoints;
@@ -167,9 +155,9 @@ impl Caller {
             // endpoints.
             let connect_timeout = (!is_last).then(|| ONE_OF_SEVERAL.min(limit / 2));
             match self.send(&busy.origin, request, connect_timeout).await {
-                Ok((sender, response)) => {
+                Ok((exchange, head)) => {
                     let origin = busy.origin.clone();
-                    return Ok(Answered { origin, sender, response, busy: Some(busy) });
+                    return Ok(Answered { origin, exchange, head, busy: Some(busy) });
                 }
                 Err(Failed { error, unsent: None }) => return Err(error),
                 Err(Failed { error, unsent: Some(unsent) }) => {
@@ -187,36 +175,19 @@ impl Caller {
     async fn send(
         &self,
         origin: &Arc<Origin>,
-        mut request: Request<Pieces>,
+        mut request: ListenerRequest,
         connect_timeout: Option<Duration>,
-    ) -> Result<(SendRequest<Pieces>, Response<Incoming>), Failed> {
-        loop {
-            let idle = self.pool.take(origin);
-            let is_new = idle.is_none();
-            let mut sender = match idle {
-                Some(sender) => sender,
-                None => match self.connect(origin, connect_timeout).await {
-                    Ok(sender) => sender,
-                    Err(error) => {
-                        let unsent = Some(Box::new(request));
-                        return Err(Failed { error: error.into(), unsent });
-                    }
-                },
-            };
-            if sender.ready().await.is_err() && !is_new {
-                continue;
+    ) -> Result<(Exchange, ResponseHead), Failed> {
+        while let Some(connection) = self.pool.take(origin) {
+            match Exchange::send(connection, request).await {
+                // The idle connection was closed before a byte of this request was sent.
+                Err(SendError { unsent: Some(unsent), .. }) => request = *unsent,
+                sent => return Ok(sent?),
             }
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok((sender, response)),
-                Err(mut error) => match error.take_message() {
-                    // The idle connection was closed before a byte of this request was sent.
-                    Some(unsent) if !is_new => request = unsent,
-                    unsent => {
-                        let error = error.into_error().into();
-                        return Err(Failed { error, unsent: unsent.map(Box::new) });
-                    }
-                },
-            }
+        }
+        match self.connect(origin, connect_timeout).await {
+            Ok(connection) => Ok(Exchange::send(connection, request).await?),
+            Err(error) => Err(Failed { error: error.into(), unsent: Some(Box::new(request)) }),
         }
     }
 
@@ -224,12 +195,16 @@ impl Caller {
         &self,
         origin: &Origin,
         connect_timeout: Option<Duration>,
-    ) -> Result<SendRequest<Pieces>, ConnectError> {
+    ) -> Result<Connection, ConnectError> {
         // Boxed to keep the future of a call on an idle connection small.
         let connecting = Box::pin(self.connector.connect(origin));
-        let Some(limit) = connect_timeout else { return connecting.await };
-        let timed_out = |_| Err(ConnectError::Tcp(io::ErrorKind::TimedOut.into()));
-        timeout(limit, connecting).await.unwrap_or_else(timed_out)
+        let stream = match connect_timeout {
+            None => connecting.await,
+            Some(limit) => timeout(limit, connecting)
+                .await
+                .unwrap_or_else(|_| Err(ConnectError::Tcp(io::ErrorKind::TimedOut.into()))),
+        };
+        stream.map(Connection::new)
     }
 }
 
@@ -245,11 +220,11 @@ impl Call for Caller {
     }
 }
 
-/// A response with its connection.
+/// A response whose head was read.
 struct Answered {
     origin: Arc<Origin>,
-    sender: SendRequest<Pieces>,
-    response: Response<Incoming>,
+    exchange: Exchange,
+    head: ResponseHead,
     /// Counts the call as in flight until the response is read.
     busy: Option<Busy>,
 }
@@ -257,8 +232,7 @@ struct Answered {
 /// A response whose status is known, while its body is read.
 struct Draining {
     origin: Arc<Origin>,
-    sender: SendRequest<Pieces>,
-    body: Incoming,
+    exchange: Exchange,
     _busy: Option<Busy>,
 }
 
@@ -266,7 +240,13 @@ struct Draining {
 struct Failed {
     error: CallError,
     /// The request, if no byte of it was sent: it may be sent to another endpoint.
-    unsent: Option<Box<Request<Pieces>>>,
+    unsent: Option<Box<ListenerRequest>>,
+}
+
+impl From<SendError> for Failed {
+    fn from(SendError { error, unsent }: SendError) -> Self {
+        Self { error: error.into(), unsent }
+    }
 }
 
 /// Chooses an endpoint that was not tried yet. The flag is true for the last one.
@@ -285,10 +265,10 @@ async fn before<T>(mut deadline: Pin<&mut Sleep>, work: impl Future<Output = T>)
     .await
 }
 
-fn refused(head: &Parts, prefix: BodyPrefix) -> CallError {
+fn refused(head: ResponseHead, prefix: BodyPrefix) -> CallError {
     CallError::Refused(Box::new(Refusal {
         status: head.status,
-        retry_after: head.headers.get(RETRY_AFTER).cloned(),
+        retry_after: head.retry_after,
         body: prefix.bytes.into(),
     }))
 }
@@ -312,16 +292,19 @@ impl BodyPrefix {
 
 /// Drains a body and keeps its prefix. Returns false if the connection breaks or the body exceeds
 /// [`MAX_DRAINED_BYTES`]: closing the connection is then cheaper than reading on.
-async fn drain(body: &mut Incoming, prefix: &mut BodyPrefix) -> bool {
+async fn drain(exchange: &mut Exchange, prefix: &mut BodyPrefix) -> bool {
     let mut read = 0;
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return false };
-        let Some(data) = frame.data_ref() else { continue };
-        prefix.add(data);
-        read += data.len();
-        if read > MAX_DRAINED_BYTES {
-            return false;
+    loop {
+        match exchange.data().await {
+            Ok(Some(data)) => {
+                prefix.add(&data);
+                read += data.len();
+                if read > MAX_DRAINED_BYTES {
+                    return false;
+                }
+            }
+            Ok(None) => return true,
+            Err(_) => return false,
         }
     }
-    true
 }

@@ -7,6 +7,7 @@ mod connect;
 pub mod dispatcher;
 mod envelope;
 mod headers;
+pub mod http1;
 mod listener;
 mod outcome;
 mod outgoing_event;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
 use super::MAX_RESPONSE_BYTES;
+use super::http1::ResponseError;
 use crate::plan::address::AddressRefusal;
 use crate::routes::AttemptOutcome;
 
@@ -28,9 +29,6 @@ pub enum ConnectError {
     /// TLS failed.
     #[error("TLS failed: {0}")]
     Tls(io::Error),
-    /// The HTTP handshake failed.
-    #[error("HTTP handshake failed: {0}")]
-    Http(#[from] hyper::Error),
 }
 
 impl From<AddressRefusal> for ConnectError {
@@ -67,7 +65,7 @@ pub enum CallError {
     Connect(#[from] ConnectError),
     /// The connection broke before the response was complete, or the response is not valid HTTP.
     #[error("no valid response from the listener: {0}")]
-    Http(#[from] hyper::Error),
+    Http(#[from] ResponseError),
     /// The listener answered with a status other than 2xx.
     #[error("the listener answered {}", .0.status)]
     Refused(Box<Refusal>),

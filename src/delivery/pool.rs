@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
-use hyper::client::conn::http1::SendRequest;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::Pieces;
+use super::http1::{Connection, Exchange};
 use crate::routes::Origin;
 
 /// Idle timeout. Below the 5 s after which Node.js and uvicorn close idle connections: closing
@@ -32,32 +31,33 @@ type IdleByOrigin = HashMap<Arc<Origin>, Vec<Idle>, RandomState>;
 
 #[derive(Debug)]
 struct Idle {
-    sender: SendRequest<Pieces>,
+    connection: Connection,
     since: Instant,
 }
 
 impl Idle {
-    fn is_usable(&self) -> bool {
-        !self.sender.is_closed() && self.since.elapsed() < IDLE_TIMEOUT
+    fn is_usable(&mut self) -> bool {
+        self.since.elapsed() < IDLE_TIMEOUT && self.connection.is_idle()
     }
 }
 
 impl Pool {
     /// Takes the most recently used idle connection, which is the least likely to be closed.
-    pub fn take(&self, origin: &Origin) -> Option<SendRequest<Pieces>> {
+    pub fn take(&self, origin: &Origin) -> Option<Connection> {
         let mut idle = self.idle();
         let connections = idle.get_mut(origin)?;
-        while let Some(candidate) = connections.pop() {
+        while let Some(mut candidate) = connections.pop() {
             if candidate.is_usable() {
-                return Some(candidate.sender);
+                return Some(candidate.connection);
             }
         }
         None
     }
 
-    /// Returns a connection to the pool. Its last response has to be read completely.
-    pub fn put(&self, origin: &Arc<Origin>, sender: SendRequest<Pieces>) {
-        let entry = Idle { sender, since: Instant::now() };
+    /// Takes the connection of a finished exchange, or closes it if it cannot be reused.
+    pub fn put(&self, origin: &Arc<Origin>, exchange: Exchange) {
+        let Some(connection) = exchange.into_connection() else { return };
+        let entry = Idle { connection, since: Instant::now() };
         let mut idle = self.idle();
         if let Some(connections) = idle.get_mut(origin) {
             if connections.len() < IDLE_PER_ORIGIN {
@@ -74,7 +74,7 @@ impl Pool {
         loop {
             ticks.tick().await;
             self.idle().retain(|_, connections| {
-                connections.retain(Idle::is_usable);
+                connections.retain_mut(Idle::is_usable);
                 !connections.is_empty()
             });
         }

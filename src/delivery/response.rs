@@ -2,11 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use http::header::HeaderValue;
 
 use super::CallError;
+use super::http1::{Exchange, ResponseHead};
 
 /// Maximum length of a response body that is kept, in bytes.
 pub const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
@@ -47,30 +46,26 @@ impl KeptResponse {
     /// # Errors
     /// The body is too long, or there is no memory for it, or the connection breaks.
     pub async fn read(
-        headers: &HeaderMap,
-        body: &mut Incoming,
+        head: ResponseHead,
+        exchange: &mut Exchange,
         take: &mut (dyn FnMut(usize) -> bool + Send),
     ) -> Result<Self, CallError> {
-        let announced = body.size_hint().lower();
-        if announced > MAX_RESPONSE_BYTES as u64 {
+        if head.content_length().is_some_and(|bytes| bytes > MAX_RESPONSE_BYTES as u64) {
             return Err(CallError::ResponseTooLarge);
         }
         let mut read = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(CallError::Http)?;
-            let Some(data) = frame.data_ref() else { continue };
+        while let Some(data) = exchange.data().await? {
             if data.len() > MAX_RESPONSE_BYTES - read.len() {
                 return Err(CallError::ResponseTooLarge);
             }
             if !take(data.len()) {
                 return Err(CallError::NoMemory);
             }
-            read.extend_from_slice(data);
+            read.extend_from_slice(&data);
         }
-        let header = |name| headers.get(name).cloned();
         Ok(Self {
-            content_type: header(CONTENT_TYPE),
-            content_encoding: header(CONTENT_ENCODING),
+            content_type: head.content_type,
+            content_encoding: head.content_encoding,
             body: read.freeze(),
         })
     }

@@ -6,13 +6,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, HOST, USER_AGENT};
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 use url::{Position, Url};
 
 use super::lifetime::lifetime;
-use crate::delivery::{ConnectError, Connector, ONE_OF_SEVERAL, OPERATOR, Pieces};
+use crate::delivery::{ConnectError, Connector, ONE_OF_SEVERAL, OPERATOR};
 use crate::resources::Scheme;
 use crate::routes::{Host, NamedBy, Origin};
 use crate::verify::jwt::{Jwks, JwksError};
@@ -29,6 +31,9 @@ const _: () = assert!(CONNECT_LIMIT.as_secs() < LIMIT.as_secs());
 
 /// Maximum size of a document, in bytes. The documents of large issuers have a tenth of it.
 pub const MAX_DOCUMENT: usize = 256 * 1024;
+
+/// Maximum size of the status line and headers of a response, in bytes.
+const MAX_HEADER_BYTES: usize = 32 * 1024;
 
 /// A fetched set.
 #[derive(Debug)]
@@ -99,7 +104,11 @@ async fn get(connector: &Connector, url: &Url) -> Result<Fetched, FetchError> {
     let request = request(url)?;
     let origin = origin(url);
     let connected = timeout(CONNECT_LIMIT, connector.connect(&origin)).await;
-    let mut sender = connected.map_err(|_| FetchError::ConnectTimeout)??;
+    let stream = connected.map_err(|_| FetchError::ConnectTimeout)??;
+    let builder = http1::Builder::new().max_header_size(MAX_HEADER_BYTES).clone();
+    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+    // The result is not needed here: the request that waits for a response gets the error.
+    tokio::spawn(async move { drop(connection.await) });
     let response = sender.send_request(request).await?;
     if response.status() != StatusCode::OK {
         return Err(FetchError::Status(response.status()));
@@ -118,12 +127,12 @@ fn origin(url: &Url) -> Origin {
     Origin { scheme: Scheme::Https, host, port, server_name, named_by: NamedBy::Url }
 }
 
-fn request(url: &Url) -> Result<Request<Pieces>, http::Error> {
+fn request(url: &Url) -> Result<Request<Empty<Bytes>>, http::Error> {
     Request::get(&url[Position::BeforePath..Position::AfterQuery])
         .header(HOST, &url[Position::BeforeHost..Position::AfterPort])
         .header(USER_AGENT, OPERATOR)
         .header(ACCEPT, "application/jwk-set+json, application/json")
-        .body(Pieces::default())
+        .body(Empty::new())
 }
 
 /// Reads a document. Never buffers more than [`MAX_DOCUMENT`].

@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use http_body_util::BodyExt;
 use strum::VariantArray as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -99,7 +98,7 @@ impl Call for Listeners {
         _: ResponseBody<'_>,
     ) -> Result<ListenerResponse, CallError> {
         let (Head { headers, .. }, body) = request.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
+        let body = body.to_bytes();
         let app = headers["webhook-app-uuid"].to_str().unwrap().parse().unwrap();
         let behaviour = self.behaviours.lock().unwrap().get(&app).cloned();
         let _ = self.calls.send(Called { at: Instant::now(), headers, body });

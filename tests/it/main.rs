@@ -20,6 +20,7 @@ mod isolation;
 mod key_sets;
 mod layers;
 mod listen;
+mod listener_connections;
 mod metrics;
 mod queued;
 mod repetitions;
