@@ -1,16 +1,18 @@
 //! One attempt to deliver an event: span, request, call and metrics. Synchronous webhooks and the
 //! dispatcher of queued ones make their attempts here.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 use super::envelope::{self, Enveloped};
+use super::http1::RequestHead;
 use super::{
-    ApiField, Call, CallError, ListenerResponse, OutgoingEvent, Pieces, ResponseBody, Subject,
-    headers, outcome, trace,
+    ApiField, Call, CallError, ListenerResponse, OutgoingEvent, ResponseBody, Subject, headers,
+    outcome, trace,
 };
 use crate::event::EventError;
 use crate::moment::Moment;
@@ -67,11 +69,13 @@ pub async fn attempt<C: Call>(
     let (event, clock) = (outgoing.id, Instant::now());
     let mut span = span(&outgoing.content.headers);
     let enveloped = envelope::wrap(subject, outgoing, || (context.api)(subject.app));
-    let Enveloped { body, headers: mut fields, query } =
+    let Enveloped { body, headers: fields, query } =
         enveloped.inspect_err(|_| span.fail("invalid_event"))?;
     trace::begun(&mut span, subject, &target.authority, event, number);
-    headers::add_own(&mut fields, subject, &target.authority, event, number, span.context());
-    let request = request(path(target, query), fields, body);
+    let mut head = RequestHead::post(&path(target, query));
+    let authority = &target.authority;
+    headers::write(&mut head, &fields, subject, authority, event, number, span.context());
+    let request = head.with_body(body);
     let called = context.caller.call(&target.upstream, request, subject.app.timeout, response);
     let called = called.await;
     trace::ended(span, &called);
@@ -85,19 +89,11 @@ pub async fn attempt<C: Call>(
 }
 
 /// The path of the listener, with the sender's query string after its own.
-fn path(target: &Target, query: Option<HeaderValue>) -> PathAndQuery {
+fn path(target: &Target, query: Option<HeaderValue>) -> Cow<'_, PathAndQuery> {
     let path = &target.path;
     let query = query.as_ref().and_then(|query| str::from_utf8(query.as_bytes()).ok());
-    let Some(query) = query else { return path.clone() };
+    let Some(query) = query else { return Cow::Borrowed(path) };
     let separator = if path.query().is_some() { '&' } else { '?' };
     // Cannot fail: it is a valid query string.
-    format!("{path}{separator}{query}").parse().unwrap_or_else(|_| path.clone())
-}
-
-fn request(path: PathAndQuery, headers: HeaderMap, body: Pieces) -> Request<Pieces> {
-    let mut request = Request::new(body);
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = Uri::from(path);
-    *request.headers_mut() = headers;
-    request
+    format!("{path}{separator}{query}").parse().map_or(Cow::Borrowed(path), Cow::Owned)
 }

@@ -1,12 +1,15 @@
 //! The headers of the listener call.
 
+use std::borrow::Cow;
+
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use uuid::Uuid;
 
 use super::Subject;
+use super::http1::RequestHead;
 use crate::event::cloud_event;
 use crate::routes::ForwardedHeaders;
-use crate::traces::TraceContext;
+use crate::traces::{TRACEPARENT, TRACESTATE, TraceContext};
 
 /// The event's id, in listener calls and in responses of the trigger port.
 pub const EVENT_ID: HeaderName = HeaderName::from_static("webhook-event-id");
@@ -20,24 +23,40 @@ const UUID: HeaderName = HeaderName::from_static("webhook-uuid");
 const ACTION: HeaderName = HeaderName::from_static("webhook-action");
 const ATTEMPT: HeaderName = HeaderName::from_static("webhook-attempt");
 
-/// Adds the operator's headers to those of the envelope. They are inserted last: a header of the
-/// sender cannot override them. `trace` is the context of the attempt's span.
-pub fn add_own(
-    headers: &mut HeaderMap,
+/// The headers that only the operator sets.
+const OWN: [HeaderName; 9] =
+    [HOST, USER_AGENT, EVENT_ID, APP_UUID, UUID, ACTION, ATTEMPT, TRACEPARENT, TRACESTATE];
+
+/// Writes the operator's headers and those of the envelope. A header of the sender cannot replace
+/// one of the operator's. `trace` is the context of the attempt's span.
+pub fn write(
+    head: &mut RequestHead,
+    envelope: &HeaderMap,
     subject: Subject<'_>,
     authority: &HeaderValue,
     event: Uuid,
     number: u32,
     trace: &TraceContext,
 ) {
-    headers.insert(HOST, authority.clone());
-    headers.insert(USER_AGENT, OPERATOR);
-    headers.insert(EVENT_ID, uuid_value(event));
-    headers.insert(APP_UUID, uuid_value(subject.app.uuid));
-    headers.insert(UUID, uuid_value(subject.webhook));
-    headers.insert(ACTION, action_value(subject.action));
-    headers.insert(ATTEMPT, HeaderValue::from(number));
-    trace.put_in(headers);
+    head.push(&HOST, authority.as_bytes());
+    head.push(&USER_AGENT, OPERATOR.as_bytes());
+    push_uuid(head, &EVENT_ID, event);
+    push_uuid(head, &APP_UUID, subject.app.uuid);
+    push_uuid(head, &UUID, subject.webhook);
+    head.push(&ACTION, action_value(subject.action).as_bytes());
+    head.push(&ATTEMPT, HeaderValue::from(number).as_bytes());
+    head.push(&TRACEPARENT, &trace.parent_value());
+    if let Some(state) = trace.state_value() {
+        head.push(&TRACESTATE, state.as_bytes());
+    }
+    for (name, value) in envelope.iter().filter(|(name, _)| !OWN.contains(name)) {
+        head.push(name, value.as_bytes());
+    }
+}
+
+fn push_uuid(head: &mut RequestHead, name: &HeaderName, uuid: Uuid) {
+    let mut buffer = Uuid::encode_buffer();
+    head.push(name, uuid.as_hyphenated().encode_lower(&mut buffer).as_bytes());
 }
 
 /// Filters the headers of a trigger: keeps those of `forwarded`, which the webhook lists, those in
@@ -86,10 +105,10 @@ pub fn uuid_value(uuid: Uuid) -> HeaderValue {
 
 /// An action is arbitrary text. In the header, `%` and everything except printable ASCII are
 /// percent-encoded (RFC 3986, section 2.1).
-fn action_value(action: &str) -> HeaderValue {
+fn action_value(action: &str) -> Cow<'_, str> {
     let is_plain = |byte: u8| (byte == b' ' || byte.is_ascii_graphic()) && byte != b'%';
     if action.bytes().all(is_plain) && action.trim() == action {
-        return HeaderValue::from_str(action).unwrap_or_else(|_| HeaderValue::from_static(""));
+        return Cow::Borrowed(action);
     }
     let mut encoded = String::with_capacity(3 * action.len());
     for byte in action.bytes() {
@@ -99,7 +118,7 @@ fn action_value(action: &str) -> HeaderValue {
             encoded.push_str(&format!("%{byte:02X}"));
         }
     }
-    HeaderValue::from_str(&encoded).unwrap_or_else(|_| HeaderValue::from_static(""))
+    Cow::Owned(encoded)
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use http::Request;
 use tokio::sync::Semaphore;
 use tokio::time::{Sleep, sleep, timeout};
 
@@ -16,7 +15,7 @@ use super::connect::ONE_OF_SEVERAL;
 use super::http1::{Connection, Exchange, ListenerRequest, ResponseHead, SendError};
 use super::pool::Pool;
 use super::{
-    CallError, ConnectError, Connector, KeptResponse, ListenerResponse, Pieces, REFUSAL_BODY_BYTES,
+    CallError, ConnectError, Connector, KeptResponse, ListenerResponse, REFUSAL_BODY_BYTES,
     Refusal, ResponseBody, balance,
 };
 use crate::routes::{Busy, Endpoint, Endpoints, Origin, Upstream};
@@ -43,7 +42,7 @@ pub trait Call: Send + Sync + 'static {
     fn call(
         &self,
         upstream: &Upstream,
-        request: Request<Pieces>,
+        request: ListenerRequest,
         limit: Duration,
         body: ResponseBody<'_>,
     ) -> impl Future<Output = Result<ListenerResponse, CallError>> + Send;
@@ -73,12 +72,12 @@ impl Caller {
     async fn call_until(
         &self,
         upstream: &Upstream,
-        request: Request<Pieces>,
+        request: ListenerRequest,
         limit: Duration,
         keep: ResponseBody<'_>,
     ) -> Result<ListenerResponse, CallError> {
         let mut deadline = pin!(sleep(limit));
-        let attempt = self.attempt(upstream, ListenerRequest::new(request), limit);
+        let attempt = self.attempt(upstream, request, limit);
         let Some(answered) = before(deadline.as_mut(), attempt).await else {
             return Err(CallError::Timeout(limit));
         };
@@ -212,7 +211,7 @@ impl Call for Caller {
     fn call(
         &self,
         upstream: &Upstream,
-        request: Request<Pieces>,
+        request: ListenerRequest,
         limit: Duration,
         body: ResponseBody<'_>,
     ) -> impl Future<Output = Result<ListenerResponse, CallError>> + Send {

@@ -6,8 +6,10 @@ use std::str::FromStr;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::TraceState;
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+/// The header with the ids of the trace and of the caller's span.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The header with the data of other tracing systems.
+pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Maximum length of a propagated `tracestate`, in bytes (section 3.3.1.5 requires at least this).
 const STATE_BYTES: usize = 512;
@@ -48,7 +50,9 @@ impl TraceContext {
 
     /// Inserts the headers that make this span the parent of the called program's spans.
     pub fn put_in(&self, headers: &mut HeaderMap) {
-        headers.insert(TRACEPARENT, self.to_header());
+        // Cannot fail: hexadecimal digits and hyphens are valid in a header value.
+        let parent = HeaderValue::from_bytes(&self.parent_value());
+        headers.insert(TRACEPARENT, parent.unwrap_or_else(|_| HeaderValue::from_static("")));
         match &self.state {
             Some(state) => drop(headers.insert(TRACESTATE, state.clone())),
             None => drop(headers.remove(TRACESTATE)),
@@ -82,15 +86,20 @@ impl TraceContext {
         text.and_then(|text| TraceState::from_str(text).ok()).unwrap_or_default()
     }
 
-    fn to_header(&self) -> HeaderValue {
+    /// The value of `traceparent`.
+    pub fn parent_value(&self) -> [u8; 55] {
         let mut value = [b'-'; 55];
         value[..2].copy_from_slice(b"00");
         value[3..19].copy_from_slice(&hex((self.trace >> 64) as u64));
         value[19..35].copy_from_slice(&hex(self.trace as u64));
         value[36..52].copy_from_slice(&hex(self.span));
         value[53..].copy_from_slice(&hex(u64::from(self.flags))[14..]);
-        // Cannot fail: hexadecimal digits and hyphens are valid in a header value.
-        HeaderValue::from_bytes(&value).unwrap_or_else(|_| HeaderValue::from_static(""))
+        value
+    }
+
+    /// The value of `tracestate`, if there is one.
+    pub fn state_value(&self) -> Option<&HeaderValue> {
+        self.state.as_ref()
     }
 }
 

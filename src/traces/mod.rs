@@ -10,7 +10,7 @@ mod sampling;
 mod settings;
 mod span;
 
-pub use context::TraceContext;
+pub use context::{TRACEPARENT, TRACESTATE, TraceContext};
 pub use export::{Error, start};
 pub use recorder::Traces;
 pub use sampling::Sampling;

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use crate::support::http::read_head;
 use bytes::Bytes;
-use http::{HeaderValue, Request};
+use http::HeaderValue;
+use webhook_operator::delivery::http1::{ListenerRequest, RequestHead};
 use webhook_operator::delivery::{
-    Call, CallError, Caller, Connector, REFUSAL_BODY_BYTES, ResponseBody,
+    Call, CallError, Caller, Connector, Pieces, REFUSAL_BODY_BYTES, ResponseBody,
 };
 use webhook_operator::plan::address::AddressPolicy;
 use webhook_operator::resources::Scheme;
@@ -52,6 +53,11 @@ fn caller() -> Caller {
     Caller::new(Connector::new(addresses, None).unwrap())
 }
 
+/// A request without headers and body.
+fn request() -> ListenerRequest {
+    RequestHead::post(&"/".parse().unwrap()).with_body(Pieces::default())
+}
+
 fn answer(head: &str, body: &str) -> String {
     format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
@@ -69,7 +75,7 @@ async fn a_refusal_tells_its_status_how_it_begins_and_when_to_come_again() {
     let call = async || {
         let limit = Duration::from_secs(20);
         caller
-            .call(&target.upstream, Request::default(), limit, ResponseBody::Drop)
+            .call(&target.upstream, request(), limit, ResponseBody::Drop)
             .await
             .map(|response| response.status)
     };
@@ -106,7 +112,7 @@ async fn a_denied_network_is_closed_to_urls_though_a_service_has_a_connection_th
     let call = async |target: &Target| {
         let limit = Duration::from_secs(20);
         caller
-            .call(&target.upstream, Request::default(), limit, ResponseBody::Drop)
+            .call(&target.upstream, request(), limit, ResponseBody::Drop)
             .await
             .map(|response| response.status)
     };
@@ -151,7 +157,7 @@ async fn a_success_is_known_before_its_body_has_come() {
     let caller = caller();
     let call = async || {
         let limit = Duration::from_secs(20);
-        let called = caller.call(&target.upstream, Request::default(), limit, ResponseBody::Drop);
+        let called = caller.call(&target.upstream, request(), limit, ResponseBody::Drop);
         called.await.unwrap().status
     };
     // The body is sent only after the call has returned.
@@ -176,7 +182,7 @@ async fn a_response_that_never_ends_is_a_success_and_its_connection_is_not_used_
     let mut seen = BTreeSet::new();
     for _ in 0..3 {
         let limit = Duration::from_secs(20);
-        let called = caller.call(&target.upstream, Request::default(), limit, ResponseBody::Drop);
+        let called = caller.call(&target.upstream, request(), limit, ResponseBody::Drop);
         assert_eq!(called.await.unwrap().status, 200);
         assert!(seen.insert(from.recv().unwrap()));
     }
@@ -188,7 +194,7 @@ async fn bodies_that_come_with_their_heads_leave_one_connection() {
     let caller = caller();
     for _ in 0..50 {
         let limit = Duration::from_secs(20);
-        let called = caller.call(&target.upstream, Request::default(), limit, ResponseBody::Drop);
+        let called = caller.call(&target.upstream, request(), limit, ResponseBody::Drop);
         assert_eq!(called.await.unwrap().status, 200);
     }
 }

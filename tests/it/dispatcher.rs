@@ -8,16 +8,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::request::Parts as Head;
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use strum::VariantArray as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 use webhook_operator::delivery::dispatcher::{Dispatcher, Limits, Parts};
+use webhook_operator::delivery::http1::ListenerRequest;
 use webhook_operator::delivery::{
-    ApiField, Call, CallError, ListenerResponse, Pieces, Refusal, ResponseBody,
+    ApiField, Call, CallError, ListenerResponse, Refusal, ResponseBody,
 };
 use webhook_operator::moment::Moment;
 use webhook_operator::plan::Reachability;
@@ -93,12 +93,11 @@ impl Call for Listeners {
     async fn call(
         &self,
         _: &Upstream,
-        request: Request<Pieces>,
+        request: ListenerRequest,
         limit: Duration,
         _: ResponseBody<'_>,
     ) -> Result<ListenerResponse, CallError> {
-        let (Head { headers, .. }, body) = request.into_parts();
-        let body = body.to_bytes();
+        let (headers, body) = (headers_of(request.head()), request.body().to_bytes());
         let app = headers["webhook-app-uuid"].to_str().unwrap().parse().unwrap();
         let behaviour = self.behaviours.lock().unwrap().get(&app).cloned();
         let _ = self.calls.send(Called { at: Instant::now(), headers, body });
@@ -107,6 +106,17 @@ impl Call for Listeners {
         self.under_way.fetch_sub(1, SeqCst);
         answer.map(|status| ListenerResponse { status, kept: None })
     }
+}
+
+/// The headers in the head of a request.
+fn headers_of(head: &[u8]) -> HeaderMap {
+    let mut parsed = [httparse::EMPTY_HEADER; 32];
+    let mut request = httparse::Request::new(&mut parsed);
+    assert!(request.parse(head).unwrap().is_complete());
+    let header = |header: &httparse::Header<'_>| {
+        (header.name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(header.value).unwrap())
+    };
+    request.headers.iter().map(header).collect()
 }
 
 async fn behave(behaviour: Behaviour, limit: Duration) -> Result<StatusCode, CallError> {

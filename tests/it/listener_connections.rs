@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use http::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use webhook_operator::delivery::http1::RequestHead;
 use webhook_operator::delivery::{Call, CallError, Caller, Connector, Pieces, ResponseBody};
 use webhook_operator::resources::Scheme;
 use webhook_operator::routes::{NamedBy, Origin, Upstream};
@@ -55,8 +55,9 @@ impl Scripted {
     async fn call(&self, length: usize) -> Result<u16, CallError> {
         let mut body = Pieces::default();
         body.push(&vec![b'x'; length].into());
-        let mut request = Request::new(body);
-        request.headers_mut().insert("host", "listener".parse().unwrap());
+        let mut head = RequestHead::post(&"/".parse().unwrap());
+        head.push(&http::header::HOST, b"listener");
+        let request = head.with_body(body);
         let called = self.caller.call(&self.upstream, request, LIMIT, ResponseBody::Drop).await;
         match called {
             Ok(response) => Ok(response.status.as_u16()),
@@ -141,41 +142,6 @@ async fn what_is_no_response_is_an_error() {
     let called = silent.call(10).await;
     assert!(matches!(called, Err(CallError::Http(_))), "{called:?}");
     assert_eq!(silent.connections(), 1, "a request that may have been read is not repeated");
-}
-
-#[tokio::test]
-async fn the_status_is_known_with_the_head_and_the_connection_is_reused_after_the_body() {
-    let (release, released) = mpsc::unbounded_channel::<()>();
-    let (sent_body, mut body_sent) = mpsc::unbounded_channel::<()>();
-    let released = Arc::new(tokio::sync::Mutex::new(released));
-    let listener = Scripted::start(move |mut stream| {
-        let (released, sent_body) = (released.clone(), sent_body.clone());
-        async move {
-            while read_request(&mut stream).await? {
-                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n").await?;
-                released.lock().await.recv().await;
-                stream.write_all(b"ok").await?;
-                sent_body.send(()).unwrap();
-            }
-            Ok(())
-        }
-    })
-    .await;
-    // The body is sent only when the call has returned.
-    assert_eq!(listener.call(10).await.unwrap(), 200);
-    release.send(()).unwrap();
-    body_sent.recv().await.unwrap();
-    // The rest arrives at the background reader; until then calls use other connections.
-    for _ in 0..200 {
-        release.send(()).unwrap();
-        let before = listener.connections();
-        assert_eq!(listener.call(10).await.unwrap(), 200);
-        body_sent.recv().await.unwrap();
-        if listener.connections() == before {
-            return;
-        }
-    }
-    panic!("no connection was reused");
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use http_body_util::BodyExt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;

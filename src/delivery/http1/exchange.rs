@@ -116,7 +116,7 @@ impl Exchange {
     /// Writes the request. Ready when it was sent, or cannot be.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(request) = &self.request else { return Poll::Ready(Ok(())) };
-        while self.written < request.len() {
+        while self.written < request.byte_count() {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let count = request.slices(self.written, &mut slices);
             let stream = Pin::new(&mut self.connection.stream);

@@ -22,7 +22,7 @@ mod stream;
 pub use connection::Connection;
 pub use exchange::{Exchange, SendError};
 pub use reader::{ResponseError, ResponseHead, ResponsePart};
-pub use request::ListenerRequest;
+pub use request::{ListenerRequest, RequestHead};
 pub use stream::Stream;
 
 #[cfg(test)]

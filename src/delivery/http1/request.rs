@@ -2,15 +2,52 @@
 
 use std::io::{IoSlice, Write};
 
-use http::{HeaderMap, Request};
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue};
 
 use crate::delivery::Pieces;
 
-/// Estimated length of a header line, for the capacity of the head, in bytes.
-const HEADER_BYTES: usize = 64;
+/// Capacity of a head without the path, in bytes: that of the operator's own headers and some more.
+const HEAD_BYTES: usize = 768;
 
 /// Maximum number of pieces in one write.
 pub const MAX_SLICES: usize = 8;
+
+/// The head of a POST, without its end.
+#[derive(Debug)]
+pub struct RequestHead {
+    bytes: Vec<u8>,
+}
+
+impl RequestHead {
+    /// A head with this request target and no header.
+    pub fn post(target: &PathAndQuery) -> Self {
+        let target = target.as_str();
+        let mut bytes = Vec::with_capacity(target.len() + HEAD_BYTES);
+        bytes.extend_from_slice(b"POST ");
+        bytes.extend_from_slice(target.as_bytes());
+        bytes.extend_from_slice(b" HTTP/1.1\r\n");
+        Self { bytes }
+    }
+
+    /// Adds a header. The value has to be valid as a [`HeaderValue`], and the header must not be one
+    /// of the framing: [`Self::with_body`] adds `Content-Length`.
+    pub fn push(&mut self, name: &HeaderName, value: &[u8]) {
+        debug_assert!(HeaderValue::from_bytes(value).is_ok(), "{name}");
+        self.bytes.extend_from_slice(name.as_str().as_bytes());
+        self.bytes.extend_from_slice(b": ");
+        self.bytes.extend_from_slice(value);
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+
+    /// Ends the head and adds the body.
+    pub fn with_body(self, body: Pieces) -> ListenerRequest {
+        let mut head = self.bytes;
+        // Writing to a vector cannot fail.
+        let _ = write!(head, "content-length: {}\r\n\r\n", body.len());
+        ListenerRequest { head, body }
+    }
+}
 
 /// The bytes of a POST: its head and the pieces of its body.
 #[derive(Debug)]
@@ -20,23 +57,18 @@ pub struct ListenerRequest {
 }
 
 impl ListenerRequest {
-    /// Serializes the head. The method is POST, and the path is the target (origin form). The
-    /// headers include `Host`, and none about the framing: that is a `Content-Length`.
-    pub fn new(request: Request<Pieces>) -> Self {
-        let (parts, body) = request.into_parts();
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let mut head = Vec::with_capacity(target.len() + (parts.headers.len() + 2) * HEADER_BYTES);
-        head.extend_from_slice(b"POST ");
-        head.extend_from_slice(target.as_bytes());
-        head.extend_from_slice(b" HTTP/1.1\r\n");
-        push_headers(&mut head, &parts.headers);
-        // Writing to a vector cannot fail.
-        let _ = write!(head, "content-length: {}\r\n\r\n", body.len());
-        Self { head, body }
+    /// The head, as it is sent.
+    pub fn head(&self) -> &[u8] {
+        &self.head
     }
 
-    /// Its length in bytes, head and body.
-    pub fn len(&self) -> usize {
+    /// The body.
+    pub fn body(&self) -> &Pieces {
+        &self.body
+    }
+
+    /// The number of bytes of head and body.
+    pub fn byte_count(&self) -> usize {
         self.head.len() + self.body.len()
     }
 
@@ -52,14 +84,5 @@ impl ListenerRequest {
             }
         }
         count
-    }
-}
-
-fn push_headers(head: &mut Vec<u8>, headers: &HeaderMap) {
-    for (name, value) in headers {
-        head.extend_from_slice(name.as_str().as_bytes());
-        head.extend_from_slice(b": ");
-        head.extend_from_slice(value.as_bytes());
-        head.extend_from_slice(b"\r\n");
     }
 }
