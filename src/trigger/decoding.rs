@@ -196,7 +196,8 @@ mod tests {
         let event = event::from_body(Some(b"application/json"), body.clone())?;
         let filter = Expression::compile("event.n > 0").unwrap();
         let text = event.text();
-        let inputs = Inputs { event: &text, headers: b"{}", props: b"null", query: b"{}" };
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let inputs = Inputs { event: &text, headers: b"{}", props: b"null", query: b"{}", now };
         Ok((text.to_vec(), filter.holds(inputs).ok()))
     }
 

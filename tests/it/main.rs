@@ -33,5 +33,6 @@ mod store;
 mod support;
 mod tls;
 mod traces;
+mod transform;
 mod trigger;
 mod verify;
