@@ -31,19 +31,30 @@ fuzz_target!(|input: &[u8]| {
     match Expression::compile(source) {
         Ok(expression) => {
             let began = Instant::now();
-            let once = expression.holds(inputs);
+            let holds = |expression: &Expression| {
+                expression.holds(inputs).map_err(|failure| failure.error)
+            };
+            let once = holds(&expression);
             // Instrumented code takes many times the 0.1 s of the budget. `run.sh` limits the memory.
             assert!(began.elapsed() < Duration::from_secs(5), "the budget bounds the time");
-            assert_eq!(expression.holds(inputs), once);
+            assert_eq!(holds(&expression), once);
+            // The text of an object is JSON, and as long as it was said to be.
+            if let Ok(object) = expression.object(inputs, 1 << 20) {
+                let text = object.to_vec();
+                assert_eq!(text.len(), object.len());
+                assert!(from_body(Some(b"application/json"), text.into()).is_ok());
+            }
             // However it is written: in brackets it is the same.
             if let Ok(bracketed) = Expression::compile(&format!("true && (\n{source}\n)")) {
-                assert!(bracketed.holds(inputs) == once || once == Err(EvaluationError::NotBool));
+                let is_same = holds(&bracketed) == once;
+                assert!(is_same || once == Err(EvaluationError::NotBool));
             }
         }
         Err(error) => {
+            let place = error.position;
             let lines: Vec<_> = source.split('\n').collect();
-            assert!((1..=lines.len()).contains(&error.line), "{error}");
-            assert!(error.column <= lines[error.line - 1].chars().count() + 1, "{error}");
+            assert!((1..=lines.len()).contains(&place.line), "{error}");
+            assert!(place.column <= lines[place.line - 1].chars().count() + 1, "{error}");
         }
     }
 });

@@ -136,6 +136,7 @@ fn resource(app: &Key, key: &Key, new: NewWebhook) -> Webhook {
         rate_limit: None,
         dedup: None,
         filter: None,
+        transform: None,
         delivery: None,
         response: None,
         probes: Vec::new(),

@@ -5,6 +5,7 @@ mod completion;
 mod crds;
 mod deliveries;
 mod demo;
+mod eval;
 pub mod listen;
 mod options;
 mod output;
@@ -64,7 +65,7 @@ pub enum Command {
     Crds(crds::CrdsArgs),
 }
 
-/// The subcommands that call a running operator; the kubectl plugin has the same ones.
+/// The subcommands of people who run webhooks; the kubectl plugin has the same ones.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
     /// List, show and replay deliveries
@@ -73,6 +74,8 @@ pub enum ClientCommand {
     Trigger(Box<trigger::TriggerArgs>),
     /// Report problems and how to fix them
     Status(Box<status::StatusArgs>),
+    /// Evaluate a filter, a transform or a key of duplicates for an event
+    Eval(Box<eval::EvalArgs>),
     /// Print a shell completion script
     Completion(completion::CompletionArgs),
 }
@@ -128,6 +131,7 @@ async fn ask(command: ClientCommand) -> anyhow::Result<Success> {
         ClientCommand::Deliveries(args) => deliveries::deliveries(*args).await?,
         ClientCommand::Trigger(args) => return trigger::trigger(*args).await,
         ClientCommand::Status(args) => return status::status(*args).await,
+        ClientCommand::Eval(args) => return eval::eval(*args),
         ClientCommand::Completion(args) => {
             let program = match Called::now() {
                 Called::Program => Cli::command(),

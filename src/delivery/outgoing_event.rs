@@ -20,9 +20,24 @@ pub struct OutgoingEvent {
     /// The converted body, if it was needed before. Envelopes that need it convert the body
     /// otherwise.
     pub event: Option<Event>,
+    /// What the listener gets in place of the event, if its webhook has a transform.
+    pub data: Option<Event>,
 }
 
 impl OutgoingEvent {
+    /// An event of which nothing was converted yet.
+    pub fn new(id: Uuid, content: Content) -> Self {
+        Self { id, content, event: None, data: None }
+    }
+
+    /// The JSON that the listener gets as the event.
+    ///
+    /// # Errors
+    /// See [`Self::event`].
+    pub fn data(&mut self) -> Result<Event, EventError> {
+        if let Some(data) = self.data.take() { Ok(data) } else { self.event() }
+    }
+
     /// The JSON of `event`.
     ///
     /// # Errors

@@ -93,7 +93,7 @@ impl Event {
     }
 
     /// An event whose text is exactly the body.
-    fn whole(body: impl Into<Bytes>, form: Form) -> Self {
+    pub fn whole(body: impl Into<Bytes>, form: Form) -> Self {
         Self { before: b"", body: body.into(), after: b"", form }
     }
 

@@ -15,7 +15,7 @@ pub fn negated<'a>(of: &Value<'a>) -> Result<Value<'a>> {
     match of {
         Value::Int(number) => number.checked_neg().map(Value::Int).ok_or(EvaluationError::Overflow),
         Value::Double(number) => Ok(Value::Double(-number)),
-        Value::Rounded(number) => Ok(Value::Rounded(-number)),
+        Value::Rounded(number, _) => Ok(Value::Rounded(-number, None)),
         _ => Err(EvaluationError::WrongType("negation requires an int or a double")),
     }
 }

@@ -35,7 +35,10 @@ fn equal_within<'a>(
             Ok(**a == **b)
         }
         (Int(_) | Uint(_) | Double(_), Int(_) | Uint(_) | Double(_)) => Ok(equal_numbers(a, b)),
-        (Int(_) | Uint(_) | Double(_) | Rounded(_), Int(_) | Uint(_) | Double(_) | Rounded(_)) => {
+        (
+            Int(_) | Uint(_) | Double(_) | Rounded(..),
+            Int(_) | Uint(_) | Double(_) | Rounded(..),
+        ) => {
             let is_equal = numbers(a, b) == Some(Ordering::Equal);
             if is_equal { Err(EvaluationError::Rounded) } else { Ok(false) }
         }
@@ -132,9 +135,10 @@ pub fn order(
             Ok(Some((**a).cmp(&**b)))
         }
         (Timestamp(a), Timestamp(b)) | (Duration(a), Duration(b)) => Ok(Some(a.cmp(b))),
-        (Int(_) | Uint(_) | Double(_) | Rounded(_), Int(_) | Uint(_) | Double(_) | Rounded(_)) => {
-            Ok(numbers(a, b))
-        }
+        (
+            Int(_) | Uint(_) | Double(_) | Rounded(..),
+            Int(_) | Uint(_) | Double(_) | Rounded(..),
+        ) => Ok(numbers(a, b)),
         _ => Err(EvaluationError::WrongType("a comparison requires two numbers or two strings")),
     }
 }

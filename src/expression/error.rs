@@ -1,17 +1,93 @@
 //! Errors of compiling and evaluating an expression, in the words of CEL.
 
+use std::fmt;
+
 use super::MAX_DEPTH;
 
-/// A compile error.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{line}:{column}: {message}")]
-pub struct CompileError {
+/// A position in the source text of an expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourcePosition {
     /// The line, from 1.
     pub line: usize,
     /// The column, in characters, from 1.
     pub column: usize,
+}
+
+/// A compile error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{position}: {message}")]
+pub struct CompileError {
+    /// Where it is.
+    pub position: SourcePosition,
     /// A description of the mistake.
     pub message: String,
+}
+
+/// An evaluation error, and the part of the expression that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{position}: {error}")]
+pub struct EvaluationFailure {
+    /// Where it is.
+    pub position: SourcePosition,
+    /// The error.
+    pub error: EvaluationError,
+}
+
+impl SourcePosition {
+    /// The position of an offset in bytes.
+    pub(super) fn of(source: &str, offset: usize) -> Self {
+        let before = source.get(..offset).unwrap_or(source);
+        let line = before.rsplit('\n').next().unwrap_or(before);
+        Self { line: 1 + before.matches('\n').count(), column: 1 + line.chars().count() }
+    }
+
+    /// What the source text has at this position, to the end of the line: at most `length` characters.
+    pub fn excerpt<'s>(&self, source: &'s str, length: usize) -> &'s str {
+        let line = source.split('\n').nth(self.line - 1).unwrap_or_default();
+        let offset = |chars| line.char_indices().nth(chars).map_or(line.len(), |(at, _)| at);
+        line[offset(self.column - 1)..offset(self.column - 1 + length)].trim_end()
+    }
+
+    /// The line of the source text, and a caret below this position, as cel-go shows errors.
+    pub fn marked(&self, source: &str) -> String {
+        let line = source.split('\n').nth(self.line - 1).unwrap_or_default();
+        // A tab is as wide as any other character, so that the caret is below its position.
+        let line = line.replace('\t', " ");
+        format!(" | {}\n | {}^", line.trim_end(), ".".repeat(self.column - 1))
+    }
+}
+
+impl fmt::Display for SourcePosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// An error at a node whose position is not known yet, or is an offset in bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub error: EvaluationError,
+    at: Option<u32>,
+}
+
+impl Failure {
+    /// The error at this offset, unless it has a more exact one.
+    pub fn located(mut self, at: u32) -> Self {
+        self.at.get_or_insert(at);
+        self
+    }
+
+    /// The error with its position in the source text.
+    pub fn into_public(self, source: &str) -> EvaluationFailure {
+        let position = SourcePosition::of(source, self.at.unwrap_or_default() as usize);
+        EvaluationFailure { position, error: self.error }
+    }
+}
+
+impl From<EvaluationError> for Failure {
+    fn from(error: EvaluationError) -> Self {
+        Self { error, at: None }
+    }
 }
 
 /// An evaluation error. It contains no input data, only names that occur in the expression itself.
@@ -59,6 +135,15 @@ pub enum EvaluationError {
     /// The result of a key expression is not a string.
     #[error("the result is not a string; string() converts a number")]
     NotText,
+    /// The result of a transform is not a map.
+    #[error("transform must give an object, not {0}")]
+    NotObject(&'static str),
+    /// The result of a transform has a value that JSON does not have.
+    #[error("no such overload: a value of type {0} cannot become JSON; string() may convert it")]
+    NotJson(&'static str),
+    /// The result of a transform is too long.
+    #[error("the result is longer than {0} bytes")]
+    TooLong(usize),
 }
 
 impl EvaluationError {

@@ -3,77 +3,95 @@
 use super::arithmetic::{arithmetic, negated};
 use super::budget::{CostBudget, STEP};
 use super::compare::{equal, order};
+use super::error::Failure;
 use super::functions::Function;
 use super::node::{
-    BinaryOperator, BindKind, Constant, Item, Macro, MacroKind, Node, OptionalOr, Variable,
+    BinaryOperator, BindKind, Constant, FieldAccess, Item, Macro, MacroKind, Node, NodeKind,
+    OptionalOr, Tree, Variable,
 };
 use super::pattern::PatternCache;
 use super::time::Time;
 use super::value::{Bytes, Elements, Entries, Text, Value};
 use super::{EvaluationError, Inputs, json};
 
-type Result<T> = std::result::Result<T, EvaluationError>;
+type Result<T> = std::result::Result<T, Failure>;
 
-/// Evaluates an expression to a value.
-pub fn evaluate<'a>(node: &'a Node, inputs: Inputs<'a>) -> Result<Value<'a>> {
-    let (budget, patterns) = (CostBudget::new(), PatternCache::default());
-    Evaluation { inputs, budget, patterns, bound: Vec::new() }.value(node)
+/// Evaluates an expression to a value. Also returns what is left of the budget.
+pub fn evaluate<'a>(tree: &'a Tree, inputs: Inputs<'a>) -> Result<(Value<'a>, CostBudget)> {
+    let mut evaluation = Evaluation {
+        inputs,
+        budget: CostBudget::new(),
+        patterns: PatternCache::default(),
+        field_names: &tree.event_fields,
+        fields: None,
+        bound: Vec::new(),
+    };
+    let value = evaluation.value(&tree.root)?;
+    Ok((value, evaluation.budget))
 }
 
 struct Evaluation<'a> {
     inputs: Inputs<'a>,
     budget: CostBudget,
     patterns: PatternCache,
+    /// The fields of `event` that the expression names, and their texts once one was read.
+    field_names: &'a [Box<str>],
+    fields: Option<Vec<Option<&'a [u8]>>>,
     /// The variables of the macros being evaluated.
     bound: Vec<Value<'a>>,
 }
 
 impl<'a> Evaluation<'a> {
     fn value(&mut self, node: &'a Node) -> Result<Value<'a>> {
+        self.value_of(node).map_err(|failure| failure.located(node.at))
+    }
+
+    fn value_of(&mut self, node: &'a Node) -> Result<Value<'a>> {
         self.budget.spend(STEP)?;
-        match node {
-            Node::Constant(constant) => Ok(constant_value(constant)),
-            Node::Variable(variable) => self.variable(*variable),
+        match &node.kind {
+            NodeKind::Constant(constant) => Ok(constant_value(constant)),
+            NodeKind::Variable(variable) => self.variable(*variable),
             // The parser assigns indexes in the same order as they are pushed here.
-            Node::Bound(index) => Ok(self.bound.get(*index).cloned().unwrap_or(Value::Null)),
-            Node::Select(of, name) => {
+            NodeKind::Bound(index) => Ok(self.bound.get(*index).cloned().unwrap_or(Value::Null)),
+            NodeKind::Select(of, name) => {
                 let of = self.value(of)?;
                 self.select(of, name)
             }
-            Node::OptionalSelect(of, name) => {
+            NodeKind::EventField(index, access) => self.event_field(*index, *access),
+            NodeKind::OptionalSelect(of, name) => {
                 let of = self.value(of)?;
                 self.optional_get(of, &text(name))
             }
-            Node::Has(of, name) => self.has(of, name).map(Value::Bool),
-            Node::Index(parts) => {
+            NodeKind::Has(of, name) => self.has(of, name).map(Value::Bool),
+            NodeKind::Index(parts) => {
                 let [of, at] = self.both(parts)?;
                 if let Value::Optional(_) = of {
                     return self.optional_get(of, &at);
                 }
-                of.get(&at, &mut self.budget)?.ok_or(EvaluationError::NoSuchIndex)
+                Ok(of.get(&at, &mut self.budget)?.ok_or(EvaluationError::NoSuchIndex)?)
             }
-            Node::OptionalIndex(parts) => {
+            NodeKind::OptionalIndex(parts) => {
                 let [of, at] = self.both(parts)?;
                 self.optional_get(of, &at)
             }
-            Node::List(items) => self.list(items),
-            Node::Map(entries) => self.map(entries),
-            Node::Not(of) => self.bool(of).map(|holds| Value::Bool(!holds)),
-            Node::Negate(of) => negated(&self.value(of)?),
-            Node::And(parts) => self.short_circuit(false, parts),
-            Node::Or(parts) => self.short_circuit(true, parts),
-            Node::Conditional(parts) => {
+            NodeKind::List(items) => self.list(items),
+            NodeKind::Map(entries) => self.map(entries),
+            NodeKind::Not(of) => self.bool(of).map(|holds| Value::Bool(!holds)),
+            NodeKind::Negate(of) => Ok(negated(&self.value(of)?)?),
+            NodeKind::And(parts) => self.short_circuit(false, parts),
+            NodeKind::Or(parts) => self.short_circuit(true, parts),
+            NodeKind::Conditional(parts) => {
                 let [condition, then, otherwise] = &**parts;
                 if self.bool(condition)? { self.value(then) } else { self.value(otherwise) }
             }
-            Node::Binary(operator, parts) => {
+            NodeKind::Binary(operator, parts) => {
                 let [a, b] = self.both(parts)?;
                 self.binary(*operator, &a, &b)
             }
-            Node::Call(function, arguments) => self.call(function, arguments),
-            Node::OptionalOr(or, parts) => self.optional_or(*or, parts),
-            Node::Macro(of) => self.evaluate_macro(of),
-            Node::Bind(kind, parts) => self.bind(*kind, parts),
+            NodeKind::Call(function, arguments) => self.call(function, arguments),
+            NodeKind::OptionalOr(or, parts) => self.optional_or(*or, parts),
+            NodeKind::Macro(of) => self.evaluate_macro(of),
+            NodeKind::Bind(kind, parts) => self.bind(*kind, parts),
         }
     }
 
@@ -85,17 +103,42 @@ impl<'a> Evaluation<'a> {
             Variable::Query => self.inputs.query,
             Variable::Now => return Ok(Value::Timestamp(Time::of_clock(self.inputs.now))),
         };
-        json::value(text, &mut self.budget)
+        Ok(json::value(text, &mut self.budget)?)
+    }
+
+    fn event_field(&mut self, index: usize, access: FieldAccess) -> Result<Value<'a>> {
+        let fields = match &self.fields {
+            Some(fields) => fields,
+            None => {
+                let event = self.inputs.event.trim_ascii();
+                if !event.starts_with(b"{") {
+                    return Err(EvaluationError::WrongType("field selection requires a map").into());
+                }
+                let found = json::members(event, self.field_names, &mut self.budget)?;
+                self.fields.insert(found)
+            }
+        };
+        let text = fields.get(index).copied().flatten();
+        if access == FieldAccess::Has {
+            return Ok(Value::Bool(text.is_some()));
+        }
+        let value = text.map(|text| json::value(text, &mut self.budget)).transpose()?;
+        if access == FieldAccess::Optional {
+            self.budget.keep(size_of::<Value<'_>>())?;
+            return Ok(Value::optional(value));
+        }
+        let name = || self.field_names.get(index).cloned().unwrap_or_default();
+        Ok(value.ok_or_else(|| EvaluationError::NoSuchField(name()))?)
     }
 
     fn select(&mut self, of: Value<'a>, name: &'a str) -> Result<Value<'a>> {
         match of {
             Value::Map(_) | Value::JsonMap(_) => {
                 let found = of.get(&text(name), &mut self.budget)?;
-                found.ok_or_else(|| EvaluationError::NoSuchField(name.into()))
+                Ok(found.ok_or_else(|| EvaluationError::NoSuchField(name.into()))?)
             }
             Value::Optional(_) => self.optional_get(of, &text(name)),
-            _ => Err(EvaluationError::WrongType("field selection requires a map")),
+            _ => Err(EvaluationError::WrongType("field selection requires a map").into()),
         }
     }
 
@@ -112,10 +155,10 @@ impl<'a> Evaluation<'a> {
 
     fn has(&mut self, of: &'a Node, name: &'a str) -> Result<bool> {
         match self.value(of)? {
-            of @ (Value::Map(_) | Value::JsonMap(_)) => of.has(&text(name), &mut self.budget),
+            of @ (Value::Map(_) | Value::JsonMap(_)) => Ok(of.has(&text(name), &mut self.budget)?),
             Value::Optional(None) => Ok(false),
-            Value::Optional(Some(of)) => of.has(&text(name), &mut self.budget),
-            _ => Err(EvaluationError::WrongType("field selection requires a map")),
+            Value::Optional(Some(of)) => Ok(of.has(&text(name), &mut self.budget)?),
+            _ => Err(EvaluationError::WrongType("field selection requires a map").into()),
         }
     }
 
@@ -128,7 +171,9 @@ impl<'a> Evaluation<'a> {
         }
         (function.call)(&arguments, &mut self.budget).map_err(|error| {
             let has_no_overload = error == EvaluationError::NO_OVERLOAD;
-            if has_no_overload { EvaluationError::WrongType(function.name) } else { error }
+            let error =
+                if has_no_overload { EvaluationError::WrongType(function.name) } else { error };
+            error.into()
         })
     }
 
@@ -139,9 +184,12 @@ impl<'a> Evaluation<'a> {
             (Value::Optional(None), OptionalOr::Value) => self.value(&parts[1]),
             (Value::Optional(None), OptionalOr::Optional) => match self.value(&parts[1])? {
                 of @ Value::Optional(_) => Ok(of),
-                _ => Err(EvaluationError::WrongType("or() requires an optional value")),
+                _ => Err(EvaluationError::WrongType("or() requires an optional value").into()),
             },
-            _ => Err(EvaluationError::WrongType("or() and orValue() require an optional value")),
+            _ => {
+                Err(EvaluationError::WrongType("or() and orValue() require an optional value")
+                    .into())
+            }
         }
     }
 
@@ -151,7 +199,11 @@ impl<'a> Evaluation<'a> {
             (BindKind::Bind, value) => value,
             (_, Value::Optional(Some(value))) => Value::clone(&value),
             (_, of @ Value::Optional(None)) => return Ok(of),
-            _ => return Err(EvaluationError::WrongType("optMap() requires an optional value")),
+            _ => {
+                return Err(
+                    EvaluationError::WrongType("optMap() requires an optional value").into()
+                );
+            }
         };
         self.bound.push(value);
         let result = self.value(result);
@@ -162,7 +214,7 @@ impl<'a> Evaluation<'a> {
                 Ok(Value::optional(Some(result)))
             }
             (BindKind::OptionalFlatMap, result) if !matches!(result, Value::Optional(_)) => {
-                Err(EvaluationError::WrongType("optFlatMap() requires an optional result"))
+                Err(EvaluationError::WrongType("optFlatMap() requires an optional result").into())
             }
             (_, result) => Ok(result),
         }
@@ -171,7 +223,10 @@ impl<'a> Evaluation<'a> {
     fn bool(&mut self, node: &'a Node) -> Result<bool> {
         match self.value(node)? {
             Value::Bool(holds) => Ok(holds),
-            _ => Err(EvaluationError::WrongType("a condition must be a boolean")),
+            _ => {
+                let error = EvaluationError::WrongType("a condition must be a boolean");
+                Err(Failure::from(error).located(node.at))
+            }
         }
     }
 
@@ -217,11 +272,12 @@ impl<'a> Evaluation<'a> {
         if !matches!(key, Value::Text(_) | Value::Int(_) | Value::Uint(_) | Value::Bool(_)) {
             return Err(EvaluationError::WrongType(
                 "a map key must be a string, an integer or a boolean",
-            ));
+            )
+            .into());
         }
         for (known, _) in &*map {
             if equal(known, &key, &mut self.budget)? {
-                return Err(EvaluationError::Invalid("a map has a duplicate key"));
+                return Err(EvaluationError::Invalid("a map has a duplicate key").into());
             }
         }
         map.push((key, value));
@@ -236,8 +292,8 @@ impl<'a> Evaluation<'a> {
             match self.bool(part) {
                 Ok(holds) if holds == decides => return Ok(Value::Bool(decides)),
                 Ok(_) => {}
-                Err(error) if error.is_final() => return Err(error),
-                Err(error) => undecided = undecided.and(Err(error)),
+                Err(failure) if failure.error.is_final() => return Err(failure),
+                Err(failure) => undecided = undecided.and(Err(failure)),
             }
         }
         undecided
@@ -264,7 +320,7 @@ impl<'a> Evaluation<'a> {
             | BinaryOperator::Subtract
             | BinaryOperator::Multiply
             | BinaryOperator::Divide
-            | BinaryOperator::Remainder => return arithmetic(operator, a, b, budget),
+            | BinaryOperator::Remainder => return Ok(arithmetic(operator, a, b, budget)?),
         };
         Ok(Value::Bool(bool))
     }
@@ -281,8 +337,8 @@ impl<'a> Evaluation<'a> {
         if let Some(decided) = decided {
             return Ok(decided);
         }
-        if let Some(error) = state.undecided {
-            return Err(error);
+        if let Some(failure) = state.undecided {
+            return Err(failure);
         }
         Ok(match of.kind {
             MacroKind::All => Value::Bool(true),
@@ -349,10 +405,10 @@ impl<'a> Evaluation<'a> {
             (MacroKind::Exists, Ok(true)) => return Ok(Some(Value::Bool(true))),
             (MacroKind::All | MacroKind::Exists, Ok(_)) => {}
             // As with && and ||, a later element may determine the result.
-            (MacroKind::All | MacroKind::Exists, Err(error)) if !error.is_final() => {
-                state.undecided.get_or_insert(error);
+            (MacroKind::All | MacroKind::Exists, Err(failure)) if !failure.error.is_final() => {
+                state.undecided.get_or_insert(failure);
             }
-            (_, Err(error)) => return Err(error),
+            (_, Err(failure)) => return Err(failure),
             (_, Ok(false)) => {}
             (MacroKind::ExistsOne, Ok(true)) => state.holding += 1,
             (_, Ok(true)) => self.collect(of, key, element, state)?,
@@ -390,7 +446,7 @@ impl<'a> Evaluation<'a> {
 
     fn collect_entries(&mut self, of: &Value<'a>, state: &mut MacroState<'a>) -> Result<()> {
         if !matches!(of, Value::Map(_) | Value::JsonMap(_)) {
-            return Err(EvaluationError::WrongType("transformMapEntry() requires a map"));
+            return Err(EvaluationError::WrongType("transformMapEntry() requires a map").into());
         }
         let mut entries = Entries::of(of, &mut self.budget)?;
         while let Some((key, value)) = entries.next(&mut self.budget)? {
@@ -405,7 +461,7 @@ struct MacroState<'a> {
     holding: usize,
     kept: Vec<Value<'a>>,
     entries: Vec<(Value<'a>, Value<'a>)>,
-    undecided: Option<EvaluationError>,
+    undecided: Option<Failure>,
 }
 
 /// The elements in the order of their keys.
@@ -419,7 +475,7 @@ fn sorted<'a>(entries: Vec<(Value<'a>, Value<'a>)>, budget: &mut CostBudget) -> 
 fn unwrapped(value: Value<'_>) -> Result<Option<Value<'_>>> {
     match value {
         Value::Optional(value) => Ok(value.map(|value| Value::clone(&value))),
-        _ => Err(EvaluationError::WrongType("an optional entry requires an optional value")),
+        _ => Err(EvaluationError::WrongType("an optional entry requires an optional value").into()),
     }
 }
 
@@ -443,7 +499,7 @@ fn text(text: &str) -> Value<'_> {
 
 fn is_in<'a>(element: &Value<'a>, of: &Value<'a>, budget: &mut CostBudget) -> Result<bool> {
     if let Value::Map(_) | Value::JsonMap(_) = of {
-        return of.has(element, budget);
+        return Ok(of.has(element, budget)?);
     }
     let mut elements = Elements::of(of)?;
     while let Some(known) = elements.next(budget)? {

@@ -3,6 +3,8 @@
 //! The text must be well-formed. For malformed text the results are unspecified, but no function
 //! reads beyond its end.
 
+use std::borrow::Cow;
+
 use super::budget::{CostBudget, STEP};
 use super::value::{Text, Value};
 use super::{EvaluationError, decimal};
@@ -37,6 +39,29 @@ pub fn member<'a>(
     Ok(found)
 }
 
+/// The texts of an object's members with these names, in one pass. If a name is repeated, the last
+/// one.
+pub fn members<'a>(
+    object: &'a [u8],
+    names: &[Box<str>],
+    budget: &mut CostBudget,
+) -> Result<Vec<Option<&'a [u8]>>, EvaluationError> {
+    /// The cost of comparing two names, most of which differ in length.
+    const COMPARISON: usize = 4;
+    budget.keep(size_of_val(names))?;
+    let mut found = vec![None; names.len()];
+    let mut members = JsonItems::of(object);
+    while let Some((known, text)) = members.next_member(budget)? {
+        budget.spend(COMPARISON * names.len())?;
+        let Some(known) = name(known) else { continue };
+        for (found, _) in found.iter_mut().zip(names).filter(|(_, name)| *name.as_bytes() == *known)
+        {
+            *found = Some(text);
+        }
+    }
+    Ok(found)
+}
+
 /// Decodes a string, given with its quotation marks.
 pub fn string<'a>(text: &'a [u8], budget: &mut CostBudget) -> Result<Text<'a>, EvaluationError> {
     budget.spend(text.len())?;
@@ -50,20 +75,27 @@ pub fn string<'a>(text: &'a [u8], budget: &mut CostBudget) -> Result<Text<'a>, E
     Ok(Text::Shared(read.into()))
 }
 
-fn is_named(quoted: &[u8], name: &str) -> bool {
+fn is_named(quoted: &[u8], wanted: &str) -> bool {
+    name(quoted).is_some_and(|known| *known == *wanted.as_bytes())
+}
+
+/// The bytes of a name, given with its quotation marks. An invalid string is no name.
+fn name(quoted: &[u8]) -> Option<Cow<'_, [u8]>> {
     let inside = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
     if !inside.contains(&b'\\') {
-        return inside == name.as_bytes();
+        return Some(Cow::Borrowed(inside));
     }
-    // An invalid string has no name.
-    serde_json::from_slice::<String>(quoted).is_ok_and(|known| known == name)
+    let read = serde_json::from_slice::<String>(quoted).ok()?;
+    Some(Cow::Owned(read.into_bytes()))
 }
 
 fn number<'a>(text: &'a [u8], budget: &mut CostBudget) -> Result<Value<'a>, EvaluationError> {
     budget.spend(text.len())?;
     let text = std::str::from_utf8(text).map_err(|_| EvaluationError::InvalidText)?;
     if text.contains(['.', 'e', 'E']) {
-        return decimal::double(text).map(Value::double).ok_or(EvaluationError::OutOfRange);
+        let (double, is_exact) = decimal::double(text).ok_or(EvaluationError::OutOfRange)?;
+        let rounded = Value::Rounded(double, Some(text));
+        return Ok(if is_exact { Value::Double(double) } else { rounded });
     }
     if let Ok(int) = text.parse() {
         return Ok(Value::Int(int));

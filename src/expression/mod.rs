@@ -9,7 +9,8 @@
 //! Tenants write expressions, untrusted senders write events, and both share a thread with all
 //! other triggers. The code therefore does not recurse deeper than [`MAX_DEPTH`], does not panic,
 //! and stops when [`budget::TOTAL`] is spent. It does not parse an event into a tree, which would
-//! take many times its size, but searches the JSON text for the members that an expression names.
+//! take many times its size, but searches the JSON text for the members that an expression names:
+//! those of `event` itself in one pass, see [`json::members`].
 //! The evaluation of the `cel` crate has no limit, and needs the event as a tree; the crate serves as
 //! the reference in tests. `docs/design/cel.md` has the reasons.
 //!
@@ -31,6 +32,7 @@ mod functions;
 mod json;
 mod lexer;
 mod node;
+mod object;
 mod parser;
 mod pattern;
 mod time;
@@ -38,9 +40,11 @@ mod value;
 
 use std::fmt;
 
-pub use error::{CompileError, EvaluationError};
-use node::Node;
+use error::Failure;
+pub use error::{CompileError, EvaluationError, EvaluationFailure, SourcePosition};
+use node::Tree;
 pub use node::Variable;
+pub use object::JsonObject;
 use value::Value;
 
 /// The longest expression, in characters.
@@ -52,8 +56,7 @@ pub const MAX_DEPTH: usize = 64;
 /// A compiled expression.
 pub struct Expression {
     source: Box<str>,
-    node: Node,
-    uses: Vec<Variable>,
+    tree: Tree,
 }
 
 /// The inputs of an evaluation. JSON texts must be well-formed.
@@ -77,8 +80,7 @@ impl Expression {
     /// # Errors
     /// The first mistake, with its position.
     pub fn compile(source: &str) -> Result<Self, CompileError> {
-        let (node, uses) = parser::parse(source)?;
-        Ok(Self { source: source.into(), node, uses })
+        Ok(Self { source: source.into(), tree: parser::parse(source)? })
     }
 
     /// The source text.
@@ -88,29 +90,54 @@ impl Expression {
 
     /// Whether the expression reads a variable.
     pub fn uses(&self, variable: Variable) -> bool {
-        self.uses.contains(&variable)
+        self.tree.uses.contains(&variable)
     }
 
     /// Evaluates a boolean expression.
     ///
     /// # Errors
     /// If the result is not a boolean, or the evaluation fails. No error contains input data.
-    pub fn holds(&self, inputs: Inputs<'_>) -> Result<bool, EvaluationError> {
-        match evaluate::evaluate(&self.node, inputs)? {
+    pub fn holds(&self, inputs: Inputs<'_>) -> Result<bool, EvaluationFailure> {
+        self.evaluate(inputs, |value, _| match value {
             Value::Bool(holds) => Ok(holds),
             _ => Err(EvaluationError::NotBool),
-        }
+        })
     }
 
     /// Evaluates a string expression.
     ///
     /// # Errors
     /// If the result is not a string, or the evaluation fails. No error contains input data.
-    pub fn text(&self, inputs: Inputs<'_>) -> Result<String, EvaluationError> {
-        match evaluate::evaluate(&self.node, inputs)? {
+    pub fn text(&self, inputs: Inputs<'_>) -> Result<String, EvaluationFailure> {
+        self.evaluate(inputs, |value, _| match value {
             Value::Text(text) => Ok(text.to_string()),
             _ => Err(EvaluationError::NotText),
-        }
+        })
+    }
+
+    /// Evaluates an expression that gives an object, whose JSON text has at most `limit` bytes.
+    ///
+    /// # Errors
+    /// If the result is not an object, is too long or has no JSON text, or the evaluation fails. No
+    /// error contains input data.
+    pub fn object<'a>(
+        &'a self,
+        inputs: Inputs<'a>,
+        limit: usize,
+    ) -> Result<JsonObject<'a>, EvaluationFailure> {
+        self.evaluate(inputs, |value, budget| JsonObject::new(value, limit, budget))
+    }
+
+    fn evaluate<'a, T>(
+        &'a self,
+        inputs: Inputs<'a>,
+        convert: impl FnOnce(Value<'a>, &mut budget::CostBudget) -> Result<T, EvaluationError>,
+    ) -> Result<T, EvaluationFailure> {
+        let result = evaluate::evaluate(&self.tree, inputs).and_then(|(value, mut budget)| {
+            convert(value, &mut budget)
+                .map_err(|error| Failure::from(error).located(self.tree.root.at))
+        });
+        result.map_err(|failure| failure.into_public(&self.source))
     }
 }
 

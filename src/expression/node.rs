@@ -7,12 +7,22 @@ use super::pattern::Pattern;
 
 /// A node of the syntax tree.
 #[derive(Debug)]
-pub enum Node {
+pub struct Node {
+    /// Its position in the source text: an offset in bytes.
+    pub at: u32,
+    pub kind: NodeKind,
+}
+
+/// The kind of a node.
+#[derive(Debug)]
+pub enum NodeKind {
     Constant(Constant),
     Variable(Variable),
     /// A variable of a macro: its index on the stack of bound variables.
     Bound(usize),
     Select(Box<Node>, Box<str>),
+    /// A field of `event`: its index among [`Tree::event_fields`].
+    EventField(usize, FieldAccess),
     /// `a.?b`.
     OptionalSelect(Box<Node>, Box<str>),
     Has(Box<Node>, Box<str>),
@@ -32,6 +42,34 @@ pub enum Node {
     OptionalOr(OptionalOr, Box<[Node; 2]>),
     Macro(Box<Macro>),
     Bind(BindKind, Box<[Node; 2]>),
+}
+
+/// What is asked of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldAccess {
+    /// `a.b`.
+    Value,
+    /// `a.?b`.
+    Optional,
+    /// `has(a.b)`.
+    Has,
+}
+
+/// A parsed expression.
+#[derive(Debug)]
+pub struct Tree {
+    pub root: Node,
+    /// The variables that it reads.
+    pub uses: Vec<Variable>,
+    /// The fields of `event` that it names. They are found in one pass over the event.
+    pub event_fields: Vec<Box<str>>,
+}
+
+impl NodeKind {
+    /// The node of this kind at a position. Expressions are short, see [`super::MAX_LENGTH`].
+    pub fn at(self, at: usize) -> Node {
+        Node { at: u32::try_from(at).unwrap_or(u32::MAX), kind: self }
+    }
 }
 
 /// An item of a list, or an entry of a map.

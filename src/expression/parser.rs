@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::functions::{Function, Style, type_constant};
 use super::lexer::{Lexer, SyntaxError, Token};
 use super::node::{
-    BinaryOperator, BindKind, Constant, Item, Macro, MacroKind, Node, OptionalOr, Variable,
+    BinaryOperator, BindKind, Constant, FieldAccess, Item, Macro, MacroKind, Node, NodeKind,
+    OptionalOr, Tree, Variable,
 };
 use super::pattern::Pattern;
-use super::{CompileError, MAX_DEPTH, MAX_LENGTH};
+use super::{CompileError, MAX_DEPTH, MAX_LENGTH, SourcePosition};
 
 /// Binary operators by precedence, lowest first.
 const LEVELS: [&[(&str, Binary)]; 5] = [
@@ -61,8 +62,8 @@ const RESERVED: [&str; 17] = [
 
 type Result<T> = std::result::Result<T, SyntaxError>;
 
-/// Parses an expression. Returns its tree and the variables that it reads.
-pub fn parse(source: &str) -> std::result::Result<(Node, Vec<Variable>), CompileError> {
+/// Parses an expression.
+pub fn parse(source: &str) -> std::result::Result<Tree, CompileError> {
     let locate = |error| compile_error(source, error);
     if source.chars().count() > MAX_LENGTH {
         let what = format!("the expression is longer than {MAX_LENGTH} characters");
@@ -75,19 +76,14 @@ pub fn parse(source: &str) -> std::result::Result<(Node, Vec<Variable>), Compile
         depth: 0,
         scope: Vec::new(),
         uses: Vec::new(),
+        event_fields: Vec::new(),
     };
-    let node = parser.parse_all().map_err(locate)?;
-    Ok((node, parser.uses))
+    let root = parser.parse_all().map_err(locate)?;
+    Ok(Tree { root, uses: parser.uses, event_fields: parser.event_fields })
 }
 
 fn compile_error(source: &str, error: SyntaxError) -> CompileError {
-    let before = source.get(..error.at).unwrap_or(source);
-    let line = before.rsplit('\n').next().unwrap_or(before);
-    CompileError {
-        line: 1 + before.matches('\n').count(),
-        column: 1 + line.chars().count(),
-        message: error.message,
-    }
+    CompileError { position: SourcePosition::of(source, error.at), message: error.message }
 }
 
 struct Parser<'s> {
@@ -100,6 +96,7 @@ struct Parser<'s> {
     /// The variables of the enclosing macros, outermost first.
     scope: Vec<&'s str>,
     uses: Vec<Variable>,
+    event_fields: Vec<Box<str>>,
 }
 
 impl<'s> Parser<'s> {
@@ -190,11 +187,12 @@ impl<'s> Parser<'s> {
         let depth = self.depth;
         self.deepen()?;
         let mut node = self.binary(0)?;
+        let at = self.at;
         if self.eat("?")? {
             let then = self.binary(0)?;
             self.expect(":")?;
             let otherwise = self.expression()?;
-            node = Node::Conditional(Box::new([node, then, otherwise]));
+            node = NodeKind::Conditional(Box::new([node, then, otherwise])).at(at);
         }
         self.depth = depth;
         Ok(node)
@@ -205,13 +203,14 @@ impl<'s> Parser<'s> {
         let depth = self.depth;
         let mut left = self.binary(level + 1)?;
         while let Some(operator) = self.operator(operators) {
+            let at = self.at;
             self.advance()?;
             // Operands of && and || do not nest, and so may be many.
             if let Binary::Other(_) = operator {
                 self.deepen()?;
             }
             let right = self.binary(level + 1)?;
-            left = joined(operator, left, right);
+            left = joined(at, operator, left, right);
         }
         self.depth = depth;
         Ok(left)
@@ -229,18 +228,19 @@ impl<'s> Parser<'s> {
         }
         let depth = self.depth;
         self.deepen()?;
+        let at = self.at;
         self.advance()?;
         if let (false, Token::Int(number)) = (is_not, &self.token) {
             // A part of the literal: the smallest integer has no positive counterpart.
             let number = i64::try_from(-i128::from(*number)).map_err(|_| out_of_range(self.at))?;
             self.advance()?;
-            let node = self.members(Node::Constant(Constant::Int(number)));
+            let node = self.members(NodeKind::Constant(Constant::Int(number)).at(at));
             self.depth = depth;
             return node;
         }
         let of = Box::new(self.unary()?);
         self.depth = depth;
-        Ok(if is_not { Node::Not(of) } else { Node::Negate(of) })
+        Ok(if is_not { NodeKind::Not(of) } else { NodeKind::Negate(of) }.at(at))
     }
 
     // ---- members ----
@@ -258,9 +258,12 @@ impl<'s> Parser<'s> {
         let depth = self.depth;
         loop {
             self.deepen()?;
+            let bracket = self.at;
             if self.eat(".")? {
                 if self.eat("?")? {
-                    node = Node::OptionalSelect(Box::new(node), self.field()?.into());
+                    let at = self.at;
+                    let name = self.field()?;
+                    node = self.select(at, node, name, FieldAccess::Optional);
                     continue;
                 }
                 let at = self.at;
@@ -269,14 +272,15 @@ impl<'s> Parser<'s> {
                 node = if !is_field && self.eat("(")? {
                     self.method(at, name, node)?
                 } else {
-                    Node::Select(Box::new(node), name.into())
+                    self.select(at, node, name, FieldAccess::Value)
                 };
             } else if self.eat("[")? {
                 let is_optional = self.eat("?")?;
                 let index = self.expression()?;
                 self.expect("]")?;
                 let parts = Box::new([node, index]);
-                node = if is_optional { Node::OptionalIndex(parts) } else { Node::Index(parts) };
+                let kind = if is_optional { NodeKind::OptionalIndex } else { NodeKind::Index };
+                node = kind(parts).at(bracket);
             } else {
                 self.depth = depth;
                 return Ok(node);
@@ -284,10 +288,28 @@ impl<'s> Parser<'s> {
         }
     }
 
+    fn select(&mut self, at: usize, of: Node, name: &str, access: FieldAccess) -> Node {
+        let is_of_event = matches!(of.kind, NodeKind::Variable(Variable::Event));
+        let kind = match access {
+            _ if is_of_event => NodeKind::EventField(self.event_field(name), access),
+            FieldAccess::Optional => NodeKind::OptionalSelect(Box::new(of), name.into()),
+            FieldAccess::Value | FieldAccess::Has => NodeKind::Select(Box::new(of), name.into()),
+        };
+        kind.at(at)
+    }
+
+    fn event_field(&mut self, name: &str) -> usize {
+        let known = self.event_fields.iter().position(|known| **known == *name);
+        known.unwrap_or_else(|| {
+            self.event_fields.push(name.into());
+            self.event_fields.len() - 1
+        })
+    }
+
     /// Parses a method call, after its opening bracket.
     fn method(&mut self, at: usize, name: &'s str, of: Node) -> Result<Node> {
         if let Some(kind) = MacroKind::named(name) {
-            return self.parse_macro(kind, name, of);
+            return self.parse_macro(at, kind, name, of);
         }
         let bind = match name {
             "optMap" => Some(BindKind::OptionalMap),
@@ -296,7 +318,7 @@ impl<'s> Parser<'s> {
         };
         if let Some(kind) = bind {
             let variable = self.variable()?;
-            return self.bind(kind, variable, of);
+            return self.bind(at, kind, variable, of);
         }
         let mut arguments = vec![of];
         arguments.extend(self.arguments()?);
@@ -307,7 +329,7 @@ impl<'s> Parser<'s> {
         };
         if let Some(or) = or {
             let parts = arguments.try_into().map_err(|_| no_overload(at, name))?;
-            return Ok(Node::OptionalOr(or, Box::new(parts)));
+            return Ok(NodeKind::OptionalOr(or, Box::new(parts)).at(at));
         }
         self.call(at, name, Style::Method, arguments)
     }
@@ -322,7 +344,7 @@ impl<'s> Parser<'s> {
         if let Some(argument) = function.pattern.and_then(|index| arguments.get_mut(index)) {
             compile_pattern(at, name, argument)?;
         }
-        Ok(Node::Call(function, arguments))
+        Ok(NodeKind::Call(function, arguments).at(at))
     }
 
     /// Parses the variable of a macro and the comma after it.
@@ -336,16 +358,22 @@ impl<'s> Parser<'s> {
     }
 
     /// Parses the rest of a macro that binds one variable.
-    fn bind(&mut self, kind: BindKind, variable: &'s str, value: Node) -> Result<Node> {
+    fn bind(&mut self, at: usize, kind: BindKind, variable: &'s str, value: Node) -> Result<Node> {
         self.scope.push(variable);
         let result = self.expression()?;
         self.scope.pop();
         self.expect(")")?;
-        Ok(Node::Bind(kind, Box::new([value, result])))
+        Ok(NodeKind::Bind(kind, Box::new([value, result])).at(at))
     }
 
     /// Parses a macro over `over`, after its opening bracket.
-    fn parse_macro(&mut self, kind: MacroKind, name: &str, over: Node) -> Result<Node> {
+    fn parse_macro(
+        &mut self,
+        start: usize,
+        kind: MacroKind,
+        name: &str,
+        over: Node,
+    ) -> Result<Node> {
         let variable = self.variable()?;
         let is_second = matches!(self.token, Token::Name(name) if is_identifier(name))
             && self.second() == Token::Symbol(",");
@@ -375,42 +403,44 @@ impl<'s> Parser<'s> {
         } else {
             (last, None)
         };
-        Ok(Node::Macro(Box::new(Macro { kind, has_two_variables, over, condition, result })))
+        let parsed = Macro { kind, has_two_variables, over, condition, result };
+        Ok(NodeKind::Macro(Box::new(parsed)).at(start))
     }
 
     // ---- primary expressions ----
 
     fn primary(&mut self) -> Result<Node> {
         let at = self.at;
-        let node = match self.advance()? {
+        let constant = match self.advance()? {
             Token::Name(name) => return self.named(at, name),
-            Token::Text(text) => Node::Constant(Constant::Text(text.into())),
-            Token::Bytes(bytes) => Node::Constant(Constant::Bytes(bytes.into())),
+            Token::Text(text) => Constant::Text(text.into()),
+            Token::Bytes(bytes) => Constant::Bytes(bytes.into()),
             Token::Int(number) => {
-                let number = i64::try_from(number).map_err(|_| out_of_range(at))?;
-                Node::Constant(Constant::Int(number))
+                Constant::Int(i64::try_from(number).map_err(|_| out_of_range(at))?)
             }
-            Token::Uint(number) => Node::Constant(Constant::Uint(number)),
-            Token::Double(number) => Node::Constant(Constant::Double(number)),
+            Token::Uint(number) => Constant::Uint(number),
+            Token::Double(number) => Constant::Double(number),
             Token::Symbol("(") => {
                 let inside = self.expression()?;
                 self.expect(")")?;
-                inside
+                return Ok(inside);
             }
-            Token::Symbol("[") => self.list()?,
-            Token::Symbol("{") => self.map()?,
+            Token::Symbol("[") => return Ok(self.list()?.at(at)),
+            Token::Symbol("{") => return Ok(self.map()?.at(at)),
             token => {
                 (self.at, self.token) = (at, token);
                 return Err(self.unexpected("a value"));
             }
         };
-        Ok(node)
+        Ok(NodeKind::Constant(constant).at(at))
     }
 
     fn named(&mut self, at: usize, name: &'s str) -> Result<Node> {
         match name {
-            "true" | "false" => return Ok(Node::Constant(Constant::Bool(name == "true"))),
-            "null" => return Ok(Node::Constant(Constant::Null)),
+            "true" | "false" => {
+                return Ok(NodeKind::Constant(Constant::Bool(name == "true")).at(at));
+            }
+            "null" => return Ok(NodeKind::Constant(Constant::Null).at(at)),
             "in" => return Err(SyntaxError::new(at, "expected a value, found \"in\"")),
             _ if RESERVED.contains(&name) => {
                 return Err(SyntaxError::new(at, format!("{name:?} is a reserved word")));
@@ -426,13 +456,13 @@ impl<'s> Parser<'s> {
             };
         }
         if let Some(index) = self.scope.iter().rposition(|bound| *bound == name) {
-            return Ok(Node::Bound(index));
+            return Ok(NodeKind::Bound(index).at(at));
         }
         if let Some(variable) = Variable::named(name) {
             if !self.uses.contains(&variable) {
                 self.uses.push(variable);
             }
-            return Ok(Node::Variable(variable));
+            return Ok(NodeKind::Variable(variable).at(at));
         }
         self.qualified(at, name)
     }
@@ -452,7 +482,7 @@ impl<'s> Parser<'s> {
                     let variable = self.variable()?;
                     let value = self.expression()?;
                     self.expect(",")?;
-                    return self.bind(BindKind::Bind, variable, value);
+                    return self.bind(at, BindKind::Bind, variable, value);
                 }
                 let is_known = Function::named(&path, Style::Global).is_some();
                 let undeclared_name = if is_namespace(name) { path.as_str() } else { name };
@@ -464,7 +494,7 @@ impl<'s> Parser<'s> {
             }
         }
         let constant = type_constant(&path).ok_or_else(|| undeclared(at, name))?;
-        Ok(Node::Constant(Constant::Type(constant)))
+        Ok(NodeKind::Constant(Constant::Type(constant)).at(at))
     }
 
     /// Parses arguments up to the closing bracket; a trailing comma is allowed.
@@ -480,7 +510,7 @@ impl<'s> Parser<'s> {
         Ok(items)
     }
 
-    fn list(&mut self) -> Result<Node> {
+    fn list(&mut self) -> Result<NodeKind> {
         let mut items = Vec::new();
         while !self.eat("]")? {
             let is_optional = self.eat("?")?;
@@ -490,10 +520,10 @@ impl<'s> Parser<'s> {
                 break;
             }
         }
-        Ok(Node::List(items))
+        Ok(NodeKind::List(items))
     }
 
-    fn map(&mut self) -> Result<Node> {
+    fn map(&mut self) -> Result<NodeKind> {
         let mut entries = Vec::new();
         while !self.eat("}")? {
             let is_optional = self.eat("?")?;
@@ -505,7 +535,7 @@ impl<'s> Parser<'s> {
                 break;
             }
         }
-        Ok(Node::Map(entries))
+        Ok(NodeKind::Map(entries))
     }
 }
 
@@ -531,35 +561,44 @@ fn is_namespace(name: &str) -> bool {
     name == "cel" || Function::is_namespace(name)
 }
 
-fn joined(operator: Binary, left: Node, right: Node) -> Node {
-    match (operator, left) {
-        (Binary::Or, Node::Or(mut terms)) => {
+fn joined(at: usize, operator: Binary, left: Node, right: Node) -> Node {
+    match (operator, left.kind) {
+        (Binary::Or, NodeKind::Or(mut terms)) => {
             terms.push(right);
-            Node::Or(terms)
+            NodeKind::Or(terms).at(at)
         }
-        (Binary::And, Node::And(mut terms)) => {
+        (Binary::And, NodeKind::And(mut terms)) => {
             terms.push(right);
-            Node::And(terms)
+            NodeKind::And(terms).at(at)
         }
-        (Binary::Or, left) => Node::Or(vec![left, right]),
-        (Binary::And, left) => Node::And(vec![left, right]),
-        (Binary::Other(operator), left) => Node::Binary(operator, Box::new([left, right])),
+        (operator, kind) => {
+            let left = Node { at: left.at, kind };
+            match operator {
+                Binary::Or => NodeKind::Or(vec![left, right]),
+                Binary::And => NodeKind::And(vec![left, right]),
+                Binary::Other(operator) => NodeKind::Binary(operator, Box::new([left, right])),
+            }
+            .at(at)
+        }
     }
 }
 
 fn has(at: usize, mut arguments: Vec<Node>) -> Result<Node> {
-    match (arguments.pop(), arguments.is_empty()) {
-        (Some(Node::Select(of, name)), true) => Ok(Node::Has(of, name)),
+    match (arguments.pop().map(|argument| argument.kind), arguments.is_empty()) {
+        (Some(NodeKind::Select(of, name)), true) => Ok(NodeKind::Has(of, name).at(at)),
+        (Some(NodeKind::EventField(index, FieldAccess::Value)), true) => {
+            Ok(NodeKind::EventField(index, FieldAccess::Has).at(at))
+        }
         _ => Err(SyntaxError::new(at, "has() takes one argument, a field such as event.name")),
     }
 }
 
 /// Compiles a pattern that is a literal. Others are compiled at evaluation.
 fn compile_pattern(at: usize, name: &str, argument: &mut Node) -> Result<()> {
-    let Node::Constant(Constant::Text(text)) = argument else { return Ok(()) };
+    let NodeKind::Constant(Constant::Text(text)) = &argument.kind else { return Ok(()) };
     let pattern = Pattern::compile(text).map_err(|why| {
         SyntaxError::new(at, format!("the pattern of {name}() does not compile: {why}"))
     })?;
-    *argument = Node::Constant(Constant::Pattern(Arc::new(pattern)));
+    argument.kind = NodeKind::Constant(Constant::Pattern(Arc::new(pattern)));
     Ok(())
 }

@@ -23,8 +23,9 @@ pub enum Value<'a> {
     Int(i64),
     Uint(u64),
     Double(f64),
-    /// The double next to a number that has more digits.
-    Rounded(f64),
+    /// The double next to a number that has more digits, and the number itself unless it was
+    /// computed.
+    Rounded(f64, Option<&'a str>),
     Text(Text<'a>),
     Bytes(Bytes<'a>),
     List(Rc<[Value<'a>]>),
@@ -101,7 +102,7 @@ impl<T: ?Sized + Hash> Hash for Slice<'_, T> {
 impl<'a> Value<'a> {
     /// A double, and whether it is exactly the number that is meant.
     pub fn double((double, is_exact): (f64, bool)) -> Self {
-        if is_exact { Self::Double(double) } else { Self::Rounded(double) }
+        if is_exact { Self::Double(double) } else { Self::Rounded(double, None) }
     }
 
     /// A number as a double, and whether that is exactly the number; `None` for other types.
@@ -116,7 +117,7 @@ impl<'a> Value<'a> {
                 Some((double, double as i128 == i128::from(*uint)))
             }
             Self::Double(double) => Some((*double, true)),
-            Self::Rounded(double) => Some((*double, false)),
+            Self::Rounded(double, _) => Some((*double, false)),
             _ => None,
         }
     }
@@ -138,7 +139,7 @@ impl<'a> Value<'a> {
             Self::Bool(_) => "bool",
             Self::Int(_) => "int",
             Self::Uint(_) => "uint",
-            Self::Double(_) | Self::Rounded(_) => "double",
+            Self::Double(_) | Self::Rounded(..) => "double",
             Self::Text(_) | Self::Pattern(_) => "string",
             Self::Bytes(_) => "bytes",
             Self::List(_) | Self::JsonList(_) => "list",
@@ -188,7 +189,7 @@ impl<'a> Value<'a> {
 
     fn is_key(&self) -> bool {
         use Value::{Bool, Double, Int, Rounded, Text, Uint};
-        matches!(self, Bool(_) | Int(_) | Uint(_) | Double(_) | Rounded(_) | Text(_))
+        matches!(self, Bool(_) | Int(_) | Uint(_) | Double(_) | Rounded(..) | Text(_))
     }
 
     /// Whether a map has a key. Its value is not parsed.

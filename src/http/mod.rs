@@ -16,6 +16,7 @@ mod networks;
 pub mod opening;
 pub mod proxy_protocol;
 mod replay;
+mod secret_names;
 mod service;
 mod tls;
 
@@ -28,5 +29,6 @@ pub use drain::{Drain, Phase, phases};
 pub use error::{HttpError, json, json_response};
 pub use limits::{CLIENT_SHARE, Limits};
 pub use networks::Networks;
+pub use secret_names::is_secret;
 pub use service::{Peer, peer_of};
 pub use tls::{CertificateFiles, TlsError};

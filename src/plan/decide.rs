@@ -241,13 +241,14 @@ pub enum AppStanding<'a> {
     Present(&'a Verdict),
 }
 
-/// Decides about a webhook. `unproven` is the error of `spec.verify`; `keeper` is the older webhook
+/// Decides about a webhook. `unfit` is the error of `spec.verify`, or
+/// of a transform that the app's envelope does not permit; `keeper` is the older webhook
 /// of the same app and UUID, if any. `advice` about the entries is part of the message of a webhook
 /// that is Ready.
 pub fn webhook(
     namespace: &str,
     spec: &Result<WebhookSpec, Arc<str>>,
-    unproven: Option<&Verdict>,
+    unfit: Option<Verdict>,
     app: AppStanding<'_>,
     keeper: Option<&str>,
     advice: impl FnOnce() -> Option<String>,
@@ -271,8 +272,8 @@ pub fn webhook(
     if let Some(fault) = &spec.fault {
         return Verdict::stalled(fault.reason, &*fault.message);
     }
-    if let Some(verdict) = unproven {
-        return verdict.clone();
+    if let Some(verdict) = unfit {
+        return verdict;
     }
     if spec.suspend {
         return Verdict::Suspended;
@@ -293,6 +294,18 @@ pub fn webhook(
     }
     let advice = advice().map(|advice| format!("; {advice}")).unwrap_or_default();
     Verdict::Ready { message: format!("{ACCEPTING_TRIGGERS}{advice}") }
+}
+
+/// The verdict on a webhook with a transform whose app has the envelope `Raw`. To ignore the
+/// transform would give the listener what it leaves out.
+pub fn transform_of_raw(app: &str) -> Verdict {
+    Verdict::stalled(
+        StalledReason::InvalidTransform,
+        format!(
+            "spec.transform cannot be applied, as WebhookApp {app} has the envelope Raw, which passes the \
+             sender's body: choose another envelope, or remove spec.transform"
+        ),
+    )
 }
 
 /// The verdict on an object whose spec is invalid.

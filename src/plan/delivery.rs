@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::duration;
+use super::expressions::compiled;
 use super::guards::{Fault, invalid};
-use crate::expression::Expression;
 use crate::resources::reason::StalledReason;
 use crate::resources::verify::{VerifyEntry, VerifyType};
 use crate::resources::{self, DeliveryMode};
@@ -109,20 +109,14 @@ fn dedup_of(dedup: &resources::Dedup) -> Result<Dedup, Fault> {
         (Some(header), None) => DedupBy::Header(
             header.parse().map_err(|_| invalid("spec.dedup.header is not a header name".into()))?,
         ),
-        (None, Some(key)) => DedupBy::Key(compiled(key)?),
+        (None, Some(key)) => {
+            DedupBy::Key(compiled(key, "spec.dedup.key", StalledReason::InvalidDedupKey)?)
+        }
         _ => return Err(invalid("spec.dedup: exactly one of header and key must be set".into())),
     };
     let window = duration::parse(window)
         .ok_or_else(|| invalid("spec.dedup.window is not a duration".into()))?;
     Ok(Dedup { by, window })
-}
-
-fn compiled(key: &str) -> Result<Arc<Expression>, Fault> {
-    let compiled = Expression::compile(key).map_err(|error| Fault {
-        reason: StalledReason::InvalidDedupKey,
-        message: format!("spec.dedup.key does not compile: {error}"),
-    })?;
-    Ok(Arc::new(compiled))
 }
 
 fn provider_dedup(verify: &[VerifyEntry]) -> Option<Dedup> {
@@ -143,6 +137,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::expression::Expression;
     use crate::resources::Ordering;
 
     fn seconds(seconds: u64) -> Duration {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::expressions::compiled;
 use crate::expression::Expression;
 use crate::guard::RateLimit;
 use crate::http::Networks;
@@ -35,7 +36,7 @@ pub(super) fn guards(
         sources: sources(source_ranges)?,
         rate: rate_limit.map(rate).transpose()?,
         origins: cloud_events_origins.iter().map(|origin| origin.as_str().into()).collect(),
-        filter: filter.map(compiled).transpose()?,
+        filter: filter.map(filter_of).transpose()?,
     };
     Ok((guards != Guards::default()).then(|| Box::new(guards)))
 }
@@ -61,12 +62,8 @@ fn rate(limit: &resources::RateLimit) -> Result<RateLimit, Fault> {
     Ok(RateLimit::new(per_second, burst.unwrap_or(per_second)))
 }
 
-fn compiled(filter: &str) -> Result<Arc<Expression>, Fault> {
-    let compiled = Expression::compile(filter).map_err(|error| Fault {
-        reason: StalledReason::InvalidFilter,
-        message: format!("spec.filter does not compile: {error}"),
-    })?;
-    Ok(Arc::new(compiled))
+fn filter_of(filter: &str) -> Result<Arc<Expression>, Fault> {
+    compiled(filter, "spec.filter", StalledReason::InvalidFilter)
 }
 
 /// A mistake that the CRD schema normally rejects.

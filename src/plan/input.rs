@@ -16,12 +16,12 @@ use uuid::Uuid;
 use super::guards::{self, Fault};
 use super::instance::{TOKEN_GENERATION, instance};
 use super::secrets::SecretInput;
-use super::{Observed, delivery, duration, responses};
+use super::{Observed, delivery, duration, expressions, responses};
 use crate::event::{BodyRule, FormField};
 use crate::resources::verify::VerifyEntry;
 use crate::resources::{BodyConversion, BodyType, Envelope, Listener, Scheme, Webhook, WebhookApp};
 use crate::retry::Policy;
-use crate::routes::{Binding, Delivery};
+use crate::routes::{Binding, Delivery, Transform};
 
 /// Namespace and name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -489,6 +489,7 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         source_ranges,
         rate_limit,
         filter,
+        transform,
         dedup,
         delivery,
         response,
@@ -498,20 +499,28 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         guards::guards(source_ranges, rate_limit.as_ref(), cloud_events_origins, filter.as_deref());
     let mode = delivery.as_ref().map_or_else(Default::default, |delivery| delivery.mode);
     let delivery = delivery::of_webhook(delivery.as_ref(), dedup.as_ref(), verify);
+    let props = props_text(props.as_ref());
+    let transform = transform.as_deref().map(|source| expressions::transform(source, &props));
+    // Stored events are delivered even if triggers are rejected, so it is kept in any case.
+    let (transform, transform_fault) = match transform.transpose() {
+        Ok(transform) => (transform, None),
+        Err(fault) => (Some(Transform::Invalid), Some(fault)),
+    };
     let (guards, delivery, fault) = match (guards, delivery) {
-        (Ok(guards), Ok(delivery)) => (guards, delivery, None),
+        (Ok(guards), Ok(delivery)) => (guards, delivery, transform_fault),
         // Triggers are rejected, so no guard and no delivery setting is used.
-        (Err(fault), _) | (_, Err(fault)) => (None, Delivery::default(), Some(Arc::new(fault))),
+        (Err(fault), _) | (_, Err(fault)) => (None, Delivery::default(), Some(fault)),
     };
     let binding = Binding {
         action: action.as_str().into(),
-        props: props_text(props.as_ref()),
+        props,
         max_body_bytes: responses::max_body_bytes(*max_body_bytes, verify)?,
         body: body_rule(body.as_ref()),
         forward_headers: responses::forwarded(forward_headers)?,
         forward_query: *forward_query,
         probes: responses::probes(probes),
         response: responses::response(response.as_ref(), mode)?,
+        transform,
         delivery,
         guards,
     };
@@ -522,7 +531,7 @@ fn webhook_spec(webhook: &Webhook) -> Result<WebhookSpec, Arc<str>> {
         suspend: *suspend,
         binding: Arc::new(binding),
         verify: (!verify.is_empty()).then(|| verify.as_slice().into()),
-        fault,
+        fault: fault.map(Arc::new),
     })
 }
 

@@ -7,6 +7,7 @@ mod delivery;
 pub mod duration;
 pub mod endpoints;
 pub mod events;
+mod expressions;
 mod guards;
 pub mod identity;
 pub mod input;

@@ -585,6 +585,18 @@ impl Planner {
         })
     }
 
+    /// Why the spec of a webhook cannot be served, apart from mistakes in the spec alone.
+    fn unfit(&self, state: &WebhookState, app: Option<&AppState>) -> Option<Verdict> {
+        if let Err(verdict) = &state.proof {
+            return Some(Verdict::clone(verdict));
+        }
+        let binding = &state.input.spec.as_ref().ok()?.binding;
+        let app = app?.input.spec.as_ref().ok()?;
+        let name = &state.input.spec.as_ref().ok()?.app;
+        let is_unfit = binding.transform.is_some() && app.envelope == Envelope::Raw;
+        is_unfit.then(|| decide::transform_of_raw(name))
+    }
+
     fn decide_webhook(&self, state: &WebhookState) -> Verdict {
         let app_key = state.app_key();
         let app = app_key.as_ref().and_then(|key| self.apps.get(key));
@@ -594,7 +606,7 @@ impl Planner {
         decide::webhook(
             &state.input.meta.key.namespace,
             &state.input.spec,
-            state.proof.as_ref().err().map(|verdict| &**verdict),
+            self.unfit(state, app),
             standing,
             keeper.as_deref(),
             || self.advice_on(state),

@@ -41,6 +41,8 @@ pub enum StalledReason {
     InvalidFilter,
     /// `spec.dedup.key` does not compile.
     InvalidDedupKey,
+    /// `spec.transform` does not compile, or cannot be applied with the envelope of the app.
+    InvalidTransform,
     /// A field has a value that the schema of the CRD normally rejects.
     Invalid,
     /// The app of the webhook does not exist.

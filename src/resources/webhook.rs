@@ -91,6 +91,12 @@ pub struct WebhookSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<String>", length(min = 1, max = 4096))]
     pub filter: Option<String>,
+    /// CEL expression over `event`, `headers`, `props`, `query` and `now` that gives an object. The
+    /// listener gets it in place of the event, such as `{"id": event.id}`. The stored event is what
+    /// was sent. Not possible with the app's envelope `Raw`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<String>", length(min = 1, max = 4096))]
+    pub transform: Option<String>,
     /// Networks that triggers are accepted from; empty accepts any address. Applies in addition to
     /// `verify`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -17,6 +17,8 @@ pub enum Outcome {
     },
     /// No response: the connection failed or broke, or the attempt timed out.
     Failed,
+    /// The listener was not called, as the webhook's transform failed. It may be corrected.
+    TransformFailed,
 }
 
 /// Decides how a delivery that began at `begun` continues after its attempt `number` (from 1),
@@ -37,15 +39,19 @@ pub fn decide(
             return Next::Dead(DeadReason::Rejected);
         }
         Outcome::Answered { retry_after, .. } => retry_after.unwrap_or_default(),
-        Outcome::Failed => Duration::ZERO,
+        Outcome::Failed | Outcome::TransformFailed => Duration::ZERO,
+    };
+    let dead = |reason| {
+        let is_untransformed = outcome == Outcome::TransformFailed;
+        Next::Dead(if is_untransformed { DeadReason::TransformFailed } else { reason })
     };
     if number >= policy.max_attempts {
-        return Next::Dead(DeadReason::AttemptsUsedUp);
+        return dead(DeadReason::AttemptsUsedUp);
     }
     let due = now + policy.wait(number, chance).max(retry_after.min(LONGEST_RETRY_AFTER));
     // Give up now if the next attempt would exceed the maximum age.
     if policy.max_age.is_some_and(|max_age| due > begun + max_age) {
-        return Next::Dead(DeadReason::TooOld);
+        return dead(DeadReason::TooOld);
     }
     Next::Retry(due)
 }
@@ -56,6 +62,7 @@ pub fn is_listener_failing(outcome: Outcome) -> bool {
     match outcome {
         Outcome::Answered { status, .. } => matches!(status, 429 | 500..=599),
         Outcome::Failed => true,
+        Outcome::TransformFailed => false,
     }
 }
 

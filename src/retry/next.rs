@@ -46,6 +46,8 @@ pub enum DeadReason {
     AppDeleted,
     /// The stored event cannot be read.
     Unreadable,
+    /// The webhook's transform failed at the last attempt, so the listener was not called.
+    TransformFailed,
 }
 
 impl DeadReason {

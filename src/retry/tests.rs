@@ -115,6 +115,16 @@ fn an_attempt_that_would_come_after_the_greatest_age_is_not_waited_for() {
 }
 
 #[test]
+fn a_failed_transform_is_retried_like_a_failed_call_and_ends_with_its_own_reason() {
+    let policy = Policy { max_attempts: 2, max_age: Some(seconds(60)), ..Policy::default() };
+    let end = Next::Dead(DeadReason::TransformFailed);
+    assert_eq!(after(&policy, Outcome::TransformFailed, 1), Next::Retry(NOW + seconds(5)));
+    assert_eq!(after(&policy, Outcome::TransformFailed, 2), end);
+    assert_eq!(decide(&policy, Outcome::TransformFailed, 1, NOW - seconds(56), NOW, 0.0), end);
+    assert!(!is_listener_failing(Outcome::TransformFailed), "the listener was not called");
+}
+
+#[test]
 fn what_a_listener_asks_for_makes_a_wait_longer_but_not_shorter() {
     let policy = Policy { max_attempts: 100, ..Policy::default() };
     for (number, asked, wait) in [
@@ -253,7 +263,9 @@ proptest! {
             Next::Dead(DeadReason::Rejected) | Next::Succeeded => {
                 prop_assert!(!is_listener_failing(outcome));
             }
-            Next::Dead(DeadReason::AppDeleted | DeadReason::Unreadable) => {
+            Next::Dead(
+                DeadReason::AppDeleted | DeadReason::Unreadable | DeadReason::TransformFailed,
+            ) => {
                 prop_assert!(false, "no attempt leads to this");
             }
         }

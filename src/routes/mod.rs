@@ -10,6 +10,7 @@ mod outcome;
 pub mod path;
 mod response;
 mod table;
+mod transform;
 
 pub use app::{
     App, AppId, AppLimits, AppQuota, Host, InFlightPermit, NamedBy, Origin, Target, Upstream,
@@ -21,6 +22,7 @@ pub use meters::{Counted, Meters};
 pub use outcome::{AttemptOutcome, TriggerOutcome};
 pub use response::{AcceptedResponse, FixedResponse, Probes};
 pub use table::{Change, Id, Table};
+pub use transform::{MAX_TRANSFORM_PROPS_BYTES, Transform};
 
 use std::sync::Arc;
 
@@ -98,6 +100,8 @@ pub struct Binding {
     pub probes: Probes,
     /// The response to accepted triggers; most webhooks have the default one.
     pub response: Option<Box<AcceptedResponse>>,
+    /// What events are converted by before the listener gets them.
+    pub transform: Option<Transform>,
     /// The delivery options.
     pub delivery: Delivery,
     /// Further conditions for triggers; most webhooks have none.

@@ -58,6 +58,8 @@ pub enum TriggerOutcome {
     FilterError,
     /// The webhook's duplicate key cannot be evaluated for this event.
     DedupError,
+    /// The webhook's transform cannot be evaluated for this event.
+    TransformError,
     /// The event store is full.
     StoreFull,
     /// The app's share of the event store is full.

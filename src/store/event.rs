@@ -25,6 +25,9 @@ pub struct NewEvent {
     pub content: Content,
     /// Identifies duplicates of this event; `None` if deduplication is off.
     pub duplicate: Option<DuplicateKey>,
+    /// Whether the event is not to be stored, as its transform fails. Only the answer to a duplicate
+    /// is then looked up.
+    pub is_refused: bool,
     /// When the event was received.
     pub now: Moment,
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     Attempted, DeadReason, DeliveryState, StoreFuture, StoreMetrics, StoredWebhook, Tally,
 };
+use crate::event::Form;
 use crate::moment::Moment;
 
 /// Maximum length of [`Detail::body`], in bytes.
@@ -64,8 +65,10 @@ pub struct Detail {
     pub attempts: Vec<Attempted>,
     /// The content type of the event.
     pub content_type: Option<String>,
-    /// The headers that are passed on to the listener.
+    /// The headers that are passed on to the listener, and the inputs of a transform.
     pub headers: HeaderMap,
+    /// How the body is converted to the JSON of `event`.
+    pub form: Form,
     /// Length of the event's body in bytes.
     pub body_bytes: u64,
     /// The first [`SHOWN_BODY_BYTES`] of the event's body.

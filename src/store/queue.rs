@@ -28,6 +28,8 @@ pub enum Accepted {
     /// The event repeats the stored event with this id, of which no delivery is under way: that one
     /// is delivered again, and this one was not stored.
     Replayed(Uuid),
+    /// The event is one that is not to be stored, and no duplicate.
+    Refused,
 }
 
 /// Health of a store.
@@ -70,6 +72,9 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// [`crate::verify::Repeats::ByHand`]), a new delivery of it is made, as by
     /// [`super::History::replay`]; it has the id of the new event. Otherwise the repetition is
     /// dropped. Of events with the same key that are accepted at the same time, one is delivered.
+    ///
+    /// With [`NewEvent::is_refused`], nothing is stored or delivered: a repetition that would be
+    /// dropped is a duplicate, and everything else is refused.
     ///
     /// # Errors
     /// [`super::StoreError::Full`] and [`super::StoreError::AppFull`]: there is no space for the event.

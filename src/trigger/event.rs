@@ -119,6 +119,7 @@ impl TriggerEvent {
     ) -> OutgoingEvent {
         let Self { content_type, rule, sent, is_encoded, decoded, converted } = self;
         let event = converted.into_inner();
+        let inputs = delivery::transform::inputs(route, &head.headers, head.uri.query());
         let is_as_sent = is_encoded && route.app.envelope == Envelope::Raw;
         let (body, form) = match decoded.filter(|_| !is_as_sent) {
             Some(body) => (body, event.as_ref().map_or(Form::Converted, |event| event.form)),
@@ -129,7 +130,9 @@ impl TriggerEvent {
         if form == Form::Converted {
             delivery::preserve_rule(&mut headers, &rule);
         }
-        OutgoingEvent { id, content: Content { form, content_type, headers, body }, event }
+        headers.extend(inputs);
+        let content = Content { form, content_type, headers, body };
+        OutgoingEvent { event, ..OutgoingEvent::new(id, content) }
     }
 }
 
@@ -140,6 +143,7 @@ fn passed_on(route: &Route, verified: Option<&Verified<'_>>, head: Parts) -> Hea
     let mut headers = delivery::passed_on(forwarded, provider, head.headers);
     // What the operator stores under these names never comes from the sender.
     delivery::discard(&mut headers);
+    delivery::transform::discard(&mut headers);
     if route.app.envelope == Envelope::Raw {
         delivery::preserve(&mut headers, &encodings, head.uri.query());
     }

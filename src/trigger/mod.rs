@@ -2,7 +2,7 @@
 //!
 //! path -> route -> suspended -> source -> budget of failed signatures -> bounded body -> unsigned
 //! check of a provider -> signature -> rate limit -> handshake -> content decoding -> event ->
-//! filter -> duplicate -> deliver or store. Nothing before the route allocates memory or takes a
+//! filter -> duplicate -> transform -> deliver or store. Nothing before the route allocates memory or takes a
 //! lock.
 
 mod body;
@@ -18,6 +18,7 @@ mod readers;
 mod rejection;
 mod success;
 mod trace;
+mod transform;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -213,8 +214,9 @@ impl Pipeline {
             return Ok(Accepted { success: Success::FilteredOut(id), provider });
         }
         let success = if route.binding.delivery.mode == DeliveryMode::Sync {
-            let outgoing = event.into_outgoing(id, route, verified, head);
+            let mut outgoing = event.into_outgoing(id, route, verified, head);
             let mut take = |bytes| memory.take(bytes);
+            transform::apply(route, &mut outgoing, &mut take).map_err(of_event)?;
             let response = match route.binding.response.as_deref() {
                 Some(AcceptedResponse::Listener) => ResponseBody::Keep(&mut take),
                 _ => ResponseBody::Drop,
@@ -224,8 +226,9 @@ impl Pipeline {
             let input = self.input(&head, &body);
             let duplicate = queue::duplicate_key(route, verified, &input, &head, &event, id);
             let duplicate = duplicate.map_err(of_event)?;
-            let outgoing = event.into_outgoing(id, route, verified, head);
-            self.store(route.clone(), outgoing, duplicate, now, span).await
+            let mut outgoing = event.into_outgoing(id, route, verified, head);
+            let checked = transform::check(route, &mut outgoing);
+            self.store(route.clone(), outgoing, duplicate, checked, now, span).await
         };
         Ok(Accepted { success: success.map_err(of_event)?, provider })
     }
@@ -398,24 +401,34 @@ impl Pipeline {
         Ok(Success::Delivered(id, called))
     }
 
-    /// Stores the event, for attempts that belong to the trace of this request.
+    /// Stores the event, for attempts that belong to the trace of this request. If its transform
+    /// fails, which `checked` tells, it is not stored, but may be a duplicate.
     async fn store(
         &self,
         route: Arc<Route>,
         outgoing: OutgoingEvent,
         duplicate: Option<DuplicateKey>,
+        checked: Result<(), Rejection>,
         now: Moment,
         span: &Span,
     ) -> Result<Success, Rejection> {
-        let OutgoingEvent { id, mut content, event: _ } = outgoing;
+        let OutgoingEvent { id, mut content, event: _, data: _ } = outgoing;
+        let refusal = match checked {
+            Err(rejection) if duplicate.is_none() => return Err(rejection),
+            checked => checked.err(),
+        };
+        let is_refused = refusal.is_some();
         let mut span = trace::store(span, &route, id, content.body.len());
         span.context().put_in(&mut content.headers);
-        let stored = self.shared.queue.accept(NewEvent { id, route, content, duplicate, now });
+        let event = NewEvent { id, route, content, duplicate, is_refused, now };
+        let stored = self.shared.queue.accept(event);
         let stored = stored.await.map_err(|error| queue::refused(&error));
         match stored.inspect_err(|rejection| span.fail(rejection.outcome().as_str()))? {
             store::Accepted::Stored => Ok(Success::Stored(id)),
             store::Accepted::Duplicate(first) => Ok(Success::Duplicate(first)),
             store::Accepted::Replayed(first) => Ok(Success::Replayed(first)),
+            // Only an event with a refusal is refused.
+            store::Accepted::Refused => Err(refusal.unwrap_or_else(not_ready)),
         }
     }
 }

@@ -218,7 +218,8 @@ impl World {
     async fn store_event(&self, route: &Arc<Route>, content: Content) -> Uuid {
         let now = clock();
         let id = self.store.ids().next(now);
-        let event = NewEvent { id, route: route.clone(), content, duplicate: None, now };
+        let (route, duplicate, is_refused) = (route.clone(), None, false);
+        let event = NewEvent { id, route, content, duplicate, is_refused, now };
         self.store.accept(event).await.unwrap();
         id
     }
@@ -319,6 +320,7 @@ fn webhook(app: &Arc<App>, ordering: Ordering) -> Route {
             response: None,
             body: webhook_operator::event::BodyRule::Auto,
             delivery,
+            transform: None,
             guards: None,
         }),
         proof: None,
@@ -742,6 +744,13 @@ async fn what_takes_longer_than_the_drain_is_cut_off_and_made_again_after_the_st
 #[test]
 fn the_metric_labels_of_dead_reasons_are_those_of_dashboards() {
     let labels: Vec<_> = DeadReason::VARIANTS.iter().map(|reason| reason.label()).collect();
-    let expected = ["attempts_used_up", "too_old", "rejected", "app_deleted", "unreadable"];
+    let expected = [
+        "attempts_used_up",
+        "too_old",
+        "rejected",
+        "app_deleted",
+        "unreadable",
+        "transform_failed",
+    ];
     assert_eq!(labels, expected);
 }

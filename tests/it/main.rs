@@ -34,5 +34,6 @@ mod store;
 mod support;
 mod tls;
 mod traces;
+mod transform;
 mod trigger;
 mod verify;

@@ -191,10 +191,16 @@ impl Model {
                 if !of_first().all(is_done) {
                     return Ok(Accepted::Duplicate(first));
                 }
+                if new.is_refused {
+                    return Ok(Accepted::Refused);
+                }
                 let generation = self.last_generation(first) + 1;
                 self.begin(new.id, first, generation, webhook, new.now);
                 return Ok(Accepted::Replayed(first));
             }
+        }
+        if new.is_refused {
+            return Ok(Accepted::Refused);
         }
         if self.bytes() + new.content.body.len() as u64 > max_bytes {
             return Err(StoreError::Full);
@@ -369,6 +375,7 @@ impl Model {
             attempts: self.deliveries[&id].attempts.clone(),
             content_type: content_type.map(text),
             headers: content.headers.clone(),
+            form: content.form,
             body_bytes: content.body.len() as u64,
             body: content.body.slice(..content.body.len().min(SHOWN_BODY_BYTES)),
             summary,

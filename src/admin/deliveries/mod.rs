@@ -7,6 +7,7 @@ mod other_replicas;
 pub(super) mod query;
 mod since;
 mod tallies;
+mod transformed;
 pub mod view;
 
 use std::sync::Arc;

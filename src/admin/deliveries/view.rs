@@ -14,6 +14,7 @@ use super::mask;
 use crate::admin::overview::view::LastHour;
 use crate::delivery;
 use crate::event::MediaType;
+use crate::http::is_secret;
 use crate::moment::Moment;
 use crate::resources::DeliveryCounts;
 use crate::store::{Attempted, DeliveryState, Detail, Summary, ids};
@@ -146,6 +147,18 @@ pub struct FullDelivery {
     pub headers: Vec<HeaderView>,
     /// The event as sent. Values with secret-like names are masked.
     pub body: ContentView,
+    /// What the listener gets in place of the event; `None` without a transform.
+    #[serde(default)]
+    pub transformed: Option<TransformedView>,
+}
+
+/// What the webhook's transform gives now for the stored event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransformedView {
+    /// The object. Values with secret-like names are masked.
+    pub content: Option<ContentView>,
+    /// Why there is none.
+    pub error: Option<String>,
 }
 
 /// A call of the listener.
@@ -268,9 +281,10 @@ impl From<Summary> for DeliveryView {
     }
 }
 
-impl From<Detail> for FullDelivery {
-    fn from(detail: Detail) -> Self {
-        let Detail { summary, attempts, content_type, headers, body_bytes, body } = detail;
+impl FullDelivery {
+    /// The delivery, and what the listener gets.
+    pub fn new(detail: Detail, transformed: Option<TransformedView>) -> Self {
+        let Detail { summary, attempts, content_type, headers, form: _, body_bytes, body } = detail;
         let is_form = content_type
             .as_ref()
             .is_some_and(|value| MediaType::of(value.as_bytes()) == MediaType::UrlEncoded);
@@ -280,6 +294,7 @@ impl From<Detail> for FullDelivery {
             content_type,
             headers: shown_headers(&headers),
             body: ContentView::new(&body, body_bytes, is_form),
+            transformed,
         }
     }
 }
@@ -287,7 +302,7 @@ impl From<Detail> for FullDelivery {
 fn shown_headers(headers: &HeaderMap) -> Vec<HeaderView> {
     let shown = |name: &str, value: &http::HeaderValue| {
         let text = String::from_utf8_lossy(value.as_bytes());
-        let value = match mask::is_secret(name) {
+        let value = match is_secret(name) {
             true => mask::MASK.into(),
             // A query string has the form of a URL-encoded body.
             false if name == delivery::QUERY || name == delivery::RAW_QUERY => {
@@ -297,7 +312,10 @@ fn shown_headers(headers: &HeaderMap) -> Vec<HeaderView> {
         };
         HeaderView { name: name.to_owned(), value }
     };
-    headers.iter().map(|(name, value)| shown(name.as_str(), value)).collect()
+    // The stored inputs of a transform are not passed on.
+    let passed_on =
+        headers.iter().filter(|(name, _)| !delivery::transform::is_input(name.as_str()));
+    passed_on.map(|(name, value)| shown(name.as_str(), value)).collect()
 }
 
 impl From<Attempted> for AttemptView {
@@ -320,7 +338,7 @@ fn shown_answer(answer: &Bytes) -> Option<ContentView> {
 
 impl ContentView {
     /// Content that starts with `beginning` and has `total` bytes in all.
-    fn new(beginning: &[u8], total: u64, is_form: bool) -> Self {
+    pub fn new(beginning: &[u8], total: u64, is_form: bool) -> Self {
         let truncated = (beginning.len() as u64) < total;
         let text = match str::from_utf8(beginning) {
             Ok(text) => Some(text),

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use uuid::Uuid;
 
-use crate::admin::deliveries::view::{AttemptView, ContentView, FullDelivery};
+use crate::admin::deliveries::view::{AttemptView, ContentView, FullDelivery, TransformedView};
 use crate::cli::client::Format;
 use crate::cli::client::ask::ask;
 use crate::cli::client::reach::{Operator, ReachArgs};
@@ -69,6 +69,15 @@ fn as_text(full: &FullDelivery) -> String {
         full.content_type.as_deref().map_or(String::new(), |kind| format!(", {}", clean(kind)));
     let _ = writeln!(text, "\nBody ({} bytes{kind}):", full.body.bytes);
     content(&mut text, &full.body);
+    if let Some(TransformedView { content: transformed, error }) = &full.transformed {
+        let _ = writeln!(text, "\nFor the listener, with the current transform:");
+        if let Some(transformed) = transformed {
+            content(&mut text, transformed);
+        }
+        if let Some(error) = error {
+            let _ = writeln!(text, "error: {}", clean(error));
+        }
+    }
     text
 }
 

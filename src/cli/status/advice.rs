@@ -59,6 +59,9 @@ fn says(reason: StalledReason) -> &'static str {
         }
         StalledReason::InvalidFilter => "Correct spec.filter",
         StalledReason::InvalidDedupKey => "Correct spec.dedup",
+        StalledReason::InvalidTransform => {
+            "Correct spec.transform: webhook-operator eval --transform tries it on an event"
+        }
         StalledReason::Invalid => "Correct the resource",
         StalledReason::AppNotFound => {
             "Create the WebhookApp, or recreate the webhook for another one: spec.app is immutable"
@@ -91,6 +94,7 @@ fn command(reason: StalledReason) -> &'static str {
         StalledReason::InvalidVerify
         | StalledReason::InvalidFilter
         | StalledReason::InvalidDedupKey
+        | StalledReason::InvalidTransform
         | StalledReason::Invalid
         | StalledReason::ListenerUrlNotAllowed
         | StalledReason::ListenerUrlInvalid

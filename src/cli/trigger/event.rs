@@ -16,6 +16,13 @@ use crate::verify::{Input, Proof};
 #[derive(Clone, Debug)]
 pub struct Header(HeaderName, HeaderValue);
 
+impl Header {
+    /// The name and the value.
+    pub fn into_parts(self) -> (HeaderName, HeaderValue) {
+        (self.0, self.1)
+    }
+}
+
 impl FromStr for Header {
     type Err = &'static str;
 

@@ -18,7 +18,8 @@ use kube::ResourceExt as _;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use self::event::{Event, Header};
+use self::event::Event;
+pub use self::event::Header;
 use self::report::{Answer, Outcome, Report};
 use self::sample::Sample;
 use self::signing::Keeper;

@@ -13,14 +13,15 @@ use super::{TaskContext, TaskResult};
 use crate::backoff;
 use crate::delivery::{
     self, Attempt, AttemptContext, Call, CallError, CallReport, OutgoingEvent, ResponseBody,
-    Subject, trace,
+    Subject, TransformError, Transformation, trace,
 };
 use crate::event::EventError;
 use crate::moment::Moment;
 use crate::retry::{self, Outcome, Policy};
 use crate::routes::{App, Id, Meters, Route, Target};
 use crate::store::{
-    Attempted, Body, Content, DeadReason, Lease, Leased, Next, Settled, StoreError, StoredWebhook,
+    Attempted, Body, Content, DeadReason, INLINE_BODY_BYTES, Lease, Leased, Next, Settled,
+    StoreError, StoredWebhook,
 };
 
 /// Added to the call's timeout to get the duration of the lease: the body is read before the call,
@@ -42,6 +43,30 @@ pub struct AttemptJob {
     pub until: Moment,
 }
 
+/// The webhook of an attempt.
+#[derive(Clone, Copy)]
+struct CallJob<'a> {
+    app: &'a App,
+    target: &'a Target,
+    /// Absent if the webhook was deleted.
+    route: Option<&'a Route>,
+}
+
+impl<'a> CallJob<'a> {
+    fn subject(self, leased: &'a Leased) -> Subject<'a> {
+        match self.route {
+            Some(route) => Subject::present(self.app, route),
+            None => Subject::stored(self.app, &leased.webhook),
+        }
+    }
+}
+
+/// An event that is ready to be sent, or cannot be transformed, and the permit for its memory.
+struct Prepared {
+    outgoing: Result<OutgoingEvent, (OutgoingEvent, TransformError)>,
+    permit: Option<BodyPermit>,
+}
+
 /// Result of a call, and what follows for the delivery and the schedule.
 struct AttemptEvaluation {
     attempted: Attempted,
@@ -56,17 +81,19 @@ impl<C: Call> TaskContext<C> {
         let unsettled = TaskResult::Ended { app: app.id, result: AttemptResult::Unsettled(until) };
         // Deliveries are taken only for apps with a target, and this is the same immutable `App`.
         let Some(target) = &app.target else { return unsettled };
-        let body = std::mem::replace(&mut leased.body, Body::Here(Bytes::new()));
-        let (body, permit) = match self.load_body(&app, &leased, body).await {
-            Ok(Some(body)) => body,
+        let id = Id { app: app.uuid, webhook: leased.webhook.uuid };
+        let route = self.parts.routes.get(id).filter(|route| route.app.id == app.id);
+        let job = CallJob { app: &app, target, route: route.as_deref() };
+        let prepared = match self.prepare(job, &mut leased).await {
+            Ok(Some(prepared)) => prepared,
             Ok(None) => return unsettled,
             Err(StoreError::Failed(_)) => return TaskResult::StoreFailed,
             Err(_) => return unsettled,
         };
         let lease = leased.lease;
         let webhook = leased.webhook.clone();
-        let evaluation = self.call(&app, target, leased, body).await;
-        drop(permit);
+        let evaluation = self.call(job, &leased, prepared.outgoing).await;
+        drop(prepared.permit);
         if let Next::Dead(reason) = evaluation.next {
             tracing::warn!(
                 namespace = &*webhook.namespace,
@@ -88,22 +115,71 @@ impl<C: Call> TaskContext<C> {
         TaskResult::Ended { app: app.id, result: evaluation.result }
     }
 
-    /// Returns the body with the permit for its memory. Returns `None` when no memory became free
-    /// in time, or the stored event is gone.
+    /// Loads the event and transforms it. Returns `None` when no memory became free in time, or the
+    /// stored event is gone.
+    async fn prepare(
+        &self,
+        job: CallJob<'_>,
+        leased: &mut Leased,
+    ) -> Result<Option<Prepared>, StoreError> {
+        let headers = std::mem::take(&mut leased.headers);
+        let transformation = match job.route {
+            Some(route) => Transformation::of(route),
+            None => Transformation::stored(&headers),
+        };
+        let mut room = match (&transformation, &leased.body) {
+            (Some(_), Body::Stored(len)) => *len,
+            _ => 0,
+        };
+        let (form, content_type) = (leased.form, leased.content_type.take());
+        let content = Content { form, content_type, headers, body: Bytes::new() };
+        let mut outgoing = OutgoingEvent::new(leased.event, content);
+        loop {
+            let Some((body, permit)) = self.load_body(job.app, leased, room).await? else {
+                return Ok(None);
+            };
+            (outgoing.content.body, outgoing.event) = (body, None);
+            let reserve = |len| len <= room.max(INLINE_BODY_BYTES);
+            let applied = transformation.as_ref().map_or(Ok(()), |transformation| {
+                let Subject { app, props, .. } = job.subject(leased);
+                transformation.apply(app.envelope, props, &mut outgoing, reserve)
+            });
+            match applied {
+                // Now the length is known. The memory of the body is returned while this waits for
+                // more, so that two deliveries never wait for each other.
+                Err(TransformError::NoMemory(len)) if len > room => {
+                    (outgoing.content.body, outgoing.event) = (Bytes::new(), None);
+                    room = len;
+                }
+                Err(TransformError::NoMemory(_)) => return Ok(None),
+                Err(error) => {
+                    return Ok(Some(Prepared { outgoing: Err((outgoing, error)), permit }));
+                }
+                Ok(()) => return Ok(Some(Prepared { outgoing: Ok(outgoing), permit })),
+            }
+        }
+    }
+
+    /// Returns the body with the permit for its memory and for `room` more bytes. Returns `None`
+    /// when no memory became free in time, or the stored event is gone.
     async fn load_body(
         &self,
         app: &App,
         leased: &Leased,
-        body: Body,
+        room: usize,
     ) -> Result<Option<(Bytes, Option<BodyPermit>)>, StoreError> {
-        let len = match body {
-            Body::Here(bytes) => return Ok(Some((bytes, None))),
-            Body::Stored(len) => len,
+        let stored = match &leased.body {
+            Body::Here(bytes) if room == 0 => return Ok(Some((bytes.clone(), None))),
+            Body::Here(_) => 0,
+            Body::Stored(len) => *len,
         };
-        let acquiring = self.body_budget.acquire(app.uuid, len);
+        let acquiring = self.body_budget.acquire(app.uuid, stored.saturating_add(room));
         let Ok(permit) = timeout(BODY_MEMORY_TIMEOUT, acquiring).await else {
             return Ok(None);
         };
+        if let Body::Here(bytes) = &leased.body {
+            return Ok(Some((bytes.clone(), Some(permit))));
+        }
         let body = self.parts.queue.body(leased.event).await?;
         if body.is_none() {
             tracing::warn!(event = %leased.event, "the event of a delivery is missing");
@@ -113,37 +189,37 @@ impl<C: Call> TaskContext<C> {
 
     async fn call(
         &self,
-        app: &App,
-        target: &Target,
-        leased: Leased,
-        body: Bytes,
+        job: CallJob<'_>,
+        leased: &Leased,
+        outgoing: Result<OutgoingEvent, (OutgoingEvent, TransformError)>,
     ) -> AttemptEvaluation {
-        let begun = leased.begun();
-        let Leased { event, attempt: number, webhook, form, content_type, headers, .. } = leased;
-        let id = Id { app: app.uuid, webhook: webhook.uuid };
-        let route = self.parts.routes.get(id).filter(|route| route.app.id == app.id);
-        let subject = match &route {
-            Some(route) => Subject::present(app, route),
-            None => Subject::stored(app, &webhook),
-        };
+        let (begun, number) = (leased.begun(), leased.attempt);
+        let (subject, target) = (job.subject(leased), job.target);
+        let policy = policy(job.app, job.route, &leased.webhook);
+        let chance = 2.0 * fastrand::f64() - 1.0;
         let parts = &self.parts;
+        let started = (parts.clock)();
+        let span = |headers: &HeaderMap| parts.traces.resume(headers, trace::NAME, trace::KIND);
+        let outgoing = match outgoing {
+            Ok(outgoing) => outgoing,
+            Err((outgoing, error)) => {
+                span(&outgoing.content.headers).fail("transform_error");
+                return untransformed(number, started, &error, |outcome| {
+                    retry::decide(policy, outcome, number, begun, started, chance)
+                });
+            }
+        };
         let context = AttemptContext {
             caller: &parts.caller,
             api: &*parts.api,
             meters: parts.routes.meters(),
         };
-        let content = Content { form, content_type, headers, body };
-        let outgoing = OutgoingEvent { id: event, content, event: None };
-        let started = (parts.clock)();
         let response = ResponseBody::Drop;
         let attempt = Attempt { subject, target, outgoing, number, started, response };
-        let span = |headers: &HeaderMap| parts.traces.resume(headers, trace::NAME, trace::KIND);
         let report = match delivery::attempt(context, attempt, span).await {
             Ok(report) => report,
             Err(error) => return unconvertible(number, started, &error),
         };
-        let policy = policy(app, route.as_deref(), &webhook);
-        let chance = 2.0 * fastrand::f64() - 1.0;
         let now = report.ended;
         evaluate(report, number, started, |outcome| {
             retry::decide(policy, outcome, number, begun, now, chance)
@@ -206,6 +282,20 @@ fn unconvertible(number: u32, started: Moment, error: &EventError) -> AttemptEva
     let mut attempted = attempted(number, started, Duration::ZERO);
     attempted.error = Some(error.to_string().into());
     let next = Next::Dead(DeadReason::Rejected);
+    AttemptEvaluation { attempted, next, result: AttemptResult::NotSent }
+}
+
+/// The transform failed, so the listener is not called. This is retried, as the transform may be
+/// corrected.
+fn untransformed(
+    number: u32,
+    started: Moment,
+    error: &TransformError,
+    decide: impl FnOnce(Outcome) -> Next,
+) -> AttemptEvaluation {
+    let mut attempted = attempted(number, started, Duration::ZERO);
+    attempted.error = Some(error.to_string().into());
+    let next = decide(Outcome::TransformFailed);
     AttemptEvaluation { attempted, next, result: AttemptResult::NotSent }
 }
 

@@ -92,7 +92,8 @@ pub enum AttemptResult {
     Answered,
     /// The listener failed, with this error.
     ListenerFailed(Box<str>),
-    /// Nothing was sent, because the event cannot be converted. The delivery is finished.
+    /// Nothing was sent, because the event cannot be converted or transformed. The delivery is
+    /// finished, or will be retried.
     NotSent,
     /// No attempt was made, or its record was not written. The delivery is due again at this time.
     Unsettled(Moment),

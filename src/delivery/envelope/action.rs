@@ -30,7 +30,7 @@ pub fn wrap(
     mut outgoing: OutgoingEvent,
     api: &ApiField,
 ) -> Result<Enveloped, EventError> {
-    let event = outgoing.event()?;
+    let event = outgoing.data()?;
     // 64 bytes are nearly always enough for the quotes and escapes of the action, the field names
     // and the pieces around the event. Otherwise the buffer grows.
     let overhead = 64 + opening.len() + subject.action.len() + api.0.len();

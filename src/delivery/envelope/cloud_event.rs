@@ -15,6 +15,9 @@ use crate::store::ids;
 /// cannot set it.
 const PROPS: &str = "webhookprops";
 
+/// The attribute with the schema of `data`, which is not that of transformed data.
+const SCHEMA: &str = "dataschema";
+
 /// The type of `data`: an event is always JSON.
 const DATA_TYPE: &str = "application/json";
 
@@ -24,13 +27,23 @@ pub fn wrap(subject: Subject<'_>, mut outgoing: OutgoingEvent) -> Result<Envelop
     let content = &outgoing.content;
     let content_type = content.content_type.as_ref();
     let sent = cloud_event::read(content_type.map(HeaderValue::as_bytes), &content.headers, &event);
-    let mut object = Object::new(&event, subject.props.len());
+    let data = outgoing.data.as_ref().unwrap_or(&event);
+    let is_transformed = outgoing.data.is_some();
+    let mut object = Object::new(data, subject.props.len());
     match sent {
-        Some(CloudEvent::Structured(members)) => object.members(&event, &members),
+        Some(CloudEvent::Structured(members)) if is_transformed => {
+            let attributes = members.iter().filter(|member| !is_of_data(&member.name));
+            object.members(&event, attributes);
+            object.text("datacontenttype", DATA_TYPE);
+            object.data(data);
+        }
+        Some(CloudEvent::Structured(members)) => object.members(&event, members.iter()),
         Some(CloudEvent::Binary(attributes)) => {
-            object.attributes(&attributes);
-            object.text("datacontenttype", json_type(content_type));
-            object.data(&event);
+            let attributes = attributes.iter().filter(|own| !is_transformed || own.name != SCHEMA);
+            object.attributes(attributes);
+            let data_type = if is_transformed { DATA_TYPE } else { json_type(content_type) };
+            object.text("datacontenttype", data_type);
+            object.data(data);
         }
         None => {
             let accepted: Moment = ids::moment(outgoing.id);
@@ -40,11 +53,16 @@ pub fn wrap(subject: Subject<'_>, mut outgoing: OutgoingEvent) -> Result<Envelop
             object.text("type", subject.action);
             object.text("time", &accepted.to_string());
             object.text("datacontenttype", DATA_TYPE);
-            object.data(&event);
+            object.data(data);
         }
     }
     object.props(subject);
     Ok(json(MEDIA_TYPE, object.end(), outgoing.content.headers))
+}
+
+/// Whether a member has the data, or describes it.
+fn is_of_data(name: &str) -> bool {
+    matches!(name, "data" | "data_base64" | "datacontenttype" | SCHEMA)
 }
 
 /// The sender's content type if it is one of JSON. Other bodies were converted to JSON.
@@ -79,15 +97,15 @@ impl Object {
         self.0.push_event(event);
     }
 
-    fn attributes(&mut self, attributes: &[Attribute<'_>]) {
-        for Attribute { name, value } in attributes.iter().filter(|own| own.name != PROPS) {
+    fn attributes<'m>(&mut self, attributes: impl Iterator<Item = &'m Attribute<'m>>) {
+        for Attribute { name, value } in attributes.filter(|own| own.name != PROPS) {
             self.text(name, value);
         }
     }
 
     /// Copies members of an event's body.
-    fn members(&mut self, event: &Event, members: &[Member<'_>]) {
-        for Member { name, value } in members.iter().filter(|member| member.name != PROPS) {
+    fn members<'m>(&mut self, event: &Event, members: impl Iterator<Item = &'m Member<'m>>) {
+        for Member { name, value } in members.filter(|member| member.name != PROPS) {
             self.name(name);
             self.0.push(&event.body.slice_ref(value.get().as_bytes()));
         }

@@ -5,7 +5,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 
 use super::Enveloped;
-use crate::delivery::{OutgoingEvent, Pieces};
+use crate::delivery::{OutgoingEvent, Pieces, transform};
 use crate::event::BodyRule;
 
 /// The name under which the query string is stored among an event's headers. No webhook can forward
@@ -22,6 +22,7 @@ pub fn wrap(outgoing: OutgoingEvent) -> Enveloped {
     let mut headers = content.headers;
     let query = headers.remove(RAW_QUERY);
     headers.remove(BODY_RULE);
+    transform::discard(&mut headers);
     if let Some(content_type) = content.content_type {
         headers.insert(CONTENT_TYPE, content_type);
     }

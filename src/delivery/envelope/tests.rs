@@ -89,7 +89,7 @@ fn call_after_change(
     let (app, props) = (app(now), Bytes::from(props.to_owned()));
     let subject =
         Subject { app: &app, webhook: WEBHOOK, name: "payments", action: "paid", props: &props };
-    let outgoing = OutgoingEvent { id, content, event: None };
+    let outgoing = OutgoingEvent::new(id, content);
     let enveloped = wrap(subject, outgoing, || ApiField::new("http://api", "token")).ok()?;
     let body = enveloped.body.to_bytes().to_vec();
     Some(Call { headers: enveloped.headers, query: enveloped.query, body })
@@ -247,8 +247,7 @@ fn an_event_is_converted_by_the_rule_with_which_it_was_stored() {
         let (app, props) = (app(Envelope::Action), Bytes::from_static(b"null"));
         let subject =
             Subject { app: &app, webhook: WEBHOOK, name: "x", action: "a", props: &props };
-        let outgoing =
-            OutgoingEvent { id: ids::from_parts(ACCEPTED_MS << 20, 0), content, event: None };
+        let outgoing = OutgoingEvent::new(ids::from_parts(ACCEPTED_MS << 20, 0), content);
         let enveloped = wrap(subject, outgoing, || ApiField::new("", "")).unwrap();
         assert_eq!(enveloped.headers.len(), 1, "{:?}", enveloped.headers);
         let body: Value = serde_json::from_slice(&enveloped.body.to_bytes()).unwrap();
@@ -292,7 +291,7 @@ proptest! {
         let content = Content { form, content_type, headers, body: body.into() };
         let (app, props) = (app(Envelope::CloudEvent), Bytes::from_static(b"{}"));
         let subject = Subject { app: &app, webhook: WEBHOOK, name: "x", action: "a", props: &props };
-        let outgoing = OutgoingEvent { id: ids::from_parts(ACCEPTED_MS << 20, 0), content, event: None };
+        let outgoing = OutgoingEvent::new(ids::from_parts(ACCEPTED_MS << 20, 0), content);
         let enveloped = wrap(subject, outgoing, || ApiField::new("", "")).unwrap();
         let text = enveloped.body.to_bytes();
         let value: Value = serde_json::from_slice(&text).unwrap();

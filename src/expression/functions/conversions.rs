@@ -40,7 +40,7 @@ fn int(of: &Value<'_>, budget: &mut CostBudget) -> Result<i64> {
             Ok(*number as i64)
         }
         Value::Double(_) => Err(EvaluationError::OutOfRange),
-        Value::Rounded(_) => Err(EvaluationError::Rounded),
+        Value::Rounded(..) => Err(EvaluationError::Rounded),
         Value::Text(text) => integer(text, budget),
         Value::Timestamp(time) => Ok(time.seconds()),
         _ => Err(EvaluationError::NO_OVERLOAD),
@@ -53,7 +53,7 @@ fn uint(of: &Value<'_>, budget: &mut CostBudget) -> Result<u64> {
         Value::Int(number) => u64::try_from(*number).map_err(|_| EvaluationError::OutOfRange),
         Value::Double(number) if *number >= 0.0 && *number < u64::MAX as f64 => Ok(*number as u64),
         Value::Double(_) => Err(EvaluationError::OutOfRange),
-        Value::Rounded(_) => Err(EvaluationError::Rounded),
+        Value::Rounded(..) => Err(EvaluationError::Rounded),
         Value::Text(text) => integer(text, budget),
         _ => Err(EvaluationError::NO_OVERLOAD),
     }
@@ -70,12 +70,12 @@ fn integer<T: FromStr<Err = ParseIntError>>(text: &str, budget: &mut CostBudget)
 
 /// Of an integer, the nearest double: that is what the conversion asks for. Of a string with too
 /// many digits, one whose exact value is unknown.
-fn double<'a>(of: &Value<'_>, budget: &mut CostBudget) -> Result<Value<'a>> {
+fn double<'a>(of: &Value<'a>, budget: &mut CostBudget) -> Result<Value<'a>> {
     match of {
         Value::Int(number) => Ok(Value::Double(*number as f64)),
         Value::Uint(number) => Ok(Value::Double(*number as f64)),
         Value::Double(number) => Ok(Value::Double(*number)),
-        Value::Rounded(number) => Ok(Value::Rounded(*number)),
+        Value::Rounded(number, text) => Ok(Value::Rounded(*number, *text)),
         Value::Text(text) => {
             // The number is also written and read again, to see whether it was rounded.
             budget.spend(32 * (STEP + text.len()))?;
@@ -114,7 +114,7 @@ pub fn string<'a>(of: &Value<'a>, budget: &mut CostBudget) -> Result<Value<'a>> 
         Value::Double(number) if number.is_finite() => number.to_string(),
         // All numbers that are too large would be one text.
         Value::Double(_) => return Err(EvaluationError::OutOfRange),
-        Value::Rounded(_) => return Err(EvaluationError::Rounded),
+        Value::Rounded(..) => return Err(EvaluationError::Rounded),
         Value::Bytes(bytes) => {
             budget.keep(bytes.len())?;
             let text = std::str::from_utf8(bytes);

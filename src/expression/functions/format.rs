@@ -63,7 +63,7 @@ fn write_clause(
     budget: &mut CostBudget,
 ) -> Result<()> {
     let may_be_another = match value {
-        Value::Rounded(_) => true,
+        Value::Rounded(..) => true,
         Value::Double(number) => matches!(clause, 's' | 'd') && decimal::is_ambiguous(*number),
         _ => false,
     };

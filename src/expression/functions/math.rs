@@ -54,7 +54,7 @@ pub const FUNCTIONS: &[Function] = &[
 
 fn double(value: &Value<'_>) -> Result<f64> {
     match value {
-        Value::Double(number) | Value::Rounded(number) => Ok(*number),
+        Value::Double(number) | Value::Rounded(number, _) => Ok(*number),
         _ => Err(EvaluationError::NO_OVERLOAD),
     }
 }
@@ -62,7 +62,7 @@ fn double(value: &Value<'_>) -> Result<f64> {
 fn of_double<'a>(arguments: &[Value<'a>], function: fn(f64) -> f64) -> Result<Value<'a>> {
     match &arguments[0] {
         Value::Double(number) => Ok(Value::Double(function(*number))),
-        Value::Rounded(number) => Ok(Value::Rounded(function(*number))),
+        Value::Rounded(number, _) => Ok(Value::Rounded(function(*number), None)),
         _ => Err(EvaluationError::NO_OVERLOAD),
     }
 }

@@ -36,7 +36,7 @@ fn is_zero(value: &Value<'_>, budget: &mut CostBudget) -> Result<bool> {
         Value::Bool(bool) => !bool,
         Value::Int(number) => *number == 0,
         Value::Uint(number) => *number == 0,
-        Value::Double(number) | Value::Rounded(number) => *number == 0.0,
+        Value::Double(number) | Value::Rounded(number, _) => *number == 0.0,
         Value::Text(text) => text.is_empty(),
         Value::Bytes(bytes) => bytes.is_empty(),
         Value::List(_) | Value::Map(_) | Value::JsonList(_) | Value::JsonMap(_) => {

@@ -123,6 +123,6 @@ fn death_reason(detail: &Detail) -> String {
         Some(DeadReason::AttemptsUsedUp) => {
             format!("{last}, in the last of {} attempts", detail.summary.attempts)
         }
-        Some(DeadReason::Rejected) | None => last.into(),
+        Some(DeadReason::Rejected | DeadReason::TransformFailed) | None => last.into(),
     }
 }

@@ -197,6 +197,9 @@ impl Engine {
                 Err(error) => return Ok(Err(error)),
             }
         }
+        if event.is_refused {
+            return Ok(Ok(Accepted::Refused));
+        }
         let content = &event.content;
         let headers = codec::headers_to_bytes(&content.headers);
         let bytes = EVENT_BYTES + (content.body.len() + headers.len()) as i64;

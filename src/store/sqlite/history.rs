@@ -62,7 +62,7 @@ pub fn show(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Detail>> {
     };
     let summary = summary(db, &mut HashMap::new(), webhook, row)?;
     let attempts = attempts(db, codec::key(id))?;
-    let sql = "SELECT content_type, headers, length(body), substr(body, 1, ?2)
+    let sql = "SELECT content_type, headers, length(body), substr(body, 1, ?2), form
         FROM event WHERE key = ?1";
     let values = (codec::key(summary.event), SHOWN_BODY_BYTES as i64);
     let detail = db.prepare_cached(sql)?.query_row(values, |row| {
@@ -73,6 +73,7 @@ pub fn show(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Detail>> {
             headers: codec::headers_from_bytes(row.get_ref(1)?.as_blob()?),
             body_bytes: row.get::<_, i64>(2)?.unsigned_abs(),
             body: row.get::<_, Vec<u8>>(3)?.into(),
+            form: row.get(4)?,
             summary,
         })
     })?;

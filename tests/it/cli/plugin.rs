@@ -26,7 +26,7 @@ fn as_a_plugin_it_has_what_is_of_use_beside_kubectl_and_says_kubectls_name() {
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(commands, ["deliveries", "trigger", "status", "completion", "help"]);
+    assert_eq!(commands, ["deliveries", "trigger", "status", "eval", "completion", "help"]);
     let help = called("kubectl-webhook", &["deliveries", "list", "--help"]).with(0);
     assert!(help.contains("Usage: kubectl webhook deliveries list"), "{help}");
     for flag in ["-n, --namespace", "-A, --all-namespaces", "--context", "--kubeconfig"] {

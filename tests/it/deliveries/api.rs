@@ -96,6 +96,7 @@ async fn one_delivery_is_shown_with_all_that_is_kept_but_for_secrets() {
                 "bytes": 34, "truncated": false,
                 "text": "{\"amount\":12,\"api_token\":\"[masked]\"}",
             },
+            "transformed": null,
         })
     );
     for unknown in [Uuid::from_u128(3).to_string(), "x".into(), "..%2f".into()] {

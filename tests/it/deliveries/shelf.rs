@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use uuid::Uuid;
+use webhook_operator::event::Form;
 use webhook_operator::moment::Moment;
 use webhook_operator::routes::AppId;
 use webhook_operator::store::{
@@ -121,6 +122,7 @@ fn detail(id: Uuid, webhook: &str, state: DeliveryState) -> Detail {
         content_type: Some("application/json".into()),
         headers,
         body_bytes: 8,
+        form: Form::Json,
         body: Bytes::from_static(br#"{"a": 1}"#),
     }
 }

@@ -115,6 +115,9 @@ impl<'a> Request<'a> {
     }
 
     fn event(&self) -> Value {
+        if let Some(transformed) = self.sender.transformed {
+            return serde_json::from_str(transformed).unwrap();
+        }
         if self.sender.content_type == "application/json" {
             return serde_json::from_str(&self.body).unwrap();
         }
@@ -168,7 +171,7 @@ fn every_example_is_told_of_in_the_docs() {
     for file in manifests() {
         let name = &file.name;
         assert!(readme.contains(&format!("- [{name}]({name}): ")), "README.md has no {name}");
-        let is_of_a_sender = !["shop.yaml", "limits.yaml"].contains(&&**name);
+        let is_of_a_sender = !["shop.yaml", "limits.yaml", "transform.yaml"].contains(&&**name);
         let link = format!("](../examples/{name})");
         assert_eq!(providers.contains(&link), is_of_a_sender, "providers.md and {name}");
     }

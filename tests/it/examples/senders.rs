@@ -15,6 +15,8 @@ pub struct Sender {
     pub content_type: &'static str,
     /// `{millis}` in it is the time.
     pub body: &'static str,
+    /// What the listener gets as the event, if it is not what was sent.
+    pub transformed: Option<&'static str>,
     /// The headers that prove who sends, the proof itself at last; none where nobody asks.
     pub proof: fn(&Signing<'_>) -> Vec<(&'static str, String)>,
 }
@@ -33,6 +35,7 @@ const JSON: Sender = Sender {
     told: &[],
     content_type: "application/json",
     body: r#"{"id": "evt_1", "name": "zwölf"}"#,
+    transformed: None,
     proof: |_| Vec::new(),
 };
 
@@ -147,6 +150,7 @@ pub const SENDERS: &[Sender] = &[
             let signature = BASE64_STANDARD.encode(sign::sha1(with.secret.as_bytes(), &signed));
             vec![("X-Twilio-Signature", signature)]
         },
+        transformed: None,
     },
     Sender {
         webhook: "meta",
@@ -195,6 +199,13 @@ pub const SENDERS: &[Sender] = &[
         ..JSON
     },
     Sender { webhook: "partner", proof: |with| with.api_key(), ..JSON },
+    Sender {
+        webhook: "orders",
+        body: r#"{"id": 7, "type": "paid", "items": [{"price": 2.5, "count": 2}], "more": 1}"#,
+        transformed: Some(r#"{"id": 7, "total": 5, "customer": "unknown"}"#),
+        proof: |with| with.api_key(),
+        ..JSON
+    },
 ];
 
 impl Signing<'_> {

@@ -114,7 +114,20 @@ async fn a_repetition_that_was_answered_outlives_the_process(world: World) {
     assert_eq!(repeat(&world, "a", Repeats::ByHand).await.1, Accepted::Duplicate(id));
 }
 
+async fn a_refused_event_is_a_duplicate_or_nothing(world: World) {
+    let refused =
+        |webhook| NewEvent { is_refused: true, ..copy(&world, webhook, Repeats::ByItself) };
+    assert_eq!(world.store.accept(refused("a")).await, Ok(Accepted::Refused));
+    assert!(world.list(Filter::default()).await.is_empty());
+    let id = first(&world, "a", Next::Succeeded).await;
+    assert_eq!(world.store.accept(refused("a")).await, Ok(Accepted::Duplicate(id)));
+    first(&world, "b", DEAD).await;
+    assert_eq!(world.store.accept(refused("b")).await, Ok(Accepted::Refused), "no replay");
+    assert_eq!(world.list(Filter::default()).await.len(), 2);
+}
+
 on_every_engine![
+    a_refused_event_is_a_duplicate_or_nothing,
     a_repetition_of_a_dead_event_is_a_replay_of_the_first_one,
     only_somebody_who_asks_for_it_repeats_an_event_that_was_delivered,
     repetitions_that_come_at_once_make_one_delivery,

@@ -118,6 +118,7 @@ impl<E: Engine> World<E> {
             response: None,
             body: webhook_operator::event::BodyRule::Auto,
             delivery: Delivery { ordering, ..Delivery::default() },
+            transform: None,
             guards: None,
         };
         let webhook = name.bytes().fold(0, |hash, byte| hash * 131 + u128::from(byte));
@@ -145,6 +146,7 @@ impl<E: Engine> World<E> {
                 body: Bytes::copy_from_slice(body),
             },
             duplicate: None,
+            is_refused: false,
             now: NOW,
         }
     }

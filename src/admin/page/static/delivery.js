@@ -37,7 +37,7 @@ export function delivery(route) {
 }
 
 function sections(found) {
-  return [actions(found), facts(found), attempts(found), headers(found), body(found)];
+  return [actions(found), facts(found), attempts(found), headers(found), body(found), transformed(found)].filter(Boolean);
 }
 
 function actions(found) {
@@ -93,6 +93,16 @@ function body(found) {
   const { bytes: size, truncated } = found.body;
   const note = `${bytes(size)}${truncated ? ", truncated" : ""}; members with secret-like names are masked.`;
   return section("Body", el("p", { class: "dull" }, note), text(found.body, "Body of the event"));
+}
+
+/** What the listener gets, if the webhook has a transform. */
+function transformed(found) {
+  if (!found.transformed) return null;
+  const { content, error } = found.transformed;
+  const note = "The result of the webhook's current transform, which takes the place of the event.";
+  return section("For the listener", el("p", { class: "dull" }, note),
+    content ? text(content, "Transformed event") : null,
+    error ? el("p", { class: "problem" }, foreign(error)) : null);
 }
 
 function section(title, ...children) {

@@ -40,6 +40,7 @@ const REASONS = {
   AttemptsUsedUp: "all attempts failed",
   TooOld: "too old",
   Unreadable: "its record cannot be read",
+  TransformFailed: "the webhook's transform fails",
   Rejected: "rejected by the listener",
   AppDeleted: "the app was deleted",
 };

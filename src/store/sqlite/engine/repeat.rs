@@ -28,6 +28,7 @@ impl Engine {
         match Repetition::of(&deliveries, key.repeats) {
             Repetition::New => return Ok(Ok(None)),
             Repetition::Duplicate => return Ok(Ok(Some(Accepted::Duplicate(first)))),
+            Repetition::Replay if event.is_refused => return Ok(Ok(Some(Accepted::Refused))),
             Repetition::Replay => {}
         }
         if !self.admits(keys.app, &event.route, DELIVERY_BYTES) {
