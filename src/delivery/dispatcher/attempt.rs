@@ -202,6 +202,10 @@ impl<C: Call> TaskContext<C> {
         let span = |headers: &HeaderMap| parts.traces.resume(headers, trace::NAME, trace::KIND);
         let outgoing = match outgoing {
             Ok(outgoing) => outgoing,
+            Err((outgoing, TransformError::Event(error))) => {
+                span(&outgoing.content.headers).fail("invalid_event");
+                return unconvertible(number, started, &error);
+            }
             Err((outgoing, error)) => {
                 span(&outgoing.content.headers).fail("transform_error");
                 return untransformed(number, started, &error, |outcome| {

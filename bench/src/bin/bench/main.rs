@@ -5,6 +5,7 @@
 mod aim;
 mod alone;
 mod decoding;
+mod filter;
 mod github;
 mod hmac;
 mod measure;
@@ -66,11 +67,13 @@ enum Command {
     Propagation(propagation::Options),
     /// CPU of a trigger that is verified beside one that is not, and HMAC-SHA256 alone.
     Verification(verification::Options),
+    /// CPU of a filter of three comparisons beside a walk over the same JSON.
+    Filter(filter::Options),
     /// CPU of a trigger with metrics and with traces beside one of which nothing is seen.
     Observability(observability::Options),
     /// The durable queue: accepted and delivered per second beside bare group commit, latency, memory.
     Queue(queue::Options),
-    /// All six; `verification`, `observability` and `queue` with their defaults.
+    /// All seven; `verification`, `filter`, `observability` and `queue` with their defaults.
     All {
         #[command(flatten)]
         trigger: trigger::Options,
@@ -110,6 +113,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Memory(options) => memory::run(&options, programs).await,
         Command::Propagation(options) => propagation::run(&options, programs).await,
         Command::Verification(options) => verification::run(&options, programs).await,
+        Command::Filter(options) => filter::run(&options),
         Command::Observability(options) => observability::run(&options, programs).await,
         Command::Queue(options) => queue::run(&options, programs).await,
         Command::All { trigger, memory, propagation } => {
@@ -117,6 +121,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
             memory::run(&memory, programs).await?;
             propagation::run(&propagation, programs).await?;
             verification::run(&verification::Options::default(), programs).await?;
+            filter::run(&filter::Options::default())?;
             observability::run(&observability::Options::default(), programs).await?;
             queue::run(&queue::Options::default(), programs).await
         }
