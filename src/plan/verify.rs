@@ -9,12 +9,13 @@ use super::secrets::{KnownSecret, Secrets};
 use crate::resources::conditions::Verdict;
 use crate::resources::reason::StalledReason;
 use crate::resources::verify::{
-    HashFunction, Hmac, Jwt, SecretKeyRef, SignatureEncoding, SignedBody, VerifyEntry, VerifyType,
+    DeliveryIdSource, HashFunction, Hmac, Items, Jwt, SecretKeyRef, SignatureEncoding, SignedBody,
+    VerifyEntry, VerifyType,
 };
 use crate::verify::jwt::{KeySets, Rules};
 use crate::verify::{
-    Algorithm, Encoding, Entry, Layout, Over, Provider, Scheme, Secret, Signature, Source,
-    Timestamp, Verifier, Verifiers,
+    Algorithm, Delivery, Encoding, Entry, Layout, Metadata, Over, Provider, Scheme, Secret,
+    Signature, Source, Timestamp, Verifier, Verifiers,
 };
 
 /// The Secrets that the entries reference.
@@ -139,7 +140,7 @@ impl Finder<'_> {
         Ok(match entry.type_ {
             VerifyType::Hmac => {
                 let hmac = entry.hmac.as_ref().ok_or_else(|| self.missing("hmac"))?;
-                Entry::Hmac(self.signature(hmac)?)
+                Entry::Hmac(self.signature(hmac)?, self.metadata(hmac)?)
             }
             VerifyType::ApiKey => {
                 let key = entry.api_key.as_ref().ok_or_else(|| self.missing("apiKey"))?;
@@ -160,18 +161,28 @@ impl Finder<'_> {
             algorithm,
             encoding,
             prefix,
+            items,
             signed,
             over,
             timestamp_header,
             id_header,
             tolerance,
+            delivery_id: _,
+            event_headers: _,
         } = hmac;
         let tolerance = duration::parse(tolerance)
             .ok_or_else(|| self.invalid("tolerance is not a duration"))?;
-        let timestamp = timestamp_header.as_deref();
+        let source = match (timestamp_header, items.as_ref().and_then(|it| it.timestamp.as_ref())) {
+            (Some(name), None) => Some(Source::Header(name)),
+            (None, Some(name)) => Some(Source::Item(name)),
+            (None, None) => None,
+            (Some(_), Some(_)) => {
+                return Err(self.invalid("hmac: timestampHeader and items.timestamp are both set"));
+            }
+        };
         Ok(Signature {
             header,
-            layout: Layout::Prefixed(prefix),
+            layout: items.as_ref().map_or(Ok(Layout::Prefixed(prefix)), |it| self.items(it))?,
             encoding: match encoding {
                 SignatureEncoding::Hex => Encoding::Hex,
                 SignatureEncoding::Base64 => Encoding::Base64,
@@ -186,10 +197,41 @@ impl Finder<'_> {
                 SignedBody::Encoded => Over::Encoded,
                 SignedBody::Decoded => Over::Decoded,
             },
-            timestamp: timestamp.map(|name| Timestamp { source: Source::Header(name), tolerance }),
+            timestamp: source.map(|source| Timestamp { source, tolerance }),
             id: id_header.as_deref(),
             ..Signature::HMAC
         })
+    }
+
+    fn items<'e>(&self, items: &'e Items) -> Result<Layout<'e>, Verdict> {
+        let Items { separator, assign, signature: name, timestamp: _ } = items;
+        let mark = |text: &str| {
+            let mut marks = text.chars();
+            marks.next().filter(|_| marks.next().is_none())
+        };
+        let marks = mark(separator).zip(mark(assign)).filter(|(one, other)| one != other);
+        let (separator, assign) = marks.ok_or_else(|| {
+            self.invalid("hmac.items: separator and assign must be two different characters")
+        })?;
+        Ok(Layout::Items { separator, assign, name })
+    }
+
+    fn metadata<'e>(&self, hmac: &'e Hmac) -> Result<Metadata<'e>, Verdict> {
+        let delivery = match &hmac.delivery_id {
+            None => None,
+            Some(DeliveryIdSource { header: Some(name), pointer: None }) => {
+                Some(Delivery::Header(name))
+            }
+            Some(DeliveryIdSource { header: None, pointer: Some(pointer) }) => {
+                Some(Delivery::Pointer(pointer))
+            }
+            Some(_) => {
+                return Err(
+                    self.invalid("hmac.deliveryId: exactly one of header and pointer must be set")
+                );
+            }
+        };
+        Ok(Metadata { delivery, event_headers: &hmac.event_headers })
     }
 
     fn rules(&self, jwt: &Jwt, key_sets: &KeySets) -> Result<Rules, Verdict> {

@@ -122,10 +122,16 @@ pub struct SecretKeyRef {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.signed.contains('{timestamp}') == has(self.timestampHeader)")
-        .message("timestampHeader must be set if and only if signed contains {timestamp}"),
+    validation = Rule::new("self.signed.contains('{timestamp}') == (has(self.timestampHeader) || has(self.items) && has(self.items.timestamp))")
+        .message("timestampHeader must be set if and only if signed contains {timestamp}; with items, set items.timestamp instead if the timestamp is an item"),
+    validation = Rule::new("!has(self.timestampHeader) || !has(self.items) || !has(self.items.timestamp)")
+        .message("only one of timestampHeader and items.timestamp can be set"),
+    validation = Rule::new("!has(self.items) || self.prefix == ''")
+        .message("prefix cannot be set with items, whose signature is named"),
     validation = Rule::new("self.signed.contains('{id}') == has(self.idHeader)")
-        .message("idHeader must be set if and only if signed contains {id}")
+        .message("idHeader must be set if and only if signed contains {id}"),
+    validation = Rule::new("!has(self.deliveryId) || !has(self.idHeader)")
+        .message("deliveryId cannot be set with idHeader, which is the delivery id")
 )]
 pub struct Hmac {
     /// Header of the signature.
@@ -141,6 +147,10 @@ pub struct Hmac {
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub prefix: String,
+    /// The header is a list of named items, such as `t=1700000000,v1=5257a869`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<Items>")]
+    pub items: Option<Items>,
     /// Template of the signed text, with `{id}`, `{timestamp}`, `{url}` and `{body}`.
     #[serde(default = "default_signed")]
     #[schemars(length(min = 6, max = 256))]
@@ -165,6 +175,61 @@ pub struct Hmac {
             .message("must be from 1s to 24h")
     )]
     pub tolerance: String,
+    /// The id of a delivery, which the sender repeats in each repetition of it, where it is not
+    /// signed as `{id}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<DeliveryIdSource>")]
+    pub delivery_id: Option<DeliveryIdSource>,
+    /// Headers that describe the event. The listener receives them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::event_headers")]
+    pub event_headers: Vec<String>,
+}
+
+/// The items of a signature header. Blanks around an item are ignored, and so are items with other
+/// names. Several items may be signatures, as while the sender rotates its secret: any may match.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.separator != self.assign")
+        .message("separator and assign must differ"),
+    validation = Rule::new("!has(self.timestamp) || self.timestamp != self.signature")
+        .message("signature and timestamp must be items with different names")
+)]
+pub struct Items {
+    /// The character between two items: a comma, a blank or another mark.
+    #[serde(default = "default_separator")]
+    #[schemars(schema_with = "schema::separator")]
+    pub separator: String,
+    /// The character between the name of an item and its value.
+    #[serde(default = "default_assign")]
+    #[schemars(schema_with = "schema::assign")]
+    pub assign: String,
+    /// Name of the items that are signatures.
+    #[schemars(schema_with = "schema::item_name")]
+    pub signature: String,
+    /// Name of the item that is `{timestamp}`, which must be there once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::item_name")]
+    pub timestamp: Option<String>,
+}
+
+/// The position of a delivery id: exactly one of the fields.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.header) != has(self.pointer)")
+        .message("exactly one of header and pointer must be set")
+)]
+pub struct DeliveryIdSource {
+    /// A header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::header_name")]
+    pub header: Option<String>,
+    /// JSON pointer (RFC 6901) to a string or a number in the body, such as `/event/id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::json_pointer")]
+    pub pointer: Option<String>,
 }
 
 /// A hash function of HMAC (RFC 2104).
@@ -231,6 +296,14 @@ pub struct Jwt {
 
 fn default_signed() -> String {
     "{body}".into()
+}
+
+fn default_separator() -> String {
+    ",".into()
+}
+
+fn default_assign() -> String {
+    "=".into()
 }
 
 fn default_tolerance() -> String {

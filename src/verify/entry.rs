@@ -3,7 +3,8 @@
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 
-use super::provider::Provider;
+use super::pointer::Pointer;
+use super::provider::{Delivery, Provider};
 use super::scheme::{Scheme, Signature, Token, TokenForm};
 use super::signature::SignatureCheck;
 use super::template::TemplateError;
@@ -22,8 +23,8 @@ pub enum Entry<'a> {
         /// The token of a subscription request (`verifyToken`).
         verify_token: Option<Secret>,
     },
-    /// A signature that the user configures.
-    Hmac(Signature<'a>),
+    /// A signature that the user configures, and what else its sender says about an event.
+    Hmac(Signature<'a>, Metadata<'a>),
     /// A secret in a header that the user names.
     ApiKey {
         /// The header's name.
@@ -31,6 +32,15 @@ pub enum Entry<'a> {
     },
     /// A token of an issuer that publishes its keys. This entry has no secrets.
     Jwt(jwt::Rules),
+}
+
+/// What the sender of a user's entry says about an event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Metadata<'a> {
+    /// The position of the delivery id.
+    pub delivery: Option<Delivery<'a>>,
+    /// Headers that are passed to the listener.
+    pub event_headers: &'a [String],
 }
 
 /// A mistake in an entry. It contains nothing of a secret.
@@ -52,14 +62,17 @@ pub enum EntryError {
     /// The text is not a header name.
     #[error("{0:?} is not a header name")]
     HeaderName(String),
+    /// The text is not a JSON pointer.
+    #[error("{0:?} is not a JSON pointer to a value below the root")]
+    Pointer(String),
     /// The template of the signed text is invalid.
     #[error("signed: {0}")]
     Template(#[from] TemplateError),
-    /// `{timestamp}` is signed, but no header is named for it.
-    #[error("signed has {{timestamp}}, so timestampHeader is needed")]
+    /// `{timestamp}` is signed, but neither a header nor an item is named for it.
+    #[error("signed has {{timestamp}}, so timestampHeader or items.timestamp is needed")]
     TimestampHeaderMissing,
     /// A timestamp that is not signed does not prevent replays.
-    #[error("timestampHeader is set, so signed must have {{timestamp}}")]
+    #[error("timestampHeader or items.timestamp is set, so signed must have {{timestamp}}")]
     TimestampNotSigned,
     /// `{id}` is signed, but no header is named for it.
     #[error("signed has {{id}}, so idHeader is needed")]
@@ -97,7 +110,7 @@ pub(super) fn named_schemes<'a>(entry: &Entry<'a>) -> (&'static str, Vec<Scheme<
             let more = if legacy { provider.legacy_schemes } else { &[] };
             (provider.name, provider.schemes.iter().chain(more).copied().collect())
         }
-        Entry::Hmac(signature) => ("Hmac", vec![Scheme::Signature(signature)]),
+        Entry::Hmac(signature, _) => ("Hmac", vec![Scheme::Signature(signature)]),
         Entry::ApiKey { header } => {
             ("ApiKey", vec![Scheme::Token(Token { header, form: TokenForm::Whole })])
         }
@@ -115,7 +128,7 @@ pub(super) fn proof_headers(entry: &Entry<'_>) -> Result<Box<[HeaderName]>, Entr
     match entry {
         Entry::Provider { provider, .. } => schemes.extend(provider.legacy_schemes),
         Entry::Jwt(_) => return Ok([AUTHORIZATION].into()),
-        Entry::Hmac(_) | Entry::ApiKey { .. } => {}
+        Entry::Hmac(..) | Entry::ApiKey { .. } => {}
     }
     let headers = schemes.iter().map(|scheme| match scheme {
         Scheme::Signature(Signature { header, .. }) | Scheme::Token(Token { header, .. }) => {
@@ -174,4 +187,9 @@ fn description(schemes: &[Scheme<'_>]) -> String {
 /// Parses a header name as users write it.
 pub(super) fn header_name(name: &str) -> Result<HeaderName, EntryError> {
     name.parse().map_err(|_| EntryError::HeaderName(name.into()))
+}
+
+/// Parses a JSON pointer as users write it.
+pub(super) fn pointer(text: &str) -> Result<Pointer, EntryError> {
+    Pointer::parse(text).ok_or_else(|| EntryError::Pointer(text.into()))
 }

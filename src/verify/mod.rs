@@ -11,7 +11,7 @@
 //! | checking a signature | `signature.rs`; a token: `token.rs`, `jwt/` |
 //! | signing a test request | `signature/sign.rs`, `proof.rs` |
 //! | handshakes of providers | `handshake.rs`; those that are not signed: `unsigned_check.rs` |
-//! | ids of deliveries | `delivery_id.rs` |
+//! | ids of deliveries | `delivery_id.rs`; values in a body: `pointer.rs`, `json.rs` |
 //! | secrets in memory | `secret.rs`, `key.rs`; white space around them: `surrounding_blank.rs` |
 //!
 //! Secret bytes are compared in constant time; the length of a secret is not hidden. A repeated
@@ -29,6 +29,7 @@ pub mod jwt;
 mod key;
 mod layout;
 mod message;
+mod pointer;
 mod proof;
 mod provider;
 mod scheme;
@@ -46,7 +47,7 @@ mod verifier;
 pub use delivery_id::DeliveryId;
 pub use denied::Denied;
 pub use encoding::Encoding;
-pub use entry::{Entry, EntryError};
+pub use entry::{Entry, EntryError, Metadata};
 pub use handshake::{Handshake, cloud_events};
 pub use key::Algorithm;
 pub use layout::{Layout, MAX_ITEMS};

@@ -24,7 +24,7 @@ pub enum CannotSign {
     #[error(
         "the signed timestamp is in the body: it must be a JSON object with {0}, in milliseconds since 1970"
     )]
-    TimestampMissing(&'static str),
+    TimestampMissing(String),
     /// The form in the body exceeds the limit.
     #[error("the form in the body is too large")]
     Form,

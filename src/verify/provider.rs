@@ -31,7 +31,7 @@ pub struct Provider {
     pub event_headers: &'static [&'static str],
     /// The position of the delivery id, which is the same for each redelivery. A signed id takes
     /// precedence.
-    pub delivery: Option<Delivery>,
+    pub delivery: Option<Delivery<'static>>,
     /// Whether the provider repeats a delivery by itself.
     pub repeats: Repeats,
     /// The field of forms that has the event, as JSON. Forms without it are events themselves.
@@ -80,26 +80,17 @@ pub enum Repeats {
 
 /// The position of a delivery id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
+pub enum Delivery<'a> {
+    /// A header.
+    Header(&'a str),
     /// The first of these headers that the request has.
-    Header(&'static [&'static str]),
+    FirstHeader(&'a [&'a str]),
     /// The second header, together with the first one if the request has it. The id in the second
     /// header is shared by all endpoints that the sender sends the event to; the first one is the
     /// endpoint.
-    PerEndpoint(&'static str, &'static str),
-    /// A member of the body, which is a JSON object.
-    Member(&'static str),
-}
-
-impl Delivery {
-    /// Whether the id is in this header.
-    pub fn is_in(&self, header: &str) -> bool {
-        match self {
-            Self::Header(names) => names.contains(&header),
-            Self::PerEndpoint(_, name) => *name == header,
-            Self::Member(_) => false,
-        }
-    }
+    PerEndpoint(&'a str, &'a str),
+    /// A value in the JSON of the body, by its JSON pointer.
+    Pointer(&'a str),
 }
 
 impl Provider {
@@ -175,7 +166,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-gitlab-instance",
             "idempotency-key",
         ],
-        delivery: Some(Delivery::Header(&["idempotency-key"])),
+        delivery: Some(Delivery::Header("idempotency-key")),
         ..Provider::PLAIN
     },
     // Bitbucket Cloud: "Manage webhooks", "Event payloads"; Bitbucket Data Center: "Manage
@@ -191,7 +182,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-request-id",
             "x-attempt-number",
         ],
-        delivery: Some(Delivery::Header(&["x-request-uuid", "x-request-id"])),
+        delivery: Some(Delivery::FirstHeader(&["x-request-uuid", "x-request-id"])),
         unsigned_check: Some(UnsignedCheck::Header("x-event-key", "diagnostics:ping")),
         ..Provider::PLAIN
     },
@@ -215,7 +206,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-gogs-event-type",
             "x-gogs-delivery",
         ],
-        delivery: Some(Delivery::Header(&[
+        delivery: Some(Delivery::FirstHeader(&[
             "x-gitea-delivery",
             "x-forgejo-delivery",
             "x-gogs-delivery",
@@ -235,7 +226,7 @@ pub static PROVIDERS: &[Provider] = &[
             timestamp: within_default(Source::Item("t")),
             ..Signature::HMAC
         })],
-        delivery: Some(Delivery::Member("id")),
+        delivery: Some(Delivery::Pointer("/id")),
         ..Provider::PLAIN
     },
     // Slack API: "Verifying requests from Slack", "url_verification event", "Using the Events API",
@@ -247,7 +238,7 @@ pub static PROVIDERS: &[Provider] = &[
         event_headers: &["x-slack-retry-num", "x-slack-retry-reason"],
         // Interactive components; commands are forms without it.
         form_field: Some("payload"),
-        delivery: Some(Delivery::Member("event_id")),
+        delivery: Some(Delivery::Pointer("/event_id")),
         handshake: Some(handshake::slack),
         unsigned_check: Some(UnsignedCheck::FormField("ssl_check", "1")),
         response: Some(ProviderResponse::empty(StatusCode::OK)),
@@ -269,7 +260,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-shopify-triggered-at",
             "shopify-webhook-id",
         ],
-        delivery: Some(Delivery::Header(&["x-shopify-webhook-id", "shopify-webhook-id"])),
+        delivery: Some(Delivery::FirstHeader(&["x-shopify-webhook-id", "shopify-webhook-id"])),
         ..Provider::PLAIN
     },
     // Twilio Docs: "Security" (validating requests, bodySHA256), "Webhooks (HTTP callbacks)", "Error
@@ -281,7 +272,7 @@ pub static PROVIDERS: &[Provider] = &[
         name: "Twilio",
         schemes: &[twilio(Algorithm::HmacSha1), twilio(Algorithm::HmacSha256)],
         event_headers: &["i-twilio-idempotency-token"],
-        delivery: Some(Delivery::Header(&["i-twilio-idempotency-token"])),
+        delivery: Some(Delivery::Header("i-twilio-idempotency-token")),
         response: Some(ProviderResponse {
             status: StatusCode::OK,
             content_type: Some("text/xml"),
@@ -306,13 +297,13 @@ pub static PROVIDERS: &[Provider] = &[
         schemes: &[Scheme::Signature(Signature {
             header: "linear-signature",
             timestamp: Some(Timestamp {
-                source: Source::Member("webhookTimestamp"),
+                source: Source::Pointer("/webhookTimestamp"),
                 tolerance: Duration::from_secs(60),
             }),
             ..Signature::HMAC
         })],
         event_headers: &["linear-event", "linear-delivery"],
-        delivery: Some(Delivery::Header(&["linear-delivery"])),
+        delivery: Some(Delivery::Header("linear-delivery")),
         response: Some(ProviderResponse::empty(StatusCode::OK)),
         ..Provider::PLAIN
     },

@@ -83,9 +83,9 @@ pub enum Source<'a> {
     /// A header.
     Header(&'a str),
     /// An item of the signature's own header.
-    Item(&'static str),
-    /// A member of the body, which is a JSON object.
-    Member(&'static str),
+    Item(&'a str),
+    /// A number in the body, by its JSON pointer.
+    Pointer(&'a str),
 }
 
 /// A secret that the sender includes in a header.

@@ -12,6 +12,7 @@ use super::json::{self, Scalar};
 use super::key::VerifyingKey;
 use super::layout::{Layout, Signatures};
 use super::message::SignedMessage;
+use super::pointer::Pointer;
 use super::scheme::{Over, Signature, Source};
 use super::template::{self, TemplateError, TemplatePart};
 use super::url::UrlForm;
@@ -36,7 +37,7 @@ pub(super) struct SignatureCheck {
 #[derive(Debug)]
 enum OwnedLayout {
     Prefixed(Box<str>),
-    Items(Layout<'static>),
+    Items { separator: char, assign: char, name: Box<str> },
 }
 
 /// The signing time of a request.
@@ -49,8 +50,8 @@ struct SigningTime {
 #[derive(Debug)]
 enum SigningTimeSource {
     Header(HeaderName),
-    Item(&'static str),
-    Member(&'static str),
+    Item(Box<str>),
+    Pointer(Pointer),
 }
 
 #[derive(Debug)]
@@ -184,7 +185,7 @@ impl SignatureCheck {
         let text = match source {
             SigningTimeSource::Header(name) => header::text(input.headers, name)?,
             SigningTimeSource::Item(name) => signatures.single(name)?,
-            SigningTimeSource::Member(_) => return Ok(""),
+            SigningTimeSource::Pointer(_) => return Ok(""),
         };
         timestamp::check(timestamp::parse(text)?, input.now, *tolerance)?;
         Ok(text)
@@ -210,15 +211,15 @@ impl SignatureCheck {
     }
 
     fn check_body_timestamp(&self, input: &Input<'_>) -> Result<(), Denied> {
-        let Some(SigningTime { source: SigningTimeSource::Member(name), tolerance }) =
-            self.signing_time
+        let Some(SigningTime { source: SigningTimeSource::Pointer(pointer), tolerance }) =
+            &self.signing_time
         else {
             return Ok(());
         };
-        let Some(Scalar::Number(signed)) = json::member(input.body, name) else {
+        let Some(Scalar::Number(signed)) = json::at(input.body, pointer) else {
             return Err(Denied::Malformed);
         };
-        timestamp::check(timestamp::seconds(signed), input.now, tolerance)
+        timestamp::check(timestamp::seconds(signed), input.now, *tolerance)
     }
 }
 
@@ -227,7 +228,7 @@ impl OwnedLayout {
         match layout {
             Layout::Prefixed(prefix) => Self::Prefixed(prefix.into()),
             Layout::Items { separator, assign, name } => {
-                Self::Items(Layout::Items { separator, assign, name })
+                Self::Items { separator, assign, name: name.into() }
             }
         }
     }
@@ -235,7 +236,9 @@ impl OwnedLayout {
     fn borrow(&self) -> Layout<'_> {
         match self {
             Self::Prefixed(prefix) => Layout::Prefixed(prefix),
-            Self::Items(items) => *items,
+            Self::Items { separator, assign, name } => {
+                Layout::Items { separator: *separator, assign: *assign, name }
+            }
         }
     }
 }
@@ -250,10 +253,10 @@ fn signing_time(
         return if is_signed { Err(EntryError::TimestampHeaderMissing) } else { Ok(None) };
     };
     let source = match source {
-        Source::Member(name) => SigningTimeSource::Member(name),
+        Source::Pointer(pointer) => SigningTimeSource::Pointer(entry::pointer(pointer)?),
         _ if !is_signed => return Err(EntryError::TimestampNotSigned),
         Source::Header(name) => SigningTimeSource::Header(entry::header_name(name)?),
-        Source::Item(name) => SigningTimeSource::Item(name),
+        Source::Item(name) => SigningTimeSource::Item((*name).into()),
     };
     Ok(Some(SigningTime { source, tolerance: *tolerance }))
 }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Response};
 
-use super::delivery_id::DeliveryId;
-use super::entry::{self, Entry, EntryError, SchemeCheck};
+use super::delivery_id::{DeliveryId, DeliveryIdSource};
+use super::entry::{self, Entry, EntryError, Metadata, SchemeCheck};
 use super::handshake::{self, Handshake};
 use super::key::VerifyingKey;
 use super::proof::{CannotSign, Proof};
@@ -48,7 +48,7 @@ pub struct Verifier {
     checks: Box<[SchemeCheck]>,
     proof_headers: Box<[HeaderName]>,
     event_headers: Box<[HeaderName]>,
-    delivery: Option<Delivery>,
+    delivery: Option<DeliveryIdSource>,
     repeats: Repeats,
     form_field: Option<&'static str>,
     handshake: Option<Handshake>,
@@ -91,13 +91,13 @@ impl Verifier {
             return Ok(verifier);
         }
         verifier.checks = entry::checks(provider, &schemes, secrets)?.into();
+        let (event_headers, delivery) = metadata(&entry)?;
+        verifier.event_headers = event_headers;
+        verifier.delivery = delivery;
         if let Entry::Provider { provider: row, verify_token, .. } = entry {
             if verify_token.is_some() && !row.subscribes {
                 return Err(EntryError::VerifyTokenUnused(provider));
             }
-            let names = row.event_headers.iter().copied();
-            verifier.event_headers = names.map(HeaderName::from_static).collect();
-            verifier.delivery = row.delivery;
             verifier.repeats = row.repeats;
             verifier.form_field = row.form_field;
             verifier.handshake = row.handshake;
@@ -166,6 +166,21 @@ impl Verifier {
     }
 }
 
+/// The headers that describe an event, and the position of its delivery id.
+fn metadata(
+    entry: &Entry<'_>,
+) -> Result<(Box<[HeaderName]>, Option<DeliveryIdSource>), EntryError> {
+    let (names, delivery): (Vec<&str>, Option<Delivery<'_>>) = match entry {
+        Entry::Provider { provider: row, .. } => (row.event_headers.to_vec(), row.delivery),
+        Entry::Hmac(_, Metadata { delivery, event_headers }) => {
+            (event_headers.iter().map(String::as_str).collect(), *delivery)
+        }
+        Entry::ApiKey { .. } | Entry::Jwt(_) => (Vec::new(), None),
+    };
+    let names = names.into_iter().map(entry::header_name).collect::<Result<_, _>>()?;
+    Ok((names, delivery.map(DeliveryIdSource::new).transpose()?))
+}
+
 impl SchemeCheck {
     fn check(&self, input: &Input<'_>) -> Result<Option<&VerifyingKey>, Denied> {
         match self {
@@ -198,7 +213,7 @@ impl<'v> Verified<'v> {
         {
             return DeliveryId::new(name, id);
         }
-        DeliveryId::read(self.verifier.delivery?, input)
+        self.verifier.delivery.as_ref()?.read(input)
     }
 
     /// Who causes repetitions of a delivery that is recognized by its [`Self::delivery_id`].
@@ -208,7 +223,7 @@ impl<'v> Verified<'v> {
 
     /// Whether the provider's delivery id is in this header.
     pub fn has_id_in(&self, header: &HeaderName) -> bool {
-        self.verifier.delivery.is_some_and(|delivery| delivery.is_in(header.as_str()))
+        self.verifier.delivery.as_ref().is_some_and(|delivery| delivery.is_in(header))
     }
 
     /// The response that the provider wants for an accepted event; `None` if any 2xx response is good.
@@ -223,7 +238,7 @@ impl<'v> Verified<'v> {
 
     /// Whether the delivery id is in the body.
     pub fn has_id_in_body(&self) -> bool {
-        matches!(self.verifier.delivery, Some(Delivery::Member(_)))
+        matches!(self.verifier.delivery, Some(DeliveryIdSource::Pointer(_)))
     }
 
     /// The response to a handshake request, in the provider's format; `None` for an event. `input`

@@ -144,18 +144,22 @@ mod tests {
         for sample in SAMPLES {
             let delivery = Provider::named(sample.provider).and_then(|provider| provider.delivery);
             let names = match &delivery {
-                Some(Delivery::Header(names)) => names,
-                Some(Delivery::PerEndpoint(_, name)) => std::slice::from_ref(name),
-                Some(Delivery::Member(_)) | None => &[],
+                Some(Delivery::FirstHeader(names)) => names,
+                Some(Delivery::Header(name) | Delivery::PerEndpoint(_, name)) => {
+                    std::slice::from_ref(name)
+                }
+                Some(Delivery::Pointer(_)) | None => &[],
             };
             match delivery {
-                Some(Delivery::Header(_) | Delivery::PerEndpoint(..)) => {
+                Some(
+                    Delivery::Header(_) | Delivery::FirstHeader(_) | Delivery::PerEndpoint(..),
+                ) => {
                     let told = sample.headers.iter().find(|(name, _)| {
                         names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
                     });
                     assert_eq!(told.unwrap().1, "{id}", "{}", sample.provider);
                 }
-                Some(Delivery::Member(_)) => assert!(sample.body.contains("{id}\"")),
+                Some(Delivery::Pointer(_)) => assert!(sample.body.contains("{id}\"")),
                 None => {}
             }
         }

@@ -52,7 +52,7 @@ impl SignatureCheck {
         &self,
         proof: &mut Proof,
         input: &Input<'_>,
-    ) -> Result<(String, Option<&'static str>), CannotSign> {
+    ) -> Result<(String, Option<&str>), CannotSign> {
         let now = input.now.to_string();
         match self.signing_time.as_ref().map(|signing_time| &signing_time.source) {
             None => Ok((String::new(), None)),
@@ -60,9 +60,9 @@ impl SignatureCheck {
                 Ok((proof.signed_header(name, input, &now)?, None))
             }
             Some(SigningTimeSource::Item(name)) => Ok((now, Some(name))),
-            Some(SigningTimeSource::Member(name)) => match json::member(input.body, name) {
+            Some(SigningTimeSource::Pointer(pointer)) => match json::at(input.body, pointer) {
                 Some(Scalar::Number(_)) => Ok((String::new(), None)),
-                _ => Err(CannotSign::TimestampMissing(name)),
+                _ => Err(CannotSign::TimestampMissing(pointer.name().into())),
             },
         }
     }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use webhook_operator::verify::{
-    Entry, EntryError, Layout, Secret, Signature, Source, TemplateError, Timestamp, Verifier,
+    Entry, EntryError, Layout, Metadata, Secret, Signature, Source, TemplateError, Timestamp,
+    Verifier,
 };
 
 use super::request::{Request, row, secrets, try_verifier};
@@ -64,7 +65,7 @@ fn a_secret_that_no_request_could_match_is_refused_by_its_place_and_not_its_text
 }
 
 fn hmac(scheme: Signature<'_>) -> Result<Verifier, EntryError> {
-    Verifier::new(Entry::Hmac(scheme), &secrets(&["s"]))
+    Verifier::new(Entry::Hmac(scheme, Metadata::default()), &secrets(&["s"]))
 }
 
 const PLAIN: Signature<'static> = Signature { header: "X-Signature", ..Signature::HMAC };

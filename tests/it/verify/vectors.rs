@@ -1,15 +1,18 @@
 //! Vectors: those that providers and their libraries publish (`vectors.json`), and more that
-//! another implementation computed (`computed.json`).
+//! another implementation computed (`computed.json`); and those for entries as users write them
+//! (`user_entries.json`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 use webhook_operator::verify::{
-    Algorithm, Encoding, Entry, Layout, Signature, Source, Timestamp, Verifier,
+    Algorithm, Encoding, Entry, Layout, Metadata, Signature, Source, Timestamp, Verifier,
 };
 
 use super::request::{NOW, Request, row, secrets};
+use super::user_entry;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -36,6 +39,8 @@ pub struct Vector {
     encoding: Option<String>,
     signature: Option<String>,
     hmac: Option<Hmac>,
+    /// The entry as a user writes it.
+    pub entry: Option<Value>,
     pub source: String,
 }
 
@@ -56,6 +61,7 @@ impl Vector {
         let read = |text| serde_json::from_str::<Vec<Self>>(text).unwrap();
         let mut all = read(include_str!("vectors.json"));
         all.extend(read(include_str!("computed.json")));
+        all.extend(read(include_str!("user_entries.json")));
         all
     }
 
@@ -104,8 +110,11 @@ impl Vector {
     }
 
     pub fn verifier_of(&self, texts: &[&str]) -> Verifier {
+        if let Some(entry) = &self.entry {
+            return user_entry::verifier(entry, texts);
+        }
         let entry = if self.provider == "hmac" {
-            Entry::Hmac(self.generic())
+            Entry::Hmac(self.generic(), Metadata::default())
         } else {
             let provider = row(&self.provider);
             Entry::Provider { provider, legacy: self.legacy, verify_token: None }
