@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use libfuzzer_sys::fuzz_target;
 use ring::hmac;
@@ -97,6 +97,7 @@ fn secret(scheme: &Scheme<'_>) -> Vec<u8> {
                 format!("{prefix}{}", BASE64_STANDARD.encode(KEY)).into()
             }
             (SecretForm::Hex, _) => hex(PAIR.public_key().as_ref()),
+            (SecretForm::PublicKey, _) => BASE64_STANDARD.encode(PAIR.public_key()).into(),
             (SecretForm::Verbatim, _) => KEY.into(),
         },
     }
@@ -128,12 +129,16 @@ fn right(scheme: &Signature<'_>, timestamp: &[u8], id: &[u8], body: &[u8]) -> Ve
     let bytes = match scheme.algorithm {
         Algorithm::HmacSha1 => mac(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY),
         Algorithm::HmacSha256 => mac(hmac::HMAC_SHA256),
+        Algorithm::HmacSha384 => mac(hmac::HMAC_SHA384),
         Algorithm::HmacSha512 => mac(hmac::HMAC_SHA512),
         Algorithm::Ed25519 => PAIR.sign(&message).as_ref().to_vec(),
+        // No row has them: fuzz target `verify_entry`.
+        Algorithm::EcdsaP256 | Algorithm::RsaSha256 => Vec::new(),
     };
     match scheme.encoding {
         Encoding::Hex => hex(&bytes),
         Encoding::Base64 => BASE64_STANDARD.encode(bytes).into(),
+        Encoding::Base64Url => BASE64_URL_SAFE_NO_PAD.encode(bytes).into(),
     }
 }
 

@@ -9,13 +9,13 @@ use super::secrets::{KnownSecret, Secrets};
 use crate::resources::conditions::Verdict;
 use crate::resources::reason::StalledReason;
 use crate::resources::verify::{
-    DeliveryIdSource, HashFunction, Hmac, Items, Jwt, SecretKeyRef, SignatureEncoding, SignedBody,
-    VerifyEntry, VerifyType,
+    DeliveryIdSource, Hmac, Items, Jwt, SecretEncoding, SecretKeyRef, SignatureAlgorithm,
+    SignatureEncoding, SignedBody, VerifyEntry, VerifyType,
 };
 use crate::verify::jwt::{KeySets, Rules};
 use crate::verify::{
     Algorithm, Delivery, Encoding, Entry, Layout, Metadata, Over, Provider, Scheme, Secret,
-    Signature, Source, Timestamp, Verifier, Verifiers,
+    SecretForm, Signature, Source, Timestamp, Verifier, Verifiers,
 };
 
 /// The Secrets that the entries reference.
@@ -159,6 +159,7 @@ impl Finder<'_> {
         let Hmac {
             header,
             algorithm,
+            secret_encoding,
             encoding,
             prefix,
             items,
@@ -186,12 +187,10 @@ impl Finder<'_> {
             encoding: match encoding {
                 SignatureEncoding::Hex => Encoding::Hex,
                 SignatureEncoding::Base64 => Encoding::Base64,
+                SignatureEncoding::Base64url => Encoding::Base64Url,
             },
-            algorithm: match algorithm {
-                HashFunction::Sha1 => Algorithm::HmacSha1,
-                HashFunction::Sha256 => Algorithm::HmacSha256,
-                HashFunction::Sha512 => Algorithm::HmacSha512,
-            },
+            algorithm: algorithm_of(*algorithm),
+            secret: secret_form(*secret_encoding, *algorithm),
             signed,
             over: match over {
                 SignedBody::Encoded => Over::Encoded,
@@ -250,5 +249,28 @@ impl Finder<'_> {
 
     fn invalid(&self, why: &str) -> Verdict {
         Verdict::stalled(StalledReason::InvalidVerify, format!("{}: {why}", self.place))
+    }
+}
+
+fn algorithm_of(algorithm: SignatureAlgorithm) -> Algorithm {
+    match algorithm {
+        SignatureAlgorithm::Sha1 => Algorithm::HmacSha1,
+        SignatureAlgorithm::Sha256 => Algorithm::HmacSha256,
+        SignatureAlgorithm::Sha384 => Algorithm::HmacSha384,
+        SignatureAlgorithm::Sha512 => Algorithm::HmacSha512,
+        SignatureAlgorithm::Ed25519 => Algorithm::Ed25519,
+        SignatureAlgorithm::EcdsaP256 => Algorithm::EcdsaP256,
+        SignatureAlgorithm::RsaSha256 => Algorithm::RsaSha256,
+    }
+}
+
+/// The form of a key in its Secret. As a text, a public key is none of its own bytes.
+fn secret_form(encoding: SecretEncoding, algorithm: SignatureAlgorithm) -> SecretForm {
+    use SignatureAlgorithm::{EcdsaP256, Ed25519, RsaSha256, Sha1, Sha256, Sha384, Sha512};
+    match (encoding, algorithm) {
+        (SecretEncoding::Text, Sha1 | Sha256 | Sha384 | Sha512) => SecretForm::Verbatim,
+        (SecretEncoding::Text, Ed25519 | EcdsaP256 | RsaSha256) => SecretForm::PublicKey,
+        (SecretEncoding::Base64, _) => SecretForm::Base64 { prefix: "", bare: true },
+        (SecretEncoding::Hex, _) => SecretForm::Hex,
     }
 }

@@ -32,7 +32,7 @@ pub struct VerifyEntry {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub secret_refs: Vec<SecretKeyRef>,
-    /// A generic HMAC signature.
+    /// A generic signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<Hmac>")]
     pub hmac: Option<Hmac>,
@@ -118,7 +118,7 @@ pub struct SecretKeyRef {
     pub key: String,
 }
 
-/// A generic HMAC signature; a provider has all of this built in.
+/// A generic signature, by HMAC or a public key; a provider has all of this built in.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -137,9 +137,14 @@ pub struct Hmac {
     /// Header of the signature.
     #[schemars(schema_with = "schema::header_name")]
     pub header: String,
-    /// Hash function.
+    /// Algorithm. Of `ed25519`, `ecdsa-p256` and `rsa-sha256`, the secret is the sender's public key;
+    /// the others are hash functions of HMAC.
     #[serde(default)]
-    pub algorithm: HashFunction,
+    pub algorithm: SignatureAlgorithm,
+    /// Encoding of the key in the Secret. A public key is PEM (`PUBLIC KEY`), JWK, or
+    /// SubjectPublicKeyInfo or the bare key of a curve in base64 or hexadecimal digits.
+    #[serde(default)]
+    pub secret_encoding: SecretEncoding,
     /// Encoding of the signature.
     #[serde(default)]
     pub encoding: SignatureEncoding,
@@ -232,17 +237,41 @@ pub struct DeliveryIdSource {
     pub pointer: Option<String>,
 }
 
-/// A hash function of HMAC (RFC 2104).
+/// A hash function of HMAC (RFC 2104), or an algorithm with a public key.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub enum HashFunction {
+pub enum SignatureAlgorithm {
     /// SHA-1, for senders that support nothing else.
     Sha1,
     /// SHA-256.
     #[default]
     Sha256,
+    /// SHA-384.
+    Sha384,
     /// SHA-512.
     Sha512,
+    /// Ed25519 (RFC 8032).
+    Ed25519,
+    /// ECDSA with the curve P-256 and SHA-256; the signature is in DER, or has 64 bytes.
+    #[serde(rename = "ecdsa-p256")]
+    EcdsaP256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256, and a key of 2048 to 8192 bits.
+    #[serde(rename = "rsa-sha256")]
+    RsaSha256,
+}
+
+/// Encoding of a key in its Secret.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretEncoding {
+    /// The text is the key, whatever it looks like; of a public key, PEM, JWK, base64 or hexadecimal
+    /// digits.
+    #[default]
+    Text,
+    /// Base64, with or without padding.
+    Base64,
+    /// Hexadecimal digits.
+    Hex,
 }
 
 /// Encoding of a signature.
@@ -254,6 +283,8 @@ pub enum SignatureEncoding {
     Hex,
     /// Base64 with padding.
     Base64,
+    /// Base64 with the URL-safe alphabet, with or without padding.
+    Base64url,
 }
 
 /// The bytes of a body that are signed.

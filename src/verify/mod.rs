@@ -12,6 +12,7 @@
 //! | signing a test request | `signature/sign.rs`, `proof.rs` |
 //! | handshakes of providers | `handshake.rs`; those that are not signed: `unsigned_check.rs` |
 //! | ids of deliveries | `delivery_id.rs`; values in a body: `pointer.rs`, `json.rs` |
+//! | public keys | `public_key.rs`, `spki.rs`; as JWK: `jwt/jwks.rs` |
 //! | secrets in memory | `secret.rs`, `key.rs`; white space around them: `surrounding_blank.rs` |
 //!
 //! Secret bytes are compared in constant time; the length of a secret is not hidden. A repeated
@@ -32,10 +33,12 @@ mod message;
 mod pointer;
 mod proof;
 mod provider;
+mod public_key;
 mod scheme;
 mod secret;
 mod secret_form;
 mod signature;
+mod spki;
 mod surrounding_blank;
 mod template;
 mod timestamp;

@@ -26,7 +26,9 @@ impl Scheme<'_> {
             Self::Signature(Signature { secret: SecretForm::Verbatim, .. }) | Self::Token(_) => {
                 true
             }
-            Self::Signature(signature) => signature.secret.key(secret).is_none(),
+            Self::Signature(signature) => {
+                signature.secret.verifying_key(signature.algorithm, secret).is_none()
+            }
         }
     }
 }

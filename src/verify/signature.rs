@@ -2,11 +2,12 @@
 
 mod sign;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::HeaderName;
 
-use super::encoding::{BUFFER_LEN, Encoding};
+use super::encoding::{DecodedSignature, Encoding};
 use super::form::{self, Parameters};
 use super::json::{self, Scalar};
 use super::key::VerifyingKey;
@@ -24,7 +25,7 @@ pub(super) struct SignatureCheck {
     header: HeaderName,
     layout: OwnedLayout,
     encoding: Encoding,
-    signature_len: usize,
+    signature_lengths: RangeInclusive<usize>,
     parts: Box<[TemplatePart]>,
     over: Over,
     signing_time: Option<SigningTime>,
@@ -90,14 +91,13 @@ impl SignatureCheck {
         if parts.contains(&TemplatePart::Form) && body_digest.is_none() {
             return Err(TemplateError::UnknownPlaceholder("form".into()).into());
         }
-        let keys =
-            secrets.iter().filter_map(|given| VerifyingKey::new(algorithm, &secret.key(given)?));
+        let keys = secrets.iter().filter_map(|given| secret.verifying_key(algorithm, given));
         let keys: Box<[_]> = keys.collect();
         let check = Self {
             header: entry::header_name(header)?,
             layout: OwnedLayout::of(layout),
             encoding,
-            signature_len: algorithm.signature_len(),
+            signature_lengths: algorithm.signature_lengths(),
             signing_time: signing_time(timestamp.as_ref(), &parts)?,
             id: id_header(id, &parts)?,
             parts,
@@ -167,12 +167,9 @@ impl SignatureCheck {
         Ok(name.zip(self.id(input)?))
     }
 
-    /// The signatures that decode to the right length.
-    fn decoded(&self, signatures: Signatures<'_>) -> impl Iterator<Item = [u8; BUFFER_LEN]> {
-        signatures.iter().filter_map(|text| {
-            let mut buffer = [0; BUFFER_LEN];
-            self.encoding.decode(text, self.signature_len, &mut buffer).map(|()| buffer)
-        })
+    /// The signatures that decode to a right length.
+    fn decoded(&self, signatures: Signatures<'_>) -> impl Iterator<Item = DecodedSignature> {
+        signatures.iter().filter_map(|text| self.encoding.decode(text, &self.signature_lengths))
     }
 
     /// The signed timestamp, checked against the current time.
@@ -205,7 +202,7 @@ impl SignatureCheck {
         self.keys.iter().find(|key| {
             self.url.spellings(external_url).any(|url| {
                 let expected = key.expect(|take| message(url).pieces(take));
-                self.decoded(signatures).any(|given| expected.matches(&given[..self.signature_len]))
+                self.decoded(signatures).any(|given| expected.matches(given.bytes()))
             })
         })
     }

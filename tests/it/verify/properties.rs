@@ -90,7 +90,8 @@ fn same_header(vector: &Vector, one: &[u8], other: &[u8]) -> bool {
     let (one, other) = (without_blanks(vector, one), without_blanks(vector, other));
     let is_base64 = ["shopify", "twilio", "standardWebhooks", "gitlab"]
         .contains(&&*vector.provider)
-        || vector.case.contains("base64");
+        || vector.case.ends_with("base64")
+        || vector.case.ends_with("base64url");
     one == other || (!is_base64 && one.eq_ignore_ascii_case(&other))
 }
 

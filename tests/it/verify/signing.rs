@@ -75,9 +75,10 @@ fn generic() -> impl Strategy<Value = Signature<'static>> {
     let algorithm = prop::sample::select(vec![
         Algorithm::HmacSha1,
         Algorithm::HmacSha256,
+        Algorithm::HmacSha384,
         Algorithm::HmacSha512,
     ]);
-    let encoding = prop::sample::select(vec![Encoding::Hex, Encoding::Base64]);
+    let encoding = prop::sample::select(vec![Encoding::Hex, Encoding::Base64, Encoding::Base64Url]);
     let layout = prop::sample::select(vec![
         Layout::Prefixed(""),
         Layout::Prefixed("sha256="),

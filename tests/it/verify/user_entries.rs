@@ -2,11 +2,12 @@
 //! the field.
 
 use serde_json::{Value, json};
-use webhook_operator::verify::Denied;
+use webhook_operator::verify::{CannotSign, Denied};
 
 use super::request::{NOW, Request};
 use super::sign::hex;
 use super::user_entry::{compile, try_verifier, verifier};
+use super::vectors::Vector;
 
 /// An entry of type `Hmac` with these fields.
 fn hmac(fields: Value) -> Value {
@@ -173,5 +174,74 @@ fn what_the_admission_did_not_see_is_refused_all_the_same() {
         whole["secretRefs"] = json!([{"name": "sender", "key": "0"}]);
         let refused = compile(&whole, &["s"]).expect_err(&entry.to_string());
         assert!(refused.starts_with("spec.verify[0]: "), "{refused}");
+    }
+}
+
+/// The secret of a vector, by its case.
+fn secret_of(case: &str) -> String {
+    let mut vectors = Vector::all().into_iter();
+    vectors.find(|vector| vector.case == case).unwrap_or_else(|| panic!("{case}")).secret
+}
+
+fn keyed(algorithm: &str, encoding: &str) -> Value {
+    hmac(json!({"algorithm": algorithm, "secretEncoding": encoding}))
+}
+
+#[test]
+fn a_key_of_another_form_or_kind_is_refused_by_its_place_and_not_its_text() {
+    let (p256, rsa) = (secret_of("P-256 PEM, 64 bytes"), secret_of("RSA PEM, base64"));
+    let ed25519 = secret_of("Ed25519 PEM");
+    let jwk = secret_of("P-256 JWK, DER");
+    let p256_forms = "a public key of the curve P-256, as PEM, JWK or base64";
+    let rsa_forms = "an RSA public key of 2048 to 8192 bits, as PEM, JWK or base64";
+    let ed25519_forms = "an Ed25519 public key, as PEM, JWK, base64 or hexadecimal digits";
+    for (algorithm, encoding, secret, forms) in [
+        ("sha256", "hex", "not digits", "a secret in hexadecimal digits"),
+        ("sha256", "base64", "not base64!", "base64"),
+        ("ecdsa-p256", "text", &*rsa, p256_forms),
+        ("ecdsa-p256", "text", &ed25519, p256_forms),
+        ("ecdsa-p256", "text", "any text", p256_forms),
+        ("ecdsa-p256", "text", &p256.replace("PUBLIC", "PRIVATE"), p256_forms),
+        ("ecdsa-p256", "text", &format!("a key: {p256}"), p256_forms),
+        ("ecdsa-p256", "text", &format!("{p256}{p256}"), p256_forms),
+        ("ecdsa-p256", "text", &p256.replace("-----END PUBLIC KEY-----", ""), p256_forms),
+        ("ecdsa-p256", "text", &jwk.replace("ES256", "ES384"), p256_forms),
+        ("ecdsa-p256", "text", &jwk.replace("\"sig\"", "\"enc\""), p256_forms),
+        ("ecdsa-p256", "text", &jwk.replace("P-256", "P-521"), p256_forms),
+        ("ecdsa-p256", "base64", &p256, "a public key in base64"),
+        ("ecdsa-p256", "hex", &p256, "a public key in hexadecimal digits"),
+        ("rsa-sha256", "text", &p256, rsa_forms),
+        ("rsa-sha256", "text", WEAK_RSA, rsa_forms),
+        ("ed25519", "text", &p256, ed25519_forms),
+        ("ed25519", "text", "c29tZSB0ZXh0", ed25519_forms),
+    ] {
+        let refused = try_verifier(&keyed(algorithm, encoding), &[secret]).unwrap_err();
+        assert_eq!(
+            refused,
+            format!("spec.verify[0]: secret 1 does not have the form that Hmac requires: {forms}"),
+            "{algorithm} {encoding} {secret}"
+        );
+    }
+}
+
+/// Of 1024 bits.
+const WEAK_RSA: &str = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDFdT/b365Soe1Nhh0Acm7WELcscXcl/zSAQrjmiQ56TkIRjJWTZTDpLHc0v2Zw4HfzBUWBJpk0+XuMZY+B3okNL8eXbjbfD2FHJH+lc8Tf5wd3z0ZRr5JdXtEHHZg8kL7cC4lFBIz+cYsl5jLQ0Al73Ng+mFDUhfF+KXN9+cTbxQIDAQAB";
+
+#[test]
+fn a_line_break_within_or_after_a_public_key_means_nothing() {
+    let pem = secret_of("P-256 PEM, 64 bytes");
+    let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let wrapped = format!("{}\n{}\n", &base64[..64], &base64[64..]);
+    for secret in [&*pem.replace('\n', "\r\n"), &*pem.replace('\n', ""), &base64, &wrapped] {
+        assert!(try_verifier(&keyed("ecdsa-p256", "text"), &[secret]).is_ok(), "{secret}");
+    }
+}
+
+#[test]
+fn a_public_key_of_a_user_cannot_sign() {
+    for case in ["P-256 PEM, 64 bytes", "RSA PEM, base64", "Ed25519 PEM"] {
+        let vector = Vector::all().into_iter().find(|vector| vector.case == case).unwrap();
+        let error = vector.verifier().sign(&vector.request().input(), "1").unwrap_err();
+        assert_eq!(error, CannotSign::PublicKey("Hmac"), "{case}");
     }
 }

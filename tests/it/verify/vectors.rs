@@ -41,6 +41,8 @@ pub struct Vector {
     hmac: Option<Hmac>,
     /// The entry as a user writes it.
     pub entry: Option<Value>,
+    /// Another secret of the same form.
+    decoy: Option<String>,
     pub source: String,
 }
 
@@ -148,6 +150,9 @@ impl Vector {
 
     /// A secret of the same form that is another.
     pub fn decoy(&self) -> String {
+        if let Some(decoy) = &self.decoy {
+            return decoy.clone();
+        }
         let is_standard = ["standardWebhooks", "gitlab"].contains(&&*self.provider);
         match &*self.provider {
             "discord" => "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29".into(),
