@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use ring::hmac;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use webhook_operator::verify::{
-    Algorithm, Encoding, Entry, Input, PROVIDERS, Scheme, Secret, SecretForm, Signature, Source,
+    Algorithm, Encoding, Entry, Input, PROVIDERS, Position, Scheme, Secret, SecretForm, Signature, Source,
     TokenForm, Verifier,
 };
 
@@ -45,7 +45,7 @@ fuzz_target!(|input: &[u8]| {
     let (proof, timestamp, id, body) = (line(), line(), line(), line());
     let (name, right) = match scheme {
         Scheme::Signature(signature) => (signature.header, right(signature, timestamp, id, body)),
-        Scheme::Token(token) => (token.header, shown(token.form)),
+        Scheme::Token(token) => (header_of(token.at), shown(token.form)),
     };
     let value = replaced(proof, &right);
     let mut headers = HeaderMap::new();
@@ -70,9 +70,16 @@ fuzz_target!(|input: &[u8]| {
         let right = right.to_ascii_lowercase();
         assert!(value.windows(right.len()).any(|part| part == right), "{name}");
         verified.delivery_id(&request);
-        verified.handshake(&request);
+        verified.challenge(&request);
     }
 });
+
+fn header_of(position: Position<'static>) -> &'static str {
+    match position {
+        Position::Header(name) => name,
+        Position::Query(_) | Position::Pointer(_) => unreachable!("no row has its token there"),
+    }
+}
 
 fn insert(headers: &mut HeaderMap, name: &'static str, value: &[u8]) {
     if let Ok(value) = HeaderValue::from_bytes(value) {

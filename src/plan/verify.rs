@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::duration;
 use super::input::Key;
 use super::secrets::{KnownSecret, Secrets};
+use super::{challenge, duration};
 use crate::resources::conditions::Verdict;
 use crate::resources::reason::StalledReason;
 use crate::resources::verify::{
-    DeliveryIdSource, Hmac, Items, Jwt, SecretEncoding, SecretKeyRef, SignatureAlgorithm,
-    SignatureEncoding, SignedBody, VerifyEntry, VerifyType,
+    self as resources, DeliveryIdSource, Hmac, Items, Jwt, SecretEncoding, SecretKeyRef,
+    SignatureAlgorithm, SignatureEncoding, SignedBody, VerifyEntry, VerifyType,
 };
 use crate::verify::jwt::{KeySets, Rules};
 use crate::verify::{
-    Algorithm, Delivery, Encoding, Entry, Layout, Metadata, Over, Provider, Scheme, Secret,
-    SecretForm, Signature, Source, Timestamp, Verifier, Verifiers,
+    Algorithm, Delivery, Encoding, Entry, EntryError, Layout, Metadata, Over, Provider, Scheme,
+    Secret, SecretForm, Signature, Source, Timestamp, TimestampFormat, Verifier, Verifiers,
 };
 
 /// The Secrets that the entries reference.
@@ -81,8 +81,15 @@ impl Finder<'_> {
         let token = entry.verify_token.as_ref();
         let verify_token =
             token.map(|token| self.secret(token, &format!("{}.verifyToken", self.place)));
-        let made = Verifier::new(self.entry(entry, verify_token.transpose()?, key_sets)?, &secrets);
-        made.map_err(|error| self.invalid(&error.to_string()))
+        let verify_token = verify_token.transpose()?;
+        let invalid = |error: EntryError| self.invalid(&error.to_string());
+        let Some(challenge) = &entry.challenge else {
+            let entry = self.entry(entry, verify_token, key_sets)?;
+            return Verifier::new(entry, &secrets).map_err(invalid);
+        };
+        let verifier = Verifier::new(self.entry(entry, None, key_sets)?, &secrets);
+        let made = challenge::add_to(verifier.map_err(invalid)?, challenge, verify_token);
+        made.map_err(|why| self.invalid(&why))
     }
 
     fn secret(&self, secret: &SecretKeyRef, place: &str) -> Result<Secret, Verdict> {
@@ -144,7 +151,9 @@ impl Finder<'_> {
             }
             VerifyType::ApiKey => {
                 let key = entry.api_key.as_ref().ok_or_else(|| self.missing("apiKey"))?;
-                Entry::ApiKey { header: &key.header }
+                let position = challenge::position([&key.header, &key.query, &key.member]);
+                let none = || self.invalid(&challenge::none_or_several("apiKey", "member"));
+                Entry::ApiKey(position.ok_or_else(none)?)
             }
             provider => {
                 let name = provider.as_str();
@@ -166,6 +175,7 @@ impl Finder<'_> {
             signed,
             over,
             timestamp_header,
+            timestamp_format,
             id_header,
             tolerance,
             delivery_id: _,
@@ -181,6 +191,7 @@ impl Finder<'_> {
                 return Err(self.invalid("hmac: timestampHeader and items.timestamp are both set"));
             }
         };
+        let format = format_of(*timestamp_format);
         Ok(Signature {
             header,
             layout: items.as_ref().map_or(Ok(Layout::Prefixed(prefix)), |it| self.items(it))?,
@@ -196,7 +207,7 @@ impl Finder<'_> {
                 SignedBody::Encoded => Over::Encoded,
                 SignedBody::Decoded => Over::Decoded,
             },
-            timestamp: source.map(|source| Timestamp { source, tolerance }),
+            timestamp: source.map(|source| Timestamp { source, format, tolerance }),
             id: id_header.as_deref(),
             ..Signature::HMAC
         })
@@ -272,5 +283,14 @@ fn secret_form(encoding: SecretEncoding, algorithm: SignatureAlgorithm) -> Secre
         (SecretEncoding::Text, Ed25519 | EcdsaP256 | RsaSha256) => SecretForm::PublicKey,
         (SecretEncoding::Base64, _) => SecretForm::Base64 { prefix: "", bare: true },
         (SecretEncoding::Hex, _) => SecretForm::Hex,
+    }
+}
+
+fn format_of(format: Option<resources::TimestampFormat>) -> TimestampFormat {
+    match format {
+        None => TimestampFormat::Unix,
+        Some(resources::TimestampFormat::Seconds) => TimestampFormat::Seconds,
+        Some(resources::TimestampFormat::Milliseconds) => TimestampFormat::Milliseconds,
+        Some(resources::TimestampFormat::Rfc3339) => TimestampFormat::Rfc3339,
     }
 }

@@ -145,6 +145,22 @@ pub fn item_name(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// The name of a parameter of a query.
+pub fn parameter_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "minLength": 1, "maxLength": 128})
+}
+
+/// The name of a member or a header of a response. Headers that frame a response are none.
+pub fn answer_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": 128, "pattern": HEADER_NAME_PATTERN,
+        "x-kubernetes-validations": [{
+            "rule": FORWARDABLE,
+            "message": "is set by the operator, or describes the connection or the body",
+        }],
+    })
+}
+
 /// A JSON pointer (RFC 6901) to a value below the root.
 pub fn json_pointer(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

@@ -4,6 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::challenge::Challenge;
 use super::schema;
 
 /// One way to authenticate the sender; a trigger passes when any entry accepts it.
@@ -18,8 +19,12 @@ use super::schema;
         .message("jwt must be set with type Jwt, and with no other"),
     validation = Rule::new("(self.type == 'Jwt') != (has(self.secretRefs) && self.secretRefs.size() > 0)")
         .message("secretRefs must name a secret, except with type Jwt, which takes none"),
-    validation = Rule::new("!has(self.verifyToken) || self.type == 'Meta'")
-        .message("verifyToken can be set with type Meta only"),
+    validation = Rule::new("!has(self.verifyToken) || self.type == 'Meta' || has(self.challenge) && self.challenge.proof == 'Token'")
+        .message("verifyToken can be set with type Meta only, or with a challenge whose proof is Token"),
+    validation = Rule::new("!has(self.challenge) || self.challenge.proof != 'Token' || has(self.verifyToken)")
+        .message("verifyToken must be set with a challenge whose proof is Token"),
+    validation = Rule::new("!has(self.challenge) || self.type in ['Hmac', 'Bearer', 'Basic', 'ApiKey', 'Jwt']")
+        .message("challenge can be set with types Hmac, Bearer, Basic, ApiKey and Jwt only; providers have theirs built in"),
     validation = Rule::new("!has(self.allowSha1) || !self.allowSha1 || self.type == 'GitHub'")
         .message("allowSha1 can be set with type GitHub only")
 )]
@@ -36,7 +41,7 @@ pub struct VerifyEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<Hmac>")]
     pub hmac: Option<Hmac>,
-    /// An API key in a header.
+    /// An API key in a header, in the query or in the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<ApiKey>")]
     pub api_key: Option<ApiKey>,
@@ -44,7 +49,12 @@ pub struct VerifyEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<Jwt>")]
     pub jwt: Option<Jwt>,
-    /// The token that Meta sends to verify a subscription (`hub.verify_token`).
+    /// A request by which the sender verifies the endpoint, of a generic type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<Challenge>")]
+    pub challenge: Option<Challenge>,
+    /// The token that Meta sends to verify a subscription (`hub.verify_token`), or that a `challenge`
+    /// has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<SecretKeyRef>")]
     pub verify_token: Option<SecretKeyRef>,
@@ -126,6 +136,8 @@ pub struct SecretKeyRef {
         .message("timestampHeader must be set if and only if signed contains {timestamp}; with items, set items.timestamp instead if the timestamp is an item"),
     validation = Rule::new("!has(self.timestampHeader) || !has(self.items) || !has(self.items.timestamp)")
         .message("only one of timestampHeader and items.timestamp can be set"),
+    validation = Rule::new("!has(self.timestampFormat) || self.signed.contains('{timestamp}')")
+        .message("timestampFormat can be set only if signed contains {timestamp}"),
     validation = Rule::new("!has(self.items) || self.prefix == ''")
         .message("prefix cannot be set with items, whose signature is named"),
     validation = Rule::new("self.signed.contains('{id}') == has(self.idHeader)")
@@ -156,18 +168,25 @@ pub struct Hmac {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<Items>")]
     pub items: Option<Items>,
-    /// Template of the signed text, with `{id}`, `{timestamp}`, `{url}` and `{body}`.
+    /// Template of the signed text, with `{id}`, `{timestamp}`, `{method}`, `{url}`, `{path}`,
+    /// `{header:NAME}`, and `{body}`, `{sha256:body}` or `{crc32:body}`.
     #[serde(default = "default_signed")]
     #[schemars(length(min = 6, max = 256))]
-    #[x_kube(validation = Rule::new("self.contains('{body}')").message("must contain {body}"))]
+    #[x_kube(validation = Rule::new("self.contains('{body}') || self.contains('{sha256:body}') || self.contains('{crc32:body}')")
+        .message("must contain {body}, {sha256:body} or {crc32:body}"))]
     pub signed: String,
     /// Whether `{body}` is the body as sent, or without its content coding (`Content-Encoding`).
     #[serde(default)]
     pub over: SignedBody,
-    /// Header of `{timestamp}`: seconds or milliseconds since 1970.
+    /// Header of `{timestamp}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]
     pub timestamp_header: Option<String>,
+    /// Format of `{timestamp}`. Defaults to seconds or milliseconds since 1970, told apart by their
+    /// magnitude.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<TimestampFormat>")]
+    pub timestamp_format: Option<TimestampFormat>,
     /// Header of `{id}`, which is also the delivery id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]
@@ -260,6 +279,18 @@ pub enum SignatureAlgorithm {
     RsaSha256,
 }
 
+/// Format of a timestamp.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum TimestampFormat {
+    /// Seconds since 1970.
+    Seconds,
+    /// Milliseconds since 1970.
+    Milliseconds,
+    /// Date and time with an offset, such as `2026-01-01T00:00:00Z` (RFC 3339).
+    Rfc3339,
+}
+
 /// Encoding of a key in its Secret.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -297,13 +328,26 @@ pub enum SignedBody {
     Decoded,
 }
 
-/// An API key in a header.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+/// An API key: exactly one of the fields is its position.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.header), has(self.query), has(self.member)].filter(it, it).size() == 1")
+        .message("exactly one of header, query and member must be set")
+)]
 pub struct ApiKey {
-    /// Name of the header.
+    /// A header, whose whole value is the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]
-    pub header: String,
+    pub header: Option<String>,
+    /// A parameter of the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::parameter_name")]
+    pub query: Option<String>,
+    /// JSON pointer (RFC 6901) to a string in the body, such as `/value/0/clientState`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::json_pointer")]
+    pub member: Option<String>,
 }
 
 /// A JSON Web Token (RFC 7519).

@@ -133,7 +133,7 @@ mod tests {
         for text in ["AP-pAQ==", "AP-pAQ"] {
             assert_eq!(decode(Encoding::Base64Url, text, 4), Some(vec![0, 255, 0xa9, 1]), "{text}");
         }
-        for text in ["", "AP+pAQ==", "AP-pAQ=", "AP-pAR", "AP-pAQEB"] {
+        for text in ["", "AP+pAQ==", "AP-pAR", "AP-pAQEB"] {
             assert_eq!(decode(Encoding::Base64Url, text, 4), None, "{text}");
         }
         assert_eq!(Encoding::Base64Url.encode(&[0, 255, 0xa9, 1]), "AP-pAQ");

@@ -4,6 +4,7 @@ use http::HeaderName;
 use http::header::AUTHORIZATION;
 
 use super::pointer::Pointer;
+use super::position::Position;
 use super::provider::{Delivery, Provider};
 use super::scheme::{Scheme, Signature, Token, TokenForm};
 use super::signature::SignatureCheck;
@@ -25,11 +26,8 @@ pub enum Entry<'a> {
     },
     /// A signature that the user configures, and what else its sender says about an event.
     Hmac(Signature<'a>, Metadata<'a>),
-    /// A secret in a header that the user names.
-    ApiKey {
-        /// The header's name.
-        header: &'a str,
-    },
+    /// A secret at a position that the user names.
+    ApiKey(Position<'a>),
     /// A token of an issuer that publishes its keys. This entry has no secrets.
     Jwt(jwt::Rules),
 }
@@ -83,6 +81,12 @@ pub enum EntryError {
     /// The provider does not send subscription requests.
     #[error("{0} does not support verifyToken")]
     VerifyTokenUnused(&'static str),
+    /// A response with a MAC signs what the request contains.
+    #[error("a challenge whose answer has a signature must be signed itself")]
+    UnprovedMac,
+    /// Without a condition, every event would be taken for the challenge.
+    #[error("challenge: a POST whose challenge is in the body needs a condition in when")]
+    ChallengeIsEvent,
     /// Without an audience, tokens that were issued for other services would be accepted.
     #[error("jwt.audiences and jwt.issuer must not be empty")]
     JwtUnbound,
@@ -111,9 +115,7 @@ pub(super) fn named_schemes<'a>(entry: &Entry<'a>) -> (&'static str, Vec<Scheme<
             (provider.name, provider.schemes.iter().chain(more).copied().collect())
         }
         Entry::Hmac(signature, _) => ("Hmac", vec![Scheme::Signature(signature)]),
-        Entry::ApiKey { header } => {
-            ("ApiKey", vec![Scheme::Token(Token { header, form: TokenForm::Whole })])
-        }
+        Entry::ApiKey(at) => ("ApiKey", vec![Scheme::Token(Token { at, form: TokenForm::Whole })]),
         Entry::Jwt(_) => ("Jwt", Vec::new()),
     }
 }
@@ -128,12 +130,12 @@ pub(super) fn proof_headers(entry: &Entry<'_>) -> Result<Box<[HeaderName]>, Entr
     match entry {
         Entry::Provider { provider, .. } => schemes.extend(provider.legacy_schemes),
         Entry::Jwt(_) => return Ok([AUTHORIZATION].into()),
-        Entry::Hmac(..) | Entry::ApiKey { .. } => {}
+        Entry::Hmac(..) | Entry::ApiKey(_) => {}
     }
-    let headers = schemes.iter().map(|scheme| match scheme {
-        Scheme::Signature(Signature { header, .. }) | Scheme::Token(Token { header, .. }) => {
-            header_name(header)
-        }
+    let headers = schemes.iter().filter_map(|scheme| match scheme {
+        Scheme::Signature(Signature { header, .. })
+        | Scheme::Token(Token { at: Position::Header(header), .. }) => Some(header_name(header)),
+        Scheme::Token(_) => None,
     });
     headers.collect()
 }

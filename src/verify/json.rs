@@ -15,9 +15,21 @@ pub(super) enum Scalar<'a> {
     Number(u64),
 }
 
-/// The value at a pointer. Of members with the same name, the first one is taken. Parsing stops
-/// after the value.
+/// The string or number at a pointer. Of members with the same name, the first one is taken. Parsing
+/// stops after the value.
 pub(super) fn at<'a>(body: &'a [u8], pointer: &Pointer) -> Option<Scalar<'a>> {
+    match find(body, pointer)? {
+        Found::Scalar(scalar) => Some(scalar),
+        Found::Null | Found::Other => None,
+    }
+}
+
+/// Whether there is a value other than null at a pointer.
+pub(super) fn is_present(body: &[u8], pointer: &Pointer) -> bool {
+    matches!(find(body, pointer), Some(Found::Scalar(_) | Found::Other))
+}
+
+fn find<'a>(body: &'a [u8], pointer: &Pointer) -> Option<Found<'a>> {
     let mut found = None;
     let seed = PointerSeed { names: pointer.names(), found: &mut found };
     // An error is expected: parsing stops at the value.
@@ -25,10 +37,17 @@ pub(super) fn at<'a>(body: &'a [u8], pointer: &Pointer) -> Option<Scalar<'a>> {
     found
 }
 
+/// A value at a pointer.
+enum Found<'a> {
+    Scalar(Scalar<'a>),
+    Null,
+    Other,
+}
+
 /// Descends to the value that the names lead to. Its depth is that of the pointer.
 struct PointerSeed<'n, 'f, 'a> {
     names: &'n [Box<str>],
-    found: &'f mut Option<Scalar<'a>>,
+    found: &'f mut Option<Found<'a>>,
 }
 
 impl<'a> DeserializeSeed<'a> for PointerSeed<'_, '_, 'a> {
@@ -36,7 +55,7 @@ impl<'a> DeserializeSeed<'a> for PointerSeed<'_, '_, 'a> {
 
     fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
         if self.names.is_empty() {
-            *self.found = Some(Scalar::deserialize(deserializer)?);
+            *self.found = Some(Found::deserialize(deserializer)?);
             return Ok(());
         }
         deserializer.deserialize_any(self)
@@ -103,29 +122,57 @@ impl Visitor<'_> for KeyMatcher<'_> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for Found<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ScalarVisitor;
-        impl<'de> Visitor<'de> for ScalarVisitor {
-            type Value = Scalar<'de>;
+        deserializer.deserialize_any(FoundVisitor)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or an unsigned integer")
-            }
+struct FoundVisitor;
 
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'de>, E> {
-                Ok(Scalar::Text(Cow::Borrowed(text)))
-            }
+impl<'de> Visitor<'de> for FoundVisitor {
+    type Value = Found<'de>;
 
-            fn visit_str<E>(self, text: &str) -> Result<Scalar<'de>, E> {
-                Ok(Scalar::Text(Cow::Owned(text.into())))
-            }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
 
-            fn visit_u64<E>(self, number: u64) -> Result<Scalar<'de>, E> {
-                Ok(Scalar::Number(number))
-            }
-        }
-        deserializer.deserialize_any(ScalarVisitor)
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Found<'de>, E> {
+        Ok(Found::Scalar(Scalar::Text(Cow::Borrowed(text))))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Found<'de>, E> {
+        Ok(Found::Scalar(Scalar::Text(Cow::Owned(text.into()))))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Found<'de>, E> {
+        Ok(Found::Scalar(Scalar::Number(number)))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Found<'de>, E> {
+        Ok(Found::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Found<'de>, E> {
+        Ok(Found::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Found<'de>, E> {
+        Ok(Found::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Found<'de>, E> {
+        Ok(Found::Null)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found<'de>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Found::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Found<'de>, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Found::Other)
     }
 }
 
@@ -189,5 +236,16 @@ mod tests {
         assert_eq!(at(r#"["a"]"#, "/0"), Some(Scalar::Text("a".into())));
         // The first member decides, as for a value at the top level.
         assert_eq!(at(r#"{"a":{},"a":{"id":"x"}}"#, "/a/id"), None);
+    }
+
+    #[test]
+    fn every_value_but_null_is_present() {
+        let present = |body: &str| is_present(body.as_bytes(), &Pointer::parse("/event").unwrap());
+        for value in [r#""""#, "0", "-1", "1.5", "false", "{}", r#"{"a":[1]}"#, "[]", "[{}]"] {
+            assert!(present(&format!(r#"{{"type":1,"event":{value}}}"#)), "{value}");
+        }
+        for body in [r#"{"event":null}"#, r#"{"x":{"event":1}}"#, "{}", "[]", "", r#"{"event":"#] {
+            assert!(!present(body), "{body}");
+        }
     }
 }

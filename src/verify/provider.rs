@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::challenge::{Answer, Challenge, ChallengeMethod, ChallengeProof, Condition, Member};
 use super::encoding::Encoding;
-use super::handshake::{self, Handshake};
 use super::key::Algorithm;
 use super::layout::Layout;
+use super::position::Position;
 use super::scheme::{Scheme, Signature, Source, Timestamp, Token, TokenForm};
 use super::secret_form::SecretForm;
-use super::timestamp::DEFAULT_TOLERANCE;
+use super::timestamp::{DEFAULT_TOLERANCE, TimestampFormat};
 use super::unsigned_check::UnsignedCheck;
 use super::url::UrlForm;
 
@@ -36,10 +37,8 @@ pub struct Provider {
     pub repeats: Repeats,
     /// The field of forms that has the event, as JSON. Forms without it are events themselves.
     pub form_field: Option<&'static str>,
-    /// The response to a handshake request, after verification.
-    pub handshake: Option<Handshake>,
-    /// Whether the provider sends a `GET` with a verify token (`hub.challenge`) before any event.
-    pub subscribes: bool,
+    /// The requests by which the provider verifies the endpoint.
+    pub challenges: &'static [Challenge<'static>],
     /// The response to an accepted event, if the provider does not take any 2xx response.
     pub response: Option<ProviderResponse>,
     /// The default limit of a body in bytes, if the provider sends larger ones than the default of
@@ -102,8 +101,7 @@ impl Provider {
         delivery: None,
         repeats: Repeats::ByItself,
         form_field: None,
-        handshake: None,
-        subscribes: false,
+        challenges: &[],
         response: None,
         max_body_bytes: None,
         unsigned_check: None,
@@ -112,6 +110,12 @@ impl Provider {
     /// The provider of a `type`; case-sensitive.
     pub fn named(name: &str) -> Option<&'static Self> {
         PROVIDERS.iter().find(|provider| provider.name == name)
+    }
+
+    /// Whether the provider proves a challenge with the verify token of the entry.
+    pub fn has_verify_token(&self) -> bool {
+        let mut proofs = self.challenges.iter().map(|challenge| challenge.proof);
+        proofs.any(|proof| matches!(proof, ChallengeProof::VerifyToken(_)))
     }
 
     /// Whether the provider's requests can have a delivery id.
@@ -157,7 +161,7 @@ pub static PROVIDERS: &[Provider] = &[
                 "webhook-id",
                 SIGNING_TOKEN,
             ),
-            Scheme::Token(Token { header: "x-gitlab-token", form: TokenForm::Whole }),
+            Scheme::Token(Token { at: Position::Header("x-gitlab-token"), form: TokenForm::Whole }),
         ],
         event_headers: &[
             "x-gitlab-event",
@@ -239,7 +243,12 @@ pub static PROVIDERS: &[Provider] = &[
         // Interactive components; commands are forms without it.
         form_field: Some("payload"),
         delivery: Some(Delivery::Pointer("/event_id")),
-        handshake: Some(handshake::slack),
+        // `url_verification`.
+        challenges: &[Challenge {
+            when: &[Condition::Text(Position::Pointer("/type"), "url_verification")],
+            at: Some(Position::Pointer("/challenge")),
+            ..SIGNED
+        }],
         unsigned_check: Some(UnsignedCheck::FormField("ssl_check", "1")),
         response: Some(ProviderResponse::empty(StatusCode::OK)),
         ..Provider::PLAIN
@@ -286,7 +295,16 @@ pub static PROVIDERS: &[Provider] = &[
     Provider {
         name: "Zoom",
         schemes: &[v0("x-zm-signature", "x-zm-request-timestamp")],
-        handshake: Some(handshake::zoom),
+        // Its signed texts are `v0:...`.
+        challenges: &[Challenge {
+            when: &[Condition::Text(Position::Pointer("/event"), "endpoint.url_validation")],
+            at: Some(Position::Pointer("/payload/plainToken")),
+            answer: Answer::Json(&[
+                ("plainToken", Member::Challenge),
+                ("encryptedToken", Member::HexMac(':')),
+            ]),
+            ..SIGNED
+        }],
         response: Some(ProviderResponse::empty(StatusCode::OK)),
         ..Provider::PLAIN
     },
@@ -298,6 +316,7 @@ pub static PROVIDERS: &[Provider] = &[
             header: "linear-signature",
             timestamp: Some(Timestamp {
                 source: Source::Pointer("/webhookTimestamp"),
+                format: TimestampFormat::Unix,
                 tolerance: Duration::from_secs(60),
             }),
             ..Signature::HMAC
@@ -319,7 +338,26 @@ pub static PROVIDERS: &[Provider] = &[
             timestamp: within_default(Source::Header("x-signature-timestamp")),
             ..Signature::HMAC
         })],
-        handshake: Some(handshake::discord),
+        // The PINGs of webhook events, answered with 204 and a content type, and of the interactions
+        // endpoint. In webhook events, type 1 is an event.
+        challenges: &[
+            Challenge {
+                when: &[
+                    Condition::Number(Position::Pointer("/type"), 0),
+                    Condition::Absent(Position::Pointer("/event")),
+                ],
+                answer: Answer::Empty(StatusCode::NO_CONTENT, "application/json"),
+                ..SIGNED
+            },
+            Challenge {
+                when: &[
+                    Condition::Number(Position::Pointer("/type"), 1),
+                    Condition::Absent(Position::Pointer("/event")),
+                ],
+                answer: Answer::Json(&[("type", Member::Number(1))]),
+                ..SIGNED
+            },
+        ],
         response: Some(ProviderResponse::empty(StatusCode::NO_CONTENT)),
         ..Provider::PLAIN
     },
@@ -342,19 +380,31 @@ pub static PROVIDERS: &[Provider] = &[
     Provider {
         name: "Meta",
         schemes: &[prefixed("x-hub-signature-256", "sha256=", Algorithm::HmacSha256)],
-        subscribes: true,
+        challenges: &[Challenge {
+            method: ChallengeMethod::Get,
+            when: &[Condition::Text(Position::Query("hub.mode"), "subscribe")],
+            at: Some(Position::Query("hub.challenge")),
+            answer: Answer::Text,
+            proof: ChallengeProof::VerifyToken(Position::Query("hub.verify_token")),
+        }],
         ..Provider::PLAIN
     },
     // RFC 6750: "The OAuth 2.0 Authorization Framework: Bearer Token Usage".
     Provider {
         name: "Bearer",
-        schemes: &[Scheme::Token(Token { header: "authorization", form: TokenForm::Bearer })],
+        schemes: &[Scheme::Token(Token {
+            at: Position::Header("authorization"),
+            form: TokenForm::Bearer,
+        })],
         ..Provider::PLAIN
     },
     // RFC 7617: "The 'Basic' HTTP Authentication Scheme".
     Provider {
         name: "Basic",
-        schemes: &[Scheme::Token(Token { header: "authorization", form: TokenForm::Basic })],
+        schemes: &[Scheme::Token(Token {
+            at: Position::Header("authorization"),
+            form: TokenForm::Basic,
+        })],
         ..Provider::PLAIN
     },
 ];
@@ -372,6 +422,15 @@ const ASYMMETRIC: StandardKey =
 /// A GitLab secret without the prefix is a secret token, not a signing token.
 const SIGNING_TOKEN: StandardKey =
     ("v1", Algorithm::HmacSha256, SecretForm::Base64 { prefix: "whsec_", bare: false });
+
+/// A challenge that is signed as an event is, and echoed as text.
+const SIGNED: Challenge<'static> = Challenge {
+    method: ChallengeMethod::Post,
+    when: &[],
+    at: None,
+    answer: Answer::Text,
+    proof: ChallengeProof::Entry,
+};
 
 /// A signature of the body alone: hexadecimal digits after a prefix.
 const fn prefixed(
@@ -430,7 +489,7 @@ const fn standard_webhooks(
 }
 
 const fn within_default(source: Source<'static>) -> Option<Timestamp<'static>> {
-    Some(Timestamp { source, tolerance: DEFAULT_TOLERANCE })
+    Some(Timestamp { source, format: TimestampFormat::Unix, tolerance: DEFAULT_TOLERANCE })
 }
 
 #[cfg(test)]

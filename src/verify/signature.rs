@@ -17,7 +17,7 @@ use super::pointer::Pointer;
 use super::scheme::{Over, Signature, Source};
 use super::template::{self, TemplateError, TemplatePart};
 use super::url::UrlForm;
-use super::{Denied, EntryError, Input, Secret, entry, header, timestamp};
+use super::{Denied, EntryError, Input, Secret, TimestampFormat, entry, header, timestamp};
 
 /// A [`Signature`] with its header names resolved and its keys prepared.
 #[derive(Debug)]
@@ -29,7 +29,8 @@ pub(super) struct SignatureCheck {
     parts: Box<[TemplatePart]>,
     over: Over,
     signing_time: Option<SigningTime>,
-    id: Option<SignedId>,
+    id: Option<SignedHeader>,
+    signed_headers: Box<[SignedHeader]>,
     url: UrlForm,
     body_digest: Option<&'static str>,
     keys: Box<[VerifyingKey]>,
@@ -45,6 +46,7 @@ enum OwnedLayout {
 #[derive(Debug)]
 struct SigningTime {
     source: SigningTimeSource,
+    format: TimestampFormat,
     tolerance: Duration,
 }
 
@@ -55,13 +57,23 @@ enum SigningTimeSource {
     Pointer(Pointer),
 }
 
+/// A header whose value is signed.
 #[derive(Debug)]
-struct SignedId {
-    header: HeaderName,
-    /// The character that follows the id in the signed text, which the id must not contain:
-    /// otherwise the signed text could be split differently (Standard Webhooks specification,
-    /// "Signature scheme").
+struct SignedHeader {
+    name: HeaderName,
+    /// See [`template::end`].
     end: Option<char>,
+}
+
+impl SignedHeader {
+    fn value<'a>(&self, input: &Input<'a>) -> Result<&'a str, Denied> {
+        let value = header::text(input.headers, &self.name)?;
+        if self.end.is_some_and(|end| value.contains(end)) {
+            Err(Denied::Malformed)
+        } else {
+            Ok(value)
+        }
+    }
 }
 
 impl SignatureCheck {
@@ -100,6 +112,7 @@ impl SignatureCheck {
             signature_lengths: algorithm.signature_lengths(),
             signing_time: signing_time(timestamp.as_ref(), &parts)?,
             id: id_header(id, &parts)?,
+            signed_headers: signed_headers(&parts),
             parts,
             over,
             url,
@@ -123,16 +136,10 @@ impl SignatureCheck {
         }
         let timestamp = self.timestamp(input, signatures)?;
         let id = self.id(input)?.unwrap_or_default();
+        self.signed_headers.iter().try_for_each(|header| header.value(input).map(drop))?;
         let form = self.form(input)?;
-        let message = |url| SignedMessage {
-            parts: &self.parts,
-            id,
-            timestamp,
-            url,
-            path_and_query: input.path_and_query,
-            body: input.body,
-            form: &form,
-        };
+        let message =
+            |url| SignedMessage { parts: &self.parts, id, timestamp, url, input, form: &form };
         let key = self.signer(signatures, input.external_url, message).ok_or(Denied::Mismatch)?;
         self.check_body_timestamp(input)?;
         Ok(key)
@@ -153,9 +160,7 @@ impl SignatureCheck {
 
     /// The signed id, if the scheme has one; `input` is that of an accepted request.
     pub(super) fn id<'a>(&self, input: &Input<'a>) -> Result<Option<&'a str>, Denied> {
-        let Some(SignedId { header, end }) = &self.id else { return Ok(None) };
-        let id = header::text(input.headers, header)?;
-        if end.is_some_and(|end| id.contains(end)) { Err(Denied::Malformed) } else { Ok(Some(id)) }
+        self.id.as_ref().map(|id| id.value(input)).transpose()
     }
 
     /// The signed id and the header that has it.
@@ -163,7 +168,7 @@ impl SignatureCheck {
         &'a self,
         input: &Input<'a>,
     ) -> Result<Option<(&'a str, &'a str)>, Denied> {
-        let name = self.id.as_ref().map(|id| id.header.as_str());
+        let name = self.id.as_ref().map(|id| id.name.as_str());
         Ok(name.zip(self.id(input)?))
     }
 
@@ -178,13 +183,15 @@ impl SignatureCheck {
         input: &Input<'a>,
         signatures: Signatures<'a>,
     ) -> Result<&'a str, Denied> {
-        let Some(SigningTime { source, tolerance }) = &self.signing_time else { return Ok("") };
+        let Some(SigningTime { source, format, tolerance }) = &self.signing_time else {
+            return Ok("");
+        };
         let text = match source {
             SigningTimeSource::Header(name) => header::text(input.headers, name)?,
             SigningTimeSource::Item(name) => signatures.single(name)?,
             SigningTimeSource::Pointer(_) => return Ok(""),
         };
-        timestamp::check(timestamp::parse(text)?, input.now, *tolerance)?;
+        timestamp::check(format.parse(text)?, input.now, *tolerance)?;
         Ok(text)
     }
 
@@ -208,7 +215,7 @@ impl SignatureCheck {
     }
 
     fn check_body_timestamp(&self, input: &Input<'_>) -> Result<(), Denied> {
-        let Some(SigningTime { source: SigningTimeSource::Pointer(pointer), tolerance }) =
+        let Some(SigningTime { source: SigningTimeSource::Pointer(pointer), tolerance, .. }) =
             &self.signing_time
         else {
             return Ok(());
@@ -246,7 +253,7 @@ fn signing_time(
     parts: &[TemplatePart],
 ) -> Result<Option<SigningTime>, EntryError> {
     let is_signed = parts.contains(&TemplatePart::Timestamp);
-    let Some(super::Timestamp { source, tolerance }) = timestamp else {
+    let Some(super::Timestamp { source, format, tolerance }) = timestamp else {
         return if is_signed { Err(EntryError::TimestampHeaderMissing) } else { Ok(None) };
     };
     let source = match source {
@@ -255,20 +262,31 @@ fn signing_time(
         Source::Header(name) => SigningTimeSource::Header(entry::header_name(name)?),
         Source::Item(name) => SigningTimeSource::Item((*name).into()),
     };
-    Ok(Some(SigningTime { source, tolerance: *tolerance }))
+    Ok(Some(SigningTime { source, format: *format, tolerance: *tolerance }))
 }
 
-fn id_header(header: Option<&str>, parts: &[TemplatePart]) -> Result<Option<SignedId>, EntryError> {
+fn id_header(
+    header: Option<&str>,
+    parts: &[TemplatePart],
+) -> Result<Option<SignedHeader>, EntryError> {
     let place = parts.iter().position(|part| *part == TemplatePart::Id);
-    let (header, place) = match (header, place) {
-        (None, None) => return Ok(None),
-        (Some(_), None) => return Err(EntryError::IdNotSigned),
-        (None, Some(_)) => return Err(EntryError::IdHeaderMissing),
-        (Some(header), Some(place)) => (entry::header_name(header)?, place),
-    };
-    let end = match parts.get(place + 1) {
-        Some(TemplatePart::Literal(text)) => text.chars().next(),
+    match (header, place) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(EntryError::IdNotSigned),
+        (None, Some(_)) => Err(EntryError::IdHeaderMissing),
+        (Some(header), Some(place)) => {
+            let name = entry::header_name(header)?;
+            Ok(Some(SignedHeader { name, end: template::end(parts, place) }))
+        }
+    }
+}
+
+fn signed_headers(parts: &[TemplatePart]) -> Box<[SignedHeader]> {
+    let headers = parts.iter().enumerate().filter_map(|(place, part)| match part {
+        TemplatePart::Header(name) => {
+            Some(SignedHeader { name: name.clone(), end: template::end(parts, place) })
+        }
         _ => None,
-    };
-    Ok(Some(SignedId { header, end }))
+    });
+    headers.collect()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use webhook_operator::verify::{
     Entry, EntryError, Layout, Metadata, Secret, Signature, Source, TemplateError, Timestamp,
-    Verifier,
+    TimestampFormat, Verifier,
 };
 
 use super::request::{Request, row, secrets, try_verifier};
@@ -70,8 +70,11 @@ fn hmac(scheme: Signature<'_>) -> Result<Verifier, EntryError> {
 
 const PLAIN: Signature<'static> = Signature { header: "X-Signature", ..Signature::HMAC };
 
-const TIMESTAMP: Option<Timestamp<'static>> =
-    Some(Timestamp { source: Source::Header("X-Time"), tolerance: Duration::from_secs(300) });
+const TIMESTAMP: Option<Timestamp<'static>> = Some(Timestamp {
+    source: Source::Header("X-Time"),
+    format: TimestampFormat::Unix,
+    tolerance: Duration::from_secs(300),
+});
 
 #[test]
 fn a_generic_signature_must_be_complete() {

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use std::time::Duration;
 use webhook_operator::verify::{
-    Algorithm, CannotSign, Encoding, Entry, Layout, Metadata, PROVIDERS, Signature, Source,
-    Timestamp, Verifier,
+    Algorithm, CannotSign, Encoding, Entry, Layout, Metadata, PROVIDERS, Position, Signature,
+    Source, Timestamp, TimestampFormat, Verifier,
 };
 
 use super::jwt::tokens;
@@ -62,15 +62,24 @@ fn external_url() -> impl Strategy<Value = &'static str> {
 }
 
 fn generic() -> impl Strategy<Value = Signature<'static>> {
-    let timestamp =
-        Timestamp { source: Source::Header("X-Time"), tolerance: Duration::from_secs(9) };
+    let timestamp = Timestamp {
+        source: Source::Header("X-Time"),
+        format: TimestampFormat::Unix,
+        tolerance: Duration::from_secs(9),
+    };
     let item = Some(Timestamp { source: Source::Item("t"), ..timestamp });
     let signed = prop::sample::select(vec![
         ("{body}", None, None),
         ("{timestamp}.{body}", item, None),
         ("{timestamp}.{body}", Some(timestamp), None),
+        (
+            "{timestamp}{body}",
+            Some(Timestamp { format: TimestampFormat::Rfc3339, ..timestamp }),
+            None,
+        ),
         ("{id}.{timestamp}.{url}.{body}", Some(timestamp), Some("X-Id")),
         ("{url}{body}end", None, None),
+        ("{method}{path}\n{header:X-Nonce};{sha256:body}", None, None),
     ]);
     let algorithm = prop::sample::select(vec![
         Algorithm::HmacSha1,
@@ -130,7 +139,7 @@ proptest! {
     ) {
         let entry = Entry::Hmac(scheme, Metadata::default());
         let verifier = Verifier::new(entry, &secrets(&["s3cret"])).unwrap();
-        let request = signed(&verifier, Request::of(bytes), &id);
+        let request = signed(&verifier, Request::of(bytes).with("X-Nonce", "n 1"), &id);
         prop_assert_eq!(request.denied(&verifier), None);
         let mut other = request.clone();
         other.body.push(b'x');
@@ -145,7 +154,8 @@ proptest! {
 #[test]
 fn an_api_key_is_shown_in_its_header() {
     let verifier =
-        Verifier::new(Entry::ApiKey { header: "X-Key" }, &secrets(&["first", "second"])).unwrap();
+        Verifier::new(Entry::ApiKey(Position::Header("X-Key")), &secrets(&["first", "second"]))
+            .unwrap();
     let request = signed(&verifier, Request::of("{}"), "1");
     assert_eq!(request.headers["x-key"], "first");
     assert_eq!(request.denied(&verifier), None);

@@ -1,8 +1,9 @@
 //! What a user's own entry can say: each field has its effect, and what contradicts is refused with
 //! the field.
 
+use http::Method;
 use serde_json::{Value, json};
-use webhook_operator::verify::{CannotSign, Denied};
+use webhook_operator::verify::{CannotSign, Denied, Verifier, Verifiers};
 
 use super::request::{NOW, Request};
 use super::sign::hex;
@@ -243,5 +244,234 @@ fn a_public_key_of_a_user_cannot_sign() {
         let vector = Vector::all().into_iter().find(|vector| vector.case == case).unwrap();
         let error = vector.verifier().sign(&vector.request().input(), "1").unwrap_err();
         assert_eq!(error, CannotSign::PublicKey("Hmac"), "{case}");
+    }
+}
+
+#[test]
+fn a_signed_header_must_be_there_once_and_cannot_run_into_what_follows() {
+    let entry = hmac(json!({"signed": "{header:X-Nonce}.{body}"}));
+    let verifier = verifier(&entry, &["s"]);
+    let request = |nonce: &str, body: &str| {
+        let signature = hex(b"s", &format!("{nonce}.{body}"));
+        Request::of(body).with("X-Signature", signature).with("X-Nonce", nonce)
+    };
+    assert_eq!(request("n", "a.b").denied(&verifier), None);
+    // The same bytes might be those of the nonce `n`, and another body.
+    assert_eq!(request("n.a", "b").denied(&verifier), Some(Denied::Malformed));
+    let doubled = request("n", "b").with("X-Nonce", "n");
+    assert_eq!(doubled.denied(&verifier), Some(Denied::DoubledHeader));
+    let missing = Request::of("b").with("X-Signature", hex(b"s", ".b"));
+    assert_eq!(missing.denied(&verifier), Some(Denied::MissingHeader));
+    let cannot = verifier.sign(&Request::of("b").input(), "1").unwrap_err();
+    assert_eq!(cannot, CannotSign::HeaderMissing("x-nonce".parse().unwrap()));
+}
+
+fn api_key(position: Value) -> Value {
+    json!({"type": "ApiKey", "apiKey": position})
+}
+
+#[test]
+fn an_api_key_may_be_in_the_query_or_in_the_body() {
+    let query = verifier(&api_key(json!({"query": "token"})), &["old", "n&w kéy"]);
+    let denied = |query_text: &str, verifier: &Verifier| {
+        Request::of("{}").to(&format!("/apps/a/webhooks/b{query_text}")).denied(verifier)
+    };
+    for text in ["?token=old", "?a=b&token=n%26w+k%C3%A9y", "?token=n%26w%20k%C3%A9y&Token=x"] {
+        assert_eq!(denied(text, &query), None, "{text}");
+    }
+    for (text, why) in [
+        ("", Denied::MissingHeader),
+        ("?Token=old", Denied::MissingHeader),
+        ("?token=", Denied::Mismatch),
+        ("?token=Old", Denied::Mismatch),
+        ("?token=old&token=old", Denied::DoubledHeader),
+        ("?token=x&token=old", Denied::DoubledHeader),
+    ] {
+        assert_eq!(denied(text, &query), Some(why), "{text}");
+    }
+    let proof = query.sign(&Request::of("{}").input(), "1").unwrap();
+    assert_eq!(proof.query.as_deref(), Some("token=old"));
+    assert!(!format!("{proof:?}").contains("old"));
+
+    let member = verifier(&api_key(json!({"member": "/value/0/clientState"})), &["s3cret"]);
+    let right = r#"{"value": [{"clientState": "s3cret"}]}"#;
+    assert_eq!(Request::of(right).denied(&member), None);
+    assert!(member.sign(&Request::of(right).input(), "1").unwrap().headers.is_empty());
+    for (body, why) in [
+        (right.replace("s3cret", "S3cret"), Denied::Mismatch),
+        (right.replace("\"s3cret\"", "7"), Denied::Malformed),
+        (right.replace("clientState", "state"), Denied::MissingHeader),
+        (String::new(), Denied::MissingHeader),
+    ] {
+        assert_eq!(Request::of(&*body).denied(&member), Some(why), "{body}");
+    }
+    let cannot = member.sign(&Request::of("{}").input(), "1").unwrap_err();
+    assert_eq!(cannot, CannotSign::TokenMissing("value/0/clientState".into()));
+}
+
+/// An entry of an API key with a challenge.
+fn asked(challenge: Value) -> Value {
+    let mut entry = api_key(json!({"header": "Authorization"}));
+    entry["challenge"] = challenge;
+    entry
+}
+
+/// The status, the content type and the body of the response to an unsigned challenge.
+fn answer(entry: &Value, request: &Request) -> Option<(u16, String, String)> {
+    let verifiers = Verifiers::new(vec![verifier(entry, &["token"])]);
+    let response = verifiers.challenge(&request.input())?.unwrap();
+    let content_type = response.headers().get("content-type");
+    let content_type = content_type.map(|value| value.to_str().unwrap().to_owned());
+    let body = String::from_utf8(response.body().to_vec()).unwrap();
+    Some((response.status().as_u16(), content_type.unwrap_or_default(), body))
+}
+
+fn get(query: &str) -> Request {
+    Request { method: Method::GET, ..Request::of("").to(&format!("/apps/a/webhooks/b{query}")) }
+}
+
+#[test]
+fn a_challenge_in_the_query_is_echoed_as_text() {
+    let entry = asked(json!({"method": "GET", "at": {"query": "challenge"}, "proof": "None"}));
+    let text = |body: &str| Some((200, "text/plain; charset=utf-8".into(), body.to_owned()));
+    assert_eq!(answer(&entry, &get("?challenge=%3Cb%3E+1")), text("<b> 1"));
+    for query in ["", "?Challenge=1", "?challenge=1&challenge=1"] {
+        assert_eq!(answer(&entry, &get(query)), None, "{query}");
+    }
+    let long = get(&format!("?challenge={}", "x".repeat(1025)));
+    let verifiers = Verifiers::new(vec![verifier(&entry, &["token"])]);
+    assert_eq!(verifiers.challenge(&long.input()).unwrap().unwrap_err(), Denied::Malformed);
+    assert_eq!(answer(&entry, &Request { method: Method::POST, ..get("?challenge=1") }), None);
+    // A provider that asks by POST, with a query that no event has.
+    let entry =
+        asked(json!({"method": "POST", "at": {"query": "validationToken"}, "proof": "None"}));
+    let request = Request::of("").to("/apps/a/webhooks/b?validationToken=Validation%3A+Testing");
+    assert_eq!(answer(&entry, &request), text("Validation: Testing"));
+    assert_eq!(answer(&entry, &request.clone().with("Authorization", "guess")), None);
+    assert_eq!(answer(&entry, &Request::of("{}")), None);
+}
+
+#[test]
+fn a_challenge_in_a_header_or_in_the_body_is_echoed_in_the_form_that_is_wanted() {
+    let okta = asked(json!({
+        "method": "GET", "at": {"header": "X-Okta-Verification-Challenge"}, "proof": "None",
+        "answer": {"form": "Json", "name": "verification"},
+    }));
+    let request = get("").with("X-Okta-Verification-Challenge", "n\"1");
+    let json = |body: &str| Some((200, "application/json".into(), body.to_owned()));
+    assert_eq!(answer(&okta, &request), json(r#"{"verification":"n\"1"}"#));
+    assert_eq!(answer(&okta, &get("")), None);
+
+    let grid = asked(json!({
+        "method": "POST", "when": {"header": "aeg-event-type", "equals": "SubscriptionValidation"},
+        "at": {"pointer": "/0/data/validationCode"}, "proof": "None",
+        "answer": {"form": "Json", "name": "validationResponse"},
+    }));
+    let body = r#"[{"id":"1","eventType":"Microsoft.EventGrid.SubscriptionValidationEvent","data":{"validationCode":"512d38b6"}}]"#;
+    let request = Request::of(body).with("aeg-event-type", "SubscriptionValidation");
+    assert_eq!(answer(&grid, &request), json(r#"{"validationResponse":"512d38b6"}"#));
+    assert_eq!(answer(&grid, &Request::of(body)), None);
+    assert_eq!(answer(&grid, &Request::of(body).with("aeg-event-type", "Notification")), None);
+
+    let asana = asked(json!({
+        "method": "POST", "at": {"header": "X-Hook-Secret"}, "proof": "None",
+        "answer": {"form": "Header", "name": "X-Hook-Secret"},
+    }));
+    let verifiers = Verifiers::new(vec![verifier(&asana, &["token"])]);
+    let request = Request::of("{}").with("X-Hook-Secret", "b537207f");
+    let response = verifiers.challenge(&request.input()).unwrap().unwrap();
+    assert_eq!(response.headers()["x-hook-secret"], "b537207f");
+    assert!(response.body().is_empty());
+}
+
+#[test]
+fn a_challenge_is_answered_only_with_its_proof() {
+    let mut token = asked(json!({
+        "method": "GET", "when": {"query": "mode", "equals": "subscribe"},
+        "at": {"query": "challenge"}, "proof": "Token", "token": {"query": "token"},
+    }));
+    token["verifyToken"] = json!({"name": "sender", "key": "0"});
+    assert!(answer(&token, &get("?mode=subscribe&challenge=1&token=token")).is_some());
+    let verifiers = Verifiers::new(vec![verifier(&token, &["token"])]);
+    let wrong = get("?mode=subscribe&challenge=1&token=guess");
+    assert_eq!(verifiers.challenge(&wrong.input()).unwrap().unwrap_err(), Denied::Mismatch);
+    for query in ["?challenge=1&token=token", "?mode=subscribe&challenge=1"] {
+        assert_eq!(answer(&token, &get(query)), None, "{query}");
+    }
+
+    let signed = asked(json!({
+        "method": "POST", "when": {"pointer": "/type", "equals": "verify"},
+        "at": {"pointer": "/challenge"}, "proof": "Signature",
+    }));
+    let signed = verifier(&signed, &["token"]);
+    let body = r#"{"type": "verify", "challenge": "c"}"#;
+    let unsigned = Request::of(body);
+    assert!(signed.challenge(&unsigned.input()).is_none());
+    assert_eq!(unsigned.denied(&signed), Some(Denied::MissingHeader));
+    let request = unsigned.with("Authorization", "token");
+    let response = request.check(&signed).unwrap().challenge(&request.input()).unwrap();
+    assert_eq!(&**response.body(), b"c");
+    let event =
+        Request::of(r#"{"type": "event", "challenge": "c"}"#).with("Authorization", "token");
+    assert!(event.check(&signed).unwrap().challenge(&event.input()).is_none());
+}
+
+#[test]
+fn a_position_or_a_challenge_that_contradicts_itself_is_refused_with_its_field() {
+    let none = json!({"method": "GET", "at": {"query": "c"}, "proof": "None"});
+    let with = |field: &str, value: Value| {
+        let mut challenge = none.clone();
+        challenge[field] = value;
+        asked(challenge)
+    };
+    let mut of_provider = json!({"type": "GitHub"});
+    of_provider["challenge"] = none.clone();
+    for (entry, fault) in [
+        (api_key(json!({})), ".apiKey: Invalid value: exactly one of header, query and member"),
+        (
+            api_key(json!({"header": "X-A", "query": "a"})),
+            ".apiKey: Invalid value: exactly one of header, query and member",
+        ),
+        (api_key(json!({"member": "state"})), ".apiKey.member: Invalid value: must match"),
+        (of_provider, ": Invalid value: challenge can be set with types Hmac, Bearer"),
+        (with("at", json!({})), ".challenge.at: Invalid value: exactly one of"),
+        (with("at", json!({"pointer": "/c"})), ".challenge: Invalid value: at and when cannot"),
+        (with("proof", json!("Signature")), ".challenge: Invalid value: proof must be None or"),
+        (with("proof", json!("Token")), ".challenge: Invalid value: token must be set with proof"),
+        (with("token", json!({"query": "t"})), ".challenge: Invalid value: token must be set"),
+        (with("answer", json!({"form": "Json"})), ".challenge.answer: Invalid value: name must"),
+        (
+            with("answer", json!({"form": "Header", "name": "Content-Length"})),
+            ".challenge.answer.name: Invalid value: is set by the operator",
+        ),
+        (
+            asked(json!({"method": "POST", "at": {"pointer": "/c"}, "proof": "None"})),
+            ".challenge: Invalid value: when must be set with method POST and at.pointer",
+        ),
+        (
+            asked(
+                json!({"method": "GET", "at": {"query": "c"}, "proof": "Token", "token": {"query": "t"}}),
+            ),
+            ": Invalid value: verifyToken must be set with a challenge whose proof is Token",
+        ),
+        (
+            hmac(json!({"timestampFormat": "rfc3339"})),
+            ".hmac: Invalid value: timestampFormat can be set only if",
+        ),
+        (
+            hmac(json!({"signed": "{header:X-A}"})),
+            ".hmac.signed: Invalid value: must contain {body}, {sha256:body} or {crc32:body}",
+        ),
+    ] {
+        let refused = try_verifier(&entry, &["s"]).expect_err(&entry.to_string());
+        let fault = format!("spec.verify[0]{fault}");
+        assert!(refused.contains(&fault), "{entry}\n  is refused with: {refused}");
+    }
+    for (entry, fault) in [
+        (hmac(json!({"signed": "{header:X-A}{body}"})), "{header:x-a} must be followed by"),
+        (hmac(json!({"signed": "{haeder:X-A}.{body}"})), "{haeder:X-A} is not one of"),
+    ] {
+        let refused = try_verifier(&entry, &["s"]).expect_err(&entry.to_string());
+        assert!(refused.contains(fault), "{refused}");
     }
 }

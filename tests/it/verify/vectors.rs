@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 use webhook_operator::verify::{
-    Algorithm, Encoding, Entry, Layout, Metadata, Signature, Source, Timestamp, Verifier,
+    Algorithm, Encoding, Entry, Layout, Metadata, Signature, Source, Timestamp, TimestampFormat,
+    Verifier,
 };
 
 use super::request::{NOW, Request, row, secrets};
@@ -141,6 +142,7 @@ impl Vector {
             signed: &hmac.signed,
             timestamp: hmac.timestamp_header.as_deref().map(|header| Timestamp {
                 source: Source::Header(header),
+                format: TimestampFormat::Unix,
                 tolerance: Duration::from_secs(300),
             }),
             id: hmac.id_header.as_deref(),
