@@ -3,8 +3,8 @@
 
 use crate::resources::challenge as resources;
 use crate::verify::{
-    Answer, Challenge, ChallengeMethod, ChallengeProof, Condition, Member, Position, Secret,
-    Verifier,
+    Challenge, ChallengeCondition, ChallengeMethod, ChallengeProof, ChallengeResponse, Position,
+    ResponseMember, Secret, Verifier,
 };
 
 /// Adds a challenge to the verifier of its entry.
@@ -19,11 +19,13 @@ pub(super) fn add_to(
     let resources::Challenge { method, when, at, answer, proof, token } = challenge;
     let when = when.as_ref().map(condition).transpose()?;
     let name = answer.name.as_deref();
-    let member = name.map(|name| (name, Member::Challenge));
+    let member = name.map(|name| (name, ResponseMember::Challenge));
     let answer = match (answer.form, &member) {
-        (resources::AnswerForm::Text, _) => Answer::Text,
-        (resources::AnswerForm::Json, Some(member)) => Answer::Json(std::slice::from_ref(member)),
-        (resources::AnswerForm::Header, Some((name, _))) => Answer::Header(name),
+        (resources::AnswerForm::Text, _) => ChallengeResponse::Text,
+        (resources::AnswerForm::Json, Some(member)) => {
+            ChallengeResponse::Json(std::slice::from_ref(member))
+        }
+        (resources::AnswerForm::Header, Some((name, _))) => ChallengeResponse::Header(name),
         (_, None) => return Err("challenge.answer.name is missing".into()),
     };
     let proof = match (proof, token) {
@@ -45,11 +47,11 @@ pub(super) fn add_to(
     verifier.with_challenge(&challenge, verify_token).map_err(|error| error.to_string())
 }
 
-fn condition(when: &resources::Condition) -> Result<Condition<'_>, String> {
-    let resources::Condition { header, query, pointer, equals } = when;
+fn condition(when: &resources::ChallengeCondition) -> Result<ChallengeCondition<'_>, String> {
+    let resources::ChallengeCondition { header, query, pointer, equals } = when;
     let position = position([header, query, pointer]);
     position
-        .map(|position| Condition::Text(position, equals))
+        .map(|position| ChallengeCondition::Text(position, equals))
         .ok_or_else(|| none_or_several("challenge.when", "pointer"))
 }
 

@@ -25,8 +25,8 @@ pub struct Challenge {
     pub method: ChallengeMethod,
     /// What tells a challenge from an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::not_null::<Condition>")]
-    pub when: Option<Condition>,
+    #[schemars(schema_with = "schema::not_null::<ChallengeCondition>")]
+    pub when: Option<ChallengeCondition>,
     /// The position of the text that the response contains.
     pub at: Position,
     /// The response: status 200, and the challenge.
@@ -90,7 +90,7 @@ pub struct Position {
     validation = Rule::new("[has(self.header), has(self.query), has(self.pointer)].filter(it, it).size() == 1")
         .message("exactly one of header, query and pointer must be set")
 )]
-pub struct Condition {
+pub struct ChallengeCondition {
     /// A header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]

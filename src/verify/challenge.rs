@@ -2,7 +2,7 @@
 //!
 //! A response that contains a MAC of the challenge would sign arbitrary events for anyone who may
 //! ask. It is therefore given to verified requests only, and never for a text that could be one that
-//! the sender signs ([`Member::HexMac`]).
+//! the sender signs ([`ResponseMember::HexMac`]).
 
 use std::borrow::Cow;
 
@@ -28,11 +28,11 @@ pub struct Challenge<'a> {
     /// The method.
     pub method: ChallengeMethod,
     /// What tells the request from an event: all must hold.
-    pub when: &'a [Condition<'a>],
+    pub when: &'a [ChallengeCondition<'a>],
     /// The position of the text that the response contains; `None` if it contains none.
     pub at: Option<Position<'a>>,
     /// The response.
-    pub answer: Answer<'a>,
+    pub answer: ChallengeResponse<'a>,
     /// What authenticates the request.
     pub proof: ChallengeProof<'a>,
 }
@@ -48,7 +48,7 @@ pub enum ChallengeMethod {
 
 /// What holds for a challenge and for no event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition<'a> {
+pub enum ChallengeCondition<'a> {
     /// There is this text.
     Text(Position<'a>, &'a str),
     /// There is this number in the body.
@@ -59,11 +59,11 @@ pub enum Condition<'a> {
 
 /// The response to a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer<'a> {
+pub enum ChallengeResponse<'a> {
     /// The challenge as plain text.
     Text,
     /// A JSON object with these members.
-    Json(&'a [(&'a str, Member)]),
+    Json(&'a [(&'a str, ResponseMember)]),
     /// The challenge in a header, without a body.
     Header(&'a str),
     /// A status without a body, and a content type.
@@ -72,7 +72,7 @@ pub enum Answer<'a> {
 
 /// A member of a JSON response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Member {
+pub enum ResponseMember {
     /// The challenge.
     Challenge,
     /// A fixed number.
@@ -113,7 +113,7 @@ enum ConditionCheck {
 #[derive(Debug)]
 enum AnswerForm {
     Text,
-    Json(Box<[(Box<str>, Member)]>),
+    Json(Box<[(Box<str>, ResponseMember)]>),
     Header(HeaderName),
     Empty(StatusCode, &'static str),
 }
@@ -213,15 +213,15 @@ impl ChallengeCheck {
 }
 
 impl ConditionCheck {
-    fn new(condition: &Condition<'_>) -> Result<Self, EntryError> {
+    fn new(condition: &ChallengeCondition<'_>) -> Result<Self, EntryError> {
         Ok(match *condition {
-            Condition::Text(position, text) => {
+            ChallengeCondition::Text(position, text) => {
                 Self::Text(PositionCheck::new(position)?, text.into())
             }
-            Condition::Number(position, number) => {
+            ChallengeCondition::Number(position, number) => {
                 Self::Number(PositionCheck::new(position)?, number)
             }
-            Condition::Absent(position) => Self::Absent(PositionCheck::new(position)?),
+            ChallengeCondition::Absent(position) => Self::Absent(PositionCheck::new(position)?),
         })
     }
 
@@ -235,20 +235,20 @@ impl ConditionCheck {
 }
 
 impl AnswerForm {
-    fn new(answer: Answer<'_>) -> Result<Self, EntryError> {
+    fn new(answer: ChallengeResponse<'_>) -> Result<Self, EntryError> {
         Ok(match answer {
-            Answer::Text => Self::Text,
-            Answer::Json(members) => {
+            ChallengeResponse::Text => Self::Text,
+            ChallengeResponse::Json(members) => {
                 Self::Json(members.iter().map(|(name, member)| ((*name).into(), *member)).collect())
             }
-            Answer::Header(name) => Self::Header(entry::header_name(name)?),
-            Answer::Empty(status, content_type) => Self::Empty(status, content_type),
+            ChallengeResponse::Header(name) => Self::Header(entry::header_name(name)?),
+            ChallengeResponse::Empty(status, content_type) => Self::Empty(status, content_type),
         })
     }
 
     fn has_mac(&self) -> bool {
         let Self::Json(members) = self else { return false };
-        members.iter().any(|(_, member)| matches!(member, Member::HexMac(_)))
+        members.iter().any(|(_, member)| matches!(member, ResponseMember::HexMac(_)))
     }
 
     fn response(&self, challenge: &str, key: Option<&VerifyingKey>) -> Option<Response<Bytes>> {
@@ -276,7 +276,7 @@ impl AnswerForm {
     }
 }
 
-impl Member {
+impl ResponseMember {
     /// The value of the member; `None` if the challenge must not be answered.
     fn value(self, challenge: &str, key: Option<&VerifyingKey>) -> Option<Value> {
         Some(match self {

@@ -50,7 +50,10 @@ mod unsigned_check;
 mod url;
 mod verifier;
 
-pub use challenge::{Answer, Challenge, ChallengeMethod, ChallengeProof, Condition, Member};
+pub use challenge::{
+    Challenge, ChallengeCondition, ChallengeMethod, ChallengeProof, ChallengeResponse,
+    ResponseMember,
+};
 pub use cloud_events::cloud_events;
 pub use delivery_id::DeliveryId;
 pub use denied::Denied;

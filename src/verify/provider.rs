@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::challenge::{Answer, Challenge, ChallengeMethod, ChallengeProof, Condition, Member};
+use super::challenge::{
+    Challenge, ChallengeCondition, ChallengeMethod, ChallengeProof, ChallengeResponse,
+    ResponseMember,
+};
 use super::encoding::Encoding;
 use super::key::Algorithm;
 use super::layout::Layout;
@@ -245,7 +248,7 @@ pub static PROVIDERS: &[Provider] = &[
         delivery: Some(Delivery::Pointer("/event_id")),
         // `url_verification`.
         challenges: &[Challenge {
-            when: &[Condition::Text(Position::Pointer("/type"), "url_verification")],
+            when: &[ChallengeCondition::Text(Position::Pointer("/type"), "url_verification")],
             at: Some(Position::Pointer("/challenge")),
             ..SIGNED
         }],
@@ -297,11 +300,14 @@ pub static PROVIDERS: &[Provider] = &[
         schemes: &[v0("x-zm-signature", "x-zm-request-timestamp")],
         // Its signed texts are `v0:...`.
         challenges: &[Challenge {
-            when: &[Condition::Text(Position::Pointer("/event"), "endpoint.url_validation")],
+            when: &[ChallengeCondition::Text(
+                Position::Pointer("/event"),
+                "endpoint.url_validation",
+            )],
             at: Some(Position::Pointer("/payload/plainToken")),
-            answer: Answer::Json(&[
-                ("plainToken", Member::Challenge),
-                ("encryptedToken", Member::HexMac(':')),
+            answer: ChallengeResponse::Json(&[
+                ("plainToken", ResponseMember::Challenge),
+                ("encryptedToken", ResponseMember::HexMac(':')),
             ]),
             ..SIGNED
         }],
@@ -343,18 +349,18 @@ pub static PROVIDERS: &[Provider] = &[
         challenges: &[
             Challenge {
                 when: &[
-                    Condition::Number(Position::Pointer("/type"), 0),
-                    Condition::Absent(Position::Pointer("/event")),
+                    ChallengeCondition::Number(Position::Pointer("/type"), 0),
+                    ChallengeCondition::Absent(Position::Pointer("/event")),
                 ],
-                answer: Answer::Empty(StatusCode::NO_CONTENT, "application/json"),
+                answer: ChallengeResponse::Empty(StatusCode::NO_CONTENT, "application/json"),
                 ..SIGNED
             },
             Challenge {
                 when: &[
-                    Condition::Number(Position::Pointer("/type"), 1),
-                    Condition::Absent(Position::Pointer("/event")),
+                    ChallengeCondition::Number(Position::Pointer("/type"), 1),
+                    ChallengeCondition::Absent(Position::Pointer("/event")),
                 ],
-                answer: Answer::Json(&[("type", Member::Number(1))]),
+                answer: ChallengeResponse::Json(&[("type", ResponseMember::Number(1))]),
                 ..SIGNED
             },
         ],
@@ -382,9 +388,9 @@ pub static PROVIDERS: &[Provider] = &[
         schemes: &[prefixed("x-hub-signature-256", "sha256=", Algorithm::HmacSha256)],
         challenges: &[Challenge {
             method: ChallengeMethod::Get,
-            when: &[Condition::Text(Position::Query("hub.mode"), "subscribe")],
+            when: &[ChallengeCondition::Text(Position::Query("hub.mode"), "subscribe")],
             at: Some(Position::Query("hub.challenge")),
-            answer: Answer::Text,
+            answer: ChallengeResponse::Text,
             proof: ChallengeProof::VerifyToken(Position::Query("hub.verify_token")),
         }],
         ..Provider::PLAIN
@@ -428,7 +434,7 @@ const SIGNED: Challenge<'static> = Challenge {
     method: ChallengeMethod::Post,
     when: &[],
     at: None,
-    answer: Answer::Text,
+    answer: ChallengeResponse::Text,
     proof: ChallengeProof::Entry,
 };
 

@@ -193,7 +193,11 @@ fn a_signature_of_one_vector_is_refused_for_another() {
 fn what_is_wrong_is_told_without_a_word_of_the_request_or_the_secret() {
     for vector in Vector::small() {
         let verifier = vector.verifier();
-        let shown = format!("{verifier:?}");
+        let mut shown = format!("{verifier:?}");
+        // The name of a header may contain what a secret of a test is.
+        for name in vector.request().headers.keys() {
+            shown = shown.replace(name.as_str(), "");
+        }
         assert!(!shown.contains(&*vector.secret), "{}", vector.name());
         let mut forged = vector.request();
         forged.body.push(b'x');

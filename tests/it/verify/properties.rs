@@ -96,7 +96,8 @@ fn same_header(vector: &Vector, one: &[u8], other: &[u8]) -> bool {
 }
 
 fn without_blanks(vector: &Vector, value: &[u8]) -> Vec<u8> {
-    let items = vector.entry.as_ref().and_then(|entry| entry.pointer("/hmac/items"));
+    let entry = vector.entry();
+    let items = entry.as_ref().and_then(|entry| entry.pointer("/hmac/items"));
     if items.is_none() && vector.provider != "stripe" {
         return value.to_vec();
     }

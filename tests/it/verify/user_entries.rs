@@ -7,7 +7,7 @@ use webhook_operator::verify::{CannotSign, Denied, Verifier, Verifiers};
 
 use super::request::{NOW, Request};
 use super::sign::hex;
-use super::user_entry::{compile, try_verifier, verifier};
+use super::user_entry::{DOCUMENTED, compile, try_verifier, verifier};
 use super::vectors::Vector;
 
 /// An entry of type `Hmac` with these fields.
@@ -473,5 +473,37 @@ fn a_position_or_a_challenge_that_contradicts_itself_is_refused_with_its_field()
     ] {
         let refused = try_verifier(&entry, &["s"]).expect_err(&entry.to_string());
         assert!(refused.contains(fault), "{refused}");
+    }
+}
+
+#[test]
+fn what_is_signed_as_a_documented_sender_signs_is_accepted() {
+    let public = [("SendGrid", "P-256 PEM, 64 bytes"), ("Telnyx", "Ed25519 key in base64, base64")];
+    assert!(DOCUMENTED.len() >= 27);
+    for (sender, entry) in &*DOCUMENTED {
+        if let Some((_, case)) = public.iter().find(|(name, _)| name == sender) {
+            assert!(try_verifier(entry, &[&secret_of(case)]).is_ok(), "{sender}");
+            continue;
+        }
+        // Of any encoding.
+        let verifier = verifier(entry, &["00ff"]);
+        let mut request = Request::of(r#"{"id": "evt_1"}"#);
+        let proof = verifier.sign(&request.input(), "7").unwrap();
+        request.headers.extend(proof.headers);
+        assert_eq!(request.denied(&verifier), None, "{sender}");
+        request.body.push(b' ');
+        assert_eq!(request.denied(&verifier), Some(Denied::Mismatch), "{sender}");
+    }
+}
+
+#[test]
+fn the_documented_challenges_are_valid() {
+    let page = include_str!("../../../docs/providers.md");
+    let (_, table) = page.split_once("| sender | challenge |\n|---|---|\n").unwrap();
+    let rows: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() >= 5);
+    for row in rows {
+        let challenge: Value = serde_saphyr::from_str(row.split('`').nth(1).unwrap()).unwrap();
+        assert!(try_verifier(&asked(challenge), &["s"]).is_ok(), "{row}");
     }
 }

@@ -1,5 +1,6 @@
 //! Entries as users write them: validated as on admission, and compiled as for a webhook.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
@@ -48,4 +49,24 @@ fn known(secrets: &[&str]) -> Secrets {
     let mut known = Secrets::new(Reach::Address);
     known.put(SecretInput::of(serde_json::from_value(object).unwrap()));
     known
+}
+
+/// The entries of senders without a type of their own, as the documentation has them.
+pub static DOCUMENTED: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
+    let page = include_str!("../../../docs/providers.md");
+    let (_, table) = page.split_once("| sender | `hmac` | besides |\n|---|---|---|\n").unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let entry = |row: &str| {
+        let mut pieces = row.split('`');
+        let (name, hmac) = (pieces.next().unwrap(), pieces.next().unwrap().replace("\\|", "|"));
+        let hmac: Value = serde_saphyr::from_str(&hmac).unwrap();
+        let name = name.trim_matches([' ', '|', '*', '\\']);
+        (name.to_owned(), json!({"type": "Hmac", "hmac": hmac}))
+    };
+    rows.map(entry).collect()
+});
+
+/// The entry of such a sender.
+pub fn documented(sender: &str) -> Value {
+    DOCUMENTED.get(sender).unwrap_or_else(|| panic!("{sender}")).clone()
 }

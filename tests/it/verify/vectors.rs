@@ -41,7 +41,9 @@ pub struct Vector {
     signature: Option<String>,
     hmac: Option<Hmac>,
     /// The entry as a user writes it.
-    pub entry: Option<Value>,
+    entry: Option<Value>,
+    /// The sender whose entry is in the documentation.
+    sender: Option<String>,
     /// Another secret of the same form.
     decoy: Option<String>,
     pub source: String,
@@ -113,7 +115,7 @@ impl Vector {
     }
 
     pub fn verifier_of(&self, texts: &[&str]) -> Verifier {
-        if let Some(entry) = &self.entry {
+        if let Some(entry) = &self.entry() {
             return user_entry::verifier(entry, texts);
         }
         let entry = if self.provider == "hmac" {
@@ -123,6 +125,12 @@ impl Vector {
             Entry::Provider { provider, legacy: self.legacy, verify_token: None }
         };
         Verifier::new(entry, &secrets(texts)).unwrap()
+    }
+
+    /// The entry as a user writes it.
+    pub fn entry(&self) -> Option<Value> {
+        let documented = self.sender.as_deref().map(user_entry::documented);
+        documented.or_else(|| self.entry.clone())
     }
 
     fn generic(&self) -> Signature<'_> {
