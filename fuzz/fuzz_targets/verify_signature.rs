@@ -11,7 +11,7 @@ use ring::hmac;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use webhook_operator::verify::{
     Algorithm, Encoding, Entry, Input, PROVIDERS, Position, Scheme, Secret, SecretForm, Signature, Source,
-    TokenForm, Verifier,
+    Timestamp, TokenForm, Verifier,
 };
 
 const NOW: u64 = 1_700_000_000;
@@ -124,7 +124,7 @@ fn right(scheme: &Signature<'_>, timestamp: &[u8], id: &[u8], body: &[u8]) -> Ve
         let (literal, placeholder) = part.split_once('{').unwrap_or((part, ""));
         message.extend_from_slice(literal.as_bytes());
         message.extend_from_slice(match placeholder {
-            "timestamp}" if scheme.header == "stripe-signature" => NOW_TEXT,
+            "timestamp}" if matches!(scheme.timestamp, Some(Timestamp { source: Source::Item(_), .. })) => NOW_TEXT,
             "timestamp}" => timestamp,
             "id}" => id,
             "body}" => body,
@@ -149,7 +149,7 @@ fn right(scheme: &Signature<'_>, timestamp: &[u8], id: &[u8], body: &[u8]) -> Ve
     }
 }
 
-/// The timestamp that a header of Stripe has beside its signatures, if they are to be right.
+/// The timestamp that a header has beside its signatures, if they are to be right.
 const NOW_TEXT: &[u8] = b"1700000000";
 
 fn hex(bytes: &[u8]) -> Vec<u8> {

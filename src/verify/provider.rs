@@ -226,13 +226,7 @@ pub static PROVIDERS: &[Provider] = &[
     // manually". Its secrets begin with `whsec_` too, but the whole text is the key.
     Provider {
         name: "Stripe",
-        schemes: &[Scheme::Signature(Signature {
-            header: "stripe-signature",
-            layout: Layout::Items { separator: ',', assign: '=', name: "v1" },
-            signed: "{timestamp}.{body}",
-            timestamp: within_default(Source::Item("t")),
-            ..Signature::HMAC
-        })],
+        schemes: &[composite("stripe-signature", ',', "v1", "t", "{timestamp}.{body}")],
         delivery: Some(Delivery::Pointer("/id")),
         ..Provider::PLAIN
     },
@@ -413,6 +407,49 @@ pub static PROVIDERS: &[Provider] = &[
         })],
         ..Provider::PLAIN
     },
+    // Mux Docs: "Verify webhook signatures". The id of an event is in the body.
+    Provider {
+        name: "Mux",
+        schemes: &[composite("mux-signature", ',', "v1", "t", "{timestamp}.{body}")],
+        delivery: Some(Delivery::Pointer("/id")),
+        ..Provider::PLAIN
+    },
+    // Paddle Developer: "Verify webhook signatures" (several `h1` while a secret is rotated), "Handle
+    // webhook delivery" (200 within five seconds).
+    Provider {
+        name: "Paddle",
+        schemes: &[composite("paddle-signature", ';', "h1", "ts", "{timestamp}:{body}")],
+        delivery: Some(Delivery::Pointer("/notification_id")),
+        response: Some(ProviderResponse::empty(StatusCode::OK)),
+        ..Provider::PLAIN
+    },
+    // PagerDuty Developer Documentation: "Webhooks Overview", "Verifying signatures" (several `v1` while
+    // a secret is rotated; the time is not signed).
+    Provider {
+        name: "PagerDuty",
+        schemes: &[Scheme::Signature(Signature {
+            header: "x-pagerduty-signature",
+            layout: Layout::Items { separator: ',', assign: '=', name: "v1" },
+            ..Signature::HMAC
+        })],
+        event_headers: &["x-webhook-id", "x-webhook-subscription"],
+        delivery: Some(Delivery::Pointer("/event/id")),
+        ..Provider::PLAIN
+    },
+    // Square Developer: "Verify and validate an event notification" (the URL as it is configured, then
+    // the body), "Webhooks overview" (retries, headers).
+    Provider {
+        name: "Square",
+        schemes: &[Scheme::Signature(Signature {
+            header: "x-square-hmacsha256-signature",
+            encoding: Encoding::Base64,
+            signed: "{url}{body}",
+            ..Signature::HMAC
+        })],
+        event_headers: &["square-environment", "square-retry-number", "square-retry-reason"],
+        delivery: Some(Delivery::Pointer("/event_id")),
+        ..Provider::PLAIN
+    },
 ];
 
 /// A key type of Standard Webhooks: the name of the signature, the algorithm, the form of the
@@ -446,6 +483,23 @@ const fn prefixed(
 ) -> Scheme<'static> {
     let layout = Layout::Prefixed(prefix);
     Scheme::Signature(Signature { header, layout, algorithm, ..Signature::HMAC })
+}
+
+/// Signatures and their time in one header: `t=...,v1=...`.
+const fn composite(
+    header: &'static str,
+    separator: char,
+    signature: &'static str,
+    timestamp: &'static str,
+    signed: &'static str,
+) -> Scheme<'static> {
+    Scheme::Signature(Signature {
+        header,
+        layout: Layout::Items { separator, assign: '=', name: signature },
+        signed,
+        timestamp: within_default(Source::Item(timestamp)),
+        ..Signature::HMAC
+    })
 }
 
 const fn shopify(header: &'static str) -> Scheme<'static> {
@@ -508,7 +562,7 @@ mod tests {
         assert_eq!(
             names.join(" "),
             "GitHub GitLab Bitbucket Gitea Stripe Slack Shopify Twilio Zoom Linear Discord \
-             StandardWebhooks Meta Bearer Basic"
+             StandardWebhooks Meta Bearer Basic Mux Paddle PagerDuty Square"
         );
         for name in names {
             assert_eq!(Provider::named(name).unwrap().name, name);

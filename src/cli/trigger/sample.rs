@@ -102,6 +102,28 @@ static SAMPLES: &[Sample] = &[
         body: r#"{"object":"page","entry":[{"id":"0","time":{seconds},"changes":[{"field":"feed","value":{"item":"status","verb":"add"}}]}]}"#,
         ..PLAIN
     },
+    Sample {
+        provider: "Mux",
+        body: r#"{"type":"video.asset.ready","id":"{id}","environment":{"name":"Test","id":"test"},"object":{"type":"asset","id":"test"},"data":{"id":"test","status":"ready","duration":12.5}}"#,
+        ..PLAIN
+    },
+    Sample {
+        provider: "Paddle",
+        body: r#"{"event_id":"evt_{id}","event_type":"transaction.completed","notification_id":"ntf_{id}","data":{"id":"txn_test","status":"completed","currency_code":"EUR"}}"#,
+        ..PLAIN
+    },
+    Sample {
+        provider: "PagerDuty",
+        headers: &[("X-Webhook-Id", "test"), ("X-Webhook-Subscription", "PTEST")],
+        body: r#"{"event":{"id":"{id}","event_type":"incident.triggered","resource_type":"incident","data":{"id":"PTEST","type":"incident","title":"A test","status":"triggered"}}}"#,
+        ..PLAIN
+    },
+    Sample {
+        provider: "Square",
+        headers: &[("Square-Environment", "Sandbox")],
+        body: r#"{"merchant_id":"TEST","type":"payment.updated","event_id":"{id}","data":{"type":"payment","id":"test","object":{"payment":{"id":"test","status":"COMPLETED"}}}}"#,
+        ..PLAIN
+    },
 ];
 
 impl Sample {

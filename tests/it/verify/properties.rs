@@ -88,7 +88,7 @@ fn same_body(vector: &Vector, one: &[u8], other: &[u8]) -> bool {
 /// around the items of a list mean nothing.
 fn same_header(vector: &Vector, one: &[u8], other: &[u8]) -> bool {
     let (one, other) = (without_blanks(vector, one), without_blanks(vector, other));
-    let is_base64 = ["shopify", "twilio", "standardWebhooks", "gitlab"]
+    let is_base64 = ["shopify", "square", "twilio", "standardWebhooks", "gitlab"]
         .contains(&&*vector.provider)
         || vector.case.ends_with("base64")
         || vector.case.ends_with("base64url");
@@ -98,10 +98,12 @@ fn same_header(vector: &Vector, one: &[u8], other: &[u8]) -> bool {
 fn without_blanks(vector: &Vector, value: &[u8]) -> Vec<u8> {
     let entry = vector.entry();
     let items = entry.as_ref().and_then(|entry| entry.pointer("/hmac/items"));
-    if items.is_none() && vector.provider != "stripe" {
+    let is_list = ["stripe", "mux", "pagerDuty", "paddle"].contains(&&*vector.provider);
+    if items.is_none() && !is_list {
         return value.to_vec();
     }
-    let separator = items.and_then(|items| items["separator"].as_str()).unwrap_or(",");
+    let default = if vector.provider == "paddle" { ";" } else { "," };
+    let separator = items.and_then(|items| items["separator"].as_str()).unwrap_or(default);
     let items = value.split(|byte| *byte == separator.as_bytes()[0]).map(<[u8]>::trim_ascii);
     items.collect::<Vec<_>>().join(separator.as_bytes())
 }

@@ -479,7 +479,7 @@ fn a_position_or_a_challenge_that_contradicts_itself_is_refused_with_its_field()
 #[test]
 fn what_is_signed_as_a_documented_sender_signs_is_accepted() {
     let public = [("SendGrid", "P-256 PEM, 64 bytes"), ("Telnyx", "Ed25519 key in base64, base64")];
-    assert!(DOCUMENTED.len() >= 27);
+    assert!(DOCUMENTED.len() >= 23);
     for (sender, entry) in &*DOCUMENTED {
         if let Some((_, case)) = public.iter().find(|(name, _)| name == sender) {
             assert!(try_verifier(entry, &[&secret_of(case)]).is_ok(), "{sender}");
