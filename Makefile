@@ -77,6 +77,7 @@ fuzz: ## each parser that strangers reach, a short while
 	fuzz/run.sh frames 10
 	fuzz/run.sh trace_context 15
 	fuzz/run.sh verify_signature 30
+	fuzz/run.sh verify_entry 20
 	fuzz/run.sh verify_form 15
 	fuzz/run.sh verify_jwt 15
 	fuzz/run.sh verify_handshake 15

@@ -28,7 +28,7 @@ static META: LazyLock<Verifier> = LazyLock::new(|| verifier("Meta", "s"));
 fn verifier(name: &str, secret: &str) -> Verifier {
     let made = |text: &str| Secret::new(text.into()).expect("not empty");
     let provider = Provider::named(name).expect("a row");
-    let verify_token = provider.subscribes.then(|| made("t"));
+    let verify_token = provider.has_verify_token().then(|| made("t"));
     let entry = Entry::Provider { provider, legacy: false, verify_token };
     Verifier::new(entry, &[made(secret)]).expect("a complete row")
 }
@@ -69,7 +69,7 @@ fn answered(verifier: &Verifier, headers: &HeaderMap, body: &[u8]) {
     let input = request(&Method::POST, headers, "/", body);
     let verified = verifier.check(&input).expect("it is signed");
     verified.delivery_id(&input);
-    if let Some(answer) = verified.handshake(&input) {
+    if let Some(answer) = verified.challenge(&input) {
         assert!(answer.status().is_success() && answer.body().len() <= 8 * 1024);
         assert!(answer.headers().contains_key(CONTENT_TYPE));
     }
@@ -79,7 +79,7 @@ fn meta(query: &[u8]) {
     let Ok(query) = std::str::from_utf8(query) else { return };
     let path = format!("/?{query}");
     let headers = HeaderMap::new();
-    let Some(Ok(answer)) = META.subscription(&request(&Method::GET, &headers, &path, b"")) else {
+    let Some(Ok(answer)) = META.challenge(&request(&Method::GET, &headers, &path, b"")) else {
         return;
     };
     let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();

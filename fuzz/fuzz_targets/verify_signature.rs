@@ -4,14 +4,14 @@
 use std::sync::LazyLock;
 
 use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use libfuzzer_sys::fuzz_target;
 use ring::hmac;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use webhook_operator::verify::{
-    Algorithm, Encoding, Entry, Input, PROVIDERS, Scheme, Secret, SecretForm, Signature, Source,
-    TokenForm, Verifier,
+    Algorithm, Encoding, Entry, Input, PROVIDERS, Position, Scheme, Secret, SecretForm, Signature, Source,
+    Timestamp, TokenForm, Verifier,
 };
 
 const NOW: u64 = 1_700_000_000;
@@ -45,7 +45,7 @@ fuzz_target!(|input: &[u8]| {
     let (proof, timestamp, id, body) = (line(), line(), line(), line());
     let (name, right) = match scheme {
         Scheme::Signature(signature) => (signature.header, right(signature, timestamp, id, body)),
-        Scheme::Token(token) => (token.header, shown(token.form)),
+        Scheme::Token(token) => (header_of(token.at), shown(token.form)),
     };
     let value = replaced(proof, &right);
     let mut headers = HeaderMap::new();
@@ -70,9 +70,16 @@ fuzz_target!(|input: &[u8]| {
         let right = right.to_ascii_lowercase();
         assert!(value.windows(right.len()).any(|part| part == right), "{name}");
         verified.delivery_id(&request);
-        verified.handshake(&request);
+        verified.challenge(&request);
     }
 });
+
+fn header_of(position: Position<'static>) -> &'static str {
+    match position {
+        Position::Header(name) => name,
+        Position::Query(_) | Position::Pointer(_) => unreachable!("no row has its token there"),
+    }
+}
 
 fn insert(headers: &mut HeaderMap, name: &'static str, value: &[u8]) {
     if let Ok(value) = HeaderValue::from_bytes(value) {
@@ -97,6 +104,7 @@ fn secret(scheme: &Scheme<'_>) -> Vec<u8> {
                 format!("{prefix}{}", BASE64_STANDARD.encode(KEY)).into()
             }
             (SecretForm::Hex, _) => hex(PAIR.public_key().as_ref()),
+            (SecretForm::PublicKey, _) => BASE64_STANDARD.encode(PAIR.public_key()).into(),
             (SecretForm::Verbatim, _) => KEY.into(),
         },
     }
@@ -116,7 +124,7 @@ fn right(scheme: &Signature<'_>, timestamp: &[u8], id: &[u8], body: &[u8]) -> Ve
         let (literal, placeholder) = part.split_once('{').unwrap_or((part, ""));
         message.extend_from_slice(literal.as_bytes());
         message.extend_from_slice(match placeholder {
-            "timestamp}" if scheme.header == "stripe-signature" => NOW_TEXT,
+            "timestamp}" if matches!(scheme.timestamp, Some(Timestamp { source: Source::Item(_), .. })) => NOW_TEXT,
             "timestamp}" => timestamp,
             "id}" => id,
             "body}" => body,
@@ -128,16 +136,20 @@ fn right(scheme: &Signature<'_>, timestamp: &[u8], id: &[u8], body: &[u8]) -> Ve
     let bytes = match scheme.algorithm {
         Algorithm::HmacSha1 => mac(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY),
         Algorithm::HmacSha256 => mac(hmac::HMAC_SHA256),
+        Algorithm::HmacSha384 => mac(hmac::HMAC_SHA384),
         Algorithm::HmacSha512 => mac(hmac::HMAC_SHA512),
         Algorithm::Ed25519 => PAIR.sign(&message).as_ref().to_vec(),
+        // No row has them: fuzz target `verify_entry`.
+        Algorithm::EcdsaP256 | Algorithm::RsaSha256 => Vec::new(),
     };
     match scheme.encoding {
         Encoding::Hex => hex(&bytes),
         Encoding::Base64 => BASE64_STANDARD.encode(bytes).into(),
+        Encoding::Base64Url => BASE64_URL_SAFE_NO_PAD.encode(bytes).into(),
     }
 }
 
-/// The timestamp that a header of Stripe has beside its signatures, if they are to be right.
+/// The timestamp that a header has beside its signatures, if they are to be right.
 const NOW_TEXT: &[u8] = b"1700000000";
 
 fn hex(bytes: &[u8]) -> Vec<u8> {

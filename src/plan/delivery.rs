@@ -127,7 +127,9 @@ fn provider_dedup(verify: &[VerifyEntry]) -> Option<Dedup> {
 /// Whether triggers that an entry accepts can have a delivery id.
 fn names_deliveries(entry: &VerifyEntry) -> bool {
     match (entry.type_, &entry.hmac) {
-        (VerifyType::Hmac, hmac) => hmac.as_ref().is_some_and(|hmac| hmac.id_header.is_some()),
+        (VerifyType::Hmac, hmac) => {
+            hmac.as_ref().is_some_and(|hmac| hmac.id_header.is_some() || hmac.delivery_id.is_some())
+        }
         (type_, _) => Provider::named(type_.as_str()).is_some_and(Provider::names_deliveries),
     }
 }
@@ -239,7 +241,11 @@ mod tests {
             (verify(json!({"type": "Basic"})), None),
             (verify(json!({"type": "Meta"})), None),
             (hmac(json!({"header": "X-S"})), None),
-            (hmac(json!({"header": "X-S", "idHeader": "X-Id", "signed": "{id}{body}"})), provider),
+            (
+                hmac(json!({"header": "X-S", "idHeader": "X-Id", "signed": "{id}{body}"})),
+                provider.clone(),
+            ),
+            (hmac(json!({"header": "X-S", "deliveryId": {"pointer": "/id"}})), provider),
         ] {
             assert_eq!(dedup(spec.clone()), expected, "{spec}");
         }

@@ -1,6 +1,7 @@
 //! The planner: from resources to routes and statuses. Pure: no client, no socket, no clock.
 
 pub mod address;
+mod challenge;
 mod counted;
 pub mod decide;
 mod delivery;

@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::duration;
 use super::input::Key;
 use super::secrets::{KnownSecret, Secrets};
+use super::{challenge, duration};
 use crate::resources::conditions::Verdict;
 use crate::resources::reason::StalledReason;
 use crate::resources::verify::{
-    HashFunction, Hmac, Jwt, SecretKeyRef, SignatureEncoding, SignedBody, VerifyEntry, VerifyType,
+    self as resources, DeliveryIdSource, Hmac, Items, Jwt, SecretEncoding, SecretKeyRef,
+    SignatureAlgorithm, SignatureEncoding, SignedBody, VerifyEntry, VerifyType,
 };
 use crate::verify::jwt::{KeySets, Rules};
 use crate::verify::{
-    Algorithm, Encoding, Entry, Layout, Over, Provider, Scheme, Secret, Signature, Source,
-    Timestamp, Verifier, Verifiers,
+    Algorithm, Delivery, Encoding, Entry, EntryError, Layout, Metadata, Over, Provider, Scheme,
+    Secret, SecretForm, Signature, Source, Timestamp, TimestampFormat, Verifier, Verifiers,
 };
 
 /// The Secrets that the entries reference.
@@ -80,8 +81,15 @@ impl Finder<'_> {
         let token = entry.verify_token.as_ref();
         let verify_token =
             token.map(|token| self.secret(token, &format!("{}.verifyToken", self.place)));
-        let made = Verifier::new(self.entry(entry, verify_token.transpose()?, key_sets)?, &secrets);
-        made.map_err(|error| self.invalid(&error.to_string()))
+        let verify_token = verify_token.transpose()?;
+        let invalid = |error: EntryError| self.invalid(&error.to_string());
+        let Some(challenge) = &entry.challenge else {
+            let entry = self.entry(entry, verify_token, key_sets)?;
+            return Verifier::new(entry, &secrets).map_err(invalid);
+        };
+        let verifier = Verifier::new(self.entry(entry, None, key_sets)?, &secrets);
+        let made = challenge::add_to(verifier.map_err(invalid)?, challenge, verify_token);
+        made.map_err(|why| self.invalid(&why))
     }
 
     fn secret(&self, secret: &SecretKeyRef, place: &str) -> Result<Secret, Verdict> {
@@ -139,11 +147,13 @@ impl Finder<'_> {
         Ok(match entry.type_ {
             VerifyType::Hmac => {
                 let hmac = entry.hmac.as_ref().ok_or_else(|| self.missing("hmac"))?;
-                Entry::Hmac(self.signature(hmac)?)
+                Entry::Hmac(self.signature(hmac)?, self.metadata(hmac)?)
             }
             VerifyType::ApiKey => {
                 let key = entry.api_key.as_ref().ok_or_else(|| self.missing("apiKey"))?;
-                Entry::ApiKey { header: &key.header }
+                let position = challenge::position([&key.header, &key.query, &key.member]);
+                let none = || self.invalid(&challenge::none_or_several("apiKey", "member"));
+                Entry::ApiKey(position.ok_or_else(none)?)
             }
             provider => {
                 let name = provider.as_str();
@@ -158,38 +168,80 @@ impl Finder<'_> {
         let Hmac {
             header,
             algorithm,
+            secret_encoding,
             encoding,
             prefix,
+            items,
             signed,
             over,
             timestamp_header,
+            timestamp_format,
             id_header,
             tolerance,
+            delivery_id: _,
+            event_headers: _,
         } = hmac;
         let tolerance = duration::parse(tolerance)
             .ok_or_else(|| self.invalid("tolerance is not a duration"))?;
-        let timestamp = timestamp_header.as_deref();
+        let source = match (timestamp_header, items.as_ref().and_then(|it| it.timestamp.as_ref())) {
+            (Some(name), None) => Some(Source::Header(name)),
+            (None, Some(name)) => Some(Source::Item(name)),
+            (None, None) => None,
+            (Some(_), Some(_)) => {
+                return Err(self.invalid("hmac: timestampHeader and items.timestamp are both set"));
+            }
+        };
+        let format = format_of(*timestamp_format);
         Ok(Signature {
             header,
-            layout: Layout::Prefixed(prefix),
+            layout: items.as_ref().map_or(Ok(Layout::Prefixed(prefix)), |it| self.items(it))?,
             encoding: match encoding {
                 SignatureEncoding::Hex => Encoding::Hex,
                 SignatureEncoding::Base64 => Encoding::Base64,
+                SignatureEncoding::Base64url => Encoding::Base64Url,
             },
-            algorithm: match algorithm {
-                HashFunction::Sha1 => Algorithm::HmacSha1,
-                HashFunction::Sha256 => Algorithm::HmacSha256,
-                HashFunction::Sha512 => Algorithm::HmacSha512,
-            },
+            algorithm: algorithm_of(*algorithm),
+            secret: secret_form(*secret_encoding, *algorithm),
             signed,
             over: match over {
                 SignedBody::Encoded => Over::Encoded,
                 SignedBody::Decoded => Over::Decoded,
             },
-            timestamp: timestamp.map(|name| Timestamp { source: Source::Header(name), tolerance }),
+            timestamp: source.map(|source| Timestamp { source, format, tolerance }),
             id: id_header.as_deref(),
             ..Signature::HMAC
         })
+    }
+
+    fn items<'e>(&self, items: &'e Items) -> Result<Layout<'e>, Verdict> {
+        let Items { separator, assign, signature: name, timestamp: _ } = items;
+        let mark = |text: &str| {
+            let mut marks = text.chars();
+            marks.next().filter(|_| marks.next().is_none())
+        };
+        let marks = mark(separator).zip(mark(assign)).filter(|(one, other)| one != other);
+        let (separator, assign) = marks.ok_or_else(|| {
+            self.invalid("hmac.items: separator and assign must be two different characters")
+        })?;
+        Ok(Layout::Items { separator, assign, name })
+    }
+
+    fn metadata<'e>(&self, hmac: &'e Hmac) -> Result<Metadata<'e>, Verdict> {
+        let delivery = match &hmac.delivery_id {
+            None => None,
+            Some(DeliveryIdSource { header: Some(name), pointer: None }) => {
+                Some(Delivery::Header(name))
+            }
+            Some(DeliveryIdSource { header: None, pointer: Some(pointer) }) => {
+                Some(Delivery::Pointer(pointer))
+            }
+            Some(_) => {
+                return Err(
+                    self.invalid("hmac.deliveryId: exactly one of header and pointer must be set")
+                );
+            }
+        };
+        Ok(Metadata { delivery, event_headers: &hmac.event_headers })
     }
 
     fn rules(&self, jwt: &Jwt, key_sets: &KeySets) -> Result<Rules, Verdict> {
@@ -208,5 +260,37 @@ impl Finder<'_> {
 
     fn invalid(&self, why: &str) -> Verdict {
         Verdict::stalled(StalledReason::InvalidVerify, format!("{}: {why}", self.place))
+    }
+}
+
+fn algorithm_of(algorithm: SignatureAlgorithm) -> Algorithm {
+    match algorithm {
+        SignatureAlgorithm::Sha1 => Algorithm::HmacSha1,
+        SignatureAlgorithm::Sha256 => Algorithm::HmacSha256,
+        SignatureAlgorithm::Sha384 => Algorithm::HmacSha384,
+        SignatureAlgorithm::Sha512 => Algorithm::HmacSha512,
+        SignatureAlgorithm::Ed25519 => Algorithm::Ed25519,
+        SignatureAlgorithm::EcdsaP256 => Algorithm::EcdsaP256,
+        SignatureAlgorithm::RsaSha256 => Algorithm::RsaSha256,
+    }
+}
+
+/// The form of a key in its Secret. As a text, a public key is none of its own bytes.
+fn secret_form(encoding: SecretEncoding, algorithm: SignatureAlgorithm) -> SecretForm {
+    use SignatureAlgorithm::{EcdsaP256, Ed25519, RsaSha256, Sha1, Sha256, Sha384, Sha512};
+    match (encoding, algorithm) {
+        (SecretEncoding::Text, Sha1 | Sha256 | Sha384 | Sha512) => SecretForm::Verbatim,
+        (SecretEncoding::Text, Ed25519 | EcdsaP256 | RsaSha256) => SecretForm::PublicKey,
+        (SecretEncoding::Base64, _) => SecretForm::Base64 { prefix: "", bare: true },
+        (SecretEncoding::Hex, _) => SecretForm::Hex,
+    }
+}
+
+fn format_of(format: Option<resources::TimestampFormat>) -> TimestampFormat {
+    match format {
+        None => TimestampFormat::Unix,
+        Some(resources::TimestampFormat::Seconds) => TimestampFormat::Seconds,
+        Some(resources::TimestampFormat::Milliseconds) => TimestampFormat::Milliseconds,
+        Some(resources::TimestampFormat::Rfc3339) => TimestampFormat::Rfc3339,
     }
 }

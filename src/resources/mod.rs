@@ -1,5 +1,6 @@
 //! The custom resources of `lenra.io/v1alpha1`: schema, CEL rules and conditions.
 
+pub mod challenge;
 pub mod conditions;
 pub mod crds;
 mod delivery;

@@ -112,6 +112,63 @@ pub fn header_name(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// A set of header names that describe an event; they may be forwarded to a listener.
+pub fn event_headers(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 16,
+        "x-kubernetes-list-type": "set",
+        "items": {
+            "type": "string", "minLength": 1, "maxLength": 128, "pattern": HEADER_NAME_PATTERN,
+            "x-kubernetes-validations": [{
+                "rule": FORWARDABLE,
+                "message": "is never forwarded: the operator drops hop-by-hop, credential and framing headers, and sets Webhook-* and traceparent itself",
+            }],
+        },
+    })
+}
+
+/// The character between two items of a header: none that names or encoded signatures contain.
+pub fn separator(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "maxLength": 1, "pattern": "^[ !#$%&*,:;<>?@|~]$"})
+}
+
+/// The character between the name and the value of an item.
+pub fn assign(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "maxLength": 1, "pattern": "^[!#$%&*,:;<=>?@|~]$"})
+}
+
+/// The name of an item of a header.
+pub fn item_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": 32, "pattern": "^[0-9A-Za-z._-]+$",
+    })
+}
+
+/// The name of a parameter of a query.
+pub fn parameter_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "minLength": 1, "maxLength": 128})
+}
+
+/// The name of a member or a header of a response. Headers that frame a response are none.
+pub fn answer_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": 128, "pattern": HEADER_NAME_PATTERN,
+        "x-kubernetes-validations": [{
+            "rule": FORWARDABLE,
+            "message": "is set by the operator, or describes the connection or the body",
+        }],
+    })
+}
+
+/// A JSON pointer (RFC 6901) to a value below the root.
+pub fn json_pointer(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 2, "maxLength": 256,
+        "pattern": "^(/([^/~]|~[01])*){1,16}$",
+    })
+}
+
 /// Audiences of a token.
 pub fn audiences(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

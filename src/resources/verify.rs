@@ -4,6 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::challenge::Challenge;
 use super::schema;
 
 /// One way to authenticate the sender; a trigger passes when any entry accepts it.
@@ -18,8 +19,12 @@ use super::schema;
         .message("jwt must be set with type Jwt, and with no other"),
     validation = Rule::new("(self.type == 'Jwt') != (has(self.secretRefs) && self.secretRefs.size() > 0)")
         .message("secretRefs must name a secret, except with type Jwt, which takes none"),
-    validation = Rule::new("!has(self.verifyToken) || self.type == 'Meta'")
-        .message("verifyToken can be set with type Meta only"),
+    validation = Rule::new("!has(self.verifyToken) || self.type == 'Meta' || has(self.challenge) && self.challenge.proof == 'Token'")
+        .message("verifyToken can be set with type Meta only, or with a challenge whose proof is Token"),
+    validation = Rule::new("!has(self.challenge) || self.challenge.proof != 'Token' || has(self.verifyToken)")
+        .message("verifyToken must be set with a challenge whose proof is Token"),
+    validation = Rule::new("!has(self.challenge) || self.type in ['Hmac', 'Bearer', 'Basic', 'ApiKey', 'Jwt']")
+        .message("challenge can be set with types Hmac, Bearer, Basic, ApiKey and Jwt only; providers have theirs built in"),
     validation = Rule::new("!has(self.allowSha1) || !self.allowSha1 || self.type == 'GitHub'")
         .message("allowSha1 can be set with type GitHub only")
 )]
@@ -32,11 +37,11 @@ pub struct VerifyEntry {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub secret_refs: Vec<SecretKeyRef>,
-    /// A generic HMAC signature.
+    /// A generic signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<Hmac>")]
     pub hmac: Option<Hmac>,
-    /// An API key in a header.
+    /// An API key in a header, in the query or in the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<ApiKey>")]
     pub api_key: Option<ApiKey>,
@@ -44,7 +49,12 @@ pub struct VerifyEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<Jwt>")]
     pub jwt: Option<Jwt>,
-    /// The token that Meta sends to verify a subscription (`hub.verify_token`).
+    /// A request by which the sender verifies the endpoint, of a generic type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<Challenge>")]
+    pub challenge: Option<Challenge>,
+    /// The token that Meta sends to verify a subscription (`hub.verify_token`), or that a `challenge`
+    /// has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::not_null::<SecretKeyRef>")]
     pub verify_token: Option<SecretKeyRef>,
@@ -73,6 +83,10 @@ pub enum VerifyType {
     Discord,
     StandardWebhooks,
     Meta,
+    Mux,
+    Paddle,
+    PagerDuty,
+    Square,
     Hmac,
     Bearer,
     Basic,
@@ -97,6 +111,10 @@ impl VerifyType {
             Self::Discord => "Discord",
             Self::StandardWebhooks => "StandardWebhooks",
             Self::Meta => "Meta",
+            Self::Mux => "Mux",
+            Self::Paddle => "Paddle",
+            Self::PagerDuty => "PagerDuty",
+            Self::Square => "Square",
             Self::Hmac => "Hmac",
             Self::Bearer => "Bearer",
             Self::Basic => "Basic",
@@ -118,22 +136,35 @@ pub struct SecretKeyRef {
     pub key: String,
 }
 
-/// A generic HMAC signature; a provider has all of this built in.
+/// A generic signature, by HMAC or a public key; a provider has all of this built in.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.signed.contains('{timestamp}') == has(self.timestampHeader)")
-        .message("timestampHeader must be set if and only if signed contains {timestamp}"),
+    validation = Rule::new("self.signed.contains('{timestamp}') == (has(self.timestampHeader) || has(self.items) && has(self.items.timestamp))")
+        .message("timestampHeader must be set if and only if signed contains {timestamp}; with items, set items.timestamp instead if the timestamp is an item"),
+    validation = Rule::new("!has(self.timestampHeader) || !has(self.items) || !has(self.items.timestamp)")
+        .message("only one of timestampHeader and items.timestamp can be set"),
+    validation = Rule::new("!has(self.timestampFormat) || self.signed.contains('{timestamp}')")
+        .message("timestampFormat can be set only if signed contains {timestamp}"),
+    validation = Rule::new("!has(self.items) || self.prefix == ''")
+        .message("prefix cannot be set with items, whose signature is named"),
     validation = Rule::new("self.signed.contains('{id}') == has(self.idHeader)")
-        .message("idHeader must be set if and only if signed contains {id}")
+        .message("idHeader must be set if and only if signed contains {id}"),
+    validation = Rule::new("!has(self.deliveryId) || !has(self.idHeader)")
+        .message("deliveryId cannot be set with idHeader, which is the delivery id")
 )]
 pub struct Hmac {
     /// Header of the signature.
     #[schemars(schema_with = "schema::header_name")]
     pub header: String,
-    /// Hash function.
+    /// Algorithm. Of `ed25519`, `ecdsa-p256` and `rsa-sha256`, the secret is the sender's public key;
+    /// the others are hash functions of HMAC.
     #[serde(default)]
-    pub algorithm: HashFunction,
+    pub algorithm: SignatureAlgorithm,
+    /// Encoding of the key in the Secret. A public key is PEM (`PUBLIC KEY`), JWK, or
+    /// SubjectPublicKeyInfo or the bare key of a curve in base64 or hexadecimal digits.
+    #[serde(default)]
+    pub secret_encoding: SecretEncoding,
     /// Encoding of the signature.
     #[serde(default)]
     pub encoding: SignatureEncoding,
@@ -141,18 +172,29 @@ pub struct Hmac {
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub prefix: String,
-    /// Template of the signed text, with `{id}`, `{timestamp}`, `{url}` and `{body}`.
+    /// The header is a list of named items, such as `t=1700000000,v1=5257a869`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<Items>")]
+    pub items: Option<Items>,
+    /// Template of the signed text, with `{id}`, `{timestamp}`, `{method}`, `{url}`, `{path}`,
+    /// `{header:NAME}`, and `{body}`, `{sha256:body}` or `{crc32:body}`.
     #[serde(default = "default_signed")]
     #[schemars(length(min = 6, max = 256))]
-    #[x_kube(validation = Rule::new("self.contains('{body}')").message("must contain {body}"))]
+    #[x_kube(validation = Rule::new("self.contains('{body}') || self.contains('{sha256:body}') || self.contains('{crc32:body}')")
+        .message("must contain {body}, {sha256:body} or {crc32:body}"))]
     pub signed: String,
     /// Whether `{body}` is the body as sent, or without its content coding (`Content-Encoding`).
     #[serde(default)]
     pub over: SignedBody,
-    /// Header of `{timestamp}`: seconds or milliseconds since 1970.
+    /// Header of `{timestamp}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]
     pub timestamp_header: Option<String>,
+    /// Format of `{timestamp}`. Defaults to seconds or milliseconds since 1970, told apart by their
+    /// magnitude.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<TimestampFormat>")]
+    pub timestamp_format: Option<TimestampFormat>,
     /// Header of `{id}`, which is also the delivery id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]
@@ -165,19 +207,110 @@ pub struct Hmac {
             .message("must be from 1s to 24h")
     )]
     pub tolerance: String,
+    /// The id of a delivery, which the sender repeats in each repetition of it, where it is not
+    /// signed as `{id}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::not_null::<DeliveryIdSource>")]
+    pub delivery_id: Option<DeliveryIdSource>,
+    /// Headers that describe the event. The listener receives them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::event_headers")]
+    pub event_headers: Vec<String>,
 }
 
-/// A hash function of HMAC (RFC 2104).
+/// The items of a signature header. Blanks around an item are ignored, and so are items with other
+/// names. Several items may be signatures, as while the sender rotates its secret: any may match.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.separator != self.assign")
+        .message("separator and assign must differ"),
+    validation = Rule::new("!has(self.timestamp) || self.timestamp != self.signature")
+        .message("signature and timestamp must be items with different names")
+)]
+pub struct Items {
+    /// The character between two items: a comma, a blank or another mark.
+    #[serde(default = "default_separator")]
+    #[schemars(schema_with = "schema::separator")]
+    pub separator: String,
+    /// The character between the name of an item and its value.
+    #[serde(default = "default_assign")]
+    #[schemars(schema_with = "schema::assign")]
+    pub assign: String,
+    /// Name of the items that are signatures.
+    #[schemars(schema_with = "schema::item_name")]
+    pub signature: String,
+    /// Name of the item that is `{timestamp}`, which must be there once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::item_name")]
+    pub timestamp: Option<String>,
+}
+
+/// The position of a delivery id: exactly one of the fields.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.header) != has(self.pointer)")
+        .message("exactly one of header and pointer must be set")
+)]
+pub struct DeliveryIdSource {
+    /// A header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::header_name")]
+    pub header: Option<String>,
+    /// JSON pointer (RFC 6901) to a string or a number in the body, such as `/event/id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::json_pointer")]
+    pub pointer: Option<String>,
+}
+
+/// A hash function of HMAC (RFC 2104), or an algorithm with a public key.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub enum HashFunction {
+pub enum SignatureAlgorithm {
     /// SHA-1, for senders that support nothing else.
     Sha1,
     /// SHA-256.
     #[default]
     Sha256,
+    /// SHA-384.
+    Sha384,
     /// SHA-512.
     Sha512,
+    /// Ed25519 (RFC 8032).
+    Ed25519,
+    /// ECDSA with the curve P-256 and SHA-256; the signature is in DER, or has 64 bytes.
+    #[serde(rename = "ecdsa-p256")]
+    EcdsaP256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256, and a key of 2048 to 8192 bits.
+    #[serde(rename = "rsa-sha256")]
+    RsaSha256,
+}
+
+/// Format of a timestamp.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum TimestampFormat {
+    /// Seconds since 1970.
+    Seconds,
+    /// Milliseconds since 1970.
+    Milliseconds,
+    /// Date and time with an offset, such as `2026-01-01T00:00:00Z` (RFC 3339).
+    Rfc3339,
+}
+
+/// Encoding of a key in its Secret.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretEncoding {
+    /// The text is the key, whatever it looks like; of a public key, PEM, JWK, base64 or hexadecimal
+    /// digits.
+    #[default]
+    Text,
+    /// Base64, with or without padding.
+    Base64,
+    /// Hexadecimal digits.
+    Hex,
 }
 
 /// Encoding of a signature.
@@ -189,6 +322,8 @@ pub enum SignatureEncoding {
     Hex,
     /// Base64 with padding.
     Base64,
+    /// Base64 with the URL-safe alphabet, with or without padding.
+    Base64url,
 }
 
 /// The bytes of a body that are signed.
@@ -201,13 +336,26 @@ pub enum SignedBody {
     Decoded,
 }
 
-/// An API key in a header.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+/// An API key: exactly one of the fields is its position.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.header), has(self.query), has(self.member)].filter(it, it).size() == 1")
+        .message("exactly one of header, query and member must be set")
+)]
 pub struct ApiKey {
-    /// Name of the header.
+    /// A header, whose whole value is the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]
-    pub header: String,
+    pub header: Option<String>,
+    /// A parameter of the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::parameter_name")]
+    pub query: Option<String>,
+    /// JSON pointer (RFC 6901) to a string in the body, such as `/value/0/clientState`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::json_pointer")]
+    pub member: Option<String>,
 }
 
 /// A JSON Web Token (RFC 7519).
@@ -231,6 +379,14 @@ pub struct Jwt {
 
 fn default_signed() -> String {
     "{body}".into()
+}
+
+fn default_separator() -> String {
+    ",".into()
+}
+
+fn default_assign() -> String {
+    "=".into()
 }
 
 fn default_tolerance() -> String {

@@ -177,7 +177,11 @@ impl Pipeline {
         let mut memory = self.enter(&route)?;
         let body = self.read(&route, &head.headers, peer, body, &mut memory).await?;
         let mut body = CodedBody::new(&head.headers, body);
-        if let Some(answer) = proof::unsigned_check(&route, &self.input(&head, &body)) {
+        let input = self.input(&head, &body);
+        if let Some(answer) = proof::unsigned_check(&route, &input) {
+            return Ok(Accepted::without_event(Success::Answered(answer)));
+        }
+        if let Some(answer) = proof::challenge(&route, &input, failures, client)? {
             return Ok(Accepted::without_event(Success::Answered(answer)));
         }
         if proof::needs_decoded(&route) {
@@ -187,7 +191,7 @@ impl Pipeline {
         let input = self.input(&head, &body);
         let verified = proof::check(&route, &input, failures, client, span)?;
         guards::rate(&route)?;
-        if let Some(answer) = verified.as_ref().and_then(|verified| verified.handshake(&input)) {
+        if let Some(answer) = verified.as_ref().and_then(|verified| verified.challenge(&input)) {
             return Ok(Accepted::without_event(Success::Answered(answer)));
         }
         self.decode_proved(&route, verified.as_ref(), &mut body, &mut memory).await?;

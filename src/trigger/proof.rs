@@ -55,7 +55,21 @@ pub fn unsigned_check(route: &Route, input: &Input<'_>) -> Option<Response<Bytes
     verifiers.is_unsigned_check(input).then(Response::default)
 }
 
-/// Answers a request before the first event: a subscription (`GET`), a CloudEvents permission request
+/// The response to a challenge that is not verified as an event is; `None` for any other request.
+///
+/// # Errors
+/// 401, if it has another verify token.
+pub fn challenge(
+    route: &Route,
+    input: &Input<'_>,
+    failures: &Failures,
+    client: Option<IpAddr>,
+) -> Result<Option<Response<Bytes>>, Rejection> {
+    let answer = route.proof.as_ref().and_then(|Proof(verifiers)| verifiers.challenge(input));
+    answer.transpose().map_err(|why| denied(route, why, failures, client))
+}
+
+/// Answers a request before the first event: a challenge (`GET`), a CloudEvents permission request
 /// (`OPTIONS`), or a probe (`GET`, `HEAD`).
 pub fn before_events(
     route: &Route,
@@ -63,9 +77,7 @@ pub fn before_events(
     failures: &Failures,
     client: Option<IpAddr>,
 ) -> Result<Success, Rejection> {
-    let subscription = route.proof.as_ref().and_then(|Proof(all)| all.subscription(input));
-    if let Some(answer) = subscription {
-        let answer = answer.map_err(|why| denied(route, why, failures, client))?;
+    if let Some(answer) = challenge(route, input, failures, client)? {
         return Ok(Success::Answered(answer));
     }
     if route.binding.probes.include(input.method) {

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use http::HeaderName;
 
 use super::json::{self, Scalar};
+use super::pointer::Pointer;
 use super::provider::Delivery;
-use super::{Input, header};
+use super::{EntryError, Input, entry, header};
 
 /// The longest id that is kept, in bytes: an untrusted sender chooses it.
 const MAX_LENGTH: usize = 256;
@@ -14,7 +15,7 @@ const MAX_LENGTH: usize = 256;
 /// What names a delivery in all repetitions of it. Two deliveries are one if all fields are equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryId<'a> {
-    /// The header or the member of the body that has the id.
+    /// The header that has the id, or its JSON pointer in the body without the first slash.
     pub name: &'a str,
     /// The endpoint of the sender, if the id is shared by several.
     pub endpoint: Option<&'a str>,
@@ -28,28 +29,66 @@ impl<'a> DeliveryId<'a> {
         let id = id.into();
         is_id(&id).then_some(Self { name, endpoint: None, id })
     }
+}
 
-    /// Reads the id of a provider's request. A header that is repeated or not printable ASCII is
-    /// none.
-    pub(super) fn read(delivery: Delivery, input: &Input<'a>) -> Option<Self> {
-        let text = |name| header::text(input.headers, &HeaderName::from_static(name)).ok();
-        match delivery {
-            Delivery::Header(names) => {
-                let name = names.iter().find(|name| input.headers.contains_key(**name))?;
-                Self::new(name, text(name)?)
+/// The position of a delivery id, with its names resolved.
+#[derive(Debug)]
+pub(super) enum DeliveryIdSource {
+    /// The first of these headers that the request has.
+    Header(Box<[HeaderName]>),
+    /// The endpoint, and the id that endpoints share.
+    PerEndpoint(HeaderName, HeaderName),
+    Pointer(Pointer),
+}
+
+impl DeliveryIdSource {
+    /// Resolves the names.
+    ///
+    /// # Errors
+    /// If a name is no header name, or the pointer is none.
+    pub(super) fn new(delivery: Delivery<'_>) -> Result<Self, EntryError> {
+        Ok(match delivery {
+            Delivery::Header(name) => Self::Header([entry::header_name(name)?].into()),
+            Delivery::FirstHeader(names) => {
+                let names = names.iter().map(|name| entry::header_name(name));
+                Self::Header(names.collect::<Result<_, _>>()?)
             }
             Delivery::PerEndpoint(endpoint, name) => {
-                let id = Self::new(name, text(name)?)?;
+                Self::PerEndpoint(entry::header_name(endpoint)?, entry::header_name(name)?)
+            }
+            Delivery::Pointer(pointer) => Self::Pointer(entry::pointer(pointer)?),
+        })
+    }
+
+    /// Whether the id is in this header.
+    pub(super) fn is_in(&self, header: &HeaderName) -> bool {
+        match self {
+            Self::Header(names) => names.contains(header),
+            Self::PerEndpoint(_, name) => name == header,
+            Self::Pointer(_) => false,
+        }
+    }
+
+    /// Reads the id of a request. A header that is repeated or not printable ASCII is none.
+    pub(super) fn read<'a>(&'a self, input: &Input<'a>) -> Option<DeliveryId<'a>> {
+        let text = |name| header::text(input.headers, name).ok();
+        match self {
+            Self::Header(names) => {
+                let name = names.iter().find(|name| input.headers.contains_key(*name))?;
+                DeliveryId::new(name.as_str(), text(name)?)
+            }
+            Self::PerEndpoint(endpoint, name) => {
+                let id = DeliveryId::new(name.as_str(), text(name)?)?;
                 if !input.headers.contains_key(endpoint) {
                     return Some(id);
                 }
                 // Without the endpoint, the id would be that of other events as well.
                 let endpoint = text(endpoint).filter(|endpoint| is_id(endpoint))?;
-                Some(Self { endpoint: Some(endpoint), ..id })
+                Some(DeliveryId { endpoint: Some(endpoint), ..id })
             }
-            Delivery::Member(name) => match json::member(input.decoded?, name)? {
-                Scalar::Text(text) => Self::new(name, text),
-                Scalar::Number(_) => None,
+            Self::Pointer(pointer) => match json::at(input.decoded?, pointer)? {
+                Scalar::Text(text) => DeliveryId::new(pointer.name(), text),
+                Scalar::Number(number) => DeliveryId::new(pointer.name(), number.to_string()),
             },
         }
     }

@@ -1,11 +1,22 @@
 //! Decodes signatures on the stack.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use std::ops::RangeInclusive;
 
-/// The buffer size for a signature: 64 bytes for the longest one, and what the base64 decoder
-/// requires beyond that.
-pub(super) const BUFFER_LEN: usize = 72;
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// The length of the longest signature, in bytes: RSA with 8192 bits.
+const MAX_LEN: usize = 1024;
+
+/// The URL-safe alphabet, with or without padding, as senders differ.
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// The encoding of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,25 +25,46 @@ pub enum Encoding {
     Hex,
     /// Standard base64 (RFC 4648, section 4) with padding: each signature has exactly one spelling.
     Base64,
+    /// URL-safe base64 (RFC 4648, section 5), with or without padding.
+    Base64Url,
+}
+
+/// A decoded signature.
+pub(super) struct DecodedSignature {
+    /// The base64 decoder requires up to two bytes beyond the longest signature.
+    buffer: [u8; MAX_LEN + 2],
+    len: usize,
+}
+
+impl DecodedSignature {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
 }
 
 impl Encoding {
-    /// Decodes a signature of exactly `len` bytes; `None` for anything else.
+    /// Decodes a signature whose length in bytes is in `lengths`; `None` for anything else.
     pub(super) fn decode(
         self,
         text: &str,
-        len: usize,
-        buffer: &mut [u8; BUFFER_LEN],
-    ) -> Option<()> {
-        match self {
-            Self::Hex => hex(text.as_bytes(), buffer.get_mut(..len)?),
-            Self::Base64 => {
-                // Longer text cannot be valid; skip decoding it.
-                let fits = text.len() <= len.div_ceil(3) * 4;
-                let decoded = fits.then(|| STANDARD.decode_slice(text, buffer).ok())??;
-                (decoded == len).then_some(())
+        lengths: &RangeInclusive<usize>,
+    ) -> Option<DecodedSignature> {
+        let mut buffer = [0; MAX_LEN + 2];
+        // Longer text cannot be valid; skip decoding it.
+        let fits = match self {
+            Self::Hex => text.len() <= lengths.end() * 2,
+            Self::Base64 | Self::Base64Url => text.len() <= lengths.end().div_ceil(3) * 4,
+        };
+        let len = match self {
+            _ if !fits => None,
+            Self::Hex => {
+                let into = buffer.get_mut(..text.len() / 2)?;
+                hex(text.as_bytes(), into).map(|()| text.len() / 2)
             }
-        }
+            Self::Base64 => STANDARD.decode_slice(text, &mut buffer).ok(),
+            Self::Base64Url => URL_SAFE.decode_slice(text, &mut buffer).ok(),
+        };
+        len.filter(|len| lengths.contains(len)).map(|len| DecodedSignature { buffer, len })
     }
 
     /// Encodes a signature as its sender would.
@@ -40,6 +72,7 @@ impl Encoding {
         match self {
             Self::Hex => to_hex(signature),
             Self::Base64 => STANDARD.encode(signature),
+            Self::Base64Url => URL_SAFE.encode(signature),
         }
     }
 }
@@ -75,8 +108,8 @@ mod tests {
     use super::*;
 
     fn decode(encoding: Encoding, text: &str, len: usize) -> Option<Vec<u8>> {
-        let mut buffer = [0; BUFFER_LEN];
-        encoding.decode(text, len, &mut buffer).map(|()| buffer[..len].to_vec())
+        let decoded = encoding.decode(text, &(len..=len));
+        decoded.map(|signature| signature.bytes().to_vec())
     }
 
     #[test]
@@ -96,11 +129,36 @@ mod tests {
     }
 
     #[test]
+    fn the_url_safe_alphabet_is_another_and_its_padding_is_optional() {
+        for text in ["AP-pAQ==", "AP-pAQ"] {
+            assert_eq!(decode(Encoding::Base64Url, text, 4), Some(vec![0, 255, 0xa9, 1]), "{text}");
+        }
+        for text in ["", "AP+pAQ==", "AP-pAR", "AP-pAQEB"] {
+            assert_eq!(decode(Encoding::Base64Url, text, 4), None, "{text}");
+        }
+        assert_eq!(Encoding::Base64Url.encode(&[0, 255, 0xa9, 1]), "AP-pAQ");
+    }
+
+    #[test]
     fn the_longest_signature_fits() {
-        let digits = "ab".repeat(64);
-        assert_eq!(decode(Encoding::Hex, &digits, 64), Some(vec![0xab; 64]));
-        let text = STANDARD.encode([0xab; 64]);
-        assert_eq!(decode(Encoding::Base64, &text, 64), Some(vec![0xab; 64]));
-        assert_eq!(to_hex(&[0xab; 64]), digits);
+        for len in [64, MAX_LEN - 1, MAX_LEN] {
+            let bytes = vec![0xab; len];
+            for encoding in [Encoding::Hex, Encoding::Base64, Encoding::Base64Url] {
+                let text = encoding.encode(&bytes);
+                assert_eq!(decode(encoding, &text, len), Some(bytes.clone()), "{encoding:?}");
+                assert_eq!(decode(encoding, &text, len - 1), None, "{encoding:?}");
+            }
+        }
+        assert_eq!(to_hex(&[0xab; 64]), "ab".repeat(64));
+    }
+
+    #[test]
+    fn a_signature_may_have_one_of_several_lengths() {
+        let decode = |text| Encoding::Hex.decode(text, &(2..=3)).map(|found| found.bytes().len());
+        assert_eq!(decode("abab"), Some(2));
+        assert_eq!(decode("ababab"), Some(3));
+        for text in ["", "ab", "ababa", "abababab"] {
+            assert_eq!(decode(text), None, "{text}");
+        }
     }
 }

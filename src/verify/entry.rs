@@ -3,7 +3,9 @@
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 
-use super::provider::Provider;
+use super::pointer::Pointer;
+use super::position::Position;
+use super::provider::{Delivery, Provider};
 use super::scheme::{Scheme, Signature, Token, TokenForm};
 use super::signature::SignatureCheck;
 use super::template::TemplateError;
@@ -22,15 +24,21 @@ pub enum Entry<'a> {
         /// The token of a subscription request (`verifyToken`).
         verify_token: Option<Secret>,
     },
-    /// A signature that the user configures.
-    Hmac(Signature<'a>),
-    /// A secret in a header that the user names.
-    ApiKey {
-        /// The header's name.
-        header: &'a str,
-    },
+    /// A signature that the user configures, and what else its sender says about an event.
+    Hmac(Signature<'a>, Metadata<'a>),
+    /// A secret at a position that the user names.
+    ApiKey(Position<'a>),
     /// A token of an issuer that publishes its keys. This entry has no secrets.
     Jwt(jwt::Rules),
+}
+
+/// What the sender of a user's entry says about an event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Metadata<'a> {
+    /// The position of the delivery id.
+    pub delivery: Option<Delivery<'a>>,
+    /// Headers that are passed to the listener.
+    pub event_headers: &'a [String],
 }
 
 /// A mistake in an entry. It contains nothing of a secret.
@@ -52,14 +60,17 @@ pub enum EntryError {
     /// The text is not a header name.
     #[error("{0:?} is not a header name")]
     HeaderName(String),
+    /// The text is not a JSON pointer.
+    #[error("{0:?} is not a JSON pointer to a value below the root")]
+    Pointer(String),
     /// The template of the signed text is invalid.
     #[error("signed: {0}")]
     Template(#[from] TemplateError),
-    /// `{timestamp}` is signed, but no header is named for it.
-    #[error("signed has {{timestamp}}, so timestampHeader is needed")]
+    /// `{timestamp}` is signed, but neither a header nor an item is named for it.
+    #[error("signed has {{timestamp}}, so timestampHeader or items.timestamp is needed")]
     TimestampHeaderMissing,
     /// A timestamp that is not signed does not prevent replays.
-    #[error("timestampHeader is set, so signed must have {{timestamp}}")]
+    #[error("timestampHeader or items.timestamp is set, so signed must have {{timestamp}}")]
     TimestampNotSigned,
     /// `{id}` is signed, but no header is named for it.
     #[error("signed has {{id}}, so idHeader is needed")]
@@ -70,6 +81,12 @@ pub enum EntryError {
     /// The provider does not send subscription requests.
     #[error("{0} does not support verifyToken")]
     VerifyTokenUnused(&'static str),
+    /// A response with a MAC signs what the request contains.
+    #[error("a challenge whose answer has a signature must be signed itself")]
+    UnprovedMac,
+    /// Without a condition, every event would be taken for the challenge.
+    #[error("challenge: a POST whose challenge is in the body needs a condition in when")]
+    ChallengeIsEvent,
     /// Without an audience, tokens that were issued for other services would be accepted.
     #[error("jwt.audiences and jwt.issuer must not be empty")]
     JwtUnbound,
@@ -97,10 +114,8 @@ pub(super) fn named_schemes<'a>(entry: &Entry<'a>) -> (&'static str, Vec<Scheme<
             let more = if legacy { provider.legacy_schemes } else { &[] };
             (provider.name, provider.schemes.iter().chain(more).copied().collect())
         }
-        Entry::Hmac(signature) => ("Hmac", vec![Scheme::Signature(signature)]),
-        Entry::ApiKey { header } => {
-            ("ApiKey", vec![Scheme::Token(Token { header, form: TokenForm::Whole })])
-        }
+        Entry::Hmac(signature, _) => ("Hmac", vec![Scheme::Signature(signature)]),
+        Entry::ApiKey(at) => ("ApiKey", vec![Scheme::Token(Token { at, form: TokenForm::Whole })]),
         Entry::Jwt(_) => ("Jwt", Vec::new()),
     }
 }
@@ -115,12 +130,12 @@ pub(super) fn proof_headers(entry: &Entry<'_>) -> Result<Box<[HeaderName]>, Entr
     match entry {
         Entry::Provider { provider, .. } => schemes.extend(provider.legacy_schemes),
         Entry::Jwt(_) => return Ok([AUTHORIZATION].into()),
-        Entry::Hmac(_) | Entry::ApiKey { .. } => {}
+        Entry::Hmac(..) | Entry::ApiKey(_) => {}
     }
-    let headers = schemes.iter().map(|scheme| match scheme {
-        Scheme::Signature(Signature { header, .. }) | Scheme::Token(Token { header, .. }) => {
-            header_name(header)
-        }
+    let headers = schemes.iter().filter_map(|scheme| match scheme {
+        Scheme::Signature(Signature { header, .. })
+        | Scheme::Token(Token { at: Position::Header(header), .. }) => Some(header_name(header)),
+        Scheme::Token(_) => None,
     });
     headers.collect()
 }
@@ -174,4 +189,9 @@ fn description(schemes: &[Scheme<'_>]) -> String {
 /// Parses a header name as users write it.
 pub(super) fn header_name(name: &str) -> Result<HeaderName, EntryError> {
     name.parse().map_err(|_| EntryError::HeaderName(name.into()))
+}
+
+/// Parses a JSON pointer as users write it.
+pub(super) fn pointer(text: &str) -> Result<Pointer, EntryError> {
+    Pointer::parse(text).ok_or_else(|| EntryError::Pointer(text.into()))
 }

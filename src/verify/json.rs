@@ -1,49 +1,102 @@
-//! Finds one member of a JSON object without building the rest.
+//! Finds one value of a JSON document without building the rest.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A member whose value is a string or an unsigned integer.
+use super::pointer::Pointer;
+
+/// A string or an unsigned integer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scalar<'a> {
     Text(Cow<'a, str>),
     Number(u64),
 }
 
-/// The first member with this name in a JSON object. Parsing stops after it.
-pub(super) fn member<'a>(body: &'a [u8], name: &str) -> Option<Scalar<'a>> {
+/// The string or number at a pointer. Of members with the same name, the first one is taken. Parsing
+/// stops after the value.
+pub(super) fn at<'a>(body: &'a [u8], pointer: &Pointer) -> Option<Scalar<'a>> {
+    match find(body, pointer)? {
+        Found::Scalar(scalar) => Some(scalar),
+        Found::Null | Found::Other => None,
+    }
+}
+
+/// Whether there is a value other than null at a pointer.
+pub(super) fn is_present(body: &[u8], pointer: &Pointer) -> bool {
+    matches!(find(body, pointer), Some(Found::Scalar(_) | Found::Other))
+}
+
+fn find<'a>(body: &'a [u8], pointer: &Pointer) -> Option<Found<'a>> {
     let mut found = None;
-    let visitor = MemberVisitor { name, found: &mut found };
-    // An error is expected: parsing stops at the member.
-    let _ = serde_json::Deserializer::from_slice(body).deserialize_map(visitor);
+    let seed = PointerSeed { names: pointer.names(), found: &mut found };
+    // An error is expected: parsing stops at the value.
+    let _ = seed.deserialize(&mut serde_json::Deserializer::from_slice(body));
     found
 }
 
-struct MemberVisitor<'n, 'f, 'a> {
-    name: &'n str,
-    found: &'f mut Option<Scalar<'a>>,
+/// A value at a pointer.
+enum Found<'a> {
+    Scalar(Scalar<'a>),
+    Null,
+    Other,
 }
 
-impl<'a> Visitor<'a> for MemberVisitor<'_, '_, 'a> {
+/// Descends to the value that the names lead to. Its depth is that of the pointer.
+struct PointerSeed<'n, 'f, 'a> {
+    names: &'n [Box<str>],
+    found: &'f mut Option<Found<'a>>,
+}
+
+impl<'a> DeserializeSeed<'a> for PointerSeed<'_, '_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        if self.names.is_empty() {
+            *self.found = Some(Found::deserialize(deserializer)?);
+            return Ok(());
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for PointerSeed<'_, '_, 'a> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("an object or an array")
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(is_match) = map.next_key_seed(KeyMatcher(self.name))? {
+        let Some((name, names)) = self.names.split_first() else { return Ok(()) };
+        while let Some(is_match) = map.next_key_seed(KeyMatcher(name))? {
             if is_match {
-                *self.found = Some(map.next_value()?);
-                return Ok(());
+                return map.next_value_seed(PointerSeed { names, found: self.found });
             }
             map.next_value::<IgnoredAny>()?;
         }
         Ok(())
     }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut items: A) -> Result<(), A::Error> {
+        let Some((name, names)) = self.names.split_first() else { return Ok(()) };
+        let Some(index) = index(name) else { return Ok(()) };
+        for _ in 0..index {
+            if items.next_element::<IgnoredAny>()?.is_none() {
+                return Ok(());
+            }
+        }
+        items.next_element_seed(PointerSeed { names, found: self.found }).map(drop)
+    }
+}
+
+/// The index of an item: decimal digits without a leading zero (RFC 6901, section 4).
+fn index(name: &str) -> Option<usize> {
+    let is_index =
+        name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
+    is_index.then(|| name.parse().ok())?
 }
 
 /// Compares an object key with a name.
@@ -69,35 +122,67 @@ impl Visitor<'_> for KeyMatcher<'_> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for Found<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ScalarVisitor;
-        impl<'de> Visitor<'de> for ScalarVisitor {
-            type Value = Scalar<'de>;
+        deserializer.deserialize_any(FoundVisitor)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or an unsigned integer")
-            }
+struct FoundVisitor;
 
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'de>, E> {
-                Ok(Scalar::Text(Cow::Borrowed(text)))
-            }
+impl<'de> Visitor<'de> for FoundVisitor {
+    type Value = Found<'de>;
 
-            fn visit_str<E>(self, text: &str) -> Result<Scalar<'de>, E> {
-                Ok(Scalar::Text(Cow::Owned(text.into())))
-            }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
 
-            fn visit_u64<E>(self, number: u64) -> Result<Scalar<'de>, E> {
-                Ok(Scalar::Number(number))
-            }
-        }
-        deserializer.deserialize_any(ScalarVisitor)
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Found<'de>, E> {
+        Ok(Found::Scalar(Scalar::Text(Cow::Borrowed(text))))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Found<'de>, E> {
+        Ok(Found::Scalar(Scalar::Text(Cow::Owned(text.into()))))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Found<'de>, E> {
+        Ok(Found::Scalar(Scalar::Number(number)))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Found<'de>, E> {
+        Ok(Found::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Found<'de>, E> {
+        Ok(Found::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Found<'de>, E> {
+        Ok(Found::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Found<'de>, E> {
+        Ok(Found::Null)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found<'de>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Found::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Found<'de>, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Found::Other)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at<'a>(body: &'a str, pointer: &str) -> Option<Scalar<'a>> {
+        super::at(body.as_bytes(), &Pointer::parse(pointer).unwrap())
+    }
 
     #[test]
     fn a_member_is_found_at_the_top_level_only() {
@@ -118,13 +203,49 @@ mod tests {
             ("", None),
             ("\u{fffd}", None),
         ] {
-            assert_eq!(member(body.as_bytes(), "id"), found, "{body}");
+            assert_eq!(at(body, "/id"), found, "{body}");
         }
     }
 
     #[test]
     fn a_body_of_openings_is_bounded() {
         let body = format!("{{\"x\":{}", "[".repeat(4_000_000));
-        assert_eq!(member(body.as_bytes(), "id"), None);
+        assert_eq!(at(&body, "/id"), None);
+    }
+
+    #[test]
+    fn a_nested_value_is_found_by_names_and_indices() {
+        let body = r#"{"a":1,"list":[{"id":"no"},{"x":[[]],"id":"yes"},7],"a/b":{"":{"~":"t"}},"event":{"id":9}}"#;
+        for (pointer, found) in [
+            ("/list/1/id", Some(Scalar::Text("yes".into()))),
+            ("/list/2", Some(Scalar::Number(7))),
+            ("/a~1b//~0", Some(Scalar::Text("t".into()))),
+            ("/event/id", Some(Scalar::Number(9))),
+            ("/list/3", None),
+            ("/list/01/id", None),
+            ("/list/-/id", None),
+            ("/list/+1/id", None),
+            ("/list/99999999999999999999", None),
+            ("/list", None),
+            ("/a/id", None),
+            ("/event", None),
+            ("/", None),
+        ] {
+            assert_eq!(at(body, pointer), found, "{pointer}");
+        }
+        assert_eq!(at(r#"["a"]"#, "/0"), Some(Scalar::Text("a".into())));
+        // The first member decides, as for a value at the top level.
+        assert_eq!(at(r#"{"a":{},"a":{"id":"x"}}"#, "/a/id"), None);
+    }
+
+    #[test]
+    fn every_value_but_null_is_present() {
+        let present = |body: &str| is_present(body.as_bytes(), &Pointer::parse("/event").unwrap());
+        for value in [r#""""#, "0", "-1", "1.5", "false", "{}", r#"{"a":[1]}"#, "[]", "[{}]"] {
+            assert!(present(&format!(r#"{{"type":1,"event":{value}}}"#)), "{value}");
+        }
+        for body in [r#"{"event":null}"#, r#"{"x":{"event":1}}"#, "{}", "[]", "", r#"{"event":"#] {
+            assert!(!present(body), "{body}");
+        }
     }
 }

@@ -19,7 +19,7 @@ pub enum Layout<'a> {
         /// The separator of an item's name and value.
         assign: char,
         /// The name of a signature item.
-        name: &'static str,
+        name: &'a str,
     },
 }
 
@@ -81,7 +81,7 @@ impl<'a> Signatures<'a> {
     }
 
     /// The value of an item that must occur exactly once.
-    pub(super) fn single(self, name: &'static str) -> Result<&'a str, Denied> {
+    pub(super) fn single(self, name: &str) -> Result<&'a str, Denied> {
         let mut items = self.items(name);
         match (items.next(), items.next()) {
             (Some(value), None) => Ok(value),
@@ -91,7 +91,7 @@ impl<'a> Signatures<'a> {
     }
 
     /// The values of the items with this name; none if the header has no items.
-    fn items(self, name: &'static str) -> impl Iterator<Item = &'a str> {
+    fn items<'n>(self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
         let (value, separator, assign) = match self.layout {
             Layout::Prefixed(_) => ("", ' ', ' '),
             Layout::Items { separator, assign, .. } => (self.value, separator, assign),
@@ -102,7 +102,7 @@ impl<'a> Signatures<'a> {
 }
 
 /// The items of a list, without the blanks around them.
-fn split(value: &str, separator: char) -> impl Iterator<Item = &str> + Clone {
+fn split(value: &str, separator: char) -> impl Iterator<Item = &str> + Clone + use<'_> {
     value.split(separator).map(|item| item.trim_matches([' ', '\t']))
 }
 

@@ -1,7 +1,11 @@
 //! The signed text of one request, as pieces: joining them would copy the body.
 
+use ring::digest;
+
+use super::encoding::to_hex;
 use super::form::Parameters;
 use super::template::TemplatePart;
+use super::{Input, url};
 
 /// The parts of a template, and their values in one request.
 pub(super) struct SignedMessage<'a> {
@@ -10,8 +14,8 @@ pub(super) struct SignedMessage<'a> {
     pub(super) timestamp: &'a str,
     /// The external URL up to the path, in one spelling.
     pub(super) url: [&'a str; 3],
-    pub(super) path_and_query: &'a str,
-    pub(super) body: &'a [u8],
+    /// The request; its headers that are signed have been checked.
+    pub(super) input: &'a Input<'a>,
     pub(super) form: &'a Parameters<'a>,
 }
 
@@ -23,10 +27,26 @@ impl SignedMessage<'_> {
                 TemplatePart::Literal(text) => take(text.as_bytes()),
                 TemplatePart::Id => take(self.id.as_bytes()),
                 TemplatePart::Timestamp => take(self.timestamp.as_bytes()),
-                TemplatePart::Body => take(self.body),
+                TemplatePart::Method => take(self.input.method.as_str().as_bytes()),
+                TemplatePart::Header(name) => {
+                    let value = self.input.headers.get(name);
+                    take(value.map_or(&[], |value| value.as_bytes()));
+                }
+                TemplatePart::Body => take(self.input.body),
+                TemplatePart::Sha256 => {
+                    let digest = digest::digest(&digest::SHA256, self.input.body);
+                    take(to_hex(digest.as_ref()).as_bytes());
+                }
+                TemplatePart::Crc32 => {
+                    take(crc32fast::hash(self.input.body).to_string().as_bytes());
+                }
                 TemplatePart::Url => {
                     self.url.iter().for_each(|piece| take(piece.as_bytes()));
-                    take(self.path_and_query.as_bytes());
+                    take(self.input.path_and_query.as_bytes());
+                }
+                TemplatePart::Path => {
+                    take(url::path(&self.url.concat()).as_bytes());
+                    take(self.input.path().as_bytes());
                 }
                 TemplatePart::Form => {
                     for (name, value) in self.form {

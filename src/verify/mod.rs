@@ -10,31 +10,38 @@
 //! | the types of a row | `scheme.rs`, `layout.rs`, `template.rs` |
 //! | checking a signature | `signature.rs`; a token: `token.rs`, `jwt/` |
 //! | signing a test request | `signature/sign.rs`, `proof.rs` |
-//! | handshakes of providers | `handshake.rs`; those that are not signed: `unsigned_check.rs` |
-//! | ids of deliveries | `delivery_id.rs` |
+//! | challenges of providers | `challenge.rs`; checks without a response: `unsigned_check.rs` |
+//! | permission of CloudEvents senders | `cloud_events.rs` |
+//! | ids of deliveries | `delivery_id.rs`; values in a body: `pointer.rs`, `json.rs` |
+//! | public keys | `public_key.rs`, `spki.rs`; as JWK: `jwt/jwks.rs` |
 //! | secrets in memory | `secret.rs`, `key.rs`; white space around them: `surrounding_blank.rs` |
 //!
 //! Secret bytes are compared in constant time; the length of a secret is not hidden. A repeated
 //! signature, token or timestamp header is rejected, and so is one that is malformed in any part.
 
+mod challenge;
+mod cloud_events;
 mod delivery_id;
 mod denied;
 mod encoding;
 mod entry;
 mod form;
-mod handshake;
 mod header;
 mod json;
 pub mod jwt;
 mod key;
 mod layout;
 mod message;
+mod pointer;
+mod position;
 mod proof;
 mod provider;
+mod public_key;
 mod scheme;
 mod secret;
 mod secret_form;
 mod signature;
+mod spki;
 mod surrounding_blank;
 mod template;
 mod timestamp;
@@ -43,13 +50,18 @@ mod unsigned_check;
 mod url;
 mod verifier;
 
+pub use challenge::{
+    Challenge, ChallengeCondition, ChallengeMethod, ChallengeProof, ChallengeResponse,
+    ResponseMember,
+};
+pub use cloud_events::cloud_events;
 pub use delivery_id::DeliveryId;
 pub use denied::Denied;
 pub use encoding::Encoding;
-pub use entry::{Entry, EntryError};
-pub use handshake::{Handshake, cloud_events};
+pub use entry::{Entry, EntryError, Metadata};
 pub use key::Algorithm;
 pub use layout::{Layout, MAX_ITEMS};
+pub use position::Position;
 pub use proof::{CannotSign, Proof};
 pub use provider::{Delivery, PROVIDERS, Provider, ProviderResponse, Repeats};
 pub use scheme::{Over, Scheme, Signature, Source, Timestamp, Token, TokenForm};
@@ -57,7 +69,7 @@ pub use secret::{EmptySecret, Secret};
 pub use secret_form::SecretForm;
 pub use surrounding_blank::SurroundingBlank;
 pub use template::TemplateError;
-pub use timestamp::DEFAULT_TOLERANCE;
+pub use timestamp::{DEFAULT_TOLERANCE, TimestampFormat};
 pub use unsigned_check::UnsignedCheck;
 pub use url::UrlForm;
 pub use verifier::{Input, Verified, Verifier, Verifiers};

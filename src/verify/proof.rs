@@ -1,14 +1,24 @@
 //! Signs test events as a provider would.
 
+use std::fmt;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The headers and the query parameter that authenticate a request. `Debug` hides header values.
-#[derive(Debug, Default)]
+/// The headers and the query parameter that authenticate a request. `Debug` hides their values.
+#[derive(Default)]
 pub struct Proof {
     /// Headers that replace those of the request.
     pub headers: HeaderMap,
-    /// A query parameter to add.
+    /// A query parameter to add. It may be the secret itself.
     pub query: Option<String>,
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { headers, query } = self;
+        let query = query.as_ref().map(|_| "..");
+        f.debug_struct("Proof").field("headers", headers).field("query", &query).finish()
+    }
 }
 
 /// A reason why a request cannot be signed. It contains nothing of a secret.
@@ -24,7 +34,16 @@ pub enum CannotSign {
     #[error(
         "the signed timestamp is in the body: it must be a JSON object with {0}, in milliseconds since 1970"
     )]
-    TimestampMissing(&'static str),
+    TimestampMissing(String),
+    /// The secret is a member of the body.
+    #[error("the secret is in the body: it must be a JSON object with it at /{0}")]
+    TokenMissing(String),
+    /// The secret is not UTF-8, so that no query can have it.
+    #[error("the secret has bytes that a query cannot have")]
+    Parameter,
+    /// A header that is signed is missing.
+    #[error("the header {0} is signed: set it with --header")]
+    HeaderMissing(HeaderName),
     /// The form in the body exceeds the limit.
     #[error("the form in the body is too large")]
     Form,

@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::challenge::{
+    Challenge, ChallengeCondition, ChallengeMethod, ChallengeProof, ChallengeResponse,
+    ResponseMember,
+};
 use super::encoding::Encoding;
-use super::handshake::{self, Handshake};
 use super::key::Algorithm;
 use super::layout::Layout;
+use super::position::Position;
 use super::scheme::{Scheme, Signature, Source, Timestamp, Token, TokenForm};
 use super::secret_form::SecretForm;
-use super::timestamp::DEFAULT_TOLERANCE;
+use super::timestamp::{DEFAULT_TOLERANCE, TimestampFormat};
 use super::unsigned_check::UnsignedCheck;
 use super::url::UrlForm;
 
@@ -31,15 +35,13 @@ pub struct Provider {
     pub event_headers: &'static [&'static str],
     /// The position of the delivery id, which is the same for each redelivery. A signed id takes
     /// precedence.
-    pub delivery: Option<Delivery>,
+    pub delivery: Option<Delivery<'static>>,
     /// Whether the provider repeats a delivery by itself.
     pub repeats: Repeats,
     /// The field of forms that has the event, as JSON. Forms without it are events themselves.
     pub form_field: Option<&'static str>,
-    /// The response to a handshake request, after verification.
-    pub handshake: Option<Handshake>,
-    /// Whether the provider sends a `GET` with a verify token (`hub.challenge`) before any event.
-    pub subscribes: bool,
+    /// The requests by which the provider verifies the endpoint.
+    pub challenges: &'static [Challenge<'static>],
     /// The response to an accepted event, if the provider does not take any 2xx response.
     pub response: Option<ProviderResponse>,
     /// The default limit of a body in bytes, if the provider sends larger ones than the default of
@@ -80,26 +82,17 @@ pub enum Repeats {
 
 /// The position of a delivery id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
+pub enum Delivery<'a> {
+    /// A header.
+    Header(&'a str),
     /// The first of these headers that the request has.
-    Header(&'static [&'static str]),
+    FirstHeader(&'a [&'a str]),
     /// The second header, together with the first one if the request has it. The id in the second
     /// header is shared by all endpoints that the sender sends the event to; the first one is the
     /// endpoint.
-    PerEndpoint(&'static str, &'static str),
-    /// A member of the body, which is a JSON object.
-    Member(&'static str),
-}
-
-impl Delivery {
-    /// Whether the id is in this header.
-    pub fn is_in(&self, header: &str) -> bool {
-        match self {
-            Self::Header(names) => names.contains(&header),
-            Self::PerEndpoint(_, name) => *name == header,
-            Self::Member(_) => false,
-        }
-    }
+    PerEndpoint(&'a str, &'a str),
+    /// A value in the JSON of the body, by its JSON pointer.
+    Pointer(&'a str),
 }
 
 impl Provider {
@@ -111,8 +104,7 @@ impl Provider {
         delivery: None,
         repeats: Repeats::ByItself,
         form_field: None,
-        handshake: None,
-        subscribes: false,
+        challenges: &[],
         response: None,
         max_body_bytes: None,
         unsigned_check: None,
@@ -121,6 +113,12 @@ impl Provider {
     /// The provider of a `type`; case-sensitive.
     pub fn named(name: &str) -> Option<&'static Self> {
         PROVIDERS.iter().find(|provider| provider.name == name)
+    }
+
+    /// Whether the provider proves a challenge with the verify token of the entry.
+    pub fn has_verify_token(&self) -> bool {
+        let mut proofs = self.challenges.iter().map(|challenge| challenge.proof);
+        proofs.any(|proof| matches!(proof, ChallengeProof::VerifyToken(_)))
     }
 
     /// Whether the provider's requests can have a delivery id.
@@ -166,7 +164,7 @@ pub static PROVIDERS: &[Provider] = &[
                 "webhook-id",
                 SIGNING_TOKEN,
             ),
-            Scheme::Token(Token { header: "x-gitlab-token", form: TokenForm::Whole }),
+            Scheme::Token(Token { at: Position::Header("x-gitlab-token"), form: TokenForm::Whole }),
         ],
         event_headers: &[
             "x-gitlab-event",
@@ -175,7 +173,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-gitlab-instance",
             "idempotency-key",
         ],
-        delivery: Some(Delivery::Header(&["idempotency-key"])),
+        delivery: Some(Delivery::Header("idempotency-key")),
         ..Provider::PLAIN
     },
     // Bitbucket Cloud: "Manage webhooks", "Event payloads"; Bitbucket Data Center: "Manage
@@ -191,7 +189,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-request-id",
             "x-attempt-number",
         ],
-        delivery: Some(Delivery::Header(&["x-request-uuid", "x-request-id"])),
+        delivery: Some(Delivery::FirstHeader(&["x-request-uuid", "x-request-id"])),
         unsigned_check: Some(UnsignedCheck::Header("x-event-key", "diagnostics:ping")),
         ..Provider::PLAIN
     },
@@ -215,7 +213,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-gogs-event-type",
             "x-gogs-delivery",
         ],
-        delivery: Some(Delivery::Header(&[
+        delivery: Some(Delivery::FirstHeader(&[
             "x-gitea-delivery",
             "x-forgejo-delivery",
             "x-gogs-delivery",
@@ -228,14 +226,8 @@ pub static PROVIDERS: &[Provider] = &[
     // manually". Its secrets begin with `whsec_` too, but the whole text is the key.
     Provider {
         name: "Stripe",
-        schemes: &[Scheme::Signature(Signature {
-            header: "stripe-signature",
-            layout: Layout::Items { separator: ',', assign: '=', name: "v1" },
-            signed: "{timestamp}.{body}",
-            timestamp: within_default(Source::Item("t")),
-            ..Signature::HMAC
-        })],
-        delivery: Some(Delivery::Member("id")),
+        schemes: &[composite("stripe-signature", ',', "v1", "t", "{timestamp}.{body}")],
+        delivery: Some(Delivery::Pointer("/id")),
         ..Provider::PLAIN
     },
     // Slack API: "Verifying requests from Slack", "url_verification event", "Using the Events API",
@@ -247,8 +239,13 @@ pub static PROVIDERS: &[Provider] = &[
         event_headers: &["x-slack-retry-num", "x-slack-retry-reason"],
         // Interactive components; commands are forms without it.
         form_field: Some("payload"),
-        delivery: Some(Delivery::Member("event_id")),
-        handshake: Some(handshake::slack),
+        delivery: Some(Delivery::Pointer("/event_id")),
+        // `url_verification`.
+        challenges: &[Challenge {
+            when: &[ChallengeCondition::Text(Position::Pointer("/type"), "url_verification")],
+            at: Some(Position::Pointer("/challenge")),
+            ..SIGNED
+        }],
         unsigned_check: Some(UnsignedCheck::FormField("ssl_check", "1")),
         response: Some(ProviderResponse::empty(StatusCode::OK)),
         ..Provider::PLAIN
@@ -269,7 +266,7 @@ pub static PROVIDERS: &[Provider] = &[
             "x-shopify-triggered-at",
             "shopify-webhook-id",
         ],
-        delivery: Some(Delivery::Header(&["x-shopify-webhook-id", "shopify-webhook-id"])),
+        delivery: Some(Delivery::FirstHeader(&["x-shopify-webhook-id", "shopify-webhook-id"])),
         ..Provider::PLAIN
     },
     // Twilio Docs: "Security" (validating requests, bodySHA256), "Webhooks (HTTP callbacks)", "Error
@@ -281,7 +278,7 @@ pub static PROVIDERS: &[Provider] = &[
         name: "Twilio",
         schemes: &[twilio(Algorithm::HmacSha1), twilio(Algorithm::HmacSha256)],
         event_headers: &["i-twilio-idempotency-token"],
-        delivery: Some(Delivery::Header(&["i-twilio-idempotency-token"])),
+        delivery: Some(Delivery::Header("i-twilio-idempotency-token")),
         response: Some(ProviderResponse {
             status: StatusCode::OK,
             content_type: Some("text/xml"),
@@ -295,7 +292,19 @@ pub static PROVIDERS: &[Provider] = &[
     Provider {
         name: "Zoom",
         schemes: &[v0("x-zm-signature", "x-zm-request-timestamp")],
-        handshake: Some(handshake::zoom),
+        // Its signed texts are `v0:...`.
+        challenges: &[Challenge {
+            when: &[ChallengeCondition::Text(
+                Position::Pointer("/event"),
+                "endpoint.url_validation",
+            )],
+            at: Some(Position::Pointer("/payload/plainToken")),
+            answer: ChallengeResponse::Json(&[
+                ("plainToken", ResponseMember::Challenge),
+                ("encryptedToken", ResponseMember::HexMac(':')),
+            ]),
+            ..SIGNED
+        }],
         response: Some(ProviderResponse::empty(StatusCode::OK)),
         ..Provider::PLAIN
     },
@@ -306,13 +315,14 @@ pub static PROVIDERS: &[Provider] = &[
         schemes: &[Scheme::Signature(Signature {
             header: "linear-signature",
             timestamp: Some(Timestamp {
-                source: Source::Member("webhookTimestamp"),
+                source: Source::Pointer("/webhookTimestamp"),
+                format: TimestampFormat::Unix,
                 tolerance: Duration::from_secs(60),
             }),
             ..Signature::HMAC
         })],
         event_headers: &["linear-event", "linear-delivery"],
-        delivery: Some(Delivery::Header(&["linear-delivery"])),
+        delivery: Some(Delivery::Header("linear-delivery")),
         response: Some(ProviderResponse::empty(StatusCode::OK)),
         ..Provider::PLAIN
     },
@@ -328,7 +338,26 @@ pub static PROVIDERS: &[Provider] = &[
             timestamp: within_default(Source::Header("x-signature-timestamp")),
             ..Signature::HMAC
         })],
-        handshake: Some(handshake::discord),
+        // The PINGs of webhook events, answered with 204 and a content type, and of the interactions
+        // endpoint. In webhook events, type 1 is an event.
+        challenges: &[
+            Challenge {
+                when: &[
+                    ChallengeCondition::Number(Position::Pointer("/type"), 0),
+                    ChallengeCondition::Absent(Position::Pointer("/event")),
+                ],
+                answer: ChallengeResponse::Empty(StatusCode::NO_CONTENT, "application/json"),
+                ..SIGNED
+            },
+            Challenge {
+                when: &[
+                    ChallengeCondition::Number(Position::Pointer("/type"), 1),
+                    ChallengeCondition::Absent(Position::Pointer("/event")),
+                ],
+                answer: ChallengeResponse::Json(&[("type", ResponseMember::Number(1))]),
+                ..SIGNED
+            },
+        ],
         response: Some(ProviderResponse::empty(StatusCode::NO_CONTENT)),
         ..Provider::PLAIN
     },
@@ -351,19 +380,74 @@ pub static PROVIDERS: &[Provider] = &[
     Provider {
         name: "Meta",
         schemes: &[prefixed("x-hub-signature-256", "sha256=", Algorithm::HmacSha256)],
-        subscribes: true,
+        challenges: &[Challenge {
+            method: ChallengeMethod::Get,
+            when: &[ChallengeCondition::Text(Position::Query("hub.mode"), "subscribe")],
+            at: Some(Position::Query("hub.challenge")),
+            answer: ChallengeResponse::Text,
+            proof: ChallengeProof::VerifyToken(Position::Query("hub.verify_token")),
+        }],
         ..Provider::PLAIN
     },
     // RFC 6750: "The OAuth 2.0 Authorization Framework: Bearer Token Usage".
     Provider {
         name: "Bearer",
-        schemes: &[Scheme::Token(Token { header: "authorization", form: TokenForm::Bearer })],
+        schemes: &[Scheme::Token(Token {
+            at: Position::Header("authorization"),
+            form: TokenForm::Bearer,
+        })],
         ..Provider::PLAIN
     },
     // RFC 7617: "The 'Basic' HTTP Authentication Scheme".
     Provider {
         name: "Basic",
-        schemes: &[Scheme::Token(Token { header: "authorization", form: TokenForm::Basic })],
+        schemes: &[Scheme::Token(Token {
+            at: Position::Header("authorization"),
+            form: TokenForm::Basic,
+        })],
+        ..Provider::PLAIN
+    },
+    // Mux Docs: "Verify webhook signatures". The id of an event is in the body.
+    Provider {
+        name: "Mux",
+        schemes: &[composite("mux-signature", ',', "v1", "t", "{timestamp}.{body}")],
+        delivery: Some(Delivery::Pointer("/id")),
+        ..Provider::PLAIN
+    },
+    // Paddle Developer: "Verify webhook signatures" (several `h1` while a secret is rotated), "Handle
+    // webhook delivery" (200 within five seconds).
+    Provider {
+        name: "Paddle",
+        schemes: &[composite("paddle-signature", ';', "h1", "ts", "{timestamp}:{body}")],
+        delivery: Some(Delivery::Pointer("/notification_id")),
+        response: Some(ProviderResponse::empty(StatusCode::OK)),
+        ..Provider::PLAIN
+    },
+    // PagerDuty Developer Documentation: "Webhooks Overview", "Verifying signatures" (several `v1` while
+    // a secret is rotated; the time is not signed).
+    Provider {
+        name: "PagerDuty",
+        schemes: &[Scheme::Signature(Signature {
+            header: "x-pagerduty-signature",
+            layout: Layout::Items { separator: ',', assign: '=', name: "v1" },
+            ..Signature::HMAC
+        })],
+        event_headers: &["x-webhook-id", "x-webhook-subscription"],
+        delivery: Some(Delivery::Pointer("/event/id")),
+        ..Provider::PLAIN
+    },
+    // Square Developer: "Verify and validate an event notification" (the URL as it is configured, then
+    // the body), "Webhooks overview" (retries, headers).
+    Provider {
+        name: "Square",
+        schemes: &[Scheme::Signature(Signature {
+            header: "x-square-hmacsha256-signature",
+            encoding: Encoding::Base64,
+            signed: "{url}{body}",
+            ..Signature::HMAC
+        })],
+        event_headers: &["square-environment", "square-retry-number", "square-retry-reason"],
+        delivery: Some(Delivery::Pointer("/event_id")),
         ..Provider::PLAIN
     },
 ];
@@ -382,6 +466,15 @@ const ASYMMETRIC: StandardKey =
 const SIGNING_TOKEN: StandardKey =
     ("v1", Algorithm::HmacSha256, SecretForm::Base64 { prefix: "whsec_", bare: false });
 
+/// A challenge that is signed as an event is, and echoed as text.
+const SIGNED: Challenge<'static> = Challenge {
+    method: ChallengeMethod::Post,
+    when: &[],
+    at: None,
+    answer: ChallengeResponse::Text,
+    proof: ChallengeProof::Entry,
+};
+
 /// A signature of the body alone: hexadecimal digits after a prefix.
 const fn prefixed(
     header: &'static str,
@@ -390,6 +483,23 @@ const fn prefixed(
 ) -> Scheme<'static> {
     let layout = Layout::Prefixed(prefix);
     Scheme::Signature(Signature { header, layout, algorithm, ..Signature::HMAC })
+}
+
+/// Signatures and their time in one header: `t=...,v1=...`.
+const fn composite(
+    header: &'static str,
+    separator: char,
+    signature: &'static str,
+    timestamp: &'static str,
+    signed: &'static str,
+) -> Scheme<'static> {
+    Scheme::Signature(Signature {
+        header,
+        layout: Layout::Items { separator, assign: '=', name: signature },
+        signed,
+        timestamp: within_default(Source::Item(timestamp)),
+        ..Signature::HMAC
+    })
 }
 
 const fn shopify(header: &'static str) -> Scheme<'static> {
@@ -439,7 +549,7 @@ const fn standard_webhooks(
 }
 
 const fn within_default(source: Source<'static>) -> Option<Timestamp<'static>> {
-    Some(Timestamp { source, tolerance: DEFAULT_TOLERANCE })
+    Some(Timestamp { source, format: TimestampFormat::Unix, tolerance: DEFAULT_TOLERANCE })
 }
 
 #[cfg(test)]
@@ -452,7 +562,7 @@ mod tests {
         assert_eq!(
             names.join(" "),
             "GitHub GitLab Bitbucket Gitea Stripe Slack Shopify Twilio Zoom Linear Discord \
-             StandardWebhooks Meta Bearer Basic"
+             StandardWebhooks Meta Bearer Basic Mux Paddle PagerDuty Square"
         );
         for name in names {
             assert_eq!(Provider::named(name).unwrap().name, name);

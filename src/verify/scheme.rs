@@ -6,7 +6,9 @@ use super::Secret;
 use super::encoding::Encoding;
 use super::key::Algorithm;
 use super::layout::Layout;
+use super::position::Position;
 use super::secret_form::SecretForm;
+use super::timestamp::TimestampFormat;
 use super::url::UrlForm;
 
 /// The way in which a sender authenticates its requests.
@@ -26,7 +28,9 @@ impl Scheme<'_> {
             Self::Signature(Signature { secret: SecretForm::Verbatim, .. }) | Self::Token(_) => {
                 true
             }
-            Self::Signature(signature) => signature.secret.key(secret).is_none(),
+            Self::Signature(signature) => {
+                signature.secret.verifying_key(signature.algorithm, secret).is_none()
+            }
         }
     }
 }
@@ -44,7 +48,7 @@ pub struct Signature<'a> {
     pub algorithm: Algorithm,
     /// The encoding of the key in the secret.
     pub secret: SecretForm,
-    /// The signed text, with the placeholders `{id}`, `{timestamp}`, `{url}` and `{body}`.
+    /// The signed text, with the placeholders that `template.rs` lists.
     pub signed: &'a str,
     /// The bytes that `{body}` stands for.
     pub over: Over,
@@ -73,6 +77,8 @@ pub enum Over {
 pub struct Timestamp<'a> {
     /// Its position in the request.
     pub source: Source<'a>,
+    /// Its form; of a number in the body, [`TimestampFormat::Unix`].
+    pub format: TimestampFormat,
     /// The accepted difference from the current time, in either direction; whole seconds.
     pub tolerance: Duration,
 }
@@ -83,24 +89,24 @@ pub enum Source<'a> {
     /// A header.
     Header(&'a str),
     /// An item of the signature's own header.
-    Item(&'static str),
-    /// A member of the body, which is a JSON object.
-    Member(&'static str),
+    Item(&'a str),
+    /// A number in the body, by its JSON pointer.
+    Pointer(&'a str),
 }
 
-/// A secret that the sender includes in a header.
+/// A secret that the sender includes in its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token<'a> {
-    /// The header.
-    pub header: &'a str,
-    /// The position of the secret in the header.
+    /// Its position in the request.
+    pub at: Position<'a>,
+    /// The form of the secret there; credentials are in a header.
     pub form: TokenForm,
 }
 
-/// The position of a secret in its header.
+/// The form of a secret in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenForm {
-    /// The whole value.
+    /// The text of the secret, and nothing else.
     Whole,
     /// `Bearer` credentials (RFC 6750, section 2.1).
     Bearer,

@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 
 use super::Secret;
 use super::encoding::hex;
-use super::key::Algorithm;
+use super::key::{Algorithm, VerifyingKey};
+use super::public_key;
 
 /// Standard base64, with or without padding: users copy secrets by hand and lose the padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -29,14 +30,34 @@ pub enum SecretForm {
     },
     /// Hexadecimal digits.
     Hex,
+    /// A public key in any of the usual forms: PEM, JWK, or SubjectPublicKeyInfo or the bare key in
+    /// base64 or hexadecimal digits.
+    PublicKey,
 }
 
 impl SecretForm {
-    /// Decodes the key; `None` if the secret does not have this form.
-    pub(super) fn key(self, secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
+    /// The key of an algorithm in a secret; `None` if the secret does not have this form.
+    pub(super) fn verifying_key(
+        self,
+        algorithm: Algorithm,
+        secret: &Secret,
+    ) -> Option<VerifyingKey> {
+        match self {
+            Self::PublicKey => {
+                let key = public_key::read(algorithm, secret.bytes())?;
+                VerifyingKey::public(algorithm, key)
+            }
+            Self::Verbatim | Self::Base64 { .. } | Self::Hex => {
+                VerifyingKey::new(algorithm, &self.key(secret)?)
+            }
+        }
+    }
+
+    /// Decodes the bytes of a key; `None` if the secret does not have this form.
+    fn key(self, secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
         let text = secret.bytes();
         match self {
-            Self::Verbatim => Some(Zeroizing::new(text.to_vec())),
+            Self::Verbatim | Self::PublicKey => Some(Zeroizing::new(text.to_vec())),
             Self::Base64 { prefix, bare } => {
                 // A trailing line break is not part of the encoding.
                 let text = text.trim_ascii();
@@ -61,17 +82,29 @@ impl SecretForm {
             Self::Verbatim => "any text",
             Self::Base64 { prefix: "whsec_", .. } => "base64 after whsec_",
             Self::Base64 { prefix: "whpk_", .. } => "the base64 of 32 bytes after whpk_",
+            Self::Base64 { .. } if algorithm.jose().is_some() => "a public key in base64",
             Self::Base64 { .. } => "base64",
             Self::Hex if algorithm == Algorithm::Ed25519 => {
                 "the 64 hexadecimal digits of an Ed25519 public key"
             }
+            Self::Hex if algorithm.jose().is_some() => "a public key in hexadecimal digits",
             Self::Hex => "a secret in hexadecimal digits",
+            Self::PublicKey => public_key_forms(algorithm),
         }
     }
 }
 
+/// The forms of a public key of an algorithm, for error messages.
+fn public_key_forms(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::EcdsaP256 => "a public key of the curve P-256, as PEM, JWK or base64",
+        Algorithm::RsaSha256 => "an RSA public key of 2048 to 8192 bits, as PEM, JWK or base64",
+        _ => "an Ed25519 public key, as PEM, JWK, base64 or hexadecimal digits",
+    }
+}
+
 /// Decodes into memory that is zeroed on every return path.
-fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(super) fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut key = Zeroizing::new(vec![0; base64::decoded_len_estimate(text.len())]);
     let len = BASE64.decode_slice(text, &mut key).ok().filter(|len| *len > 0)?;
     key.truncate(len);
@@ -119,7 +152,7 @@ mod tests {
     fn a_secret_in_hexadecimal_digits_is_called_a_public_key_only_where_it_is_one() {
         let form = |algorithm| SecretForm::Hex.description(algorithm);
         assert_eq!(form(Algorithm::Ed25519), "the 64 hexadecimal digits of an Ed25519 public key");
-        for algorithm in [Algorithm::HmacSha1, Algorithm::HmacSha256, Algorithm::HmacSha512] {
+        for algorithm in [Algorithm::HmacSha1, Algorithm::HmacSha256, Algorithm::HmacSha384] {
             assert_eq!(form(algorithm), "a secret in hexadecimal digits");
         }
     }

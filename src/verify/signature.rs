@@ -2,20 +2,22 @@
 
 mod sign;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::HeaderName;
 
-use super::encoding::{BUFFER_LEN, Encoding};
+use super::encoding::{DecodedSignature, Encoding};
 use super::form::{self, Parameters};
 use super::json::{self, Scalar};
 use super::key::VerifyingKey;
 use super::layout::{Layout, Signatures};
 use super::message::SignedMessage;
+use super::pointer::Pointer;
 use super::scheme::{Over, Signature, Source};
 use super::template::{self, TemplateError, TemplatePart};
 use super::url::UrlForm;
-use super::{Denied, EntryError, Input, Secret, entry, header, timestamp};
+use super::{Denied, EntryError, Input, Secret, TimestampFormat, entry, header, timestamp};
 
 /// A [`Signature`] with its header names resolved and its keys prepared.
 #[derive(Debug)]
@@ -23,11 +25,12 @@ pub(super) struct SignatureCheck {
     header: HeaderName,
     layout: OwnedLayout,
     encoding: Encoding,
-    signature_len: usize,
+    signature_lengths: RangeInclusive<usize>,
     parts: Box<[TemplatePart]>,
     over: Over,
     signing_time: Option<SigningTime>,
-    id: Option<SignedId>,
+    id: Option<SignedHeader>,
+    signed_headers: Box<[SignedHeader]>,
     url: UrlForm,
     body_digest: Option<&'static str>,
     keys: Box<[VerifyingKey]>,
@@ -36,30 +39,41 @@ pub(super) struct SignatureCheck {
 #[derive(Debug)]
 enum OwnedLayout {
     Prefixed(Box<str>),
-    Items(Layout<'static>),
+    Items { separator: char, assign: char, name: Box<str> },
 }
 
 /// The signing time of a request.
 #[derive(Debug)]
 struct SigningTime {
     source: SigningTimeSource,
+    format: TimestampFormat,
     tolerance: Duration,
 }
 
 #[derive(Debug)]
 enum SigningTimeSource {
     Header(HeaderName),
-    Item(&'static str),
-    Member(&'static str),
+    Item(Box<str>),
+    Pointer(Pointer),
 }
 
+/// A header whose value is signed.
 #[derive(Debug)]
-struct SignedId {
-    header: HeaderName,
-    /// The character that follows the id in the signed text, which the id must not contain:
-    /// otherwise the signed text could be split differently (Standard Webhooks specification,
-    /// "Signature scheme").
+struct SignedHeader {
+    name: HeaderName,
+    /// See [`template::end`].
     end: Option<char>,
+}
+
+impl SignedHeader {
+    fn value<'a>(&self, input: &Input<'a>) -> Result<&'a str, Denied> {
+        let value = header::text(input.headers, &self.name)?;
+        if self.end.is_some_and(|end| value.contains(end)) {
+            Err(Denied::Malformed)
+        } else {
+            Ok(value)
+        }
+    }
 }
 
 impl SignatureCheck {
@@ -89,16 +103,16 @@ impl SignatureCheck {
         if parts.contains(&TemplatePart::Form) && body_digest.is_none() {
             return Err(TemplateError::UnknownPlaceholder("form".into()).into());
         }
-        let keys =
-            secrets.iter().filter_map(|given| VerifyingKey::new(algorithm, &secret.key(given)?));
+        let keys = secrets.iter().filter_map(|given| secret.verifying_key(algorithm, given));
         let keys: Box<[_]> = keys.collect();
         let check = Self {
             header: entry::header_name(header)?,
             layout: OwnedLayout::of(layout),
             encoding,
-            signature_len: algorithm.signature_len(),
+            signature_lengths: algorithm.signature_lengths(),
             signing_time: signing_time(timestamp.as_ref(), &parts)?,
             id: id_header(id, &parts)?,
+            signed_headers: signed_headers(&parts),
             parts,
             over,
             url,
@@ -122,16 +136,10 @@ impl SignatureCheck {
         }
         let timestamp = self.timestamp(input, signatures)?;
         let id = self.id(input)?.unwrap_or_default();
+        self.signed_headers.iter().try_for_each(|header| header.value(input).map(drop))?;
         let form = self.form(input)?;
-        let message = |url| SignedMessage {
-            parts: &self.parts,
-            id,
-            timestamp,
-            url,
-            path_and_query: input.path_and_query,
-            body: input.body,
-            form: &form,
-        };
+        let message =
+            |url| SignedMessage { parts: &self.parts, id, timestamp, url, input, form: &form };
         let key = self.signer(signatures, input.external_url, message).ok_or(Denied::Mismatch)?;
         self.check_body_timestamp(input)?;
         Ok(key)
@@ -152,9 +160,7 @@ impl SignatureCheck {
 
     /// The signed id, if the scheme has one; `input` is that of an accepted request.
     pub(super) fn id<'a>(&self, input: &Input<'a>) -> Result<Option<&'a str>, Denied> {
-        let Some(SignedId { header, end }) = &self.id else { return Ok(None) };
-        let id = header::text(input.headers, header)?;
-        if end.is_some_and(|end| id.contains(end)) { Err(Denied::Malformed) } else { Ok(Some(id)) }
+        self.id.as_ref().map(|id| id.value(input)).transpose()
     }
 
     /// The signed id and the header that has it.
@@ -162,16 +168,13 @@ impl SignatureCheck {
         &'a self,
         input: &Input<'a>,
     ) -> Result<Option<(&'a str, &'a str)>, Denied> {
-        let name = self.id.as_ref().map(|id| id.header.as_str());
+        let name = self.id.as_ref().map(|id| id.name.as_str());
         Ok(name.zip(self.id(input)?))
     }
 
-    /// The signatures that decode to the right length.
-    fn decoded(&self, signatures: Signatures<'_>) -> impl Iterator<Item = [u8; BUFFER_LEN]> {
-        signatures.iter().filter_map(|text| {
-            let mut buffer = [0; BUFFER_LEN];
-            self.encoding.decode(text, self.signature_len, &mut buffer).map(|()| buffer)
-        })
+    /// The signatures that decode to a right length.
+    fn decoded(&self, signatures: Signatures<'_>) -> impl Iterator<Item = DecodedSignature> {
+        signatures.iter().filter_map(|text| self.encoding.decode(text, &self.signature_lengths))
     }
 
     /// The signed timestamp, checked against the current time.
@@ -180,13 +183,15 @@ impl SignatureCheck {
         input: &Input<'a>,
         signatures: Signatures<'a>,
     ) -> Result<&'a str, Denied> {
-        let Some(SigningTime { source, tolerance }) = &self.signing_time else { return Ok("") };
+        let Some(SigningTime { source, format, tolerance }) = &self.signing_time else {
+            return Ok("");
+        };
         let text = match source {
             SigningTimeSource::Header(name) => header::text(input.headers, name)?,
             SigningTimeSource::Item(name) => signatures.single(name)?,
-            SigningTimeSource::Member(_) => return Ok(""),
+            SigningTimeSource::Pointer(_) => return Ok(""),
         };
-        timestamp::check(timestamp::parse(text)?, input.now, *tolerance)?;
+        timestamp::check(format.parse(text)?, input.now, *tolerance)?;
         Ok(text)
     }
 
@@ -204,21 +209,21 @@ impl SignatureCheck {
         self.keys.iter().find(|key| {
             self.url.spellings(external_url).any(|url| {
                 let expected = key.expect(|take| message(url).pieces(take));
-                self.decoded(signatures).any(|given| expected.matches(&given[..self.signature_len]))
+                self.decoded(signatures).any(|given| expected.matches(given.bytes()))
             })
         })
     }
 
     fn check_body_timestamp(&self, input: &Input<'_>) -> Result<(), Denied> {
-        let Some(SigningTime { source: SigningTimeSource::Member(name), tolerance }) =
-            self.signing_time
+        let Some(SigningTime { source: SigningTimeSource::Pointer(pointer), tolerance, .. }) =
+            &self.signing_time
         else {
             return Ok(());
         };
-        let Some(Scalar::Number(signed)) = json::member(input.body, name) else {
+        let Some(Scalar::Number(signed)) = json::at(input.body, pointer) else {
             return Err(Denied::Malformed);
         };
-        timestamp::check(timestamp::seconds(signed), input.now, tolerance)
+        timestamp::check(timestamp::seconds(signed), input.now, *tolerance)
     }
 }
 
@@ -227,7 +232,7 @@ impl OwnedLayout {
         match layout {
             Layout::Prefixed(prefix) => Self::Prefixed(prefix.into()),
             Layout::Items { separator, assign, name } => {
-                Self::Items(Layout::Items { separator, assign, name })
+                Self::Items { separator, assign, name: name.into() }
             }
         }
     }
@@ -235,7 +240,9 @@ impl OwnedLayout {
     fn borrow(&self) -> Layout<'_> {
         match self {
             Self::Prefixed(prefix) => Layout::Prefixed(prefix),
-            Self::Items(items) => *items,
+            Self::Items { separator, assign, name } => {
+                Layout::Items { separator: *separator, assign: *assign, name }
+            }
         }
     }
 }
@@ -246,29 +253,40 @@ fn signing_time(
     parts: &[TemplatePart],
 ) -> Result<Option<SigningTime>, EntryError> {
     let is_signed = parts.contains(&TemplatePart::Timestamp);
-    let Some(super::Timestamp { source, tolerance }) = timestamp else {
+    let Some(super::Timestamp { source, format, tolerance }) = timestamp else {
         return if is_signed { Err(EntryError::TimestampHeaderMissing) } else { Ok(None) };
     };
     let source = match source {
-        Source::Member(name) => SigningTimeSource::Member(name),
+        Source::Pointer(pointer) => SigningTimeSource::Pointer(entry::pointer(pointer)?),
         _ if !is_signed => return Err(EntryError::TimestampNotSigned),
         Source::Header(name) => SigningTimeSource::Header(entry::header_name(name)?),
-        Source::Item(name) => SigningTimeSource::Item(name),
+        Source::Item(name) => SigningTimeSource::Item((*name).into()),
     };
-    Ok(Some(SigningTime { source, tolerance: *tolerance }))
+    Ok(Some(SigningTime { source, format: *format, tolerance: *tolerance }))
 }
 
-fn id_header(header: Option<&str>, parts: &[TemplatePart]) -> Result<Option<SignedId>, EntryError> {
+fn id_header(
+    header: Option<&str>,
+    parts: &[TemplatePart],
+) -> Result<Option<SignedHeader>, EntryError> {
     let place = parts.iter().position(|part| *part == TemplatePart::Id);
-    let (header, place) = match (header, place) {
-        (None, None) => return Ok(None),
-        (Some(_), None) => return Err(EntryError::IdNotSigned),
-        (None, Some(_)) => return Err(EntryError::IdHeaderMissing),
-        (Some(header), Some(place)) => (entry::header_name(header)?, place),
-    };
-    let end = match parts.get(place + 1) {
-        Some(TemplatePart::Literal(text)) => text.chars().next(),
+    match (header, place) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(EntryError::IdNotSigned),
+        (None, Some(_)) => Err(EntryError::IdHeaderMissing),
+        (Some(header), Some(place)) => {
+            let name = entry::header_name(header)?;
+            Ok(Some(SignedHeader { name, end: template::end(parts, place) }))
+        }
+    }
+}
+
+fn signed_headers(parts: &[TemplatePart]) -> Box<[SignedHeader]> {
+    let headers = parts.iter().enumerate().filter_map(|(place, part)| match part {
+        TemplatePart::Header(name) => {
+            Some(SignedHeader { name: name.clone(), end: template::end(parts, place) })
+        }
         _ => None,
-    };
-    Ok(Some(SignedId { header, end }))
+    });
+    headers.collect()
 }

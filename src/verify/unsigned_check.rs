@@ -3,7 +3,7 @@
 use http::header::CONTENT_TYPE;
 
 use super::Input;
-use super::handshake::MAX_BODY;
+use super::challenge::MAX_BODY;
 use crate::event::MediaType;
 
 /// A request by which a provider checks the endpoint and that it does not sign. It is answered 200

@@ -26,6 +26,12 @@ impl UrlForm {
     }
 }
 
+/// The path of a URL without a query; empty if it has none.
+pub(super) fn path(url: &str) -> &str {
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    url[authority..].find('/').map_or("", |at| &url[authority + at..])
+}
+
 /// Splits a URL around its port. A URL without a port gets the default port of its scheme.
 fn split(url: &str) -> UrlPieces<'_> {
     let authority = url.find("://").map_or(0, |at| at + 3);
@@ -53,6 +59,18 @@ mod tests {
             ("https://[2001:db8::1]:8443/x", ["https://[2001:db8::1]", ":8443", "/x"]),
         ] {
             assert_eq!(split(url), pieces, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_path_begins_after_the_authority() {
+        for (url, expected) in [
+            ("https://a.example", ""),
+            ("https://a.example:8443/below", "/below"),
+            ("http://[2001:db8::1]/x/y", "/x/y"),
+            ("", ""),
+        ] {
+            assert_eq!(path(url), expected, "{url}");
         }
     }
 

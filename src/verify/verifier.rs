@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Response};
 
-use super::delivery_id::DeliveryId;
-use super::entry::{self, Entry, EntryError, SchemeCheck};
-use super::handshake::{self, Handshake};
+use super::challenge::{Challenge, ChallengeCheck};
+use super::delivery_id::{DeliveryId, DeliveryIdSource};
+use super::entry::{self, Entry, EntryError, Metadata, SchemeCheck};
 use super::key::VerifyingKey;
 use super::proof::{CannotSign, Proof};
 use super::provider::{Delivery, ProviderResponse, Repeats};
@@ -34,6 +34,11 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
+    /// The path without the query.
+    pub fn path(&self) -> &'a str {
+        self.path_and_query.split_once('?').map_or(self.path_and_query, |(path, _)| path)
+    }
+
     /// The query without its question mark; empty if the URL has no query.
     pub fn query(&self) -> &'a str {
         self.path_and_query.split_once('?').map_or("", |(_, query)| query)
@@ -48,10 +53,10 @@ pub struct Verifier {
     checks: Box<[SchemeCheck]>,
     proof_headers: Box<[HeaderName]>,
     event_headers: Box<[HeaderName]>,
-    delivery: Option<Delivery>,
+    delivery: Option<DeliveryIdSource>,
     repeats: Repeats,
     form_field: Option<&'static str>,
-    handshake: Option<Handshake>,
+    challenges: Box<[ChallengeCheck]>,
     response: Option<&'static ProviderResponse>,
     verify_token: Option<Secret>,
     unsigned_check: Option<UnsignedCheck>,
@@ -81,7 +86,7 @@ impl Verifier {
             delivery: None,
             repeats: Repeats::ByItself,
             form_field: None,
-            handshake: None,
+            challenges: Box::default(),
             response: None,
             verify_token: None,
             unsigned_check: None,
@@ -91,16 +96,16 @@ impl Verifier {
             return Ok(verifier);
         }
         verifier.checks = entry::checks(provider, &schemes, secrets)?.into();
+        let (event_headers, delivery) = metadata(&entry)?;
+        verifier.event_headers = event_headers;
+        verifier.delivery = delivery;
         if let Entry::Provider { provider: row, verify_token, .. } = entry {
-            if verify_token.is_some() && !row.subscribes {
+            if verify_token.is_some() && !row.has_verify_token() {
                 return Err(EntryError::VerifyTokenUnused(provider));
             }
-            let names = row.event_headers.iter().copied();
-            verifier.event_headers = names.map(HeaderName::from_static).collect();
-            verifier.delivery = row.delivery;
             verifier.repeats = row.repeats;
             verifier.form_field = row.form_field;
-            verifier.handshake = row.handshake;
+            verifier.challenges = challenges(row.challenges)?;
             verifier.response = row.response.as_ref();
             verifier.verify_token = verify_token;
             verifier.unsigned_check = row.unsigned_check;
@@ -141,7 +146,7 @@ impl Verifier {
         for check in &self.checks {
             let proof = match check {
                 SchemeCheck::Signature(signature) => signature.sign(input, id)?,
-                SchemeCheck::Token(token) => Some(token.sign()?),
+                SchemeCheck::Token(token) => Some(token.sign(input)?),
                 SchemeCheck::Jwt(_) => return Err(CannotSign::Issuer),
             };
             if let Some(proof) = proof {
@@ -156,14 +161,48 @@ impl Verifier {
         self.provider
     }
 
-    /// The response to a subscription request (`GET` with `hub.challenge`), by which a provider
-    /// verifies the endpoint before it sends events; `None` for any other request.
+    /// Sets a challenge that the user describes, and its verify token.
+    ///
+    /// # Errors
+    /// If the challenge is invalid.
+    pub fn with_challenge(
+        mut self,
+        challenge: &Challenge<'_>,
+        verify_token: Option<Secret>,
+    ) -> Result<Self, EntryError> {
+        self.challenges = Box::new([ChallengeCheck::new(challenge)?]);
+        self.verify_token = verify_token;
+        Ok(self)
+    }
+
+    /// The response to a challenge that the entry does not verify as it verifies events: one without
+    /// a proof, or with the verify token; `None` for any other request.
     ///
     /// # Errors
     /// If the request's verify token is not the entry's.
-    pub fn subscription(&self, input: &Input<'_>) -> Option<Result<Response<Bytes>, Denied>> {
-        handshake::subscription(input, self.verify_token.as_ref()?)
+    pub fn challenge(&self, input: &Input<'_>) -> Option<Result<Response<Bytes>, Denied>> {
+        let token = self.verify_token.as_ref();
+        self.challenges.iter().find_map(|challenge| challenge.answer_unverified(input, token))
     }
+}
+
+fn challenges(rows: &[Challenge<'_>]) -> Result<Box<[ChallengeCheck]>, EntryError> {
+    rows.iter().map(ChallengeCheck::new).collect()
+}
+
+/// The headers that describe an event, and the position of its delivery id.
+fn metadata(
+    entry: &Entry<'_>,
+) -> Result<(Box<[HeaderName]>, Option<DeliveryIdSource>), EntryError> {
+    let (names, delivery): (Vec<&str>, Option<Delivery<'_>>) = match entry {
+        Entry::Provider { provider: row, .. } => (row.event_headers.to_vec(), row.delivery),
+        Entry::Hmac(_, Metadata { delivery, event_headers }) => {
+            (event_headers.iter().map(String::as_str).collect(), *delivery)
+        }
+        Entry::ApiKey { .. } | Entry::Jwt(_) => (Vec::new(), None),
+    };
+    let names = names.into_iter().map(entry::header_name).collect::<Result<_, _>>()?;
+    Ok((names, delivery.map(DeliveryIdSource::new).transpose()?))
 }
 
 impl SchemeCheck {
@@ -198,7 +237,7 @@ impl<'v> Verified<'v> {
         {
             return DeliveryId::new(name, id);
         }
-        DeliveryId::read(self.verifier.delivery?, input)
+        self.verifier.delivery.as_ref()?.read(input)
     }
 
     /// Who causes repetitions of a delivery that is recognized by its [`Self::delivery_id`].
@@ -208,7 +247,7 @@ impl<'v> Verified<'v> {
 
     /// Whether the provider's delivery id is in this header.
     pub fn has_id_in(&self, header: &HeaderName) -> bool {
-        self.verifier.delivery.is_some_and(|delivery| delivery.is_in(header.as_str()))
+        self.verifier.delivery.as_ref().is_some_and(|delivery| delivery.is_in(header))
     }
 
     /// The response that the provider wants for an accepted event; `None` if any 2xx response is good.
@@ -223,13 +262,14 @@ impl<'v> Verified<'v> {
 
     /// Whether the delivery id is in the body.
     pub fn has_id_in_body(&self) -> bool {
-        matches!(self.verifier.delivery, Some(Delivery::Member(_)))
+        matches!(self.verifier.delivery, Some(DeliveryIdSource::Pointer(_)))
     }
 
-    /// The response to a handshake request, in the provider's format; `None` for an event. `input`
-    /// is that of the accepted request.
-    pub fn handshake(&self, input: &Input<'_>) -> Option<Response<Bytes>> {
-        (self.verifier.handshake?)(input.body, self.key?)
+    /// The response to a challenge, in the provider's format; `None` for an event. `input` is that of
+    /// the accepted request.
+    pub fn challenge(&self, input: &Input<'_>) -> Option<Response<Bytes>> {
+        let mut challenges = self.verifier.challenges.iter();
+        challenges.find_map(|challenge| challenge.answer_verified(input, self.key))
     }
 }
 
@@ -267,17 +307,26 @@ impl Verifiers {
     /// Whether the request is a check of the endpoint that the provider of an entry does not sign. A
     /// request with a signature or a token of any entry is none: it is verified.
     pub fn is_unsigned_check(&self, input: &Input<'_>) -> bool {
+        let mut checks = self.0.iter().filter_map(|verifier| verifier.unsigned_check);
+        !self.has_proof(input) && checks.any(|check| check.matches(input))
+    }
+
+    /// See [`Verifier::challenge`]. The first entry that accepts the request responds. A `POST` with a
+    /// signature or a token of any entry is verified instead.
+    pub fn challenge(&self, input: &Input<'_>) -> Option<Result<Response<Bytes>, Denied>> {
+        let mut answers = self.0.iter().filter_map(|verifier| verifier.challenge(input));
+        let first = answers.next()?;
+        if *input.method == Method::POST && self.has_proof(input) {
+            return None;
+        }
+        Some(if first.is_ok() { first } else { answers.find(Result::is_ok).unwrap_or(first) })
+    }
+
+    /// Whether the request has a header by which a sender of an entry authenticates itself.
+    fn has_proof(&self, input: &Input<'_>) -> bool {
         let has_proof = |verifier: &Verifier| {
             verifier.proof_headers.iter().any(|name| input.headers.contains_key(name))
         };
-        let mut checks = self.0.iter().filter_map(|verifier| verifier.unsigned_check);
-        !self.0.iter().any(has_proof) && checks.any(|check| check.matches(input))
-    }
-
-    /// See [`Verifier::subscription`]. The first entry that accepts the request responds.
-    pub fn subscription(&self, input: &Input<'_>) -> Option<Result<Response<Bytes>, Denied>> {
-        let mut answers = self.0.iter().filter_map(|verifier| verifier.subscription(input));
-        let first = answers.next()?;
-        Some(if first.is_ok() { first } else { answers.find(Result::is_ok).unwrap_or(first) })
+        self.0.iter().any(has_proof)
     }
 }

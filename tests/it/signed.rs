@@ -224,6 +224,32 @@ fn a_subscription_of_meta_is_answered_where_it_shows_the_verify_token() {
 }
 
 #[test]
+fn a_challenge_that_the_user_describes_is_answered_without_an_event_and_counts_for_nothing() {
+    let challenge = "{method: POST, at: {query: validationToken}, proof: None}";
+    let spec = format!(
+        "  verify: [{{type: ApiKey, apiKey: {{query: key}}, secretRefs: [{{name: graph, key: key}}], challenge: {challenge}}}]\n  rateLimit: {{requestsPerSecond: 1, burst: 1}}"
+    );
+    let setting = setting(&spec, &[("graph", "key", "s3cret")], &[]);
+    let send = |query: &str, headers: &[(&str, &str)]| {
+        request("POST", &format!("{}{query}", setting.operator.url()), headers, b"{}")
+    };
+    for _ in 0..25 {
+        let answer = send("?validationToken=Validation%3A+Testing", &[]);
+        assert_eq!((answer.status, answer.body.as_str()), (200, "Validation: Testing"));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("webhook-event-id"), None);
+    }
+    is_refused(&send("?key=guess", &[]));
+    setting.listener.expect_no_call();
+    let json = [("Content-Type", "application/json")];
+    assert!(send("?key=s3cret", &json).status < 300);
+    // The key is no header that would be passed on.
+    let call = setting.listener.call();
+    assert!(!call.head.contains("s3cret"));
+    assert_eq!(request("GET", &setting.operator.url(), &[], b"").status, 405);
+}
+
+#[test]
 fn a_sender_of_cloud_events_is_told_that_it_may_send_where_its_origin_is_allowed() {
     let spec = "  cloudEventsOrigins: [events.example.com]\n  rateLimit: {requestsPerSecond: 2}";
     let setting = setting(spec, &[], &[]);

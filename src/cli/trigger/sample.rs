@@ -102,6 +102,28 @@ static SAMPLES: &[Sample] = &[
         body: r#"{"object":"page","entry":[{"id":"0","time":{seconds},"changes":[{"field":"feed","value":{"item":"status","verb":"add"}}]}]}"#,
         ..PLAIN
     },
+    Sample {
+        provider: "Mux",
+        body: r#"{"type":"video.asset.ready","id":"{id}","environment":{"name":"Test","id":"test"},"object":{"type":"asset","id":"test"},"data":{"id":"test","status":"ready","duration":12.5}}"#,
+        ..PLAIN
+    },
+    Sample {
+        provider: "Paddle",
+        body: r#"{"event_id":"evt_{id}","event_type":"transaction.completed","notification_id":"ntf_{id}","data":{"id":"txn_test","status":"completed","currency_code":"EUR"}}"#,
+        ..PLAIN
+    },
+    Sample {
+        provider: "PagerDuty",
+        headers: &[("X-Webhook-Id", "test"), ("X-Webhook-Subscription", "PTEST")],
+        body: r#"{"event":{"id":"{id}","event_type":"incident.triggered","resource_type":"incident","data":{"id":"PTEST","type":"incident","title":"A test","status":"triggered"}}}"#,
+        ..PLAIN
+    },
+    Sample {
+        provider: "Square",
+        headers: &[("Square-Environment", "Sandbox")],
+        body: r#"{"merchant_id":"TEST","type":"payment.updated","event_id":"{id}","data":{"type":"payment","id":"test","object":{"payment":{"id":"test","status":"COMPLETED"}}}}"#,
+        ..PLAIN
+    },
 ];
 
 impl Sample {
@@ -144,18 +166,22 @@ mod tests {
         for sample in SAMPLES {
             let delivery = Provider::named(sample.provider).and_then(|provider| provider.delivery);
             let names = match &delivery {
-                Some(Delivery::Header(names)) => names,
-                Some(Delivery::PerEndpoint(_, name)) => std::slice::from_ref(name),
-                Some(Delivery::Member(_)) | None => &[],
+                Some(Delivery::FirstHeader(names)) => names,
+                Some(Delivery::Header(name) | Delivery::PerEndpoint(_, name)) => {
+                    std::slice::from_ref(name)
+                }
+                Some(Delivery::Pointer(_)) | None => &[],
             };
             match delivery {
-                Some(Delivery::Header(_) | Delivery::PerEndpoint(..)) => {
+                Some(
+                    Delivery::Header(_) | Delivery::FirstHeader(_) | Delivery::PerEndpoint(..),
+                ) => {
                     let told = sample.headers.iter().find(|(name, _)| {
                         names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
                     });
                     assert_eq!(told.unwrap().1, "{id}", "{}", sample.provider);
                 }
-                Some(Delivery::Member(_)) => assert!(sample.body.contains("{id}\"")),
+                Some(Delivery::Pointer(_)) => assert!(sample.body.contains("{id}\"")),
                 None => {}
             }
         }

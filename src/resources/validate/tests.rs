@@ -478,7 +478,7 @@ fn every_rule_of_the_definitions_compiles_and_can_be_evaluated() {
     }
     let rules = |validator: &Validator| compiled(&validator.rules);
     assert_eq!(rules(&Validator::webhook_app()), 10);
-    assert_eq!(rules(&Validator::webhook()), 32);
+    assert_eq!(rules(&Validator::webhook()), 52);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use ring::signature::{self, RsaParameters, UnparsedPublicKey, VerificationAlgori
 /// An algorithm with a public key (RFC 7518, section 3.1; RFC 8037; RFC 9864). `none` and HMAC are
 /// excluded on purpose: `none` is unsigned, and HMAC would use the public key as its secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum JwtAlgorithm {
+#[expect(missing_docs, reason = "the names are those of RFC 7518")]
+pub enum JwtAlgorithm {
     Rs256,
     Rs384,
     Rs512,
@@ -19,16 +20,19 @@ pub(super) enum JwtAlgorithm {
 
 /// A public key. Its type determines the allowed algorithms, whatever the token's header claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum PublicKey {
-    /// Modulus and exponent, big-endian.
+pub enum PublicKey {
+    /// An RSA key; the numbers are big-endian, without leading zeros.
     Rsa {
+        /// The modulus.
         modulus: Vec<u8>,
+        /// The public exponent.
         exponent: Vec<u8>,
     },
     /// An uncompressed point.
     P256(Vec<u8>),
     /// An uncompressed point.
     P384(Vec<u8>),
+    /// The 32 bytes of RFC 8032.
     Ed25519(Vec<u8>),
 }
 
@@ -64,7 +68,7 @@ impl JwtAlgorithm {
 
 impl PublicKey {
     /// Whether the key has the type that the algorithm requires.
-    pub(super) fn fits(&self, algorithm: JwtAlgorithm) -> bool {
+    pub(in crate::verify) fn fits(&self, algorithm: JwtAlgorithm) -> bool {
         match self {
             Self::Rsa { .. } => algorithm.rsa().is_some(),
             Self::P256(_) => algorithm == JwtAlgorithm::Es256,
@@ -74,7 +78,12 @@ impl PublicKey {
     }
 
     /// Whether this key made the signature, with an algorithm that it fits.
-    pub(super) fn verify(&self, algorithm: JwtAlgorithm, signed: &[u8], signature: &[u8]) -> bool {
+    pub(in crate::verify) fn verify(
+        &self,
+        algorithm: JwtAlgorithm,
+        signed: &[u8],
+        signature: &[u8],
+    ) -> bool {
         let by = |how: &'static dyn VerificationAlgorithm, key: &[u8]| {
             UnparsedPublicKey::new(how, key).verify(signed, signature).is_ok()
         };

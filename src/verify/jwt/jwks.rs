@@ -104,6 +104,13 @@ impl Jwks {
     }
 }
 
+/// Reads a single key that may make signatures of an algorithm; `None` if it is malformed or another
+/// one. The caller limits the document's length.
+pub(in crate::verify) fn read_jwk(document: &[u8], algorithm: JwtAlgorithm) -> Option<PublicKey> {
+    let key = Jwk::read(serde_json::from_slice(document).ok()?)?;
+    key.fits(algorithm).then_some(key.key)
+}
+
 impl Jwk {
     fn read(value: Value) -> Option<Self> {
         let Published { kid, alg, r#use, key_ops, key } = serde_json::from_value(value).ok()?;

@@ -17,8 +17,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::{Denied, EntryError, Input, header};
-use algorithm::JwtAlgorithm;
+pub use algorithm::{JwtAlgorithm, PublicKey};
 use claims::JwtClaims;
+pub(super) use jwks::read_jwk;
 pub use jwks::{Jwks, JwksError, MAX_KEYS};
 pub use key_sets::{HOST_SETS, KeySet, KeySetError, KeySets, MAX_SETS, MAX_URL, NAMESPACE_SETS};
 pub use keys::{Keys, WeakKeys};

@@ -11,7 +11,7 @@ use crate::verify::json::{self, Scalar};
 use crate::verify::key::VerifyingKey;
 use crate::verify::message::SignedMessage;
 use crate::verify::proof::{CannotSign, Proof};
-use crate::verify::{Input, header};
+use crate::verify::{Denied, Input, header};
 
 impl SignatureCheck {
     /// Signs the request with the first key that can sign; `None` if all are public keys. An id or
@@ -26,18 +26,18 @@ impl SignatureCheck {
         let path_and_query = with_parameter(input.path_and_query, proof.query.as_deref());
         let input = Input { path_and_query: &path_and_query, ..*input };
         let id = match &self.id {
-            Some(signed) => proof.signed_header(&signed.header, &input, id)?,
+            Some(signed) => proof.signed_header(&signed.name, &input, id)?,
             None => String::new(),
         };
         let (timestamp, item) = self.sign_timestamp(&mut proof, &input)?;
         let form = self.form(&input).map_err(|_| CannotSign::Form)?;
+        self.find_signed_headers(&input)?;
         let message = SignedMessage {
             parts: &self.parts,
             id: &id,
             timestamp: &timestamp,
             url: self.url.spellings(input.external_url).next().unwrap_or_default(),
-            path_and_query: input.path_and_query,
-            body: input.body,
+            input: &input,
             form: &form,
         };
         let signature = self.encoding.encode(key.sign(|take| message.pieces(take)).as_ref());
@@ -47,22 +47,33 @@ impl SignatureCheck {
         Ok(Some(proof))
     }
 
+    /// Whether the request has the headers that are signed and cannot be made here.
+    fn find_signed_headers(&self, input: &Input<'_>) -> Result<(), CannotSign> {
+        let mut headers = self.signed_headers.iter();
+        headers.try_for_each(|header| match header.value(input) {
+            Ok(_) => Ok(()),
+            Err(Denied::MissingHeader) => Err(CannotSign::HeaderMissing(header.name.clone())),
+            Err(_) => Err(CannotSign::Header(header.name.clone())),
+        })
+    }
+
     /// The text of the timestamp, and the name of its item in the signature header if it has one.
     fn sign_timestamp(
         &self,
         proof: &mut Proof,
         input: &Input<'_>,
-    ) -> Result<(String, Option<&'static str>), CannotSign> {
-        let now = input.now.to_string();
+    ) -> Result<(String, Option<&str>), CannotSign> {
+        let format = self.signing_time.as_ref().map(|signing_time| signing_time.format);
+        let now = format.unwrap_or_default().write(input.now);
         match self.signing_time.as_ref().map(|signing_time| &signing_time.source) {
             None => Ok((String::new(), None)),
             Some(SigningTimeSource::Header(name)) => {
                 Ok((proof.signed_header(name, input, &now)?, None))
             }
             Some(SigningTimeSource::Item(name)) => Ok((now, Some(name))),
-            Some(SigningTimeSource::Member(name)) => match json::member(input.body, name) {
+            Some(SigningTimeSource::Pointer(pointer)) => match json::at(input.body, pointer) {
                 Some(Scalar::Number(_)) => Ok((String::new(), None)),
-                _ => Err(CannotSign::TimestampMissing(name)),
+                _ => Err(CannotSign::TimestampMissing(pointer.name().into())),
             },
         }
     }

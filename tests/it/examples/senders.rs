@@ -94,6 +94,48 @@ pub const SENDERS: &[Sender] = &[
         ..JSON
     },
     Sender {
+        webhook: "mux",
+        proof: |with| {
+            let signature = with.hex(&format!("{}.{}", with.now, with.body));
+            vec![("Mux-Signature", format!("t={},v1={signature}", with.now))]
+        },
+        ..JSON
+    },
+    Sender {
+        webhook: "paddle",
+        body: r#"{"event_id": "evt_1", "notification_id": "ntf_1"}"#,
+        proof: |with| {
+            let signature = with.hex(&format!("{}:{}", with.now, with.body));
+            vec![("Paddle-Signature", format!("ts={};h1={signature}", with.now))]
+        },
+        ..JSON
+    },
+    Sender {
+        webhook: "pagerduty",
+        told: &[("X-Webhook-Id", "02affd2d"), ("X-Webhook-Subscription", "PY1OL64")],
+        body: r#"{"event": {"id": "01BO6VA3C51GGFPWDCO2XCWGXV"}}"#,
+        proof: |with| {
+            let (old, new) = ("0".repeat(64), with.hex(with.body));
+            vec![("X-PagerDuty-Signature", format!("v1={old},v1={new}"))]
+        },
+        ..JSON
+    },
+    Sender {
+        webhook: "square",
+        told: &[
+            ("Square-Environment", "Production"),
+            ("Square-Retry-Number", "1"),
+            ("Square-Retry-Reason", "http_timeout"),
+        ],
+        body: r#"{"event_id": "13b867cf", "type": "payment.updated"}"#,
+        proof: |with| {
+            let signed = format!("{}{}", with.url, with.body);
+            let signature = sign::base64(with.secret.as_bytes(), &signed);
+            vec![("X-Square-HmacSha256-Signature", signature)]
+        },
+        ..JSON
+    },
+    Sender {
         webhook: "shopify",
         told: &[
             ("X-Shopify-Topic", "orders/create"),

@@ -58,13 +58,19 @@ fn a_forged_body_is_refused() {
 #[test]
 fn a_forged_timestamp_is_refused_though_it_is_fresh() {
     refused("a second later", |vector, mut request| {
-        let (now, later) = (vector.now?.to_string(), (vector.now? + 1).to_string());
-        let mut body = String::from_utf8(request.body).unwrap();
-        body = body.replace(&now, &later);
-        request.body = body.into();
+        let spelled = |seconds: u64| {
+            let time = jiff::Timestamp::from_second(seconds.try_into().unwrap()).unwrap();
+            [seconds.to_string(), time.to_string().replace('Z', "")]
+        };
+        let later = |text: &str| {
+            let pairs =
+                spelled(vector.now.unwrap()).into_iter().zip(spelled(vector.now.unwrap() + 1));
+            pairs.fold(text.to_owned(), |text, (now, later)| text.replace(&now, &later))
+        };
+        vector.now?;
+        request.body = later(str::from_utf8(&request.body).unwrap()).into();
         for value in request.headers.values_mut() {
-            let text = value.to_str().unwrap().replace(&now, &later);
-            *value = text.parse().unwrap();
+            *value = later(value.to_str().unwrap()).parse().unwrap();
         }
         Some(request)
     });
@@ -187,7 +193,11 @@ fn a_signature_of_one_vector_is_refused_for_another() {
 fn what_is_wrong_is_told_without_a_word_of_the_request_or_the_secret() {
     for vector in Vector::small() {
         let verifier = vector.verifier();
-        let shown = format!("{verifier:?}");
+        let mut shown = format!("{verifier:?}");
+        // The name of a header may contain what a secret of a test is.
+        for name in vector.request().headers.keys() {
+            shown = shown.replace(name.as_str(), "");
+        }
         assert!(!shown.contains(&*vector.secret), "{}", vector.name());
         let mut forged = vector.request();
         forged.body.push(b'x');

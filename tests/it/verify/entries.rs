@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use webhook_operator::verify::{
-    Entry, EntryError, Layout, Secret, Signature, Source, TemplateError, Timestamp, Verifier,
+    Entry, EntryError, Layout, Metadata, Secret, Signature, Source, TemplateError, Timestamp,
+    TimestampFormat, Verifier,
 };
 
 use super::request::{Request, row, secrets, try_verifier};
@@ -64,13 +65,16 @@ fn a_secret_that_no_request_could_match_is_refused_by_its_place_and_not_its_text
 }
 
 fn hmac(scheme: Signature<'_>) -> Result<Verifier, EntryError> {
-    Verifier::new(Entry::Hmac(scheme), &secrets(&["s"]))
+    Verifier::new(Entry::Hmac(scheme, Metadata::default()), &secrets(&["s"]))
 }
 
 const PLAIN: Signature<'static> = Signature { header: "X-Signature", ..Signature::HMAC };
 
-const TIMESTAMP: Option<Timestamp<'static>> =
-    Some(Timestamp { source: Source::Header("X-Time"), tolerance: Duration::from_secs(300) });
+const TIMESTAMP: Option<Timestamp<'static>> = Some(Timestamp {
+    source: Source::Header("X-Time"),
+    format: TimestampFormat::Unix,
+    tolerance: Duration::from_secs(300),
+});
 
 #[test]
 fn a_generic_signature_must_be_complete() {

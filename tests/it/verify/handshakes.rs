@@ -15,7 +15,7 @@ fn v0(signature: &str, timestamp: &str, secret: &[u8], body: &str) -> Request {
 }
 
 fn answer(verifier: &Verifier, request: &Request) -> Option<Response<Bytes>> {
-    request.check(verifier).unwrap().handshake(&request.input())
+    request.check(verifier).unwrap().challenge(&request.input())
 }
 
 fn text(response: Option<Response<Bytes>>) -> Option<String> {
@@ -112,7 +112,7 @@ fn meta(token: &str) -> Verifier {
 fn subscribe(verifier: &Verifier, query: &str) -> Option<Result<String, Denied>> {
     let mut request = Request::of("").to(&format!("/apps/a/webhooks/b?{query}"));
     request.method = Method::GET;
-    let answer = verifier.subscription(&request.input())?;
+    let answer = verifier.challenge(&request.input())?;
     Some(answer.map(|response| String::from_utf8(response.into_body().to_vec()).unwrap()))
 }
 
@@ -145,11 +145,11 @@ fn a_challenge_comes_back_as_text_that_no_browser_takes_for_a_page() {
     let mut request = Request::of("").to(&format!("/?{query}"));
     request.method = Method::GET;
     let verifier = meta("t");
-    let response = verifier.subscription(&request.input()).unwrap().unwrap();
+    let response = verifier.challenge(&request.input()).unwrap().unwrap();
     assert_eq!(response.headers()[CONTENT_TYPE], "text/plain; charset=utf-8");
     assert_eq!(response.headers()["x-content-type-options"], "nosniff");
     request.method = Method::POST;
-    assert!(verifier.subscription(&request.input()).is_none());
+    assert!(verifier.challenge(&request.input()).is_none());
 }
 
 #[test]

@@ -12,4 +12,6 @@ mod request;
 pub mod sign;
 mod signing;
 mod tokens;
+mod user_entries;
+mod user_entry;
 mod vectors;

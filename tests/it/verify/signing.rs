@@ -2,10 +2,11 @@
 
 use http::header::{CONTENT_TYPE, HeaderValue};
 use proptest::prelude::*;
+use proptest::sample::Index;
 use std::time::Duration;
 use webhook_operator::verify::{
-    Algorithm, CannotSign, Encoding, Entry, Layout, PROVIDERS, Signature, Source, Timestamp,
-    Verifier,
+    Algorithm, CannotSign, Encoding, Entry, Layout, Metadata, PROVIDERS, Position, Signature,
+    Source, Timestamp, TimestampFormat, Verifier,
 };
 
 use super::jwt::tokens;
@@ -61,24 +62,43 @@ fn external_url() -> impl Strategy<Value = &'static str> {
 }
 
 fn generic() -> impl Strategy<Value = Signature<'static>> {
-    let timestamp =
-        Timestamp { source: Source::Header("X-Time"), tolerance: Duration::from_secs(9) };
+    let timestamp = Timestamp {
+        source: Source::Header("X-Time"),
+        format: TimestampFormat::Unix,
+        tolerance: Duration::from_secs(9),
+    };
+    let item = Some(Timestamp { source: Source::Item("t"), ..timestamp });
     let signed = prop::sample::select(vec![
         ("{body}", None, None),
+        ("{timestamp}.{body}", item, None),
         ("{timestamp}.{body}", Some(timestamp), None),
+        (
+            "{timestamp}{body}",
+            Some(Timestamp { format: TimestampFormat::Rfc3339, ..timestamp }),
+            None,
+        ),
         ("{id}.{timestamp}.{url}.{body}", Some(timestamp), Some("X-Id")),
         ("{url}{body}end", None, None),
+        ("{method}{path}\n{header:X-Nonce};{sha256:body}", None, None),
     ]);
     let algorithm = prop::sample::select(vec![
         Algorithm::HmacSha1,
         Algorithm::HmacSha256,
+        Algorithm::HmacSha384,
         Algorithm::HmacSha512,
     ]);
-    let encoding = prop::sample::select(vec![Encoding::Hex, Encoding::Base64]);
-    let prefix = prop::sample::select(vec!["", "sha256=", "v0="]);
-    (signed, algorithm, encoding, prefix).prop_map(|(signed, algorithm, encoding, prefix)| {
+    let encoding = prop::sample::select(vec![Encoding::Hex, Encoding::Base64, Encoding::Base64Url]);
+    let layout = prop::sample::select(vec![
+        Layout::Prefixed(""),
+        Layout::Prefixed("sha256="),
+        Layout::Items { separator: ';', assign: '=', name: "h1" },
+        Layout::Items { separator: ' ', assign: ',', name: "v1" },
+    ]);
+    (signed, algorithm, encoding, layout).prop_map(|(signed, algorithm, encoding, layout)| {
         let (signed, timestamp, id) = signed;
-        let layout = Layout::Prefixed(prefix);
+        let has_item = matches!(timestamp, Some(Timestamp { source: Source::Item(_), .. }));
+        let list = Layout::Items { separator: ',', assign: '=', name: "v1" };
+        let layout = if has_item { list } else { layout };
         let header = "X-Signature";
         Signature { header, layout, encoding, algorithm, signed, timestamp, id, ..Signature::HMAC }
     })
@@ -115,17 +135,27 @@ proptest! {
         scheme in generic(),
         bytes in prop::collection::vec(any::<u8>(), 0..64),
         id in "[a-z0-9_-]{1,20}",
+        (at, flip) in (any::<Index>(), 1..=u8::MAX),
     ) {
-        let verifier = Verifier::new(Entry::Hmac(scheme), &secrets(&["s3cret"])).unwrap();
-        let request = signed(&verifier, Request::of(bytes), &id);
+        let entry = Entry::Hmac(scheme, Metadata::default());
+        let verifier = Verifier::new(entry, &secrets(&["s3cret"])).unwrap();
+        let request = signed(&verifier, Request::of(bytes).with("X-Nonce", "n 1"), &id);
         prop_assert_eq!(request.denied(&verifier), None);
+        let mut other = request.clone();
+        other.body.push(b'x');
+        prop_assert!(other.denied(&verifier).is_some());
+        let mut other = request;
+        let Some(byte) = other.body.get_mut(at.index(64)) else { return Ok(()) };
+        *byte ^= flip;
+        prop_assert!(other.denied(&verifier).is_some());
     }
 }
 
 #[test]
 fn an_api_key_is_shown_in_its_header() {
     let verifier =
-        Verifier::new(Entry::ApiKey { header: "X-Key" }, &secrets(&["first", "second"])).unwrap();
+        Verifier::new(Entry::ApiKey(Position::Header("X-Key")), &secrets(&["first", "second"]))
+            .unwrap();
     let request = signed(&verifier, Request::of("{}"), "1");
     assert_eq!(request.headers["x-key"], "first");
     assert_eq!(request.denied(&verifier), None);

@@ -1,6 +1,6 @@
 //! Secrets that are shown: `Bearer`, `Basic`, `ApiKey`.
 
-use webhook_operator::verify::{Denied, Entry, Verifier};
+use webhook_operator::verify::{Denied, Entry, Position, Verifier};
 
 use super::request::{Request, secrets, verifier};
 
@@ -56,7 +56,7 @@ fn basic_credentials_are_user_and_password_in_base64() {
 
 #[test]
 fn an_api_key_is_the_whole_of_its_header() {
-    let entry = Entry::ApiKey { header: "X-Api-Key" };
+    let entry = Entry::ApiKey(Position::Header("X-Api-Key"));
     let verifier = Verifier::new(entry, &secrets(&["kéy", "other"])).unwrap();
     let with = |value: &[u8]| Request::of("").with("x-api-key", value);
     assert_eq!(with("kéy".as_bytes()).denied(&verifier), None);

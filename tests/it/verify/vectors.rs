@@ -1,15 +1,19 @@
 //! Vectors: those that providers and their libraries publish (`vectors.json`), and more that
-//! another implementation computed (`computed.json`).
+//! another implementation computed (`computed.json`); and those for entries as users write them
+//! (`user_entries.json`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 use webhook_operator::verify::{
-    Algorithm, Encoding, Entry, Layout, Signature, Source, Timestamp, Verifier,
+    Algorithm, Encoding, Entry, Layout, Metadata, Signature, Source, Timestamp, TimestampFormat,
+    Verifier,
 };
 
 use super::request::{NOW, Request, row, secrets};
+use super::user_entry;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -36,6 +40,12 @@ pub struct Vector {
     encoding: Option<String>,
     signature: Option<String>,
     hmac: Option<Hmac>,
+    /// The entry as a user writes it.
+    entry: Option<Value>,
+    /// The sender whose entry is in the documentation.
+    sender: Option<String>,
+    /// Another secret of the same form.
+    decoy: Option<String>,
     pub source: String,
 }
 
@@ -56,6 +66,7 @@ impl Vector {
         let read = |text| serde_json::from_str::<Vec<Self>>(text).unwrap();
         let mut all = read(include_str!("vectors.json"));
         all.extend(read(include_str!("computed.json")));
+        all.extend(read(include_str!("user_entries.json")));
         all
     }
 
@@ -104,13 +115,22 @@ impl Vector {
     }
 
     pub fn verifier_of(&self, texts: &[&str]) -> Verifier {
+        if let Some(entry) = &self.entry() {
+            return user_entry::verifier(entry, texts);
+        }
         let entry = if self.provider == "hmac" {
-            Entry::Hmac(self.generic())
+            Entry::Hmac(self.generic(), Metadata::default())
         } else {
             let provider = row(&self.provider);
             Entry::Provider { provider, legacy: self.legacy, verify_token: None }
         };
         Verifier::new(entry, &secrets(texts)).unwrap()
+    }
+
+    /// The entry as a user writes it.
+    pub fn entry(&self) -> Option<Value> {
+        let documented = self.sender.as_deref().map(user_entry::documented);
+        documented.or_else(|| self.entry.clone())
     }
 
     fn generic(&self) -> Signature<'_> {
@@ -130,6 +150,7 @@ impl Vector {
             signed: &hmac.signed,
             timestamp: hmac.timestamp_header.as_deref().map(|header| Timestamp {
                 source: Source::Header(header),
+                format: TimestampFormat::Unix,
                 tolerance: Duration::from_secs(300),
             }),
             id: hmac.id_header.as_deref(),
@@ -139,6 +160,9 @@ impl Vector {
 
     /// A secret of the same form that is another.
     pub fn decoy(&self) -> String {
+        if let Some(decoy) = &self.decoy {
+            return decoy.clone();
+        }
         let is_standard = ["standardWebhooks", "gitlab"].contains(&&*self.provider);
         match &*self.provider {
             "discord" => "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29".into(),
