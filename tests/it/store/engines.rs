@@ -7,6 +7,7 @@ use webhook_operator::store::Store;
 
 use crate::store::engine::{Engine, Settings, TestClock};
 use crate::store::postgres::PostgresEngine;
+use crate::store::postgres::turns::TwoReplicas;
 use crate::store::sqlite::SqliteEngine;
 use crate::store::world::World;
 use crate::support::model_store::ModelStore;
@@ -19,6 +20,11 @@ pub async fn sqlite() -> World {
 /// The shared engine, on a database of its own.
 pub async fn postgres() -> World {
     World::of(Box::new(PostgresEngine::new().await))
+}
+
+/// Two replicas of the shared engine on one database, which take turns.
+pub async fn replicas() -> World {
+    World::of(Box::new(TwoReplicas(PostgresEngine::new().await)))
 }
 
 /// The model itself: a test that it fails asks for more than the other engines are compared with.
@@ -67,7 +73,8 @@ macro_rules! compared_with_the_model {
     ($test:ident) => {
         $crate::store::engines::compare_engine!(sqlite: $test, 64);
         // A database of its own for each history takes most of the time.
-        $crate::store::engines::compare_engine!(postgres: $test, 12);
+        $crate::store::engines::compare_engine!(postgres: $test, 6);
+        $crate::store::engines::compare_engine!(replicas: $test, 6);
     };
 }
 
