@@ -63,7 +63,13 @@ macro_rules! as_number {
 }
 
 as_number!(DeliveryState { Pending = 0, Waiting = 1, Succeeded = 2, Dead = 3 });
-as_number!(DeadReason { AttemptsUsedUp = 0, TooOld = 1, Rejected = 2, AppDeleted = 3, Unreadable = 4 });
+as_number!(DeadReason {
+    AttemptsUsedUp = 0,
+    TooOld = 1,
+    Rejected = 2,
+    AppDeleted = 3,
+    Unreadable = 4,
+});
 as_number!(Ordering { Parallel = 0, Fifo = 1 });
 as_number!(Form { Json = 0, Converted = 1 });
 

@@ -35,12 +35,13 @@ const MAX_DELAY: Duration = Duration::from_secs(2);
 /// Settings of each connection. A statement, a lock and an idle transaction have a limit, so that a
 /// replica that is frozen holds up the others for seconds only.
 ///
-/// Every statement has an index for each table. The planner is kept from reading whole tables, which
-/// is faster while they are small: it would go on with such a plan while they grow.
+/// Every statement has an index for each table. The planner is kept from reading whole tables,
+/// which is faster while they are small: it would go on with such a plan while they grow.
 const SETUP: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s';
     SET idle_in_transaction_session_timeout = '5s'; SET client_min_messages = 'warning';
     SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off;
-    SET enable_mergejoin = off; SET jit = off; SET default_transaction_isolation = 'read committed'";
+    SET enable_mergejoin = off; SET jit = off;
+    SET default_transaction_isolation = 'read committed'";
 
 /// What all connections of a store have in common.
 #[derive(Clone)]
@@ -217,8 +218,8 @@ impl Link {
     }
 }
 
-/// The connection of a task. It is made when it is needed, and again after it was lost; not before a
-/// growing delay has passed.
+/// The connection of a task. It is made when it is needed, and again after it was lost; not before
+/// a growing delay has passed.
 pub struct Connection {
     connector: Connector,
     known: &'static [&'static str],

@@ -33,6 +33,7 @@ pub async fn read(link: &Link, max_bytes: u64) -> Result<Load, Failure> {
         load.oldest.extend(oldest.map(|id| (app, Moment(ids::moment(id).0 / 1000 * 1000))));
     }
     load.over_share = over_share(&apps, max_bytes).collect();
+    load.near_share = over_share(&apps, max_bytes / 10 * 9).collect();
     Ok(load)
 }
 

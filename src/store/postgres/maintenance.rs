@@ -1,13 +1,14 @@
 //! Deletes what is over, in small batches. One replica at a time does it.
 
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::codec;
 use super::failure::Failure;
 use super::link::Link;
 use super::statements::{
-    BEGIN, COMMIT, DELETE_EVENTS, DELETE_EXPIRED, DELETE_KEYS, LOAD, LOCK_EVENTS, LOCK_MAINTENANCE,
-    LOCK_WEBHOOKS, PROMOTE_STUCK, PRUNE_OWNERS, STUCK_WEBHOOKS,
+    BEGIN, COMMIT, DELETE_EVENTS, DELETE_EXPIRED, DELETE_FINISHED, DELETE_KEYS, LOAD, LOCK_EVENTS,
+    LOCK_MAINTENANCE, LOCK_WEBHOOKS, PROMOTE_STUCK, PRUNE_OWNERS, STUCK_WEBHOOKS,
 };
 use crate::moment::Moment;
 use crate::routes::AppId;
@@ -16,6 +17,7 @@ use crate::routes::AppId;
 pub const STATEMENTS: &[&str] = &[
     DELETE_EVENTS,
     DELETE_EXPIRED,
+    DELETE_FINISHED,
     DELETE_KEYS,
     LOAD,
     LOCK_EVENTS,
@@ -62,10 +64,38 @@ async fn delete_batch(link: &Link, slot: i16, expired: Expired) -> Result<bool, 
             (DELETE_KEYS, &[&now, &DELETE_BATCH]),
         ])
         .await?;
-    let events: Vec<Uuid> = answers[0].iter().map(|row| row.get(0)).collect();
+    let deleted = delete_events_and_commit(link, slot, &answers[0]).await?;
+    Ok(deleted == DELETE_BATCH as usize)
+}
+
+/// Deletes one batch of finished deliveries of an app, to free space. Returns whether there were
+/// any; `false` if another replica is at it.
+pub async fn delete_finished(link: &mut Link, slot: i16, app: AppId) -> Result<bool, Failure> {
+    link.transaction(async |link| {
+        let answers = link.pipeline(&[(BEGIN, &[]), (LOCK_MAINTENANCE, &[])]).await?;
+        if !answers[1].first().is_some_and(|row| row.get(0)) {
+            link.query(COMMIT, &[]).await?;
+            return Ok(false);
+        }
+        let digest = app.namespace();
+        let deleted =
+            link.query(DELETE_FINISHED, &[&app.uuid, &DELETE_BATCH, &slot, &&digest[..]]).await?;
+        Ok(delete_events_and_commit(link, slot, &deleted).await? > 0)
+    })
+    .await
+}
+
+/// Deletes the events of deleted deliveries, if they have no other one. Returns how many events the
+/// deliveries had.
+async fn delete_events_and_commit(
+    link: &Link,
+    slot: i16,
+    deleted: &[Row],
+) -> Result<usize, Failure> {
+    let events: Vec<Uuid> = deleted.iter().map(|row| row.get(0)).collect();
     link.pipeline(&[(LOCK_EVENTS, &[&events]), (DELETE_EVENTS, &[&events, &slot]), (COMMIT, &[])])
         .await?;
-    Ok(events.len() == DELETE_BATCH as usize)
+    Ok(events.len())
 }
 
 /// Lets the deliveries of ordered webhooks go on that have a waiting delivery and no pending one.

@@ -170,8 +170,8 @@ pub async fn record_owners(link: &Link, owners: &[Owner], now: Moment) -> Result
     Ok(())
 }
 
-/// Checks webhooks after `cursor`, and deletes those that are unused and do not exist. Returns where
-/// to continue; `None` if none is left.
+/// Checks webhooks after `cursor`, and deletes those that are unused and do not exist. Returns
+/// where to continue; `None` if none is left.
 pub async fn prune(
     link: &mut Link,
     cursor: i64,
@@ -196,7 +196,7 @@ async fn delete_webhooks(link: &Link, keys: &[i64]) -> Result<(), Failure> {
         .pipeline(&[(BEGIN, &[]), (LOCK_UNUSED, &[&keys]), (DELETE_WEBHOOKS, &[&keys])])
         .await?;
     let apps: Vec<i64> = answers[2].iter().map(|row| row.get(0)).collect();
-    // Fails if a webhook of the app was stored at the same time: then all is left for the next time.
+    // Fails if a webhook of the app was stored at the same time: all is left for the next time.
     link.pipeline(&[(DELETE_APPS, &[&apps]), (COMMIT, &[])]).await?;
     Ok(())
 }

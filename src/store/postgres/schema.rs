@@ -16,8 +16,8 @@ const MIGRATIONS: [&str; 1] = [VERSION_1];
 ///
 /// `delivery.state`: 0 pending, 1 waiting, 2 succeeded, 3 dead. The partial indexes hold only the
 /// rows that a query needs. `webhook.is_ordered`: the webhook is or was `Fifo`, so deliveries of it
-/// may be waiting. A tally has several rows (slots), so that the writers of all replicas seldom wait
-/// for each other.
+/// may be waiting. A tally has several rows (slots), so that the writers of all replicas rarely
+/// wait for each other.
 const VERSION_1: &str = "
 CREATE TABLE app (
   key bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -70,6 +70,7 @@ CREATE INDEX delivery_undelivered ON delivery (webhook, state, seq) WHERE state 
 CREATE INDEX delivery_webhook ON delivery (webhook, id);
 CREATE INDEX delivery_dead ON delivery (webhook, id) WHERE state = 3;
 CREATE INDEX delivery_finished ON delivery (finished) WHERE finished IS NOT NULL;
+CREATE INDEX delivery_ended ON delivery (app, finished) WHERE finished IS NOT NULL;
 CREATE INDEX delivery_replay ON delivery (event) WHERE generation > 1;
 CREATE TABLE attempt (
   delivery uuid NOT NULL,

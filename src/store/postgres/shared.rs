@@ -35,6 +35,8 @@ pub struct Load {
     pub oldest: Vec<(AppId, Moment)>,
     /// Apps that have used up their share of the store, or whose namespace has.
     pub over_share: HashSet<AppId>,
+    /// Apps that have used nine tenths of it.
+    pub near_share: HashSet<AppId>,
 }
 
 impl Default for SharedState {

@@ -1,7 +1,8 @@
 //! The statements of the writing transactions, of `take` and of the session.
 //!
-//! A transaction is a sequence of statements, each of which sees what was committed before it began.
-//! So rows are locked by a statement of their own, before the one that decides by what it reads.
+//! A transaction is a sequence of statements, each of which sees what was committed before it
+//! began. So rows are locked by a statement of their own, before the one that decides by what it
+//! reads.
 //! Locks are taken in this order: webhooks by key, duplicate keys, events, leases, deliveries.
 
 /// Begins a transaction.
@@ -58,7 +59,8 @@ ORDER BY key FOR NO KEY UPDATE";
 /// Known ones are locked.
 pub const CLAIM_KEYS: &str = "
 INSERT INTO duplicate AS d (webhook, hash, event, since, seen, until)
-SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[])
+SELECT * FROM unnest(
+    $1::bigint[], $2::bytea[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[])
   AS n (webhook, hash, event, since, seen, until) ORDER BY n.webhook, n.hash
 ON CONFLICT (webhook, hash) DO UPDATE SET
   event = excluded.event, since = excluded.since, seen = excluded.seen, until = excluded.until
@@ -95,9 +97,10 @@ ORDER BY n.place";
 /// Stores events.
 pub const INSERT_EVENTS: &str = "
 INSERT INTO event (id, webhook, form, content_type, headers, body)
-SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::bytea[], $6::bytea[])";
+SELECT * FROM unnest(
+  $1::uuid[], $2::bigint[], $3::smallint[], $4::bytea[], $5::bytea[], $6::bytea[])";
 
-/// Makes waiting deliveries of webhooks pending, oldest first; at most $3 of each. Returns their apps.
+/// Makes waiting deliveries of webhooks pending, oldest first; at most $3 of each.
 pub const PROMOTE: &str = "
 WITH promoted AS (
   SELECT w.id, n.due FROM unnest($1::bigint[], $2::bigint[]) AS n (webhook, due)
@@ -105,8 +108,7 @@ WITH promoted AS (
     SELECT id FROM delivery WHERE webhook = n.webhook AND state = 1 ORDER BY seq LIMIT $3
   ) w
 )
-UPDATE delivery d SET state = 0, due = p.due FROM promoted p WHERE d.id = p.id
-RETURNING d.app";
+UPDATE delivery d SET state = 0, due = p.due FROM promoted p WHERE d.id = p.id";
 
 /// Creates deliveries. Of an ordered webhook, only one that has no undelivered one before it is
 /// pending. Returns the state of each.
@@ -133,8 +135,8 @@ ORDER BY n.webhook
 ON CONFLICT (webhook, slot) DO UPDATE SET
   pending = t.pending + excluded.pending, bytes = t.bytes + excluded.bytes";
 
-/// Ends leases, and records the attempts and the next states of those that were valid. Returns their
-/// deliveries.
+/// Ends leases, and records the attempts and the next states of those that were valid. Returns
+/// their deliveries.
 pub const SETTLE: &str = "
 WITH settled AS (
   SELECT * FROM unnest(
@@ -168,8 +170,8 @@ WITH settled AS (
 )
 SELECT d.id, a.uuid, a.digest FROM done d JOIN app a ON a.key = d.app";
 
-/// Makes the oldest waiting delivery of each ordered webhook pending whose last pending delivery has
-/// finished, with the times of the ends. Returns the apps.
+/// Makes the oldest waiting delivery of each ordered webhook pending whose last pending delivery
+/// has finished, with the times of the ends. Returns the apps.
 pub const PROMOTE_NEXT: &str = "
 WITH heads AS (
   SELECT w.key AS webhook, max(n.due) AS due
@@ -330,29 +332,42 @@ SELECT coalesce(max(generation), 1) FROM (
   SELECT generation FROM delivery WHERE generation > 1 AND event = $1
 ) d";
 
-/// Deletes deliveries that finished by $1, earliest first. Returns their events.
-pub const DELETE_EXPIRED: &str = "
-WITH chosen AS (
-  SELECT id, event, webhook, state FROM delivery
-  WHERE finished IS NOT NULL AND finished <= $1 ORDER BY finished LIMIT $2 FOR UPDATE SKIP LOCKED
-), gone AS (
-  DELETE FROM delivery d USING chosen c WHERE d.id = c.id
-), attempts AS (
-  DELETE FROM attempt a USING chosen c WHERE a.delivery = c.id
-  RETURNING c.webhook,
-    128 + coalesce(octet_length(a.error), 0) + coalesce(length(a.answer), 0) AS bytes
-), freed AS (
-  SELECT webhook, count(*) FILTER (WHERE state = 3) AS dead, 256 * count(*) AS bytes
-  FROM chosen GROUP BY webhook
-), counted AS (
-  INSERT INTO tally AS t (webhook, slot, dead, bytes)
-  SELECT f.webhook, $3, -f.dead, -f.bytes - coalesce((
-    SELECT sum(a.bytes) FROM attempts a WHERE a.webhook = f.webhook), 0)
-  FROM freed f ORDER BY f.webhook
-  ON CONFLICT (webhook, slot) DO UPDATE SET
-    dead = t.dead + excluded.dead, bytes = t.bytes + excluded.bytes
-)
-SELECT DISTINCT event FROM chosen";
+/// Deletes finished deliveries, earliest first; at most $2. Returns their events.
+macro_rules! delete_finished {
+    ($which:literal) => {
+        concat!(
+            "WITH chosen AS (
+              SELECT id, event, webhook, state FROM delivery WHERE finished IS NOT NULL AND ",
+            $which,
+            " ORDER BY finished LIMIT $2 FOR UPDATE SKIP LOCKED
+            ), gone AS (
+              DELETE FROM delivery d USING chosen c WHERE d.id = c.id
+            ), attempts AS (
+              DELETE FROM attempt a USING chosen c WHERE a.delivery = c.id
+              RETURNING c.webhook,
+                128 + coalesce(octet_length(a.error), 0) + coalesce(length(a.answer), 0) AS bytes
+            ), freed AS (
+              SELECT webhook, count(*) FILTER (WHERE state = 3) AS dead, 256 * count(*) AS bytes
+              FROM chosen GROUP BY webhook
+            ), counted AS (
+              INSERT INTO tally AS t (webhook, slot, dead, bytes)
+              SELECT f.webhook, $3, -f.dead, -f.bytes - coalesce((
+                SELECT sum(a.bytes) FROM attempts a WHERE a.webhook = f.webhook), 0)
+              FROM freed f ORDER BY f.webhook
+              ON CONFLICT (webhook, slot) DO UPDATE SET
+                dead = t.dead + excluded.dead, bytes = t.bytes + excluded.bytes
+            )
+            SELECT DISTINCT event FROM chosen"
+        )
+    };
+}
+
+/// Deletes deliveries that finished by $1.
+pub const DELETE_EXPIRED: &str = delete_finished!("finished <= $1");
+
+/// Deletes finished deliveries of an app.
+pub const DELETE_FINISHED: &str =
+    delete_finished!("app = (SELECT key FROM app WHERE uuid = $1 AND digest = $4)");
 
 /// Locks events before their deletion, so that none is delivered again at the same time.
 pub const LOCK_EVENTS: &str = "SELECT id FROM event WHERE id = ANY($1) ORDER BY id FOR UPDATE";

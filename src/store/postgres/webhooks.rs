@@ -32,10 +32,12 @@ const CACHE_ENTRIES: usize = 100_000;
 /// The rows of the webhooks that were triggered.
 #[derive(Debug, Default)]
 pub struct RowCache {
-    /// The references are weak, as a route contains keys from Secrets, which must not be kept after
-    /// the route was replaced.
-    rows: RefCell<HashMap<(AppId, Uuid), (WebhookRow, Weak<Route>)>>,
+    rows: RefCell<HashMap<(AppId, Uuid), KnownRow>>,
 }
+
+/// A row, and the route that it was last written for. The reference is weak, as a route contains
+/// keys from Secrets, which must not be kept after the route was replaced.
+type KnownRow = (WebhookRow, Weak<Route>);
 
 impl RowCache {
     /// The row of a route's webhook. Inserts or updates it if it is not known to be up to date.

@@ -232,6 +232,13 @@ impl Worker {
                 break;
             }
         }
+        let near_share = context.shared.load.read().near_share.clone();
+        for app in near_share {
+            has_deleted |= self
+                .connection
+                .run(async |link| maintenance::delete_finished(link, slot, app).await)
+                .await?;
+        }
         Ok(has_deleted)
     }
 

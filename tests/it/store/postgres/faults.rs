@@ -99,7 +99,8 @@ async fn a_database_that_becomes_read_only_is_unavailable_until_it_accepts_write
     let admin = world.engine.client().await;
     let set = async |value: &str| {
         let set = format!(
-            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = {value}',
+            "DO $$ BEGIN EXECUTE format(
+               'ALTER DATABASE %I SET default_transaction_read_only = {value}',
                current_database()); END $$"
         );
         admin.batch_execute("SET default_transaction_read_only = off").await.unwrap();

@@ -1,7 +1,9 @@
-//! What is the own of the shared engine: its schema, several replicas on one database, and a database that fails.
+//! What is the own of the shared engine: its schema, several replicas on one database, and a
+//! database that fails.
 
 mod faults;
 mod replicas;
+mod space;
 mod tls;
 pub mod turns;
 

@@ -38,7 +38,8 @@ impl Turns {
         &*self.replicas[self.next.fetch_add(1, Ordering::Relaxed) % 2]
     }
 
-    /// Takes leases, tells of due apps and makes ids. A lease ends by the clock of its own replica alone.
+    /// Takes leases, tells of due apps and makes ids. A lease ends by the clock of its own replica
+    /// alone.
     fn first(&self) -> &dyn Store {
         &*self.replicas[0]
     }
