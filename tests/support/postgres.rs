@@ -22,11 +22,13 @@ const READY: &str = "database system is ready to accept connections";
 /// Runs the server until it is told to stop it, or until the test is gone, which held the other end of its input: then
 /// nobody else removes the files.
 const KEEPER: &str = r#"
+exec 3<&0
+rm -f "$2/word"
 "$1" -D "$2/data" -k "$2" -p "$3" & server=$!
-read -r word
-kill -QUIT "$server" 2>/dev/null
+{ read -r word <&3; echo "$word" >"$2/word"; kill -QUIT "$server"; } 2>/dev/null & watcher=$!
 wait "$server"
-[ "$word" = stop ] || rm -rf "$2"
+kill "$watcher" 2>/dev/null
+[ "$(cat "$2/word" 2>/dev/null)" = stop ] || rm -rf "$2"
 "#;
 
 /// A server with a folder of its own. Its superuser is `tests`, without a password.
@@ -144,7 +146,8 @@ impl Server {
                 return;
             }
         }
-        panic!("PostgreSQL ended at its start:\n{}", said.join("\n"));
+        let ended = keeper.wait();
+        panic!("PostgreSQL ended at its start: {ended:?}\n{}", said.join("\n"));
     }
 
     /// Ends the server at once, as a crash does.

@@ -10,6 +10,8 @@ pub mod turns;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{NoTls, Socket};
 use webhook_operator::store::Store;
 use webhook_operator::store::postgres::{Options, Password, Postgres};
 
@@ -49,6 +51,13 @@ impl PostgresEngine {
     pub fn replica(&self, settings: &Settings, clock: &TestClock) -> Arc<dyn Store> {
         let clock = clock.clone();
         Arc::new(Postgres::open(self.options(settings), move || clock.now()).unwrap())
+    }
+
+    /// A connection to the database that the test drives.
+    pub async fn connection(
+        &self,
+    ) -> (tokio_postgres::Client, tokio_postgres::Connection<Socket, NoTlsStream>) {
+        tokio_postgres::connect(&self.url, NoTls).await.unwrap()
     }
 
     /// A connection to the database.
