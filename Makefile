@@ -8,7 +8,8 @@ bin = $(DESTDIR)$(prefix)/bin
 demo: ## build, and show one webhook end to end
 	cargo run --quiet --locked -- demo
 
-test: cluster ## every test that needs no root, those against a real API server among them
+test: cluster ## every test that needs no root, those against a real API server among them; as root it installs PostgreSQL where it lacks
+	tests/postgres.sh
 	cargo test --locked --workspace
 
 alerts: cluster build ## alerts, runbook, dashboard and /metrics, with Debian's promtool where there is none; needs Python

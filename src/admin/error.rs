@@ -131,9 +131,10 @@ impl From<StoreError> for AdminError {
         match error {
             // `AppFull` does not occur for replays: the quota of an app applies to new events only.
             StoreError::Full | StoreError::AppFull => Self::Full,
-            StoreError::Busy | StoreError::Rejected(_) | StoreError::Failed(_) => {
-                Self::Unavailable(error.to_string())
-            }
+            StoreError::Busy
+            | StoreError::Rejected(_)
+            | StoreError::Unavailable(_)
+            | StoreError::Failed(_) => Self::Unavailable(error.to_string()),
         }
     }
 }

@@ -51,7 +51,16 @@ async fn livez(State(health): State<ProbeState>) -> (StatusCode, String) {
 fn store_failure(health: &ProbeState) -> Option<String> {
     match &*health.metrics.store_health.borrow() {
         Health::Failed(why) => Some(format!("the store failed: {why}")),
-        Health::Serving | Health::Full => None,
+        Health::Serving | Health::Full | Health::Unavailable(_) => None,
+    }
+}
+
+/// A replica without its database is ready: it serves webhooks with `mode: Sync`, and recovers by
+/// itself.
+fn ready_text(health: &ProbeState) -> String {
+    match &*health.metrics.store_health.borrow() {
+        Health::Unavailable(why) => format!("ok, but the store is unavailable: {why}"),
+        _ => "ok".into(),
     }
 }
 
@@ -63,7 +72,7 @@ async fn readyz(State(health): State<ProbeState>) -> (StatusCode, String) {
     } else if !*health.metrics.synced.borrow() {
         (StatusCode::SERVICE_UNAVAILABLE, "routes are not synced yet".into())
     } else {
-        (StatusCode::OK, "ok".into())
+        (StatusCode::OK, ready_text(&health))
     }
 }
 

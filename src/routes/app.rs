@@ -36,6 +36,11 @@ impl AppId {
         Self { uuid, namespace: half }
     }
 
+    /// The id of an app whose namespace has this digest, see [`Self::namespace`].
+    pub fn from_digest(namespace: [u8; 16], uuid: Uuid) -> Self {
+        Self { uuid, namespace }
+    }
+
     /// The digest of the namespace, equal for all apps of a namespace.
     pub fn namespace(self) -> [u8; 16] {
         self.namespace

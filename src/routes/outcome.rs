@@ -64,6 +64,8 @@ pub enum TriggerOutcome {
     StoreFull,
     /// The app's share of the event store is full.
     AppStoreFull,
+    /// The database of the event store cannot be used at this time.
+    StoreUnavailable,
     /// The event store has failed.
     StoreFailed,
     /// `mode: Sync`: the listener failed.

@@ -56,6 +56,9 @@ pub struct Take {
     pub app: AppId,
     /// Maximum number of deliveries.
     pub most: usize,
+    /// Maximum number of leases of the app, over all replicas that share the store. An engine that
+    /// one process uses may leave this to its caller, who knows of all leases.
+    pub concurrency: usize,
     /// The current time. Deliveries due by then are leased.
     pub now: Moment,
     /// Duration of the leases. It must exceed the longest possible attempt.

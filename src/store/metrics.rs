@@ -1,6 +1,6 @@
 //! Numbers about a store and its deliveries.
 
-use crate::histogram::Snapshot;
+use crate::histogram::{Histogram, Snapshot};
 use crate::moment::Moment;
 use crate::routes::AppId;
 
@@ -33,4 +33,19 @@ pub struct Tally {
     pub pending: u64,
     /// Time of the last success.
     pub last: Option<Moment>,
+}
+
+/// Measurements of commits since the start.
+#[derive(Debug)]
+pub struct Commits {
+    /// Duration of each commit.
+    pub took: Histogram,
+    /// Number of writes in each commit.
+    pub writes: Histogram,
+}
+
+impl Default for Commits {
+    fn default() -> Self {
+        Self { took: Histogram::of_times(), writes: Histogram::of_numbers() }
+    }
 }

@@ -9,10 +9,12 @@
 mod delivery;
 mod due_apps;
 mod event;
+mod headers;
 mod history;
 pub mod ids;
 mod metrics;
 mod owner;
+pub mod postgres;
 mod queue;
 mod repetition;
 pub mod sqlite;
@@ -52,6 +54,10 @@ pub enum StoreError {
     /// succeed.
     #[error("the store is busy")]
     Busy,
+    /// The store cannot be reached, or does not accept writes at this time. A write may have been
+    /// made or not. Retrying later may succeed.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(Arc<str>),
     /// The store failed, and rejects all operations until the process is restarted.
     #[error("the store failed: {0}")]
     Failed(Arc<str>),

@@ -39,6 +39,8 @@ pub enum Health {
     Serving,
     /// The store rejects new events until space is free. Deliveries continue.
     Full,
+    /// The store cannot be used at this time, for this reason. It serves again by itself.
+    Unavailable(Arc<str>),
     /// The store failed with this error, and rejects all operations.
     Failed(Arc<str>),
 }
@@ -52,17 +54,18 @@ pub type WebhookExists = Arc<dyn Fn(&StoredWebhook) -> bool + Send + Sync>;
 ///
 /// # Guarantees
 /// - Every write is atomic, and on stable storage when its future resolves with `Ok`. After an
-///   error, nothing was written, except after [`super::StoreError::Failed`]: then the outcome is unknown
-///   until the next start.
+///   error, nothing was written, except after [`super::StoreError::Failed`], when the outcome is unknown
+///   until the next start, and after [`super::StoreError::Unavailable`], when it is unknown.
 /// - An operation runs even if its future is not polled, and dropping the future does not undo it.
 /// - A delivery is leased to one caller at a time. After a crash, every delivery that was neither
 ///   settled nor given up can be leased again, at the latest when its lease expires.
-/// - While a webhook is `Fifo`, its deliveries become pending one after the other, in the order of
-///   their ids.
+/// - While a webhook is `Fifo`, its deliveries become pending one after the other, in the order in
+///   which they were stored. In an engine of one process, that is the order of their ids.
+/// - If several replicas share the store, all of this holds over all of them.
 ///
 /// # Errors
-/// Every operation can fail with [`super::StoreError::Busy`] or [`super::StoreError::Failed`]; others are named
-/// at the operation.
+/// Every operation can fail with [`super::StoreError::Busy`], [`super::StoreError::Unavailable`] or
+/// [`super::StoreError::Failed`]; others are named at the operation.
 pub trait Queue: fmt::Debug + Send + Sync {
     /// Stores an event, its duplicate key and its first delivery, atomically. Also updates the
     /// stored snapshot of the webhook.
@@ -93,8 +96,9 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// result of a late attempt is not lost. If a webhook's last pending delivery has finished, its
     /// oldest waiting one becomes pending.
     ///
-    /// After [`super::StoreError::Busy`] and [`super::StoreError::Full`], the caller may record the attempt again
-    /// with the same lease.
+    /// After [`super::StoreError::Busy`], [`super::StoreError::Unavailable`] and [`super::StoreError::Full`],
+    /// the caller may record the attempt again with the same lease. If it was recorded the first time, the
+    /// second one is [`Settled::Stale`].
     fn settle(&self, lease: Lease, attempted: Attempted, next: Next) -> StoreFuture<Settled>;
 
     /// Marks some undelivered deliveries of an app as dead, and ends their leases. Returns how

@@ -97,6 +97,9 @@ pub fn refused(error: &StoreError) -> Rejection {
             "Too many events of this app are stored; try again later.",
         ),
         StoreError::Busy => return super::overloaded(),
+        StoreError::Unavailable(_) => {
+            (TriggerOutcome::StoreUnavailable, "The event store is unavailable; try again later.")
+        }
         StoreError::Failed(_) | StoreError::Rejected(_) => {
             (TriggerOutcome::StoreFailed, "The event cannot be stored; try again later.")
         }

@@ -27,6 +27,7 @@ mod repetitions;
 mod responses;
 mod routes;
 mod senders;
+mod shared_store;
 mod signed;
 mod standalone;
 mod store;

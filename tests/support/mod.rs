@@ -14,5 +14,6 @@ pub mod model_store;
 pub mod node;
 pub mod operator;
 pub mod pipeline;
+pub mod postgres;
 pub mod process;
 pub mod rbac;

@@ -192,7 +192,7 @@ impl Report {
         match self.answer.reason.as_deref() {
             Some(
                 "not_ready" | "suspended" | "error_404" | "store_full" | "app_store_full"
-                | "store_failed",
+                | "store_unavailable" | "store_failed",
             ) => {
                 let status = command(&format!("status {namespace}/{webhook}"));
                 format!("\n  {}", clean(&status))

@@ -189,7 +189,9 @@ impl<C: Call> Dispatcher<C> {
             return self.schedule.fail_take(id, limit, now, now);
         };
         let lease = app.timeout + LEASE_SLACK;
-        let taken = self.context.parts.queue.take(Take { app: id, most: limit, now, lease });
+        let concurrency = app.concurrency;
+        let take = Take { app: id, most: limit, concurrency, now, lease };
+        let taken = self.context.parts.queue.take(take);
         let until = now + lease;
         self.tasks.spawn(async move {
             let taken = taken.await;

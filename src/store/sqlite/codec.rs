@@ -1,7 +1,7 @@
 //! Conversions between Rust types and SQLite columns.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderValue;
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use uuid::Uuid;
@@ -30,32 +30,6 @@ pub fn id(key: i64, tail: i64) -> Uuid {
 pub fn app_id(row: &Row<'_>, namespace: usize, uuid: usize) -> rusqlite::Result<AppId> {
     let namespace = row.get_ref(namespace)?.as_str()?;
     Ok(AppId::new(namespace, Uuid::from_bytes(row.get(uuid)?)))
-}
-
-/// Encodes headers as lines of `name: value`. Neither names nor values can contain line feeds.
-pub fn headers_to_bytes(headers: &HeaderMap) -> Vec<u8> {
-    let len = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 3).sum();
-    let mut bytes = Vec::with_capacity(len);
-    for (name, value) in headers {
-        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"] {
-            bytes.extend_from_slice(part);
-        }
-    }
-    bytes
-}
-
-/// Decodes headers from lines of `name: value`. Invalid lines are skipped.
-pub fn headers_from_bytes(bytes: &[u8]) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(16);
-    for line in bytes.split(|byte| *byte == b'\n') {
-        let Some(colon) = line.windows(2).position(|pair| pair == b": ") else { continue };
-        let name = HeaderName::from_bytes(&line[..colon]);
-        let value = HeaderValue::from_bytes(&line[colon + 2..]);
-        if let (Ok(name), Ok(value)) = (name, value) {
-            headers.append(name, value);
-        }
-    }
-    headers
 }
 
 /// A moment is stored as Unix time in milliseconds.
@@ -127,15 +101,5 @@ mod tests {
             assert_eq!(DeliveryState::column_result(ValueRef::Integer(number)), Ok(*state));
         }
         assert_eq!(numbers, [0, 1, 2, 3], "files contain these numbers");
-    }
-
-    #[test]
-    fn headers_survive_with_repeated_names_empty_values_and_bytes_that_are_no_text() {
-        let mut headers = HeaderMap::new();
-        headers.append("x-a", HeaderValue::from_static("1: 2"));
-        headers.append("x-a", HeaderValue::from_static(""));
-        headers.append("x-b", HeaderValue::from_bytes(b"\xff\t\xfe").unwrap());
-        assert_eq!(headers_from_bytes(&headers_to_bytes(&headers)), headers);
-        assert_eq!(headers_from_bytes(b"rubbish\n\n: \nx y: 1\n"), HeaderMap::new());
     }
 }

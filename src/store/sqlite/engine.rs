@@ -28,7 +28,7 @@ use crate::resources::Ordering;
 use crate::routes::{AppId, Route};
 use crate::store::{
     Accepted, Attempted, DeadReason, DeliveryState, DuplicateKey, Filter, Ids, Lease, NewEvent,
-    Next, PROMOTE_BATCH, Replayed, Settled, StoreError, StoredWebhook, Tally, ids,
+    Next, PROMOTE_BATCH, Replayed, Settled, StoreError, StoredWebhook, Tally, headers, ids,
 };
 
 /// How many deliveries one [`Engine::give_up`] marks as dead.
@@ -201,7 +201,7 @@ impl Engine {
             return Ok(Ok(Accepted::Refused));
         }
         let content = &event.content;
-        let headers = codec::headers_to_bytes(&content.headers);
+        let headers = headers::to_bytes(&content.headers);
         let bytes = EVENT_BYTES + (content.body.len() + headers.len()) as i64;
         if !self.admits(keys.app, &event.route, bytes + DELIVERY_BYTES) {
             return Ok(Err(StoreError::AppFull));

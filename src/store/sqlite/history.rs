@@ -14,7 +14,8 @@ use super::failure::readable;
 use super::{codec, webhooks};
 use crate::moment::Moment;
 use crate::store::{
-    Attempted, DeliveryState, Detail, Filter, SHOWN_BODY_BYTES, StoredWebhook, Summary, ids,
+    Attempted, DeliveryState, Detail, Filter, SHOWN_BODY_BYTES, StoredWebhook, Summary, headers,
+    ids,
 };
 
 /// For fewer webhooks, a list queries the index of each one. For more, it scans the deliveries by
@@ -70,7 +71,7 @@ pub fn show(db: &Connection, id: Uuid) -> rusqlite::Result<Option<Detail>> {
         Ok(Detail {
             attempts,
             content_type: content_type.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
-            headers: codec::headers_from_bytes(row.get_ref(1)?.as_blob()?),
+            headers: headers::from_bytes(row.get_ref(1)?.as_blob()?),
             body_bytes: row.get::<_, i64>(2)?.unsigned_abs(),
             body: row.get::<_, Vec<u8>>(3)?.into(),
             form: row.get(4)?,

@@ -46,11 +46,12 @@ use super::{
 };
 use crate::moment::Moment;
 use crate::routes::AppId;
+use crate::store::metrics::Commits;
 use command::{Command, CommandKind, OperationResult, operation};
 use engine::Engine;
 use reader::Reader;
 use space::Space;
-use writer::{Commits, SharedState, StoreStats, Writer};
+use writer::{SharedState, StoreStats, Writer};
 
 /// Name of the database file.
 const FILE: &str = "queue.sqlite3";

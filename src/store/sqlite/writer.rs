@@ -15,9 +15,9 @@ use super::failure::Failure;
 use super::quota::Clearance;
 use super::space::{Room, Space, Usage};
 use super::{owners, retention, set_back};
-use crate::histogram::Histogram;
 use crate::moment::Moment;
 use crate::routes::AppId;
+use crate::store::metrics::Commits;
 use crate::store::{DueApps, Health, OWNER_KEPT, StoreError};
 
 /// Maximum number of operations and body bytes of a batch.
@@ -58,21 +58,6 @@ pub struct SharedState {
     pub stats: RwLock<StoreStats>,
 }
 
-/// Measurements of commits since the start.
-#[derive(Debug)]
-pub struct Commits {
-    /// Duration of each commit.
-    pub took: Histogram,
-    /// Number of writes in each commit.
-    pub writes: Histogram,
-}
-
-impl Default for Commits {
-    fn default() -> Self {
-        Self { took: Histogram::of_times(), writes: Histogram::of_numbers() }
-    }
-}
-
 /// Measurements of the stored data.
 #[derive(Debug, Default)]
 pub struct StoreStats {
@@ -108,7 +93,7 @@ impl SharedState {
     pub fn check(&self) -> Result<(), StoreError> {
         match &*self.health.borrow() {
             Health::Failed(why) => Err(StoreError::Failed(why.clone())),
-            Health::Serving | Health::Full => Ok(()),
+            Health::Serving | Health::Full | Health::Unavailable(_) => Ok(()),
         }
     }
 

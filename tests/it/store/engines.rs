@@ -6,17 +6,29 @@ use std::sync::Arc;
 use webhook_operator::store::Store;
 
 use crate::store::engine::{Engine, Settings, TestClock};
+use crate::store::postgres::PostgresEngine;
+use crate::store::postgres::turns::TwoReplicas;
 use crate::store::sqlite::SqliteEngine;
 use crate::store::world::World;
 use crate::support::model_store::ModelStore;
 
 /// The embedded engine.
-pub fn sqlite() -> World {
+pub async fn sqlite() -> World {
     World::of(Box::new(SqliteEngine::default()))
 }
 
+/// The shared engine, on a database of its own.
+pub async fn postgres() -> World {
+    World::of(Box::new(PostgresEngine::new().await))
+}
+
+/// Two replicas of the shared engine on one database, which take turns.
+pub async fn replicas() -> World {
+    World::of(Box::new(TwoReplicas(PostgresEngine::new().await)))
+}
+
 /// The model itself: a test that it fails asks for more than the other engines are compared with.
-pub fn model() -> World {
+pub async fn model() -> World {
     World::of(Box::new(Model::default()))
 }
 
@@ -35,6 +47,7 @@ impl Engine for Model {
 macro_rules! on_every_engine {
     ($($test:ident),* $(,)?) => {
         $crate::store::engines::on_engine!(sqlite: $($test)*);
+        $crate::store::engines::on_engine!(postgres: $($test)*);
         $crate::store::engines::on_engine!(model: $($test)*);
     };
 }
@@ -44,6 +57,7 @@ macro_rules! on_every_engine {
 macro_rules! on_durable_engines {
     ($($test:ident),* $(,)?) => {
         $crate::store::engines::on_engine!(sqlite: $($test)*);
+        $crate::store::engines::on_engine!(postgres: $($test)*);
     };
 }
 
@@ -57,7 +71,10 @@ macro_rules! on_engines_of_one_process {
 /// Tests that compare many stores with the model.
 macro_rules! compared_with_the_model {
     ($test:ident) => {
-        $crate::store::engines::compare_engine!(sqlite: $test);
+        $crate::store::engines::compare_engine!(sqlite: $test, 64);
+        // A database of its own for each history takes most of the time.
+        $crate::store::engines::compare_engine!(postgres: $test, 6);
+        $crate::store::engines::compare_engine!(replicas: $test, 6);
     };
 }
 
@@ -67,7 +84,7 @@ macro_rules! on_engine {
             $(
                 #[tokio::test]
                 async fn $test() {
-                    super::$test($crate::store::engines::$engine()).await;
+                    super::$test($crate::store::engines::$engine().await).await;
                 }
             )*
         }
@@ -75,11 +92,11 @@ macro_rules! on_engine {
 }
 
 macro_rules! compare_engine {
-    ($engine:ident: $test:ident) => {
+    ($engine:ident: $test:ident, $cases:literal) => {
         mod $engine {
             #[test]
             fn $test() {
-                super::$test($crate::store::engines::$engine);
+                super::$test($crate::store::engines::$engine, $cases);
             }
         }
     };

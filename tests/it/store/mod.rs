@@ -1,4 +1,4 @@
-//! What every store engine promises, run by each engine, and what is the own of the embedded one.
+//! What every store engine promises, run by each engine, and what is the own of each.
 
 mod batches;
 mod clock;
@@ -8,6 +8,7 @@ mod engines;
 mod model;
 mod order;
 mod owners;
+mod postgres;
 mod pruning;
 mod repeats;
 mod replay;

@@ -15,7 +15,7 @@ use webhook_operator::store::{
 use webhook_operator::verify::Repeats;
 
 use crate::store::engines::compared_with_the_model;
-use crate::store::world::{LEASE, NOW, World, attempted, failed};
+use crate::store::world::{LEASE, MANY, NOW, World, attempted, failed};
 use crate::support::model_store::ModelStore;
 
 const WEBHOOKS: [&str; 3] = ["a", "fifo", "fifo-b"];
@@ -156,7 +156,13 @@ impl Both {
     /// as there are, where there are fewer than wanted.
     async fn take(&mut self, most: usize) {
         let all = 1000;
-        let take = |most| Take { app: self.world.app, most, now: self.now, lease: LEASE };
+        let take = |most| Take {
+            app: self.world.app,
+            most,
+            concurrency: MANY,
+            now: self.now,
+            lease: LEASE,
+        };
         let mut model = self.model.take(take(all)).await.unwrap().leased;
         let mut ours = self.world.store.take(take(most)).await.unwrap().leased;
         assert_eq!(ours.len(), model.len().min(most));
@@ -267,12 +273,12 @@ async fn tallies(store: &dyn History) -> BTreeMap<String, Tally> {
     named.filter(|(_, tally)| *tally != Tally::default()).collect()
 }
 
-fn any_history_is_as_the_model_has_it(new_world: fn() -> World) {
-    let config = ProptestConfig { cases: 64, max_shrink_iters: 200, ..ProptestConfig::default() };
+fn any_history_is_as_the_model_has_it<F: Future<Output = World>>(new_world: fn() -> F, cases: u32) {
+    let config = ProptestConfig { cases, max_shrink_iters: 200, ..ProptestConfig::default() };
     proptest!(config, |(steps in proptest::collection::vec(step(), 1..60))| {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut both = Both::new(new_world());
+            let mut both = Both::new(new_world().await);
             for step in steps {
                 both = both.step(step).await;
             }

@@ -7,7 +7,7 @@ use webhook_operator::routes::Route;
 use webhook_operator::store::{DeadReason, DeliveryState, Filter, NewEvent, Owner, Take};
 
 use crate::store::engines::on_every_engine;
-use crate::store::world::{LEASE, NOW, World, elsewhere};
+use crate::store::world::{LEASE, MANY, NOW, World, elsewhere};
 
 pub const OTHER: &str = "team-b";
 
@@ -26,7 +26,7 @@ async fn two_namespaces_under_one_uuid_share_neither_deliveries_nor_history(worl
     let (their_id, foreign_app) = (theirs.id, route.app.id);
     world.store.accept(theirs).await.unwrap();
 
-    let take = |app| Take { app, most: 100, now: NOW, lease: LEASE };
+    let take = |app| Take { app, most: 100, concurrency: MANY, now: NOW, lease: LEASE };
     let leased = async |app| {
         let taken = world.store.take(take(app)).await.unwrap();
         taken.leased.iter().map(|leased| leased.event).collect::<Vec<_>>()

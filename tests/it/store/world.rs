@@ -22,6 +22,9 @@ use crate::store::engine::{Engine, Settings, TestClock};
 /// When tests begin.
 pub const NOW: Moment = Moment(1_800_000_000_000);
 
+/// More leases than any test has.
+pub const MANY: usize = 1 << 20;
+
 /// How long deliveries are leased.
 pub const LEASE: Duration = Duration::from_secs(40);
 
@@ -173,7 +176,10 @@ impl<E: Engine> World<E> {
 
     /// Leases some of what is due.
     pub async fn take_at_most(&self, most: usize, now: Moment) -> Taken {
-        self.store.take(Take { app: self.app, most, now, lease: LEASE }).await.unwrap()
+        self.store
+            .take(Take { app: self.app, most, concurrency: MANY, now, lease: LEASE })
+            .await
+            .unwrap()
     }
 
     /// Leases the one that is due.

@@ -4,7 +4,7 @@ use super::Engine;
 use crate::moment::Moment;
 use crate::store::sqlite::codec::{self, state};
 use crate::store::sqlite::failure::Failure;
-use crate::store::{Body, INLINE_BODY_BYTES, Lease, Leased, Take, Taken};
+use crate::store::{Body, INLINE_BODY_BYTES, Lease, Leased, Take, Taken, headers};
 
 /// The pending deliveries of an app, by due time.
 pub const DUE: &str = concat!(
@@ -81,7 +81,7 @@ impl Engine {
                 webhook,
                 form: row.get(1)?,
                 content_type: codec::header_value(row.get(2)?),
-                headers: codec::headers_from_bytes(row.get_ref(3)?.as_blob()?),
+                headers: headers::from_bytes(row.get_ref(3)?.as_blob()?),
                 body: body.map_or(Body::Stored(len as usize), |body| Body::Here(body.into())),
             })
         })

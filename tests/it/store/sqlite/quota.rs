@@ -29,7 +29,8 @@ async fn dead_letters(world: &World) {
         world.store.accept(of_quiet(world, b"{}")).await.unwrap();
     }
     let app = of_quiet(world, b"{}").route.app.id;
-    let take = webhook_operator::store::Take { app, most: 5, now: NOW, lease: LEASE };
+    let take =
+        webhook_operator::store::Take { app, most: 5, concurrency: 5, now: NOW, lease: LEASE };
     for leased in world.store.take(take).await.unwrap().leased {
         let next = Next::Dead(DeadReason::Rejected);
         world.store.settle(leased.lease, failed(1), next).await.unwrap();

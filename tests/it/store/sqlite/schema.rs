@@ -48,7 +48,7 @@ async fn a_file_in_which_one_app_has_webhooks_of_two_namespaces_is_split() {
         .unwrap();
     });
     let foreign_app = AppId::new(OTHER, world.app.uuid);
-    let take = |app| Take { app, most: 100, now: NOW, lease: LEASE };
+    let take = |app| Take { app, most: 100, concurrency: 100, now: NOW, lease: LEASE };
     let taken = world.store.take(take(world.app)).await.unwrap().leased;
     assert_eq!(taken.iter().map(|leased| leased.event).collect::<Vec<_>>(), [mine]);
     let taken = world.store.take(take(foreign_app)).await.unwrap().leased;
