@@ -15,8 +15,15 @@ use crate::retry::DeadReason;
 pub const MINUTES: usize = 60;
 
 /// Triggers by outcome.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outcomes([AtomicU64; TriggerOutcome::COUNT]);
+
+impl Default for Outcomes {
+    /// No triggers. Not derived: arrays have it up to 32 elements only.
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
 
 impl Outcomes {
     /// Counts a trigger.

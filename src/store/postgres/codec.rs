@@ -69,6 +69,7 @@ as_number!(DeadReason {
     Rejected = 2,
     AppDeleted = 3,
     Unreadable = 4,
+    TransformFailed = 5,
 });
 as_number!(Ordering { Parallel = 0, Fifo = 1 });
 as_number!(Form { Json = 0, Converted = 1 });

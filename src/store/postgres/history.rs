@@ -16,8 +16,8 @@ use super::link::Link;
 use super::statements::{TALLIES, WEBHOOKS};
 use super::webhooks;
 use crate::store::{
-    Attempted, DeadReason, DeliveryState, Detail, Filter, SHOWN_BODY_BYTES, StoredWebhook, Summary,
-    Tally, headers, ids,
+    Attempted, DeadReason, DeliveryState, Detail, Filter, Form, SHOWN_BODY_BYTES, StoredWebhook,
+    Summary, Tally, headers, ids,
 };
 
 /// The statements of this file that are prepared.
@@ -36,8 +36,8 @@ const DETAIL: &str = "SELECT d.id, d.event, d.generation, d.webhook, d.state, d.
 const ATTEMPTS: &str = "SELECT number, started, took, status, error, answer FROM attempt
     WHERE delivery = $1 ORDER BY number";
 
-const CONTENT: &str = "SELECT content_type, headers, length(body), substr(body, 1, $2) FROM event
-    WHERE id = $1";
+const CONTENT: &str = "SELECT content_type, headers, length(body), substr(body, 1, $2), form
+    FROM event WHERE id = $1";
 
 const BODY: &str = "SELECT body FROM event WHERE id = $1";
 
@@ -76,10 +76,13 @@ pub async fn show(link: &Link, id: Uuid) -> Result<Option<Detail>, Failure> {
     };
     let attempts = link.query(ATTEMPTS, &[&id]).await?;
     let content_type: Option<Vec<u8>> = content.get(0);
+    // A form of a later version: shown as the converted body that it may be.
+    let form = Form::from_number(content.get(4)).unwrap_or(Form::Converted);
     Ok(Some(Detail {
         attempts: attempts.iter().map(attempted).collect(),
         content_type: content_type.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
         headers: headers::from_bytes(content.get(1)),
+        form,
         body_bytes: content.get::<_, i32>(2).unsigned_abs().into(),
         body: Bytes::from(content.get::<_, Vec<u8>>(3)),
         summary,
