@@ -3,6 +3,7 @@
 
 mod faults;
 mod replicas;
+mod roles;
 mod space;
 mod tls;
 pub mod turns;
