@@ -9,6 +9,7 @@ use super::codec::{self, Number};
 use super::creating::{self, EVENT_BYTES, NewDelivery, NewEvents};
 use super::failure::Failure;
 use super::link::{Link, Step};
+use super::refused::DUPLICATES;
 use super::statements::{
     BEGIN, CLAIM_KEYS, COMMIT, COUNT, FIRST_EVENTS, INSERT_DELIVERIES, INSERT_EVENTS,
     KEEP_WEBHOOKS, LOCK_FIRST_EVENTS, LOCK_WEBHOOKS, PROMOTE, RECLAIM_KEYS, UPSERT_WEBHOOK,
@@ -18,9 +19,9 @@ use crate::moment::Moment;
 use crate::resources::Ordering;
 use crate::routes::AppId;
 use crate::store::repetition::{DeliveryEnd, Repetition};
-use crate::store::{Accepted, DeadReason, DeliveryState, DuplicateKey, NewEvent, headers, ids};
+use crate::store::{Accepted, DuplicateKey, NewEvent, headers, ids};
 
-/// The statements of this file.
+/// The statements of this file, and of events that are refused.
 pub const STATEMENTS: &[&str] = &[
     UPSERT_WEBHOOK,
     KEEP_WEBHOOKS,
@@ -34,6 +35,7 @@ pub const STATEMENTS: &[&str] = &[
     PROMOTE,
     COUNT,
     COMMIT,
+    DUPLICATES,
 ];
 
 /// What became of a batch.
@@ -202,9 +204,7 @@ impl<'a> Batch<'a> {
             let place = usize::try_from(row.get::<_, i64>(0) - 1).unwrap_or(usize::MAX);
             let Some((event, ends, generation)) = firsts.get_mut(place) else { continue };
             *event = row.get(1);
-            let state = row.get::<_, Option<i16>>(2).and_then(DeliveryState::from_number);
-            let reason = row.get::<_, Option<i16>>(3).and_then(DeadReason::from_number);
-            ends.extend(state.map(|state| (state, reason)));
+            ends.extend(codec::delivery_end(&row, 2));
             let last = row.get::<_, Option<i32>>(4).and_then(|last| u32::try_from(last).ok());
             *generation = (*generation).max(last.unwrap_or(0));
         }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::moment::Moment;
 use crate::resources::Ordering;
 use crate::routes::AppId;
+use crate::store::repetition::DeliveryEnd;
 use crate::store::{DeadReason, DeliveryState, Form};
 
 /// The latest moment in a column. Sums of a few of them do not overflow.
@@ -73,6 +74,13 @@ as_number!(DeadReason {
 });
 as_number!(Ordering { Parallel = 0, Fifo = 1 });
 as_number!(Form { Json = 0, Converted = 1 });
+
+/// How a delivery ended, from the columns of its state and its reason.
+pub fn delivery_end(row: &Row, at: usize) -> Option<DeliveryEnd> {
+    let state = row.get::<_, Option<i16>>(at).and_then(DeliveryState::from_number)?;
+    let reason = row.get::<_, Option<i16>>(at + 1).and_then(DeadReason::from_number);
+    Some((state, reason))
+}
 
 /// The header value of a column; `None` if it is missing or invalid.
 pub fn header_value(bytes: Option<Vec<u8>>) -> Option<HeaderValue> {

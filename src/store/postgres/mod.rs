@@ -19,6 +19,7 @@ mod link;
 mod load;
 mod maintenance;
 mod operations;
+mod refused;
 mod schema;
 mod session;
 mod settle;

@@ -14,7 +14,7 @@ use super::link::Connection;
 use super::maintenance::{self, Expired};
 use super::settle::Settlement;
 use super::webhooks::SnapshotCache;
-use super::{accept, load, settle};
+use super::{accept, load, refused, settle};
 use crate::store::{Accepted, NewEvent, OWNER_KEPT, Settled, StoreError};
 
 /// Maximum number of operations and of body bytes in a batch.
@@ -94,8 +94,30 @@ impl Worker {
     pub async fn run_accepts(mut self, queue: SharedQueue<AcceptRequest>) {
         let bytes = |request: &AcceptRequest| request.event.content.body.len();
         while let Some(batch) = next_batch(&queue, bytes).await {
-            self.context.shared.commits.writes.number(batch.len() as u64);
-            self.accept(batch).await;
+            let is_refused = |request: &AcceptRequest| request.event.is_refused;
+            let (refused, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_refused);
+            if !batch.is_empty() {
+                self.context.shared.commits.writes.number(batch.len() as u64);
+                self.accept(batch).await;
+            }
+            if !refused.is_empty() {
+                self.look_up(refused).await;
+            }
+        }
+    }
+
+    /// Answers events that are not to be stored.
+    async fn look_up(&mut self, refused: Vec<AcceptRequest>) {
+        let events: Vec<&NewEvent> = refused.iter().map(|request| &request.event).collect();
+        let looked_up =
+            self.connection.run(async |link| refused::look_up(link, &events).await).await;
+        let answers = match looked_up {
+            Ok(answers) => answers.into_iter().map(Ok).collect(),
+            Err(failure) => vec![Err(failure.into_store_error()); refused.len()],
+        };
+        for (request, answer) in refused.into_iter().zip(answers) {
+            // Fails if the caller has dropped its future.
+            let _ = request.reply.send(answer);
         }
     }
 

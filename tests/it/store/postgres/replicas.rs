@@ -113,7 +113,7 @@ async fn copies_that_come_to_both_at_once_are_one_event() {
         match answer.await.unwrap() {
             Accepted::Stored => stored += 1,
             Accepted::Duplicate(first) => duplicates.push(first),
-            Accepted::Replayed(_) => panic!("it is under way"),
+            Accepted::Replayed(_) | Accepted::Refused => panic!("it is under way"),
         }
     }
     assert_eq!((stored, duplicates.len()), (1, 99));
