@@ -55,11 +55,12 @@ fn items(value: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(&value) else { return };
     let headers = HeaderMap::from_iter([(HEADER.parse().expect("a name"), value.clone())]);
     if ITEMS.check(&request(&headers, b"{}")).is_ok() {
-        let text = value.to_str().expect("printable").to_ascii_lowercase();
+        let text = value.to_str().expect("printable");
         let items: Vec<_> = text.split(';').map(str::trim).collect();
         assert_eq!(items.iter().filter(|item| item.starts_with("ts=")).count(), 1);
         assert!(items.contains(&&*format!("ts={NOW}")));
-        assert!(text.contains(&format!("h1={right}")));
+        // Hexadecimal digits have two cases.
+        assert!(text.to_ascii_lowercase().contains(&format!("h1={right}")));
     }
 }
 
