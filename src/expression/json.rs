@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr2;
+
 use super::budget::{CostBudget, STEP};
 use super::value::{Text, Value};
 use super::{EvaluationError, decimal};
@@ -46,7 +48,7 @@ pub fn members<'a>(
     names: &[Box<str>],
     budget: &mut CostBudget,
 ) -> Result<Vec<Option<&'a [u8]>>, EvaluationError> {
-    /// The cost of comparing two names, most of which differ in length.
+    /// The cost of comparing two names. Most differ in length.
     const COMPARISON: usize = 4;
     budget.keep(size_of_val(names))?;
     let mut found = vec![None; names.len()];
@@ -164,15 +166,15 @@ fn ends_scalar(byte: u8) -> bool {
 /// The length of the string at the start of a text, including its quotation marks.
 fn string_len(text: &[u8]) -> usize {
     let mut at = 1;
-    loop {
-        at += text[at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\')).count();
-        match text.get(at) {
-            Some(b'"') => return at + 1,
-            // An escaped character does not end the string.
-            Some(_) if at + 2 <= text.len() => at += 2,
-            _ => return text.len(),
+    while let Some(found) = memchr2(b'"', b'\\', text.get(at..).unwrap_or_default()) {
+        at += found;
+        if text[at] == b'"' {
+            return at + 1;
         }
+        // An escaped character does not end the string.
+        at += 2;
     }
+    text.len()
 }
 
 /// The length of the object or list at the start of a text.
