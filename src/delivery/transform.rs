@@ -1,4 +1,4 @@
-//! Transforms: the object that takes the place of `event` for the listener.
+//! Transforms: the object that the listener gets in place of `event`.
 //!
 //! A transform is evaluated when the event is accepted, to reject what it fails for, and again at
 //! each attempt, from the stored original and with the webhook's expression of that time. So a
@@ -199,14 +199,10 @@ fn without_delete(json: &[u8]) -> Vec<u8> {
     escaped
 }
 
+/// The names under which inputs of a transform are stored.
+pub const INPUTS: [HeaderName; 4] = [EXPRESSION, HEADERS, QUERY, PROPS];
+
 /// Whether a stored header is an input of a transform.
 pub fn is_input(name: &str) -> bool {
-    [EXPRESSION, HEADERS, QUERY, PROPS].iter().any(|input| input == name)
-}
-
-/// Removes the inputs of a transform from headers that are sent.
-pub fn discard(headers: &mut HeaderMap) {
-    for name in [EXPRESSION, HEADERS, QUERY, PROPS] {
-        headers.remove(name);
-    }
+    INPUTS.iter().any(|input| input == name)
 }

@@ -143,7 +143,6 @@ fn passed_on(route: &Route, verified: Option<&Verified<'_>>, head: Parts) -> Hea
     let mut headers = delivery::passed_on(forwarded, provider, head.headers);
     // What the operator stores under these names never comes from the sender.
     delivery::discard(&mut headers);
-    delivery::transform::discard(&mut headers);
     if route.app.envelope == Envelope::Raw {
         delivery::preserve(&mut headers, &encodings, head.uri.query());
     }

@@ -12,7 +12,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 pub use action::ApiField;
 pub use raw::{RAW_QUERY, body_rule, discard, preserve, preserve_rule};
 
-use super::{OutgoingEvent, Pieces, Subject, transform};
+use super::{OutgoingEvent, Pieces, Subject};
 use crate::event::EventError;
 use crate::resources::Envelope;
 
@@ -50,7 +50,6 @@ fn json(media_type: &'static str, body: Pieces, mut headers: HeaderMap) -> Envel
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     // The event may have been accepted while the app had the envelope `Raw`.
     discard(&mut headers);
-    transform::discard(&mut headers);
     Enveloped { body, headers, query: None }
 }
 

@@ -16,13 +16,15 @@ pub const RAW_QUERY: HeaderName = HeaderName::from_static("webhook-raw-query");
 /// is done by its content type. It is never sent.
 pub const BODY_RULE: HeaderName = HeaderName::from_static("webhook-body-rule");
 
+/// The prefix of all names under which the operator stores something among an event's headers.
+const STORED_PREFIX: &str = "webhook-";
+
 /// Creates the request.
 pub fn wrap(outgoing: OutgoingEvent) -> Enveloped {
     let content = outgoing.content;
     let mut headers = content.headers;
     let query = headers.remove(RAW_QUERY);
-    headers.remove(BODY_RULE);
-    transform::discard(&mut headers);
+    remove_stored(&mut headers);
     if let Some(content_type) = content.content_type {
         headers.insert(CONTENT_TYPE, content_type);
     }
@@ -55,9 +57,30 @@ pub fn body_rule(headers: &HeaderMap) -> BodyRule {
 }
 
 /// Removes what [`preserve`] and [`preserve_rule`] added, for an app that has another envelope by
-/// now.
+/// now, and the inputs of a transform.
 pub fn discard(headers: &mut HeaderMap) {
     headers.remove(CONTENT_ENCODING);
-    headers.remove(BODY_RULE);
-    headers.remove(RAW_QUERY);
+    remove_stored(headers);
+}
+
+/// Removes the headers that only the operator stores, and never sends.
+fn remove_stored(headers: &mut HeaderMap) {
+    // Most events have none, and a lookup costs more than to compare the names that there are.
+    if headers.keys().any(|name| name.as_str().starts_with(STORED_PREFIX)) {
+        for name in [BODY_RULE, RAW_QUERY].iter().chain(&transform::INPUTS) {
+            headers.remove(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_stored_headers_have_the_prefix() {
+        for name in [BODY_RULE, RAW_QUERY].iter().chain(&transform::INPUTS) {
+            assert!(name.as_str().starts_with(STORED_PREFIX), "{name}");
+        }
+    }
 }
