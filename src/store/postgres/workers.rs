@@ -30,7 +30,7 @@ const IDLE_INTERVAL: Duration = Duration::from_secs(30);
 /// Shortest time between two readings of the load.
 const LOAD_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How often webhooks are looked for whose deliveries wait in vain.
+/// How often webhooks are looked up whose waiting deliveries were not promoted.
 const UNSTICK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often expired owners are deleted.
@@ -121,11 +121,10 @@ impl Worker {
         }
     }
 
-    /// Stores a batch. If one of its events is invalid, stores each half by itself, until only that
-    /// one is rejected.
+    /// Stores a batch.
     async fn accept(&mut self, batch: Vec<AcceptRequest>) {
         let mut batches = VecDeque::from([batch]);
-        while let Some(mut batch) = batches.pop_front() {
+        while let Some(batch) = batches.pop_front() {
             let began = Instant::now();
             let events: Vec<&NewEvent> = batch.iter().map(|request| &request.event).collect();
             let (rows, slot) = (&self.context.rows, self.slot);
@@ -147,18 +146,7 @@ impl Worker {
                         batches.push_back(later);
                     }
                 }
-                Err(Failure::Isolated(_)) if batch.len() > 1 => {
-                    let rest = batch.split_off(batch.len() / 2);
-                    batches.push_front(rest);
-                    batches.push_front(batch);
-                }
-                Err(failure) => {
-                    log_isolated(&failure);
-                    let error = failure.into_store_error();
-                    batch.into_iter().for_each(|request| {
-                        let _ = request.reply.send(Err(error.clone()));
-                    });
-                }
+                Err(failure) => fail(failure, batch, &mut batches, |request| request.reply),
             }
         }
     }
@@ -175,7 +163,7 @@ impl Worker {
     async fn settle(&mut self, batch: Vec<SettleRequest>) {
         let mut batches = VecDeque::from([batch]);
         while let Some(batch) = batches.pop_front() {
-            let (mut batch, later) = one_of_each(batch);
+            let (batch, later) = one_of_each(batch);
             if !later.is_empty() {
                 batches.push_back(later);
             }
@@ -193,23 +181,13 @@ impl Worker {
                         let _ = request.reply.send(Ok(settled));
                     }
                 }
-                Err(Failure::Isolated(_)) if batch.len() > 1 => {
-                    let rest = batch.split_off(batch.len() / 2);
-                    batches.push_front(rest);
-                    batches.push_front(batch);
-                }
-                Err(failure) => {
-                    log_isolated(&failure);
-                    let error = failure.into_store_error();
-                    batch.into_iter().for_each(|request| {
-                        let _ = request.reply.send(Err(error.clone()));
-                    });
-                }
+                Err(failure) => fail(failure, batch, &mut batches, |request| request.reply),
             }
         }
     }
 
-    /// Deletes what is over, lets ordered webhooks go on and reads the load, until it is cancelled.
+    /// Deletes expired rows, promotes waiting deliveries of ordered webhooks and reads the load,
+    /// until it is cancelled.
     pub async fn run_maintenance(mut self, retention: Duration) {
         let now = Instant::now();
         let (mut load_read, mut unstuck, mut owners_pruned) = (now, now, now);
@@ -292,9 +270,26 @@ fn is_due(last: &mut Instant, interval: Duration) -> bool {
     is_due
 }
 
-fn log_isolated(failure: &Failure) {
-    if let Failure::Isolated(error) = failure {
+/// Handles the failure of a batch. If one of its operations is invalid, both halves are tried
+/// separately, until only that one is rejected.
+fn fail<R, T>(
+    failure: Failure,
+    mut batch: Vec<R>,
+    batches: &mut VecDeque<Vec<R>>,
+    reply: impl Fn(R) -> Reply<T>,
+) {
+    if let Failure::Isolated(error) = &failure {
+        if batch.len() > 1 {
+            let rest = batch.split_off(batch.len() / 2);
+            batches.push_front(rest);
+            return batches.push_front(batch);
+        }
         tracing::error!(%error, "a store operation failed; others are not affected");
+    }
+    let error = failure.into_store_error();
+    for request in batch {
+        // Fails if the caller has dropped its future.
+        let _ = reply(request).send(Err(error.clone()));
     }
 }
 
