@@ -4,11 +4,10 @@ use std::rc::Rc;
 
 use super::EvaluationError;
 use super::budget::CostBudget;
+use super::error::Result;
 use super::node::BinaryOperator;
 use super::time::{duration, timestamp};
 use super::value::{Bytes, Elements, Text, Value};
-
-type Result<T> = std::result::Result<T, EvaluationError>;
 
 /// `-a`.
 pub fn negated<'a>(of: &Value<'a>) -> Result<Value<'a>> {

@@ -4,6 +4,9 @@ use std::fmt;
 
 use super::MAX_DEPTH;
 
+/// The result of a part of an evaluation.
+pub(super) type Result<T> = std::result::Result<T, EvaluationError>;
+
 /// A position in the source text of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourcePosition {

@@ -16,7 +16,7 @@ use super::{EvaluationError, Inputs, json};
 
 type Result<T> = std::result::Result<T, Failure>;
 
-/// Evaluates an expression to a value. Also returns what is left of the budget.
+/// Evaluates an expression to a value. Also returns the remaining budget.
 pub fn evaluate<'a>(tree: &'a Tree, inputs: Inputs<'a>) -> Result<(Value<'a>, CostBudget)> {
     let mut evaluation = Evaluation {
         inputs,

@@ -11,11 +11,10 @@ use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 
 use super::budget::{CostBudget, STEP};
+use super::error::Result;
 use super::time::{write_duration, write_timestamp};
 use super::value::Value;
 use super::{EvaluationError, MAX_DEPTH};
-
-type Result<T> = std::result::Result<T, EvaluationError>;
 
 /// The object that a transform gives. Its length is known, and its text is not written yet, so that
 /// memory for it can be reserved first.
@@ -47,7 +46,10 @@ impl<'a> JsonObject<'a> {
     pub fn to_vec(&self) -> Vec<u8> {
         let mut text = Vec::with_capacity(self.len);
         let written = write(&self.value, MAX_DEPTH, &mut text);
-        debug_assert!(written.is_ok() && text.len() == self.len, "differs from what was measured");
+        debug_assert!(
+            written.is_ok() && text.len() == self.len,
+            "differs from the measured length"
+        );
         text
     }
 }

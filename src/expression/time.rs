@@ -5,6 +5,7 @@ use std::fmt::Write;
 use jiff::tz::{Offset, TimeZoneDatabase};
 
 use super::EvaluationError;
+use super::error::Result;
 use super::value::Value;
 
 const SECOND: i128 = 1_000_000_000;
@@ -20,8 +21,6 @@ pub struct Time {
     seconds: i64,
     nanoseconds: u32,
 }
-
-type Result<T> = std::result::Result<T, EvaluationError>;
 
 impl Time {
     /// A whole number of seconds.

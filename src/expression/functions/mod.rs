@@ -21,14 +21,13 @@ mod url;
 
 use super::EvaluationError;
 use super::budget::CostBudget;
+use super::error::Result;
 use super::value::{Text, Value};
 
 pub use lists::sort_by_key;
 pub use quantity::Quantity;
 pub use semver::Version;
 pub use url::Url;
-
-type Result<T> = std::result::Result<T, EvaluationError>;
 
 /// The implementation of a function. The receiver of a method is the first argument.
 type Call = for<'a> fn(&[Value<'a>], &mut CostBudget) -> Result<Value<'a>>;

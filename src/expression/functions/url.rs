@@ -117,7 +117,7 @@ fn has_valid_escapes(path: &str) -> bool {
         .all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// The path, with escapes for what is not allowed in one.
+/// The path, with escapes for characters that are not allowed in one.
 fn escaped_path(path: &str) -> String {
     let mut escaped = String::with_capacity(path.len());
     for byte in path.bytes() {
