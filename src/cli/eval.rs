@@ -30,7 +30,7 @@ pub struct EvalArgs {
     /// Body of the trigger: a file, or - for stdin
     #[arg(long, value_name = "FILE")]
     event: String,
-    /// Header of the trigger; may be repeated. Content-Type tells what the body is [default: JSON]
+    /// Header of the trigger; may be repeated. Content-Type sets the type of the body [default: JSON]
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<Header>,
     /// The webhook's props, a JSON object [default: null]

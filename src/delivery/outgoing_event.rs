@@ -25,7 +25,7 @@ pub struct OutgoingEvent {
 }
 
 impl OutgoingEvent {
-    /// An event of which nothing was converted yet.
+    /// An event that was not converted yet.
     pub fn new(id: Uuid, content: Content) -> Self {
         Self { id, content, event: None, data: None }
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::event::Event;
 
-/// Minimum length in bytes of a piece that is cheaper to write by itself than to copy.
+/// Minimum length in bytes of a piece that is cheaper to write separately than to copy.
 const LARGE: usize = 4 * 1024;
 
 /// A body of known length.

@@ -39,7 +39,7 @@ pub enum Health {
     Serving,
     /// The store rejects new events until space is free. Deliveries continue.
     Full,
-    /// The store cannot be used at this time, for this reason. It serves again by itself.
+    /// The store cannot be used at this time, for this reason. It recovers automatically.
     Unavailable(Arc<str>),
     /// The store failed with this error, and rejects all operations.
     Failed(Arc<str>),

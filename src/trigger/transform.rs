@@ -41,7 +41,7 @@ fn rejection(route: &Route, id: Uuid, error: &TransformError) -> Rejection {
     let (namespace, webhook) = (&*route.app.namespace, &*route.name);
     tracing::warn!(namespace, webhook, event = %id, %error, "cannot transform the event");
     let detail = match error {
-        // It tells the sender nothing about the event or the expression.
+        // It reveals nothing about the event or the expression to the sender.
         TransformError::Evaluation(EvaluationFailure {
             error: error @ EvaluationError::NotObject(_),
             ..

@@ -27,7 +27,7 @@ const MAX_CHALLENGE: usize = 1024;
 pub struct Challenge<'a> {
     /// The method.
     pub method: ChallengeMethod,
-    /// What tells the request from an event: all must hold.
+    /// Conditions that distinguish the request from an event: all must hold.
     pub when: &'a [ChallengeCondition<'a>],
     /// The position of the text that the response contains; `None` if it contains none.
     pub at: Option<Position<'a>>,
@@ -85,7 +85,7 @@ pub enum ResponseMember {
 /// What authenticates a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChallengeProof<'a> {
-    /// Nothing: the response has no effect, and tells nothing that the request does not contain.
+    /// Nothing: the response has no effect, and reveals nothing that the request does not contain.
     Nothing,
     /// The entry itself, as for an event.
     Entry,

@@ -24,7 +24,7 @@ pub enum Algorithm {
     /// Ed25519 (RFC 8032): the secret is a public key.
     Ed25519,
     /// ECDSA on P-256 with SHA-256 (FIPS 186-5): the secret is a public key. The signature is in DER
-    /// (RFC 3279, section 2.2.3), or two numbers of 32 bytes; its length tells which.
+    /// (RFC 3279, section 2.2.3), or two numbers of 32 bytes; distinguished by its length.
     EcdsaP256,
     /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 8.2): the secret is a public key of 2048 to
     /// 8192 bits.

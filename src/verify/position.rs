@@ -1,4 +1,4 @@
-//! The position of a text in a request: of a token, of a challenge, or of what tells a challenge
+//! The position of a text in a request: of a token, of a challenge, or of what distinguishes a challenge
 //! from an event.
 
 use std::borrow::Cow;

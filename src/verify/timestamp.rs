@@ -14,7 +14,7 @@ const MILLISECONDS_FROM: u64 = 100_000_000_000;
 /// The form of a timestamp.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimestampFormat {
-    /// Seconds or milliseconds since 1970; the magnitude tells which.
+    /// Seconds or milliseconds since 1970; distinguished by the magnitude.
     #[default]
     Unix,
     /// Seconds since 1970.

@@ -106,7 +106,7 @@ impl Exchange {
         }
     }
 
-    /// Writes what is left of the request while the body of an early response is read.
+    /// Writes the rest of the request while the body of an early response is read.
     fn poll_rest_of_request(&mut self, cx: &mut Context<'_>) {
         if self.poll_write(cx).is_ready() {
             self.request = None;

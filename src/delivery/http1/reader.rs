@@ -108,7 +108,7 @@ pub struct ResponseReader {
 }
 
 impl ResponseReader {
-    /// A reader of a response of which nothing has been received.
+    /// A reader at the start of a response.
     pub fn new(buffer: BytesMut) -> Self {
         Self { buffer, expected: Expected::Head, informational: 0, keeps_alive: false }
     }

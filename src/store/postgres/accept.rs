@@ -39,7 +39,7 @@ pub const STATEMENTS: &[&str] = &[
 ];
 
 /// What became of a batch.
-pub struct Outcome {
+pub struct AcceptedBatch {
     /// What became of each event; `None` if it has to be accepted again, after the others.
     pub answers: Vec<Option<Accepted>>,
     /// Apps with deliveries that became pending.
@@ -52,7 +52,7 @@ pub async fn accept(
     rows: &RowCache,
     slot: i16,
     events: &[&NewEvent],
-) -> Result<Outcome, Failure> {
+) -> Result<AcceptedBatch, Failure> {
     loop {
         let batch = Batch::of(link, rows, events).await?;
         match link.transaction(async |link| batch.run(link, slot).await).await? {
@@ -99,7 +99,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Runs the transaction; `None` if a webhook does not exist any more.
-    async fn run(&self, link: &Link, slot: i16) -> Result<Option<Outcome>, Failure> {
+    async fn run(&self, link: &Link, slot: i16) -> Result<Option<AcceptedBatch>, Failure> {
         let keys = DuplicateKeys::of(self.with_own_key());
         let Some(claimed) = self.lock(link, &keys).await? else {
             link.pipeline(&[(COMMIT, &[])]).await?;
@@ -108,7 +108,7 @@ impl<'a> Batch<'a> {
         let decisions = self.decide(link, &claimed).await?;
         let (events, deliveries) = self.create(&decisions);
         let due = creating::create_and_commit(link, slot, &events, &deliveries).await?;
-        Ok(Some(Outcome { answers: self.answers(&decisions), due }))
+        Ok(Some(AcceptedBatch { answers: self.answers(&decisions), due }))
     }
 
     /// The events whose duplicate key no other event of the batch has before them.

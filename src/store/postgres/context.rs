@@ -32,7 +32,7 @@ pub struct Context {
     pub activity: Notify,
     /// Notified when the store is closed.
     pub closing: Notify,
-    /// Apps that other replicas are to be told of.
+    /// Apps to notify other replicas of.
     news: RefCell<HashSet<AppId>>,
 }
 
@@ -74,12 +74,12 @@ impl Context {
         self.shared.due_apps.notify(due);
     }
 
-    /// Whether other replicas are to be told of apps.
+    /// Whether there are apps to notify other replicas of.
     pub fn has_news(&self) -> bool {
         !self.news.borrow().is_empty()
     }
 
-    /// Takes the apps that other replicas are to be told of.
+    /// Takes the apps to notify other replicas of.
     pub fn take_news(&self) -> Vec<AppId> {
         self.news.borrow_mut().drain().collect()
     }

@@ -18,7 +18,7 @@ pub enum NotDurable {
     /// A crash of the server's machine damages data.
     #[error("the server has full_page_writes off: a crash of its machine may damage data")]
     FullPageWrites,
-    /// A crash of the server loses what was acknowledged last.
+    /// A crash of the server loses the last acknowledged writes.
     #[error("synchronous_commit must be on or remote_apply: commits are acknowledged too early")]
     SynchronousCommit,
 }

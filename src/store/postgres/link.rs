@@ -93,7 +93,7 @@ impl Connector {
             while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await
             {
                 match message {
-                    // `ROLLBACK` after a transaction that has ended by itself.
+                    // `ROLLBACK` after a transaction that has already ended.
                     AsyncMessage::Notice(notice)
                         if *notice.code() == SqlState::NO_ACTIVE_SQL_TRANSACTION => {}
                     AsyncMessage::Notice(notice) if notice.severity() == "WARNING" => {

@@ -1,4 +1,4 @@
-//! Deletes what is over, in small batches. One replica at a time does it.
+//! Deletes expired rows, in small batches. One replica at a time does it.
 
 use tokio_postgres::Row;
 use uuid::Uuid;

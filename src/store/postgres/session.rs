@@ -1,4 +1,4 @@
-//! The session of a replica: its heartbeat, and what it and other replicas tell each other.
+//! The session of a replica: its heartbeat, and the notifications between replicas.
 //!
 //! A lease is valid while the session of its replica is alive, by the clock of the database. A
 //! replica that is killed, frozen or cut off loses its leases 6 s after its last heartbeat.
@@ -152,7 +152,7 @@ impl Session {
         }
     }
 
-    /// Does what is due.
+    /// Runs the tasks that are due.
     async fn work(&mut self) -> Result<(), Failure> {
         let now = Instant::now();
         if now >= self.next_heartbeat {

@@ -27,7 +27,7 @@ pub struct Settlement {
 }
 
 /// What became of a batch.
-pub struct Outcome {
+pub struct SettledBatch {
     /// What became of each attempt.
     pub settled: Vec<Settled>,
     /// Apps with deliveries that became pending or are to be retried.
@@ -39,7 +39,7 @@ pub async fn settle(
     link: &mut Link,
     slot: i16,
     settlements: &[&Settlement],
-) -> Result<Outcome, Failure> {
+) -> Result<SettledBatch, Failure> {
     let columns = Columns::of(settlements);
     let answers = link.transaction(async |link| columns.run(link, slot).await).await?;
     let [_, _, settled, promoted, _] = &answers[..] else {
@@ -56,7 +56,7 @@ pub async fn settle(
         }
         Settled::Recorded
     });
-    Ok(Outcome { settled: settled.collect(), due })
+    Ok(SettledBatch { settled: settled.collect(), due })
 }
 
 #[derive(Default)]

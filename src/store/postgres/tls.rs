@@ -56,7 +56,7 @@ fn trusting(file: &Path) -> io::Result<ClientConfig> {
     Ok(builder().with_webpki_verifier(verifier).with_no_client_auth())
 }
 
-/// `sslmode=require`: encrypted, to whoever answers.
+/// `sslmode=require`: encrypted, without a check of the server.
 fn unverified() -> ClientConfig {
     let verifier = Arc::new(AnyCertificate(ring::default_provider()));
     builder().dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()

@@ -26,7 +26,7 @@ pub struct WebhookRow {
     pub is_ordered: bool,
 }
 
-/// Entries of a cache above which it is emptied. It fills up again with what is in use.
+/// Entries of a cache above which it is emptied. It fills up again with the webhooks in use.
 const CACHE_ENTRIES: usize = 100_000;
 
 /// The rows of the webhooks that were triggered.
