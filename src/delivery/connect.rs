@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::ConnectError;
-use super::http1::Stream;
+use super::http1::ListenerStream;
 use crate::plan::address::AddressPolicy;
 use crate::resources::Scheme;
 use crate::routes::{Host, Origin};
@@ -52,15 +52,15 @@ impl Connector {
     ///
     /// # Errors
     /// See [`ConnectError`].
-    pub async fn connect(&self, origin: &Origin) -> Result<Stream, ConnectError> {
+    pub async fn connect(&self, origin: &Origin) -> Result<ListenerStream, ConnectError> {
         let stream = self.connect_tcp(origin).await?;
         match origin.scheme {
-            Scheme::Http => Ok(Stream::Tcp(stream)),
+            Scheme::Http => Ok(ListenerStream::Tcp(stream)),
             Scheme::Https => {
                 let name = ServerName::try_from(origin.server_name.to_string());
                 let name = name.map_err(|error| ConnectError::Tls(io::Error::other(error)))?;
                 let stream = self.tls().connect(name, stream).await.map_err(ConnectError::Tls)?;
-                Ok(Stream::Tls(Box::new(stream)))
+                Ok(ListenerStream::Tls(Box::new(stream)))
             }
         }
     }

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::connect::ONE_OF_SEVERAL;
-use super::http1::{Connection, Exchange, ListenerRequest, ResponseHead, SendError};
+use super::http1::{Exchange, IdleConnection, ListenerRequest, ResponseHead, SendError};
 use super::pool::Pool;
 use super::{
     CallError, ConnectError, Connector, KeptResponse, ListenerResponse, REFUSAL_BODY_BYTES,
@@ -194,7 +194,7 @@ impl Caller {
         &self,
         origin: &Origin,
         connect_timeout: Option<Duration>,
-    ) -> Result<Connection, ConnectError> {
+    ) -> Result<IdleConnection, ConnectError> {
         // Boxed to keep the future of a call on an idle connection small.
         let connecting = Box::pin(self.connector.connect(origin));
         let stream = match connect_timeout {
@@ -203,7 +203,7 @@ impl Caller {
                 .await
                 .unwrap_or_else(|_| Err(ConnectError::Tcp(io::ErrorKind::TimedOut.into()))),
         };
-        stream.map(Connection::new)
+        stream.map(IdleConnection::new)
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::http1::{Connection, Exchange};
+use super::http1::{Exchange, IdleConnection};
 use crate::routes::Origin;
 
 /// Idle timeout. Below the 5 s after which Node.js and uvicorn close idle connections: closing
@@ -31,7 +31,7 @@ type IdleByOrigin = HashMap<Arc<Origin>, Vec<Idle>, RandomState>;
 
 #[derive(Debug)]
 struct Idle {
-    connection: Connection,
+    connection: IdleConnection,
     since: Instant,
 }
 
@@ -43,7 +43,7 @@ impl Idle {
 
 impl Pool {
     /// Takes the most recently used idle connection, which is the least likely to be closed.
-    pub fn take(&self, origin: &Origin) -> Option<Connection> {
+    pub fn take(&self, origin: &Origin) -> Option<IdleConnection> {
         let mut idle = self.idle();
         let connections = idle.get_mut(origin)?;
         while let Some(mut candidate) = connections.pop() {

@@ -73,7 +73,7 @@ fn equal_scalars<'a>(
             a == b
         }
         (Value::Quantity(a), Value::Quantity(b)) => a.cmp(b).is_eq(),
-        (Value::Version(a), Value::Version(b)) => {
+        (Value::SemanticVersion(a), Value::SemanticVersion(b)) => {
             budget.spend(a.len())?;
             a.cmp(b).is_eq()
         }

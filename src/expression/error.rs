@@ -68,12 +68,12 @@ impl fmt::Display for SourcePosition {
 
 /// An error at a node whose position is not known yet, or is an offset in bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Failure {
+pub(super) struct LocatedError {
     pub error: EvaluationError,
     at: Option<u32>,
 }
 
-impl Failure {
+impl LocatedError {
     /// The error at this offset, unless it has a more exact one.
     pub fn located(mut self, at: u32) -> Self {
         self.at.get_or_insert(at);
@@ -87,7 +87,7 @@ impl Failure {
     }
 }
 
-impl From<EvaluationError> for Failure {
+impl From<EvaluationError> for LocatedError {
     fn from(error: EvaluationError) -> Self {
         Self { error, at: None }
     }

@@ -3,18 +3,18 @@
 use super::arithmetic::{arithmetic, negated};
 use super::budget::{CostBudget, STEP};
 use super::compare::{equal, order};
-use super::error::Failure;
+use super::error::LocatedError;
 use super::functions::Function;
 use super::node::{
-    BinaryOperator, BindKind, Constant, FieldAccess, Item, Macro, MacroKind, Node, NodeKind,
-    OptionalOr, Tree, Variable,
+    BinaryOperator, BindKind, CollectionItem, Constant, FieldAccess, Macro, MacroKind, Node,
+    NodeKind, OptionalOr, Tree, Variable,
 };
 use super::pattern::PatternCache;
 use super::time::Time;
-use super::value::{Bytes, Elements, Entries, Text, Value};
+use super::value::{Bytes, Elements, MapEntries, Text, Value};
 use super::{EvaluationError, Inputs, json};
 
-type Result<T> = std::result::Result<T, Failure>;
+type Result<T> = std::result::Result<T, LocatedError>;
 
 /// Evaluates an expression to a value. Also returns the remaining budget.
 pub fn evaluate<'a>(tree: &'a Tree, inputs: Inputs<'a>) -> Result<(Value<'a>, CostBudget)> {
@@ -225,7 +225,7 @@ impl<'a> Evaluation<'a> {
             Value::Bool(holds) => Ok(holds),
             _ => {
                 let error = EvaluationError::WrongType("a condition must be a boolean");
-                Err(Failure::from(error).located(node.at))
+                Err(LocatedError::from(error).located(node.at))
             }
         }
     }
@@ -239,7 +239,7 @@ impl<'a> Evaluation<'a> {
         nodes.iter().map(|node| self.value(node)).collect()
     }
 
-    fn list(&mut self, items: &'a [Item<Node>]) -> Result<Value<'a>> {
+    fn list(&mut self, items: &'a [CollectionItem<Node>]) -> Result<Value<'a>> {
         self.budget.keep(items.len() * size_of::<Value<'_>>())?;
         let mut list = Vec::with_capacity(items.len());
         for item in items {
@@ -249,7 +249,7 @@ impl<'a> Evaluation<'a> {
         Ok(Value::List(list.into()))
     }
 
-    fn map(&mut self, entries: &'a [Item<[Node; 2]>]) -> Result<Value<'a>> {
+    fn map(&mut self, entries: &'a [CollectionItem<[Node; 2]>]) -> Result<Value<'a>> {
         let mut map: Vec<(Value<'a>, Value<'a>)> = Vec::new();
         for entry in entries {
             let [key, value] = self.both(&entry.node)?;
@@ -378,7 +378,7 @@ impl<'a> Evaluation<'a> {
         over: &Value<'a>,
         state: &mut MacroState<'a>,
     ) -> Result<Option<Value<'a>>> {
-        let mut entries = Entries::of(over, &mut self.budget)?;
+        let mut entries = MapEntries::of(over, &mut self.budget)?;
         while let Some((key, value)) = entries.next(&mut self.budget)? {
             self.bound.push(key.clone());
             self.bound.push(value.clone());
@@ -448,7 +448,7 @@ impl<'a> Evaluation<'a> {
         if !matches!(of, Value::Map(_) | Value::JsonMap(_)) {
             return Err(EvaluationError::WrongType("transformMapEntry() requires a map").into());
         }
-        let mut entries = Entries::of(of, &mut self.budget)?;
+        let mut entries = MapEntries::of(of, &mut self.budget)?;
         while let Some((key, value)) = entries.next(&mut self.budget)? {
             self.insert(&mut state.entries, key, value)?;
         }
@@ -461,7 +461,7 @@ struct MacroState<'a> {
     holding: usize,
     kept: Vec<Value<'a>>,
     entries: Vec<(Value<'a>, Value<'a>)>,
-    undecided: Option<Failure>,
+    undecided: Option<LocatedError>,
 }
 
 /// The elements in the order of their keys.

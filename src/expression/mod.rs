@@ -40,7 +40,7 @@ mod value;
 
 use std::fmt;
 
-use error::Failure;
+use error::LocatedError;
 pub use error::{CompileError, EvaluationError, EvaluationFailure, SourcePosition};
 use node::Tree;
 pub use node::Variable;
@@ -135,7 +135,7 @@ impl Expression {
     ) -> Result<T, EvaluationFailure> {
         let result = evaluate::evaluate(&self.tree, inputs).and_then(|(value, mut budget)| {
             convert(value, &mut budget)
-                .map_err(|error| Failure::from(error).located(self.tree.root.at))
+                .map_err(|error| LocatedError::from(error).located(self.tree.root.at))
         });
         result.map_err(|failure| failure.into_public(&self.source))
     }

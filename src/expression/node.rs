@@ -29,8 +29,8 @@ pub enum NodeKind {
     Index(Box<[Node; 2]>),
     /// `a[?b]`.
     OptionalIndex(Box<[Node; 2]>),
-    List(Vec<Item<Node>>),
-    Map(Vec<Item<[Node; 2]>>),
+    List(Vec<CollectionItem<Node>>),
+    Map(Vec<CollectionItem<[Node; 2]>>),
     Not(Box<Node>),
     Negate(Box<Node>),
     And(Vec<Node>),
@@ -74,7 +74,7 @@ impl NodeKind {
 
 /// An item of a list, or an entry of a map.
 #[derive(Debug)]
-pub struct Item<T> {
+pub struct CollectionItem<T> {
     /// Whether the value is an optional one (`[?a]`), which is left out if there is none.
     pub is_optional: bool,
     pub node: T,

@@ -55,7 +55,7 @@ impl<'a> JsonObject<'a> {
 }
 
 /// What a text is written to. Writing itself cannot fail.
-trait Output: Write {
+trait JsonOutput: Write {
     /// Called before work of this cost, and at the end.
     fn charge(&mut self, cost: usize) -> Result<()>;
 }
@@ -78,7 +78,7 @@ impl Write for Measure<'_> {
     }
 }
 
-impl Output for Measure<'_> {
+impl JsonOutput for Measure<'_> {
     fn charge(&mut self, cost: usize) -> Result<()> {
         if self.len > self.limit {
             return Err(EvaluationError::TooLong(self.limit));
@@ -88,13 +88,13 @@ impl Output for Measure<'_> {
     }
 }
 
-impl Output for Vec<u8> {
+impl JsonOutput for Vec<u8> {
     fn charge(&mut self, _: usize) -> Result<()> {
         Ok(())
     }
 }
 
-fn write(value: &Value<'_>, depth: usize, out: &mut impl Output) -> Result<()> {
+fn write(value: &Value<'_>, depth: usize, out: &mut impl JsonOutput) -> Result<()> {
     out.charge(STEP)?;
     match value {
         Value::JsonMap(text) | Value::JsonList(text) => copy(text, out),
@@ -115,7 +115,7 @@ fn write(value: &Value<'_>, depth: usize, out: &mut impl Output) -> Result<()> {
     }
 }
 
-fn write_scalar(value: &Value<'_>, out: &mut impl Output) -> Result<()> {
+fn write_scalar(value: &Value<'_>, out: &mut impl JsonOutput) -> Result<()> {
     match value {
         Value::Null => put(out, format_args!("null")),
         Value::Bool(bool) => put(out, format_args!("{bool}")),
@@ -134,7 +134,7 @@ fn write_scalar(value: &Value<'_>, out: &mut impl Output) -> Result<()> {
 }
 
 /// The shortest notation, without an exponent for numbers of usual size, as in JavaScript and Go.
-fn write_double(number: f64, out: &mut impl Output) -> Result<()> {
+fn write_double(number: f64, out: &mut impl JsonOutput) -> Result<()> {
     if !number.is_finite() {
         return Err(EvaluationError::OutOfRange);
     }
@@ -152,7 +152,7 @@ fn write_all<'v, 'a: 'v>(
     brackets: &[u8; 2],
     items: impl Iterator<Item = (Option<&'v Value<'a>>, &'v Value<'a>)>,
     depth: usize,
-    out: &mut impl Output,
+    out: &mut impl JsonOutput,
 ) -> Result<()> {
     let depth = below(depth)?;
     copy(&brackets[..1], out)?;
@@ -176,21 +176,21 @@ fn below(depth: usize) -> Result<usize> {
     depth.checked_sub(1).ok_or(EvaluationError::TooDeep)
 }
 
-fn write_text(text: &str, out: &mut impl Output) -> Result<()> {
+fn write_text(text: &str, out: &mut impl JsonOutput) -> Result<()> {
     out.charge(text.len())?;
     // Cannot fail: every string serializes, and is written to memory.
     let _ = serde_json::to_writer(out, text);
     Ok(())
 }
 
-fn copy(bytes: &[u8], out: &mut impl Output) -> Result<()> {
+fn copy(bytes: &[u8], out: &mut impl JsonOutput) -> Result<()> {
     out.charge(bytes.len())?;
     // Writing to memory cannot fail.
     let _ = out.write_all(bytes);
     Ok(())
 }
 
-fn put(out: &mut impl Output, text: std::fmt::Arguments<'_>) {
+fn put(out: &mut impl JsonOutput, text: std::fmt::Arguments<'_>) {
     // Writing to memory cannot fail.
     let _ = out.write_fmt(text);
 }

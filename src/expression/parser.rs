@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::functions::{Function, Style, type_constant};
 use super::lexer::{Lexer, SyntaxError, Token};
 use super::node::{
-    BinaryOperator, BindKind, Constant, FieldAccess, Item, Macro, MacroKind, Node, NodeKind,
-    OptionalOr, Tree, Variable,
+    BinaryOperator, BindKind, CollectionItem, Constant, FieldAccess, Macro, MacroKind, Node,
+    NodeKind, OptionalOr, Tree, Variable,
 };
 use super::pattern::Pattern;
 use super::{CompileError, MAX_DEPTH, MAX_LENGTH, SourcePosition};
@@ -514,7 +514,7 @@ impl<'s> Parser<'s> {
         let mut items = Vec::new();
         while !self.eat("]")? {
             let is_optional = self.eat("?")?;
-            items.push(Item { is_optional, node: self.expression()? });
+            items.push(CollectionItem { is_optional, node: self.expression()? });
             if !self.eat(",")? {
                 self.expect("]")?;
                 break;
@@ -529,7 +529,7 @@ impl<'s> Parser<'s> {
             let is_optional = self.eat("?")?;
             let key = self.expression()?;
             self.expect(":")?;
-            entries.push(Item { is_optional, node: [key, self.expression()?] });
+            entries.push(CollectionItem { is_optional, node: [key, self.expression()?] });
             if !self.eat(",")? {
                 self.expect("}")?;
                 break;

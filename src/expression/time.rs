@@ -263,7 +263,7 @@ fn amount_of_unit(amount: &str, unit: i128) -> Option<i128> {
 
 /// The parts of a timestamp in a time zone.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts {
+pub struct CalendarParts {
     /// The year.
     pub year: i64,
     /// The month, from 0.
@@ -282,11 +282,11 @@ pub struct Parts {
 
 /// The parts of a timestamp. The time zone is a name of the IANA database or an offset such as
 /// `-02:30`; UTC without one.
-pub fn parts(time: Time, zone: Option<&str>) -> Result<Parts> {
+pub fn parts(time: Time, zone: Option<&str>) -> Result<CalendarParts> {
     let seconds = time.seconds + zone.map_or(Ok(0), |zone| zone_offset(time, zone))?;
     let day_since_epoch = seconds.div_euclid(DAY);
     let (year, month, day) = date(day_since_epoch);
-    Ok(Parts {
+    Ok(CalendarParts {
         year,
         month: month - 1,
         day,

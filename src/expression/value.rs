@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::EvaluationError;
 use super::budget::{CostBudget, STEP};
 use super::compare::equal;
-use super::functions::{Quantity, Url, Version};
+use super::functions::{Quantity, SemanticVersion, Url};
 use super::json::{self, JsonItems};
 use super::pattern::Pattern;
 use super::time::Time;
@@ -45,7 +45,7 @@ pub enum Value<'a> {
     Cidr(IpAddr, u8),
     Url(Rc<Url>),
     Quantity(Rc<Quantity>),
-    Version(Rc<Version>),
+    SemanticVersion(Rc<SemanticVersion>),
     /// A compiled pattern. Only arguments of functions are patterns.
     Pattern(Arc<Pattern>),
 }
@@ -152,7 +152,7 @@ impl<'a> Value<'a> {
             Self::Cidr(..) => "net.CIDR",
             Self::Url(_) => "kubernetes.URL",
             Self::Quantity(_) => "kubernetes.Quantity",
-            Self::Version(_) => "kubernetes.Semver",
+            Self::SemanticVersion(_) => "kubernetes.Semver",
         }
     }
 
@@ -274,14 +274,14 @@ impl<'a> Elements<'a> {
 }
 
 /// Iterates over the elements of a list with their indexes, or the entries of a map.
-pub enum Entries<'a> {
+pub enum MapEntries<'a> {
     List(Elements<'a>, i64),
     Map(Rc<[(Value<'a>, Value<'a>)]>, usize),
     /// The members of an object. If a name is repeated, only the last one.
     Members(std::vec::IntoIter<(Text<'a>, &'a [u8])>),
 }
 
-impl<'a> Entries<'a> {
+impl<'a> MapEntries<'a> {
     /// The entries of a list or map.
     pub fn of(value: &Value<'a>, budget: &mut CostBudget) -> Result<Self, EvaluationError> {
         match value {

@@ -13,50 +13,53 @@ use crate::verify::{
 /// One sentence with the field and the mistake.
 pub(super) fn add_to(
     verifier: Verifier,
-    challenge: &resources::Challenge,
+    challenge: &resources::ChallengeSpec,
     verify_token: Option<Secret>,
 ) -> Result<Verifier, String> {
-    let resources::Challenge { method, when, at, answer, proof, token } = challenge;
+    let resources::ChallengeSpec { method, when, at, answer, proof, token } = challenge;
     let when = when.as_ref().map(condition).transpose()?;
     let name = answer.name.as_deref();
     let member = name.map(|name| (name, ResponseMember::Challenge));
     let answer = match (answer.form, &member) {
-        (resources::AnswerForm::Text, _) => ChallengeResponse::Text,
-        (resources::AnswerForm::Json, Some(member)) => {
+        (resources::AnswerFormSpec::Text, _) => ChallengeResponse::Text,
+        (resources::AnswerFormSpec::Json, Some(member)) => {
             ChallengeResponse::Json(std::slice::from_ref(member))
         }
-        (resources::AnswerForm::Header, Some((name, _))) => ChallengeResponse::Header(name),
+        (resources::AnswerFormSpec::Header, Some((name, _))) => ChallengeResponse::Header(name),
         (_, None) => return Err("challenge.answer.name is missing".into()),
     };
     let proof = match (proof, token) {
-        (resources::ChallengeProof::None, _) => ChallengeProof::Nothing,
-        (resources::ChallengeProof::Signature, _) => ChallengeProof::Entry,
-        (resources::ChallengeProof::Token, Some(token)) => {
+        (resources::ChallengeProofSpec::None, _) => ChallengeProof::Nothing,
+        (resources::ChallengeProofSpec::Signature, _) => ChallengeProof::Entry,
+        (resources::ChallengeProofSpec::Token, Some(token)) => {
             ChallengeProof::VerifyToken(position_in(token, "challenge.token")?)
         }
-        (resources::ChallengeProof::Token, None) => {
+        (resources::ChallengeProofSpec::Token, None) => {
             return Err("challenge.token is missing".into());
         }
     };
     let method = match method {
-        resources::ChallengeMethod::Get => ChallengeMethod::Get,
-        resources::ChallengeMethod::Post => ChallengeMethod::Post,
+        resources::ChallengeMethodSpec::Get => ChallengeMethod::Get,
+        resources::ChallengeMethodSpec::Post => ChallengeMethod::Post,
     };
     let at = Some(position_in(at, "challenge.at")?);
     let challenge = Challenge { method, when: when.as_slice(), at, answer, proof };
     verifier.with_challenge(&challenge, verify_token).map_err(|error| error.to_string())
 }
 
-fn condition(when: &resources::ChallengeCondition) -> Result<ChallengeCondition<'_>, String> {
-    let resources::ChallengeCondition { header, query, pointer, equals } = when;
+fn condition(when: &resources::ChallengeConditionSpec) -> Result<ChallengeCondition<'_>, String> {
+    let resources::ChallengeConditionSpec { header, query, pointer, equals } = when;
     let position = position([header, query, pointer]);
     position
         .map(|position| ChallengeCondition::Text(position, equals))
         .ok_or_else(|| none_or_several("challenge.when", "pointer"))
 }
 
-fn position_in<'e>(position: &'e resources::Position, field: &str) -> Result<Position<'e>, String> {
-    let resources::Position { header, query, pointer } = position;
+fn position_in<'e>(
+    position: &'e resources::PositionSpec,
+    field: &str,
+) -> Result<Position<'e>, String> {
+    let resources::PositionSpec { header, query, pointer } = position;
     self::position([header, query, pointer]).ok_or_else(|| none_or_several(field, "pointer"))
 }
 

@@ -9,7 +9,7 @@ use super::{challenge, duration};
 use crate::resources::conditions::Verdict;
 use crate::resources::reason::StalledReason;
 use crate::resources::verify::{
-    self as resources, DeliveryIdSource, Hmac, Items, Jwt, SecretEncoding, SecretKeyRef,
+    self as resources, DeliveryIdSourceSpec, Hmac, Items, Jwt, SecretEncoding, SecretKeyRef,
     SignatureAlgorithm, SignatureEncoding, SignedBody, VerifyEntry, VerifyType,
 };
 use crate::verify::jwt::{KeySets, Rules};
@@ -229,10 +229,10 @@ impl Finder<'_> {
     fn metadata<'e>(&self, hmac: &'e Hmac) -> Result<Metadata<'e>, Verdict> {
         let delivery = match &hmac.delivery_id {
             None => None,
-            Some(DeliveryIdSource { header: Some(name), pointer: None }) => {
+            Some(DeliveryIdSourceSpec { header: Some(name), pointer: None }) => {
                 Some(Delivery::Header(name))
             }
-            Some(DeliveryIdSource { header: None, pointer: Some(pointer) }) => {
+            Some(DeliveryIdSourceSpec { header: None, pointer: Some(pointer) }) => {
                 Some(Delivery::Pointer(pointer))
             }
             Some(_) => {
@@ -286,11 +286,11 @@ fn secret_form(encoding: SecretEncoding, algorithm: SignatureAlgorithm) -> Secre
     }
 }
 
-fn format_of(format: Option<resources::TimestampFormat>) -> TimestampFormat {
+fn format_of(format: Option<resources::TimestampFormatSpec>) -> TimestampFormat {
     match format {
         None => TimestampFormat::Unix,
-        Some(resources::TimestampFormat::Seconds) => TimestampFormat::Seconds,
-        Some(resources::TimestampFormat::Milliseconds) => TimestampFormat::Milliseconds,
-        Some(resources::TimestampFormat::Rfc3339) => TimestampFormat::Rfc3339,
+        Some(resources::TimestampFormatSpec::Seconds) => TimestampFormat::Seconds,
+        Some(resources::TimestampFormatSpec::Milliseconds) => TimestampFormat::Milliseconds,
+        Some(resources::TimestampFormatSpec::Rfc3339) => TimestampFormat::Rfc3339,
     }
 }

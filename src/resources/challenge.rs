@@ -20,30 +20,30 @@ use super::schema;
     validation = Rule::new("self.method != 'GET' || self.proof != 'Signature'")
         .message("proof must be None or Token with method GET, which senders do not sign")
 )]
-pub struct Challenge {
+pub struct ChallengeSpec {
     /// Method of the request.
-    pub method: ChallengeMethod,
+    pub method: ChallengeMethodSpec,
     /// What tells a challenge from an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::not_null::<ChallengeCondition>")]
-    pub when: Option<ChallengeCondition>,
+    #[schemars(schema_with = "schema::not_null::<ChallengeConditionSpec>")]
+    pub when: Option<ChallengeConditionSpec>,
     /// The position of the text that the response contains.
-    pub at: Position,
+    pub at: PositionSpec,
     /// The response: status 200, and the challenge.
     #[serde(default)]
     pub answer: ChallengeAnswer,
     /// What authenticates the request.
-    pub proof: ChallengeProof,
+    pub proof: ChallengeProofSpec,
     /// The position of the token that must be that of `verifyToken`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::not_null::<Position>")]
-    pub token: Option<Position>,
+    #[schemars(schema_with = "schema::not_null::<PositionSpec>")]
+    pub token: Option<PositionSpec>,
 }
 
 /// The method of a challenge.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum ChallengeMethod {
+pub enum ChallengeMethodSpec {
     /// `GET`.
     Get,
     /// `POST`, like events.
@@ -52,7 +52,7 @@ pub enum ChallengeMethod {
 
 /// What authenticates a challenge.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChallengeProof {
+pub enum ChallengeProofSpec {
     /// Nothing. The response contains only what the request does.
     None,
     /// It is verified as an event is.
@@ -68,7 +68,7 @@ pub enum ChallengeProof {
     validation = Rule::new("[has(self.header), has(self.query), has(self.pointer)].filter(it, it).size() == 1")
         .message("exactly one of header, query and pointer must be set")
 )]
-pub struct Position {
+pub struct PositionSpec {
     /// A header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]
@@ -90,7 +90,7 @@ pub struct Position {
     validation = Rule::new("[has(self.header), has(self.query), has(self.pointer)].filter(it, it).size() == 1")
         .message("exactly one of header, query and pointer must be set")
 )]
-pub struct ChallengeCondition {
+pub struct ChallengeConditionSpec {
     /// A header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]
@@ -118,7 +118,7 @@ pub struct ChallengeCondition {
 pub struct ChallengeAnswer {
     /// The form.
     #[serde(default)]
-    pub form: AnswerForm,
+    pub form: AnswerFormSpec,
     /// Name of the member, or of the header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::answer_name")]
@@ -127,7 +127,7 @@ pub struct ChallengeAnswer {
 
 /// The form of a challenge in a response.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AnswerForm {
+pub enum AnswerFormSpec {
     /// Plain text.
     #[default]
     Text,

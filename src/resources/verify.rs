@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::challenge::Challenge;
+use super::challenge::ChallengeSpec;
 use super::schema;
 
 /// One way to authenticate the sender; a trigger passes when any entry accepts it.
@@ -51,8 +51,8 @@ pub struct VerifyEntry {
     pub jwt: Option<Jwt>,
     /// A request by which the sender verifies the endpoint, of a generic type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::not_null::<Challenge>")]
-    pub challenge: Option<Challenge>,
+    #[schemars(schema_with = "schema::not_null::<ChallengeSpec>")]
+    pub challenge: Option<ChallengeSpec>,
     /// The token that Meta sends to verify a subscription (`hub.verify_token`), or that a `challenge`
     /// has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -193,8 +193,8 @@ pub struct Hmac {
     /// Format of `{timestamp}`. Defaults to seconds or milliseconds since 1970, told apart by their
     /// magnitude.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::not_null::<TimestampFormat>")]
-    pub timestamp_format: Option<TimestampFormat>,
+    #[schemars(schema_with = "schema::not_null::<TimestampFormatSpec>")]
+    pub timestamp_format: Option<TimestampFormatSpec>,
     /// Header of `{id}`, which is also the delivery id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]
@@ -210,8 +210,8 @@ pub struct Hmac {
     /// The id of a delivery, which the sender repeats in each repetition of it, where it is not
     /// signed as `{id}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::not_null::<DeliveryIdSource>")]
-    pub delivery_id: Option<DeliveryIdSource>,
+    #[schemars(schema_with = "schema::not_null::<DeliveryIdSourceSpec>")]
+    pub delivery_id: Option<DeliveryIdSourceSpec>,
     /// Headers that describe the event. The listener receives them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::event_headers")]
@@ -253,7 +253,7 @@ pub struct Items {
     validation = Rule::new("has(self.header) != has(self.pointer)")
         .message("exactly one of header and pointer must be set")
 )]
-pub struct DeliveryIdSource {
+pub struct DeliveryIdSourceSpec {
     /// A header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_name")]
@@ -290,7 +290,7 @@ pub enum SignatureAlgorithm {
 /// Format of a timestamp.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub enum TimestampFormat {
+pub enum TimestampFormatSpec {
     /// Seconds since 1970.
     Seconds,
     /// Milliseconds since 1970.

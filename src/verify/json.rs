@@ -19,17 +19,17 @@ pub(super) enum Scalar<'a> {
 /// stops after the value.
 pub(super) fn at<'a>(body: &'a [u8], pointer: &Pointer) -> Option<Scalar<'a>> {
     match find(body, pointer)? {
-        Found::Scalar(scalar) => Some(scalar),
-        Found::Null | Found::Other => None,
+        FoundValue::Scalar(scalar) => Some(scalar),
+        FoundValue::Null | FoundValue::Other => None,
     }
 }
 
 /// Whether there is a value other than null at a pointer.
 pub(super) fn is_present(body: &[u8], pointer: &Pointer) -> bool {
-    matches!(find(body, pointer), Some(Found::Scalar(_) | Found::Other))
+    matches!(find(body, pointer), Some(FoundValue::Scalar(_) | FoundValue::Other))
 }
 
-fn find<'a>(body: &'a [u8], pointer: &Pointer) -> Option<Found<'a>> {
+fn find<'a>(body: &'a [u8], pointer: &Pointer) -> Option<FoundValue<'a>> {
     let mut found = None;
     let seed = PointerSeed { names: pointer.names(), found: &mut found };
     // An error is expected: parsing stops at the value.
@@ -38,7 +38,7 @@ fn find<'a>(body: &'a [u8], pointer: &Pointer) -> Option<Found<'a>> {
 }
 
 /// A value at a pointer.
-enum Found<'a> {
+enum FoundValue<'a> {
     Scalar(Scalar<'a>),
     Null,
     Other,
@@ -47,7 +47,7 @@ enum Found<'a> {
 /// Descends to the value that the names lead to. Its depth is that of the pointer.
 struct PointerSeed<'n, 'f, 'a> {
     names: &'n [Box<str>],
-    found: &'f mut Option<Found<'a>>,
+    found: &'f mut Option<FoundValue<'a>>,
 }
 
 impl<'a> DeserializeSeed<'a> for PointerSeed<'_, '_, 'a> {
@@ -55,7 +55,7 @@ impl<'a> DeserializeSeed<'a> for PointerSeed<'_, '_, 'a> {
 
     fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
         if self.names.is_empty() {
-            *self.found = Some(Found::deserialize(deserializer)?);
+            *self.found = Some(FoundValue::deserialize(deserializer)?);
             return Ok(());
         }
         deserializer.deserialize_any(self)
@@ -122,7 +122,7 @@ impl Visitor<'_> for KeyMatcher<'_> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Found<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for FoundValue<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(FoundVisitor)
     }
@@ -131,48 +131,48 @@ impl<'de: 'a, 'a> Deserialize<'de> for Found<'a> {
 struct FoundVisitor;
 
 impl<'de> Visitor<'de> for FoundVisitor {
-    type Value = Found<'de>;
+    type Value = FoundValue<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Found<'de>, E> {
-        Ok(Found::Scalar(Scalar::Text(Cow::Borrowed(text))))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<FoundValue<'de>, E> {
+        Ok(FoundValue::Scalar(Scalar::Text(Cow::Borrowed(text))))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Found<'de>, E> {
-        Ok(Found::Scalar(Scalar::Text(Cow::Owned(text.into()))))
+    fn visit_str<E>(self, text: &str) -> Result<FoundValue<'de>, E> {
+        Ok(FoundValue::Scalar(Scalar::Text(Cow::Owned(text.into()))))
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Found<'de>, E> {
-        Ok(Found::Scalar(Scalar::Number(number)))
+    fn visit_u64<E>(self, number: u64) -> Result<FoundValue<'de>, E> {
+        Ok(FoundValue::Scalar(Scalar::Number(number)))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Found<'de>, E> {
-        Ok(Found::Other)
+    fn visit_i64<E>(self, _: i64) -> Result<FoundValue<'de>, E> {
+        Ok(FoundValue::Other)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Found<'de>, E> {
-        Ok(Found::Other)
+    fn visit_f64<E>(self, _: f64) -> Result<FoundValue<'de>, E> {
+        Ok(FoundValue::Other)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Found<'de>, E> {
-        Ok(Found::Other)
+    fn visit_bool<E>(self, _: bool) -> Result<FoundValue<'de>, E> {
+        Ok(FoundValue::Other)
     }
 
-    fn visit_unit<E>(self) -> Result<Found<'de>, E> {
-        Ok(Found::Null)
+    fn visit_unit<E>(self) -> Result<FoundValue<'de>, E> {
+        Ok(FoundValue::Null)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found<'de>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FoundValue<'de>, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Found::Other)
+        Ok(FoundValue::Other)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Found<'de>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<FoundValue<'de>, A::Error> {
         while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Found::Other)
+        Ok(FoundValue::Other)
     }
 }
 

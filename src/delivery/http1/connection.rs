@@ -5,18 +5,18 @@ use std::task::{Context, Waker};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::Stream;
+use super::ListenerStream;
 
 /// An open connection without a request.
 #[derive(Debug)]
-pub struct Connection {
+pub struct IdleConnection {
     /// Its stream. Every byte of the last response was read.
-    pub(super) stream: Stream,
+    pub(super) stream: ListenerStream,
 }
 
-impl Connection {
+impl IdleConnection {
     /// A connection over a new stream.
-    pub fn new(stream: Stream) -> Self {
+    pub fn new(stream: ListenerStream) -> Self {
         Self { stream }
     }
 

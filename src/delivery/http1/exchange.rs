@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use super::reader::{ResponsePart, ResponseReader};
 use super::request::MAX_SLICES;
-use super::{Connection, ListenerRequest, ResponseError, ResponseHead};
+use super::{IdleConnection, ListenerRequest, ResponseError, ResponseHead};
 
 /// How many bytes a read has room for. A usual response is shorter.
 const READ_BYTES: usize = 4 * 1024;
@@ -18,7 +18,7 @@ const READ_BYTES: usize = 4 * 1024;
 /// A request on a connection. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct Exchange {
-    connection: Connection,
+    connection: IdleConnection,
     /// `None` when it was written, or when that failed.
     request: Option<ListenerRequest>,
     /// How many bytes of the request were written.
@@ -44,7 +44,7 @@ impl Exchange {
     /// # Errors
     /// See [`SendError`].
     pub async fn send(
-        connection: Connection,
+        connection: IdleConnection,
         request: ListenerRequest,
     ) -> Result<(Self, ResponseHead), SendError> {
         let mut exchange = Self {
@@ -82,11 +82,11 @@ impl Exchange {
     }
 
     /// The connection, if the response is complete and another request may follow on it.
-    pub fn into_connection(self) -> Option<Connection> {
+    pub fn into_connection(self) -> Option<IdleConnection> {
         (self.is_sent && self.reader.is_reusable()).then_some(self.connection)
     }
 
-    /// Asks the listener for what it may hold back ([`super::Stream::acknowledge`]).
+    /// Asks the listener for what it may hold back ([`super::ListenerStream::acknowledge`]).
     pub fn acknowledge(&self) {
         self.connection.stream.acknowledge();
     }

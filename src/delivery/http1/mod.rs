@@ -19,11 +19,11 @@ pub mod reader;
 mod request;
 mod stream;
 
-pub use connection::Connection;
+pub use connection::IdleConnection;
 pub use exchange::{Exchange, SendError};
 pub use reader::{ResponseError, ResponseHead, ResponsePart};
 pub use request::{ListenerRequest, RequestHead};
-pub use stream::Stream;
+pub use stream::ListenerStream;
 
 #[cfg(test)]
 mod tests;

@@ -82,7 +82,7 @@ pub enum ResponsePart {
 
 /// What is read next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Expected {
+enum ExpectedPart {
     Head,
     /// This many bytes of a body with a length.
     Bytes(u64),
@@ -102,7 +102,7 @@ enum Expected {
 pub struct ResponseReader {
     /// The bytes that were received and not used yet.
     pub buffer: BytesMut,
-    expected: Expected,
+    expected: ExpectedPart,
     informational: u8,
     keeps_alive: bool,
 }
@@ -110,7 +110,7 @@ pub struct ResponseReader {
 impl ResponseReader {
     /// A reader at the start of a response.
     pub fn new(buffer: BytesMut) -> Self {
-        Self { buffer, expected: Expected::Head, informational: 0, keeps_alive: false }
+        Self { buffer, expected: ExpectedPart::Head, informational: 0, keeps_alive: false }
     }
 
     /// The next part that is complete; `None` if more bytes are needed.
@@ -120,18 +120,20 @@ impl ResponseReader {
     pub fn next_part(&mut self) -> Result<Option<ResponsePart>, ResponseError> {
         loop {
             let has_advanced = match self.expected {
-                Expected::Head => return self.head(),
-                Expected::Bytes(0) | Expected::Nothing => return Ok(Some(self.end())),
-                Expected::Bytes(left) => return Ok(self.data(left, Expected::Bytes)),
-                Expected::Close => return Ok(self.data(u64::MAX, |_| Expected::Close)),
-                Expected::ChunkData(0) => {
-                    self.expected = Expected::ChunkEnd;
+                ExpectedPart::Head => return self.head(),
+                ExpectedPart::Bytes(0) | ExpectedPart::Nothing => return Ok(Some(self.end())),
+                ExpectedPart::Bytes(left) => return Ok(self.data(left, ExpectedPart::Bytes)),
+                ExpectedPart::Close => return Ok(self.data(u64::MAX, |_| ExpectedPart::Close)),
+                ExpectedPart::ChunkData(0) => {
+                    self.expected = ExpectedPart::ChunkEnd;
                     true
                 }
-                Expected::ChunkData(left) => return Ok(self.data(left, Expected::ChunkData)),
-                Expected::ChunkSize => self.chunk_size()?,
-                Expected::ChunkEnd => self.chunk_end()?,
-                Expected::Trailers => self.trailers()?,
+                ExpectedPart::ChunkData(left) => {
+                    return Ok(self.data(left, ExpectedPart::ChunkData));
+                }
+                ExpectedPart::ChunkSize => self.chunk_size()?,
+                ExpectedPart::ChunkEnd => self.chunk_end()?,
+                ExpectedPart::Trailers => self.trailers()?,
             };
             if !has_advanced {
                 return Ok(None);
@@ -145,8 +147,8 @@ impl ResponseReader {
     /// The response is not complete.
     pub fn close(&mut self) -> Result<(), ResponseError> {
         match self.expected {
-            Expected::Close | Expected::Bytes(0) | Expected::Nothing => {
-                self.expected = Expected::Nothing;
+            ExpectedPart::Close | ExpectedPart::Bytes(0) | ExpectedPart::Nothing => {
+                self.expected = ExpectedPart::Nothing;
                 self.keeps_alive = false;
                 Ok(())
             }
@@ -157,7 +159,7 @@ impl ResponseReader {
     /// Whether the response is complete and its connection can be used for another request. Bytes
     /// after the end of the response belong to no request: such a connection is not used again.
     pub fn is_reusable(&self) -> bool {
-        let is_complete = matches!(self.expected, Expected::Nothing | Expected::Bytes(0));
+        let is_complete = matches!(self.expected, ExpectedPart::Nothing | ExpectedPart::Bytes(0));
         is_complete && self.keeps_alive && self.buffer.is_empty()
     }
 
@@ -200,14 +202,14 @@ impl ResponseReader {
         self.keeps_alive =
             head.framing.keeps_alive && head.status != StatusCode::SWITCHING_PROTOCOLS;
         self.expected = match head.framing.length {
-            BodyLength::Bytes(bytes) => Expected::Bytes(bytes),
-            BodyLength::Chunked => Expected::ChunkSize,
-            BodyLength::UntilClose => Expected::Close,
+            BodyLength::Bytes(bytes) => ExpectedPart::Bytes(bytes),
+            BodyLength::Chunked => ExpectedPart::ChunkSize,
+            BodyLength::UntilClose => ExpectedPart::Close,
         };
     }
 
     /// Takes at most `left` bytes of the body.
-    fn data(&mut self, left: u64, next: impl Fn(u64) -> Expected) -> Option<ResponsePart> {
+    fn data(&mut self, left: u64, next: impl Fn(u64) -> ExpectedPart) -> Option<ResponsePart> {
         if self.buffer.is_empty() {
             return None;
         }
@@ -217,7 +219,7 @@ impl ResponseReader {
     }
 
     fn end(&mut self) -> ResponsePart {
-        self.expected = Expected::Nothing;
+        self.expected = ExpectedPart::Nothing;
         ResponsePart::End
     }
 
@@ -232,7 +234,8 @@ impl ResponseReader {
             return Err(ResponseError::Chunk);
         }
         self.buffer.advance(length);
-        self.expected = if size == 0 { Expected::Trailers } else { Expected::ChunkData(size) };
+        self.expected =
+            if size == 0 { ExpectedPart::Trailers } else { ExpectedPart::ChunkData(size) };
         Ok(true)
     }
 
@@ -245,7 +248,7 @@ impl ResponseReader {
             return Ok(false);
         }
         self.buffer.advance(2);
-        self.expected = Expected::ChunkSize;
+        self.expected = ExpectedPart::ChunkSize;
         Ok(true)
     }
 
@@ -259,7 +262,7 @@ impl ResponseReader {
             return Err(ResponseError::HeadTooLarge);
         }
         self.buffer.advance(length);
-        self.expected = Expected::Nothing;
+        self.expected = ExpectedPart::Nothing;
         Ok(true)
     }
 }

@@ -11,14 +11,14 @@ use tokio_rustls::client::TlsStream;
 
 /// A stream to a listener.
 #[derive(Debug)]
-pub enum Stream {
+pub enum ListenerStream {
     /// `http`.
     Tcp(TcpStream),
     /// `https`.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Stream {
+impl ListenerStream {
     /// Sends a delayed acknowledgement now. A listener that sends a response in two packets may hold
     /// back the second one until the first is acknowledged (Nagle's algorithm), which Linux delays by
     /// 40 ms. Has no effect on other systems.
@@ -33,7 +33,7 @@ impl Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for ListenerStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -46,7 +46,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for ListenerStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

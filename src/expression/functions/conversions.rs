@@ -130,7 +130,7 @@ pub fn string<'a>(of: &Value<'a>, budget: &mut CostBudget) -> Result<Value<'a>> 
             url.as_str().to_owned()
         }
         Value::Type(name) => return Ok(Value::Text(Text::Borrowed(name))),
-        Value::Version(version) => {
+        Value::SemanticVersion(version) => {
             budget.keep(version.len())?;
             version.to_string()
         }

@@ -2,7 +2,7 @@
 
 use super::{Function, Result, conversions, push, text};
 use crate::expression::budget::{CostBudget, STEP};
-use crate::expression::value::{Elements, Entries, Value};
+use crate::expression::value::{Elements, MapEntries, Value};
 use crate::expression::{EvaluationError, MAX_DEPTH, decimal};
 
 pub const FUNCTIONS: &[Function] = &[Function::method("format", 2, format)];
@@ -225,7 +225,7 @@ fn write_map(
     budget: &mut CostBudget,
 ) -> Result<()> {
     let mut written = Vec::new();
-    let mut entries = Entries::of(map, budget)?;
+    let mut entries = MapEntries::of(map, budget)?;
     while let Some((key, value)) = entries.next(budget)? {
         budget.keep(4 * size_of::<String>())?;
         let mut entry = (String::new(), String::new());

@@ -26,11 +26,11 @@ use super::value::{Text, Value};
 
 pub use lists::sort_by_key;
 pub use quantity::Quantity;
-pub use semver::Version;
+pub use semver::SemanticVersion;
 pub use url::Url;
 
 /// The implementation of a function. The receiver of a method is the first argument.
-type Call = for<'a> fn(&[Value<'a>], &mut CostBudget) -> Result<Value<'a>>;
+type Implementation = for<'a> fn(&[Value<'a>], &mut CostBudget) -> Result<Value<'a>>;
 
 /// A function.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub struct Function {
     /// The argument that is a regular expression.
     pub pattern: Option<usize>,
     /// The implementation.
-    pub call: Call,
+    pub call: Implementation,
 }
 
 /// The call syntax of a function.
@@ -95,15 +95,15 @@ const TYPES: [&str; 15] = [
 ];
 
 impl Function {
-    const fn global(name: &'static str, arguments: usize, call: Call) -> Self {
+    const fn global(name: &'static str, arguments: usize, call: Implementation) -> Self {
         Self { name, style: Style::Global, arguments: (arguments, arguments), pattern: None, call }
     }
 
-    const fn method(name: &'static str, arguments: usize, call: Call) -> Self {
+    const fn method(name: &'static str, arguments: usize, call: Implementation) -> Self {
         Self { name, style: Style::Method, arguments: (arguments, arguments), pattern: None, call }
     }
 
-    const fn either(name: &'static str, arguments: usize, call: Call) -> Self {
+    const fn either(name: &'static str, arguments: usize, call: Implementation) -> Self {
         Self { name, style: Style::Either, arguments: (arguments, arguments), pattern: None, call }
     }
 

@@ -63,9 +63,9 @@ fn size<'a>(of: &Value<'a>, budget: &mut CostBudget) -> Result<Value<'a>> {
 fn compare(arguments: &[Value<'_>], budget: &mut CostBudget) -> Result<std::cmp::Ordering> {
     match arguments {
         [Value::Quantity(a), Value::Quantity(b)] => Ok(quantity::Quantity::cmp(a, b)),
-        [Value::Version(a), Value::Version(b)] => {
+        [Value::SemanticVersion(a), Value::SemanticVersion(b)] => {
             budget.spend(a.len() + b.len())?;
-            Ok(semver::Version::cmp(a, b))
+            Ok(semver::SemanticVersion::cmp(a, b))
         }
         _ => Err(EvaluationError::NO_OVERLOAD),
     }

@@ -13,7 +13,7 @@ pub const FUNCTIONS: &[Function] = &[
     Function::global("semver", 1, |arguments, budget| {
         let version = read(arguments, budget)?;
         let version = version.ok_or(EvaluationError::Invalid("not a semantic version"))?;
-        Ok(Value::Version(Rc::new(version)))
+        Ok(Value::SemanticVersion(Rc::new(version)))
     })
     .up_to(2),
     Function::global("isSemver", 1, |arguments, budget| {
@@ -27,7 +27,7 @@ pub const FUNCTIONS: &[Function] = &[
 
 /// A semantic version.
 #[derive(Debug)]
-pub struct Version {
+pub struct SemanticVersion {
     numbers: [u64; 3],
     /// Without its hyphen; empty if there is none.
     pre_release: String,
@@ -35,7 +35,7 @@ pub struct Version {
     build: String,
 }
 
-impl Version {
+impl SemanticVersion {
     fn read(text: &str) -> Option<Self> {
         let (text, build) = text.split_once('+').map_or((text, None), |(a, b)| (a, Some(b)));
         let (core, pre) = text.split_once('-').map_or((text, None), |(a, b)| (a, Some(b)));
@@ -67,7 +67,7 @@ impl Version {
     }
 }
 
-impl fmt::Display for Version {
+impl fmt::Display for SemanticVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [major, minor, patch] = self.numbers;
         write!(f, "{major}.{minor}.{patch}")?;
@@ -113,15 +113,15 @@ fn is_pre_release(text: &str) -> bool {
 
 /// Reads a version. With `true` as second argument, a leading `v`, leading zeros and missing
 /// numbers are allowed.
-fn read(arguments: &[Value<'_>], budget: &mut CostBudget) -> Result<Option<Version>> {
-    if let Value::Version(_) = &arguments[0] {
+fn read(arguments: &[Value<'_>], budget: &mut CostBudget) -> Result<Option<SemanticVersion>> {
+    if let Value::SemanticVersion(_) = &arguments[0] {
         return Err(EvaluationError::NO_OVERLOAD);
     }
     let text = text(&arguments[0])?;
     budget.keep(4 * text.len() + 64)?;
     match arguments.get(1) {
-        None | Some(Value::Bool(false)) => Ok(Version::read(text)),
-        Some(Value::Bool(true)) => Ok(Version::read(&normalized(text))),
+        None | Some(Value::Bool(false)) => Ok(SemanticVersion::read(text)),
+        Some(Value::Bool(true)) => Ok(SemanticVersion::read(&normalized(text))),
         Some(_) => Err(EvaluationError::NO_OVERLOAD),
     }
 }
@@ -144,7 +144,7 @@ fn normalized(text: &str) -> String {
 
 fn number<'a>(arguments: &[Value<'a>], index: usize) -> Result<Value<'a>> {
     match &arguments[0] {
-        Value::Version(version) => {
+        Value::SemanticVersion(version) => {
             let number = i64::try_from(version.numbers[index]);
             number.map(Value::Int).map_err(|_| EvaluationError::OutOfRange)
         }

@@ -3,7 +3,7 @@
 use super::{Function, Result, text};
 use crate::expression::EvaluationError;
 use crate::expression::budget::CostBudget;
-use crate::expression::time::{self, Parts, Time, parts};
+use crate::expression::time::{self, CalendarParts, Time, parts};
 use crate::expression::value::Value;
 
 /// The cost of looking a time zone up, and of reading it the first time.
@@ -52,7 +52,7 @@ pub const FUNCTIONS: &[Function] = &[
 fn date<'a>(
     arguments: &[Value<'a>],
     budget: &mut CostBudget,
-    part: fn(Parts) -> i64,
+    part: fn(CalendarParts) -> i64,
 ) -> Result<Value<'a>> {
     let Value::Timestamp(time) = &arguments[0] else { return Err(EvaluationError::NO_OVERLOAD) };
     let zone = arguments.get(1).map(text).transpose()?;
@@ -66,7 +66,7 @@ fn date<'a>(
 fn time_of_day<'a>(
     arguments: &[Value<'a>],
     budget: &mut CostBudget,
-    part: fn(Parts) -> i64,
+    part: fn(CalendarParts) -> i64,
     of_duration: fn(i64) -> i64,
 ) -> Result<Value<'a>> {
     match arguments {

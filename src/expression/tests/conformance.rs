@@ -13,7 +13,7 @@ struct Case {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Outcome {
+enum CaseOutcome {
     Right,
     /// It does not compile, although it has a value.
     Unsupported,
@@ -32,11 +32,11 @@ fn evaluated(expression: &Expression) -> Result<Value<'_>, EvaluationFailure> {
     expression.evaluate(inputs("{}"), |value, _| Ok(value))
 }
 
-fn outcome(case: &Case) -> Outcome {
+fn outcome(case: &Case) -> CaseOutcome {
     let compiled = Expression::compile(&case.expr);
     let actual = match &compiled {
         Ok(expression) => evaluated(expression).map_err(|_| ()),
-        Err(_) if case.expected.is_some() => return Outcome::Unsupported,
+        Err(_) if case.expected.is_some() => return CaseOutcome::Unsupported,
         Err(_) => Err(()),
     };
     let expected = case.expected.as_ref().map(|expected| Expression::compile(expected).unwrap());
@@ -48,7 +48,7 @@ fn outcome(case: &Case) -> Outcome {
         }
         (actual, expected) => actual.is_err() && expected.is_none(),
     };
-    if is_right { Outcome::Right } else { Outcome::Wrong }
+    if is_right { CaseOutcome::Right } else { CaseOutcome::Wrong }
 }
 
 #[test]
@@ -58,8 +58,8 @@ fn the_cases_of_the_specification_are_right_or_do_not_compile() {
     let (mut right, mut mistakes) = (0, Vec::new());
     for case in &cases {
         match outcome(case) {
-            Outcome::Right => right += 1,
-            Outcome::Unsupported if reason(&case.expr).is_some() => {}
+            CaseOutcome::Right => right += 1,
+            CaseOutcome::Unsupported if reason(&case.expr).is_some() => {}
             other => mistakes.push(format!("{other:?}: {} => {:?}", case.expr, case.expected)),
         }
     }

@@ -6,9 +6,9 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::codec::{self, Number};
-use super::creating::{self, EVENT_BYTES, NewDelivery, NewEvents};
-use super::failure::Failure;
-use super::link::{Link, Step};
+use super::creating::{self, DeliveryInsert, EVENT_BYTES, NewEvents};
+use super::failure::DatabaseFailure;
+use super::link::{Link, PipelineStep};
 use super::refused::DUPLICATES;
 use super::statements::{
     BEGIN, CLAIM_KEYS, COMMIT, COUNT, FIRST_EVENTS, INSERT_DELIVERIES, INSERT_EVENTS,
@@ -52,7 +52,7 @@ pub async fn accept(
     rows: &RowCache,
     slot: i16,
     events: &[&NewEvent],
-) -> Result<AcceptedBatch, Failure> {
+) -> Result<AcceptedBatch, DatabaseFailure> {
     loop {
         let batch = Batch::of(link, rows, events).await?;
         match link.transaction(async |link| batch.run(link, slot).await).await? {
@@ -89,7 +89,11 @@ enum Decision {
 }
 
 impl<'a> Batch<'a> {
-    async fn of(link: &Link, rows: &RowCache, events: &[&'a NewEvent]) -> Result<Self, Failure> {
+    async fn of(
+        link: &Link,
+        rows: &RowCache,
+        events: &[&'a NewEvent],
+    ) -> Result<Self, DatabaseFailure> {
         let mut batch = Vec::with_capacity(events.len());
         for event in events {
             batch.push((*event, rows.row(link, &event.route).await?));
@@ -99,7 +103,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Runs the transaction; `None` if a webhook does not exist any more.
-    async fn run(&self, link: &Link, slot: i16) -> Result<Option<AcceptedBatch>, Failure> {
+    async fn run(&self, link: &Link, slot: i16) -> Result<Option<AcceptedBatch>, DatabaseFailure> {
         let keys = DuplicateKeys::of(self.with_own_key());
         let Some(claimed) = self.lock(link, &keys).await? else {
             link.pipeline(&[(COMMIT, &[])]).await?;
@@ -123,7 +127,7 @@ impl<'a> Batch<'a> {
         &self,
         link: &Link,
         keys: &DuplicateKeys<'_>,
-    ) -> Result<Option<HashSet<Uuid>>, Failure> {
+    ) -> Result<Option<HashSet<Uuid>>, DatabaseFailure> {
         let (mut kept, mut locked) = (Vec::new(), Vec::new());
         for (event, row) in &self.events {
             let is_ordered = row.is_ordered || is_fifo(event);
@@ -137,7 +141,7 @@ impl<'a> Batch<'a> {
         let values = keys.values();
         let (kept_values, locked_values): ([&(dyn ToSql + Sync); 1], [_; 1]) =
             ([&kept], [&locked as &(dyn ToSql + Sync)]);
-        let mut steps: Vec<Step<'_>> = vec![(BEGIN, &[])];
+        let mut steps: Vec<PipelineStep<'_>> = vec![(BEGIN, &[])];
         if !kept.is_empty() {
             steps.push((KEEP_WEBHOOKS, &kept_values));
         }
@@ -158,7 +162,11 @@ impl<'a> Batch<'a> {
     }
 
     /// Decides about each event that is the first one of the batch with its key.
-    async fn decide(&self, link: &Link, claimed: &HashSet<Uuid>) -> Result<Vec<Decision>, Failure> {
+    async fn decide(
+        &self,
+        link: &Link,
+        claimed: &HashSet<Uuid>,
+    ) -> Result<Vec<Decision>, DatabaseFailure> {
         let mut decisions = vec![Decision::Store; self.events.len()];
         let is_known = |place: &usize| {
             let (event, _) = &self.events[*place];
@@ -188,7 +196,11 @@ impl<'a> Batch<'a> {
     }
 
     /// Decides about events with known duplicate keys.
-    async fn repetitions(&self, link: &Link, known: &[usize]) -> Result<Vec<Decision>, Failure> {
+    async fn repetitions(
+        &self,
+        link: &Link,
+        known: &[usize],
+    ) -> Result<Vec<Decision>, DatabaseFailure> {
         let of = |place: &usize| {
             let (event, row) = &self.events[*place];
             event.duplicate.map(|key| (row.key, key))
@@ -223,7 +235,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The events to be stored, and the deliveries to be created.
-    fn create(&self, decisions: &[Decision]) -> (NewEvents<'a>, Vec<NewDelivery>) {
+    fn create(&self, decisions: &[Decision]) -> (NewEvents<'a>, Vec<DeliveryInsert>) {
         let (mut events, mut deliveries) = (NewEvents::default(), Vec::new());
         for (place, (event, row)) in self.events.iter().enumerate() {
             if self.copies[place] != Copy::First {
@@ -234,7 +246,7 @@ impl<'a> Batch<'a> {
                 Decision::Replay { first, generation } => (first, generation, 0),
                 Decision::Store => (event.id, 1, store(&mut events, event, row.key)),
             };
-            deliveries.push(NewDelivery {
+            deliveries.push(DeliveryInsert {
                 id: event.id,
                 event: first,
                 generation,

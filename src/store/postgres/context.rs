@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::shared::{Load, SharedState};
+use super::shared::{Load, PostgresState};
 use super::webhooks::RowCache;
 use crate::moment::Moment;
 use crate::routes::AppId;
@@ -15,7 +15,7 @@ use crate::store::{Health, Ids};
 /// State of the thread of a store.
 pub struct Context {
     /// What callers see.
-    pub shared: Arc<SharedState>,
+    pub shared: Arc<PostgresState>,
     /// Generates ids of replays.
     pub ids: Arc<Ids>,
     /// Returns the current time.
@@ -39,7 +39,7 @@ pub struct Context {
 impl Context {
     /// The context of a store without any state.
     pub fn new(
-        shared: Arc<SharedState>,
+        shared: Arc<PostgresState>,
         ids: Arc<Ids>,
         clock: Box<dyn Fn() -> Moment>,
         max_bytes: u64,

@@ -6,8 +6,8 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::codec;
-use super::failure::Failure;
-use super::link::{Link, Step};
+use super::failure::DatabaseFailure;
+use super::link::{Link, PipelineStep};
 use super::statements::{COMMIT, COUNT, INSERT_DELIVERIES, INSERT_EVENTS, PROMOTE};
 use crate::moment::Moment;
 use crate::routes::AppId;
@@ -21,7 +21,7 @@ pub const DELIVERY_BYTES: i64 = 256;
 
 /// A delivery to be created.
 #[derive(Clone, Copy, Debug)]
-pub struct NewDelivery {
+pub struct DeliveryInsert {
     /// Its id.
     pub id: Uuid,
     /// The id of its event.
@@ -66,16 +66,17 @@ pub async fn create_and_commit(
     link: &Link,
     slot: i16,
     events: &NewEvents<'_>,
-    deliveries: &[NewDelivery],
-) -> Result<Vec<(AppId, Moment)>, Failure> {
+    deliveries: &[DeliveryInsert],
+) -> Result<Vec<(AppId, Moment)>, DatabaseFailure> {
     let NewEvents { ids, webhooks, forms, content_types, headers, bodies } = events;
     let promoted = promoted(deliveries);
     let [promoted_keys, promoted_due] = &promoted;
     let most = PROMOTE_BATCH as i64;
-    let columns = Columns::of(deliveries);
-    let Columns { ids: delivery_ids, events, generations, webhooks: of, is_fifo, due } = &columns;
-    let counts = Counts::of(deliveries);
-    let mut steps: Vec<Step<'_>> = Vec::with_capacity(5);
+    let columns = DeliveryColumns::of(deliveries);
+    let DeliveryColumns { ids: delivery_ids, events, generations, webhooks: of, is_fifo, due } =
+        &columns;
+    let counts = TallyChanges::of(deliveries);
+    let mut steps: Vec<PipelineStep<'_>> = Vec::with_capacity(5);
     let event_values: [&(dyn ToSql + Sync); 6] =
         [ids, webhooks, forms, content_types, headers, bodies];
     if !ids.is_empty() {
@@ -97,7 +98,8 @@ pub async fn create_and_commit(
     steps.push((COMMIT, &[]));
     let answers = link.pipeline(&steps).await?;
     let mut due = Vec::new();
-    let by_id: BTreeMap<Uuid, &NewDelivery> = deliveries.iter().map(|one| (one.id, one)).collect();
+    let by_id: BTreeMap<Uuid, &DeliveryInsert> =
+        deliveries.iter().map(|one| (one.id, one)).collect();
     for row in answers.get(insert_at).into_iter().flatten().filter(|_| !deliveries.is_empty()) {
         let is_pending = row.get::<_, i16>(1) == 0;
         if let Some(delivery) = by_id.get(&row.get(0)).filter(|_| is_pending) {
@@ -108,7 +110,7 @@ pub async fn create_and_commit(
 }
 
 /// The webhooks that have ceased to be `Fifo`, each once, with the time of their last new delivery.
-fn promoted(deliveries: &[NewDelivery]) -> [Vec<i64>; 2] {
+fn promoted(deliveries: &[DeliveryInsert]) -> [Vec<i64>; 2] {
     let mut webhooks = BTreeMap::new();
     for delivery in deliveries.iter().filter(|one| one.is_ordered && !one.is_fifo) {
         webhooks.insert(delivery.webhook, codec::millis(delivery.now));
@@ -117,7 +119,7 @@ fn promoted(deliveries: &[NewDelivery]) -> [Vec<i64>; 2] {
     [keys, due]
 }
 
-struct Columns {
+struct DeliveryColumns {
     ids: Vec<Uuid>,
     events: Vec<Uuid>,
     generations: Vec<i32>,
@@ -126,8 +128,8 @@ struct Columns {
     due: Vec<i64>,
 }
 
-impl Columns {
-    fn of(deliveries: &[NewDelivery]) -> Self {
+impl DeliveryColumns {
+    fn of(deliveries: &[DeliveryInsert]) -> Self {
         let all = || deliveries.iter();
         Self {
             ids: all().map(|one| one.id).collect(),
@@ -140,14 +142,14 @@ impl Columns {
     }
 }
 
-struct Counts {
+struct TallyChanges {
     webhooks: Vec<i64>,
     pending: Vec<i64>,
     bytes: Vec<i64>,
 }
 
-impl Counts {
-    fn of(deliveries: &[NewDelivery]) -> Self {
+impl TallyChanges {
+    fn of(deliveries: &[DeliveryInsert]) -> Self {
         let mut counts: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
         for delivery in deliveries {
             let (pending, bytes) = counts.entry(delivery.webhook).or_default();

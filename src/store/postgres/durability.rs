@@ -2,7 +2,7 @@
 
 use tokio_postgres::Client;
 
-use super::failure::Failure;
+use super::failure::DatabaseFailure;
 
 /// The settings that decide about it.
 const SETTINGS: &str = "SELECT current_setting('fsync'), current_setting('synchronous_commit'),
@@ -25,7 +25,7 @@ pub enum NotDurable {
 
 /// The settings of a server.
 #[derive(Clone, Debug)]
-pub struct Durability {
+pub struct DurabilitySettings {
     fsync: String,
     full_page_writes: String,
     synchronous_commit: String,
@@ -35,9 +35,9 @@ pub struct Durability {
     pub has_standby: bool,
 }
 
-impl Durability {
+impl DurabilitySettings {
     /// Reads the settings.
-    pub async fn read(client: &Client) -> Result<Self, Failure> {
+    pub async fn read(client: &Client) -> Result<Self, DatabaseFailure> {
         let row = client.query_one(SETTINGS, &[]).await?;
         Ok(Self {
             fsync: row.get(0),
@@ -62,15 +62,15 @@ impl Durability {
 
     /// Fails if the server does not accept writes, or does not keep them. A server that takes over
     /// may have other settings than the one before.
-    pub fn check(&self, requires_standby: bool) -> Result<(), Failure> {
+    pub fn check(&self, requires_standby: bool) -> Result<(), DatabaseFailure> {
         if let Some(refused) = self.refused() {
-            return Err(Failure::unavailable(refused.to_string()));
+            return Err(DatabaseFailure::unavailable(refused.to_string()));
         }
         if self.is_read_only {
-            return Err(Failure::unavailable("the database is read-only"));
+            return Err(DatabaseFailure::unavailable("the database is read-only"));
         }
         if requires_standby && !self.has_standby {
-            return Err(Failure::unavailable("the database has no synchronous standby"));
+            return Err(DatabaseFailure::unavailable("the database has no synchronous standby"));
         }
         Ok(())
     }
@@ -86,7 +86,7 @@ mod tests {
             let [fsync, full_page_writes, synchronous_commit] =
                 [fsync, full_page_writes, synchronous_commit].map(String::from);
             let (is_read_only, has_standby) = (false, false);
-            let settings = Durability {
+            let settings = DurabilitySettings {
                 fsync,
                 full_page_writes,
                 synchronous_commit,

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 
 /// Why a transaction did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum DatabaseFailure {
     /// The database rolled it back because of another transaction or a time limit. Nothing was
     /// written, and it may succeed when it is repeated.
     Conflict,
@@ -22,7 +22,7 @@ pub enum Failure {
     Unavailable(Arc<str>),
 }
 
-impl Failure {
+impl DatabaseFailure {
     /// A failure of the database as a whole.
     pub fn unavailable(why: impl Into<Arc<str>>) -> Self {
         Self::Unavailable(why.into())
@@ -38,7 +38,7 @@ impl Failure {
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for DatabaseFailure {
     fn from(error: Error) -> Self {
         error.as_db_error().map_or_else(|| Self::unavailable(text(&error)), of_database)
     }
@@ -46,7 +46,7 @@ impl From<Error> for Failure {
 
 /// Classifies what the server answered. An error that is not known to be harmless makes the store
 /// unavailable: it is asked again over a new connection, which checks the server.
-fn of_database(error: &DbError) -> Failure {
+fn of_database(error: &DbError) -> DatabaseFailure {
     let code = error.code();
     let is_conflict = [
         SqlState::T_R_SERIALIZATION_FAILURE,
@@ -57,10 +57,10 @@ fn of_database(error: &DbError) -> Failure {
     // Neither has the details, which may contain stored data.
     let why = format!("{} ({})", error.message(), code.code());
     match code.code().get(..2) {
-        _ if is_conflict.contains(code) => Failure::Conflict,
+        _ if is_conflict.contains(code) => DatabaseFailure::Conflict,
         // Data exceptions, violations of constraints, and limits of the program.
-        Some("22" | "23" | "54") => Failure::Isolated(why.into()),
-        _ => Failure::unavailable(why),
+        Some("22" | "23" | "54") => DatabaseFailure::Isolated(why.into()),
+        _ => DatabaseFailure::unavailable(why),
     }
 }
 

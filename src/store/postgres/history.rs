@@ -11,7 +11,7 @@ use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::codec::{self, Number};
-use super::failure::Failure;
+use super::failure::DatabaseFailure;
 use super::link::Link;
 use super::statements::{TALLIES, WEBHOOKS};
 use super::webhooks;
@@ -47,7 +47,7 @@ pub async fn list(
     filter: &Filter,
     cursor: Option<Uuid>,
     limit: usize,
-) -> Result<Vec<Summary>, Failure> {
+) -> Result<Vec<Summary>, DatabaseFailure> {
     let (mut cursor, mut list) = (cursor, Vec::new());
     // Fills up the page after unreadable rows, as clients take a short page for the last one.
     while list.len() < limit {
@@ -66,7 +66,7 @@ pub async fn list(
 }
 
 /// Reads one delivery in full.
-pub async fn show(link: &Link, id: Uuid) -> Result<Option<Detail>, Failure> {
+pub async fn show(link: &Link, id: Uuid) -> Result<Option<Detail>, DatabaseFailure> {
     let Some(row) = link.query_opt(DETAIL, &[&id]).await? else { return Ok(None) };
     let webhooks = webhooks_by_key(link, vec![row.get(3)]).await?;
     let Some(summary) = summary(&row, &webhooks) else { return Ok(None) };
@@ -90,7 +90,7 @@ pub async fn show(link: &Link, id: Uuid) -> Result<Option<Detail>, Failure> {
 }
 
 /// Reads the body of an event.
-pub async fn body(link: &Link, event: Uuid) -> Result<Option<Bytes>, Failure> {
+pub async fn body(link: &Link, event: Uuid) -> Result<Option<Bytes>, DatabaseFailure> {
     let row = link.query_opt(BODY, &[&event]).await?;
     Ok(row.map(|row| Bytes::from(row.get::<_, Vec<u8>>(0))))
 }
@@ -103,7 +103,7 @@ pub async fn replayable(
     filter: &Filter,
     cursor: Option<Uuid>,
     limit: usize,
-) -> Result<(Vec<(Uuid, u32)>, Option<Uuid>), Failure> {
+) -> Result<(Vec<(Uuid, u32)>, Option<Uuid>), DatabaseFailure> {
     let found = find(link, filter, cursor, limit).await?;
     let cursor = found.last().filter(|_| found.len() == limit).map(|row| row.get(0));
     let finished = found.iter().filter(|row| row.get::<_, i16>(4) > 1);
@@ -123,7 +123,7 @@ pub async fn replayable(
 }
 
 /// The delivery counts of each webhook.
-pub async fn tallies(link: &Link) -> Result<Vec<(Arc<StoredWebhook>, Tally)>, Failure> {
+pub async fn tallies(link: &Link) -> Result<Vec<(Arc<StoredWebhook>, Tally)>, DatabaseFailure> {
     let rows = link.query(TALLIES, &[]).await?;
     let mut tallies = Vec::with_capacity(rows.len());
     for rows in rows.chunks(1000) {
@@ -145,7 +145,7 @@ pub async fn tallies(link: &Link) -> Result<Vec<(Arc<StoredWebhook>, Tally)>, Fa
 async fn webhooks_by_key(
     link: &Link,
     mut keys: Vec<i64>,
-) -> Result<HashMap<i64, Arc<StoredWebhook>>, Failure> {
+) -> Result<HashMap<i64, Arc<StoredWebhook>>, DatabaseFailure> {
     keys.sort_unstable();
     keys.dedup();
     Ok(webhooks::read(link, &keys).await?.map(|(key, _, stored)| (key, stored)).collect())
@@ -190,7 +190,7 @@ async fn find(
     filter: &Filter,
     cursor: Option<Uuid>,
     limit: usize,
-) -> Result<Vec<Row>, Failure> {
+) -> Result<Vec<Row>, DatabaseFailure> {
     let mut query = Query::of(filter, cursor, limit);
     if filter.namespace.is_none() && filter.webhook.is_none() {
         return query.run(link, "delivery d", "").await;
@@ -207,7 +207,7 @@ async fn find(
 }
 
 /// The keys of the matching webhooks.
-async fn webhooks_of(link: &Link, filter: &Filter) -> Result<Vec<i64>, Failure> {
+async fn webhooks_of(link: &Link, filter: &Filter) -> Result<Vec<i64>, DatabaseFailure> {
     let sql = "SELECT key FROM webhook
         WHERE ($1::text IS NULL OR namespace = $1) AND ($2::text IS NULL OR name = $2)";
     let values: [(&(dyn ToSql + Sync), Type); 2] =
@@ -253,7 +253,7 @@ impl Query {
         self.values.push((Box::new(value), kind));
     }
 
-    async fn run(&self, link: &Link, from: &str, which: &str) -> Result<Vec<Row>, Failure> {
+    async fn run(&self, link: &Link, from: &str, which: &str) -> Result<Vec<Row>, DatabaseFailure> {
         let sql = format!(
             "SELECT {COLUMNS} FROM {from} WHERE {} {which} ORDER BY d.id DESC LIMIT $1",
             self.conditions
@@ -265,7 +265,7 @@ impl Query {
 
     /// Reads the latest of each webhook from the index, and merges them. The keys are the last
     /// value.
-    async fn run_for_each(&self, link: &Link) -> Result<Vec<Row>, Failure> {
+    async fn run_for_each(&self, link: &Link) -> Result<Vec<Row>, DatabaseFailure> {
         let from = format!(
             "unnest(${}) AS k (webhook) CROSS JOIN LATERAL (
                SELECT * FROM delivery d WHERE d.webhook = k.webhook AND {}

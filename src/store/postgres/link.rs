@@ -19,8 +19,8 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Notification, Row, Statement};
 
 use super::config::{DatabaseUrl, Password};
-use super::durability::Durability;
-use super::failure::Failure;
+use super::durability::DurabilitySettings;
+use super::failure::DatabaseFailure;
 use super::statements::{BEGIN, COMMIT};
 use super::tls::MakeTls;
 use crate::backoff;
@@ -45,14 +45,14 @@ const SETUP: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s';
 
 /// What all connections of a store have in common.
 #[derive(Clone)]
-pub struct Connector {
+pub struct DatabaseConnector {
     url: DatabaseUrl,
     password: Password,
     tls: MakeTls,
     requires_standby: bool,
 }
 
-impl Connector {
+impl DatabaseConnector {
     /// Connects to this database.
     ///
     /// # Errors
@@ -72,9 +72,9 @@ impl Connector {
         &self,
         warned: Rc<Cell<bool>>,
         notified: Option<mpsc::UnboundedSender<Notification>>,
-    ) -> Result<Client, Failure> {
+    ) -> Result<Client, DatabaseFailure> {
         let client = self.connect(warned, notified).await?;
-        Durability::read(&client).await?.check(self.requires_standby)?;
+        DurabilitySettings::read(&client).await?.check(self.requires_standby)?;
         Ok(client)
     }
 
@@ -83,8 +83,8 @@ impl Connector {
         &self,
         warned: Rc<Cell<bool>>,
         notified: Option<mpsc::UnboundedSender<Notification>>,
-    ) -> Result<Client, Failure> {
-        let password = self.password.read().map_err(Failure::unavailable)?;
+    ) -> Result<Client, DatabaseFailure> {
+        let password = self.password.read().map_err(DatabaseFailure::unavailable)?;
         let connecting = self.url.config(password.as_deref());
         let connecting = connecting.connect(self.tls.clone());
         let connected = timeout(TRANSACTION_TIMEOUT, connecting).await;
@@ -113,15 +113,15 @@ impl Connector {
     }
 }
 
-fn no_answer() -> Failure {
-    Failure::unavailable("the database does not answer")
+fn no_answer() -> DatabaseFailure {
+    DatabaseFailure::unavailable("the database does not answer")
 }
 
 /// The parameters of a statement.
-pub type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
+pub type StatementValues<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// A statement of a [`Link::pipeline`], with its parameters.
-pub type Step<'a> = (&'static str, Values<'a>);
+pub type PipelineStep<'a> = (&'static str, StatementValues<'a>);
 
 /// A connection.
 pub struct Link {
@@ -133,11 +133,15 @@ pub struct Link {
 
 impl Link {
     /// Connects, and prepares the statements that it may run.
-    pub async fn open(connector: &Connector, known: &[&'static str]) -> Result<Self, Failure> {
+    pub async fn open(
+        connector: &DatabaseConnector,
+        known: &[&'static str],
+    ) -> Result<Self, DatabaseFailure> {
         let warned = Rc::new(Cell::new(false));
         let client = connector.client(warned.clone(), None).await?;
         let all = known.iter().chain(&[BEGIN, COMMIT]).copied();
-        let preparing = all.map(async |sql| Ok::<_, Failure>((sql, client.prepare(sql).await?)));
+        let preparing =
+            all.map(async |sql| Ok::<_, DatabaseFailure>((sql, client.prepare(sql).await?)));
         let statements = try_join_all(preparing).await?.into_iter().collect();
         Ok(Self { client, statements, warned })
     }
@@ -148,7 +152,11 @@ impl Link {
     }
 
     /// Runs a prepared statement.
-    pub async fn query(&self, sql: &'static str, values: Values<'_>) -> Result<Vec<Row>, Failure> {
+    pub async fn query(
+        &self,
+        sql: &'static str,
+        values: StatementValues<'_>,
+    ) -> Result<Vec<Row>, DatabaseFailure> {
         Ok(self.client.query(self.statement(sql)?, values).await?)
     }
 
@@ -156,13 +164,16 @@ impl Link {
     pub async fn query_opt(
         &self,
         sql: &'static str,
-        values: Values<'_>,
-    ) -> Result<Option<Row>, Failure> {
+        values: StatementValues<'_>,
+    ) -> Result<Option<Row>, DatabaseFailure> {
         Ok(self.query(sql, values).await?.into_iter().next())
     }
 
     /// Sends all statements before it reads the first answer. They run in this order.
-    pub async fn pipeline(&self, steps: &[Step<'_>]) -> Result<Vec<Vec<Row>>, Failure> {
+    pub async fn pipeline(
+        &self,
+        steps: &[PipelineStep<'_>],
+    ) -> Result<Vec<Vec<Row>>, DatabaseFailure> {
         let mut running: Vec<Pin<Box<dyn Future<Output = _> + '_>>> = Vec::new();
         for (sql, values) in steps {
             let statement = self.statement(sql)?;
@@ -194,15 +205,15 @@ impl Link {
     /// unknown, as after a lost connection.
     pub async fn transaction<T>(
         &mut self,
-        run: impl AsyncFnOnce(&Self) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+        run: impl AsyncFnOnce(&Self) -> Result<T, DatabaseFailure>,
+    ) -> Result<T, DatabaseFailure> {
         self.warned.set(false);
         let done =
             timeout(TRANSACTION_TIMEOUT, run(self)).await.unwrap_or_else(|_| Err(no_answer()));
-        if matches!(done, Err(Failure::Conflict | Failure::Isolated(_))) {
+        if matches!(done, Err(DatabaseFailure::Conflict | DatabaseFailure::Isolated(_))) {
             self.client.batch_execute("ROLLBACK").await?;
         } else if self.warned.get() {
-            return Err(Failure::unavailable("the database warned during a commit"));
+            return Err(DatabaseFailure::unavailable("the database warned during a commit"));
         }
         done
     }
@@ -212,8 +223,8 @@ impl Link {
         self.client.is_closed()
     }
 
-    fn statement(&self, sql: &str) -> Result<&Statement, Failure> {
-        let missing = || Failure::Isolated("a statement is not prepared".into());
+    fn statement(&self, sql: &str) -> Result<&Statement, DatabaseFailure> {
+        let missing = || DatabaseFailure::Isolated("a statement is not prepared".into());
         self.statements.get(sql).ok_or_else(missing)
     }
 }
@@ -221,7 +232,7 @@ impl Link {
 /// The connection of a task. It is made when it is needed, and again after it was lost; not before
 /// a growing delay has passed.
 pub struct Connection {
-    connector: Connector,
+    connector: DatabaseConnector,
     known: &'static [&'static str],
     link: Option<Link>,
     failures: u32,
@@ -231,7 +242,7 @@ pub struct Connection {
 
 impl Connection {
     /// A connection that can run these statements.
-    pub fn new(connector: Connector, known: &'static [&'static str]) -> Self {
+    pub fn new(connector: DatabaseConnector, known: &'static [&'static str]) -> Self {
         let why = "not connected".into();
         Self { connector, known, link: None, failures: 0, not_before: Instant::now(), why }
     }
@@ -239,27 +250,27 @@ impl Connection {
     /// Runs an operation over the connection. Repeats it once after a conflict.
     pub async fn run<T>(
         &mut self,
-        mut operation: impl AsyncFnMut(&mut Link) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+        mut operation: impl AsyncFnMut(&mut Link) -> Result<T, DatabaseFailure>,
+    ) -> Result<T, DatabaseFailure> {
         let link = self.link().await?;
         let mut done = operation(link).await;
-        if matches!(done, Err(Failure::Conflict)) {
+        if matches!(done, Err(DatabaseFailure::Conflict)) {
             done = operation(link).await;
         }
-        if let Err(Failure::Unavailable(why)) = &done {
+        if let Err(DatabaseFailure::Unavailable(why)) = &done {
             self.link = None;
             self.why = why.clone();
         }
         done
     }
 
-    async fn link(&mut self) -> Result<&mut Link, Failure> {
+    async fn link(&mut self) -> Result<&mut Link, DatabaseFailure> {
         if self.link.as_ref().is_some_and(Link::is_closed) {
             self.link = None;
         }
         if self.link.is_none() {
             if Instant::now() < self.not_before {
-                return Err(Failure::Unavailable(self.why.clone()));
+                return Err(DatabaseFailure::Unavailable(self.why.clone()));
             }
             match Link::open(&self.connector, self.known).await {
                 Ok(link) => {
@@ -272,14 +283,14 @@ impl Connection {
         self.link.as_mut().ok_or_else(no_answer)
     }
 
-    fn fail(&mut self, failure: Failure) -> Failure {
+    fn fail(&mut self, failure: DatabaseFailure) -> DatabaseFailure {
         self.failures += 1;
         self.not_before = Instant::now() + backoff::delay(FIRST_DELAY, self.failures, MAX_DELAY);
         // Nothing was written: a connection that cannot be set up is that of a server that is away.
         self.why = match failure {
-            Failure::Unavailable(why) | Failure::Isolated(why) => why,
-            Failure::Conflict => "the database is busy".into(),
+            DatabaseFailure::Unavailable(why) | DatabaseFailure::Isolated(why) => why,
+            DatabaseFailure::Conflict => "the database is busy".into(),
         };
-        Failure::Unavailable(self.why.clone())
+        DatabaseFailure::Unavailable(self.why.clone())
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::codec;
-use super::failure::Failure;
+use super::failure::DatabaseFailure;
 use super::link::Link;
 use super::shared::Load;
 use super::statements::LOAD;
@@ -17,7 +17,7 @@ use crate::store::ids;
 pub const STATEMENTS: &[&str] = &[LOAD];
 
 /// Reads the load of all replicas. `max_bytes` is the maximum size of the store.
-pub async fn read(link: &Link, max_bytes: u64) -> Result<Load, Failure> {
+pub async fn read(link: &Link, max_bytes: u64) -> Result<Load, DatabaseFailure> {
     let rows = link.query(LOAD, &[]).await?;
     let number = |number: i64| u64::try_from(number).unwrap_or(0);
     let (mut load, mut apps) = (Load::default(), Vec::new());

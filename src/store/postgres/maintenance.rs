@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::codec;
-use super::failure::Failure;
+use super::failure::DatabaseFailure;
 use super::link::Link;
 use super::statements::{
     BEGIN, COMMIT, DELETE_EVENTS, DELETE_EXPIRED, DELETE_FINISHED, DELETE_KEYS, LOAD, LOCK_EVENTS,
@@ -33,7 +33,7 @@ const DELETE_BATCH: i64 = 500;
 
 /// What is over at these times.
 #[derive(Clone, Copy, Debug)]
-pub struct Expired {
+pub struct ExpiryLimits {
     /// The present time: duplicate keys whose window ends by then are deleted.
     pub now: Moment,
     /// Deliveries that finished by then are deleted.
@@ -43,17 +43,25 @@ pub struct Expired {
 }
 
 /// Deletes one batch. Returns whether more may be left; `false` if another replica is at it.
-pub async fn delete_expired(link: &mut Link, slot: i16, expired: Expired) -> Result<bool, Failure> {
+pub async fn delete_expired(
+    link: &mut Link,
+    slot: i16,
+    expired: ExpiryLimits,
+) -> Result<bool, DatabaseFailure> {
     link.transaction(async |link| delete_batch(link, slot, expired).await).await
 }
 
-async fn delete_batch(link: &Link, slot: i16, expired: Expired) -> Result<bool, Failure> {
+async fn delete_batch(
+    link: &Link,
+    slot: i16,
+    expired: ExpiryLimits,
+) -> Result<bool, DatabaseFailure> {
     let answers = link.pipeline(&[(BEGIN, &[]), (LOCK_MAINTENANCE, &[])]).await?;
     if !answers[1].first().is_some_and(|row| row.get(0)) {
         link.query(COMMIT, &[]).await?;
         return Ok(false);
     }
-    let Expired { now, finished, owners } = expired;
+    let ExpiryLimits { now, finished, owners } = expired;
     let (now, finished) = (codec::millis(now), codec::millis(finished));
     if let Some(owners) = owners {
         link.query(PRUNE_OWNERS, &[&codec::millis(owners)]).await?;
@@ -70,7 +78,11 @@ async fn delete_batch(link: &Link, slot: i16, expired: Expired) -> Result<bool, 
 
 /// Deletes one batch of finished deliveries of an app, to free space. Returns whether there were
 /// any; `false` if another replica is at it.
-pub async fn delete_finished(link: &mut Link, slot: i16, app: AppId) -> Result<bool, Failure> {
+pub async fn delete_finished(
+    link: &mut Link,
+    slot: i16,
+    app: AppId,
+) -> Result<bool, DatabaseFailure> {
     link.transaction(async |link| {
         let answers = link.pipeline(&[(BEGIN, &[]), (LOCK_MAINTENANCE, &[])]).await?;
         if !answers[1].first().is_some_and(|row| row.get(0)) {
@@ -91,7 +103,7 @@ async fn delete_events_and_commit(
     link: &Link,
     slot: i16,
     deleted: &[Row],
-) -> Result<usize, Failure> {
+) -> Result<usize, DatabaseFailure> {
     let events: Vec<Uuid> = deleted.iter().map(|row| row.get(0)).collect();
     link.pipeline(&[(LOCK_EVENTS, &[&events]), (DELETE_EVENTS, &[&events, &slot]), (COMMIT, &[])])
         .await?;
@@ -100,7 +112,10 @@ async fn delete_events_and_commit(
 
 /// Lets the deliveries of ordered webhooks go on that have a waiting delivery and no pending one.
 /// Returns their apps.
-pub async fn promote_stuck(link: &mut Link, now: Moment) -> Result<Vec<(AppId, Moment)>, Failure> {
+pub async fn promote_stuck(
+    link: &mut Link,
+    now: Moment,
+) -> Result<Vec<(AppId, Moment)>, DatabaseFailure> {
     let stuck = link.query(STUCK_WEBHOOKS, &[]).await?;
     if stuck.is_empty() {
         return Ok(Vec::new());

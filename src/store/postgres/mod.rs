@@ -48,9 +48,9 @@ use crate::moment::Moment;
 use crate::routes::AppId;
 pub use config::{DatabaseUrl, Password, TlsMode, UrlError};
 pub use durability::NotDurable;
-use failure::Failure;
+use failure::DatabaseFailure;
 use settle::Settlement;
-use shared::SharedState;
+use shared::PostgresState;
 pub use start::OpenError;
 use workers::{AcceptRequest, Job, SettleRequest, Worker};
 
@@ -80,7 +80,7 @@ pub struct Postgres {
     // Dropped first: the thread stops when they are closed.
     queues: Queues,
     _closed: Closed,
-    shared: Arc<SharedState>,
+    shared: Arc<PostgresState>,
     ids: Arc<Ids>,
     max_bytes: u64,
 }
@@ -126,14 +126,14 @@ impl Postgres {
     fn submit<T: Send + 'static>(
         &self,
         queue: &mpsc::Sender<Job>,
-        run: impl AsyncFnOnce(&mut Worker) -> Result<T, Failure> + Send + 'static,
+        run: impl AsyncFnOnce(&mut Worker) -> Result<T, DatabaseFailure> + Send + 'static,
     ) -> StoreFuture<T> {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |worker| {
             Box::pin(async move {
                 let result = run(worker).await;
                 // Fails if the caller has dropped its future.
-                let _ = reply.send(result.map_err(Failure::into_store_error));
+                let _ = reply.send(result.map_err(DatabaseFailure::into_store_error));
             })
         });
         let sent = self.shared.check().and_then(|()| send(queue, job));

@@ -4,8 +4,8 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::codec::{self, Number};
-use super::creating::{self, NewDelivery, NewEvents};
-use super::failure::Failure;
+use super::creating::{self, DeliveryInsert, NewEvents};
+use super::failure::DatabaseFailure;
 use super::link::Link;
 use super::statements::{
     BEGIN, COMMIT, COUNT, DELETE_APPS, DELETE_WEBHOOKS, FIND_DELIVERY, GIVE_UP_PENDING,
@@ -54,7 +54,7 @@ pub async fn give_up(
     app: AppId,
     reason: DeadReason,
     now: Moment,
-) -> Result<usize, Failure> {
+) -> Result<usize, DatabaseFailure> {
     let digest = app.namespace();
     let digest = &digest[..];
     let (now, reason) = (codec::millis(now), reason.to_number());
@@ -85,10 +85,10 @@ pub async fn replay(
     ids: &Ids,
     id: Uuid,
     now: Moment,
-) -> Result<(Option<Uuid>, Vec<(AppId, Moment)>), Failure> {
+) -> Result<(Option<Uuid>, Vec<(AppId, Moment)>), DatabaseFailure> {
     link.transaction(async |link| {
         link.query(BEGIN, &[]).await?;
-        let deliveries: Vec<NewDelivery> =
+        let deliveries: Vec<DeliveryInsert> =
             new_delivery(link, ids, id, now).await?.into_iter().collect();
         let replay = deliveries.first().map(|delivery| delivery.id);
         let none = NewEvents::default();
@@ -107,7 +107,7 @@ pub async fn replay_all(
     cursor: Option<Uuid>,
     limit: usize,
     now: Moment,
-) -> Result<(Replayed, Vec<(AppId, Moment)>), Failure> {
+) -> Result<(Replayed, Vec<(AppId, Moment)>), DatabaseFailure> {
     link.transaction(async |link| {
         link.query(BEGIN, &[]).await?;
         let (found, cursor) = history::replayable(link, filter, cursor, limit).await?;
@@ -130,7 +130,7 @@ async fn new_delivery(
     ids: &Ids,
     id: Uuid,
     now: Moment,
-) -> Result<Option<NewDelivery>, Failure> {
+) -> Result<Option<DeliveryInsert>, DatabaseFailure> {
     let Some(row) = link.query_opt(FIND_DELIVERY, &[&id]).await? else { return Ok(None) };
     let (event, webhook): (Uuid, i64) = (row.get(0), row.get(1));
     let is_fifo = Ordering::from_number(row.get(2)) == Some(Ordering::Fifo);
@@ -142,7 +142,7 @@ async fn new_delivery(
     }
     let last = link.query_opt(LAST_GENERATION, &[&event, &id]).await?;
     let last: i32 = last.map_or(1, |row| row.get(0));
-    Ok(Some(NewDelivery {
+    Ok(Some(DeliveryInsert {
         id: ids.next(now),
         event,
         generation: u32::try_from(last).unwrap_or(1).saturating_add(1),
@@ -156,14 +156,18 @@ async fn new_delivery(
 }
 
 /// Reads all owners.
-pub async fn owners(link: &Link) -> Result<Vec<Owner>, Failure> {
+pub async fn owners(link: &Link) -> Result<Vec<Owner>, DatabaseFailure> {
     let rows = link.client().query("SELECT uuid, namespace FROM owner", &[]).await?;
     let owner = |row: &Row| Owner { uuid: row.get(0), namespace: row.get::<_, &str>(1).into() };
     Ok(rows.iter().map(owner).collect())
 }
 
 /// Records owners.
-pub async fn record_owners(link: &Link, owners: &[Owner], now: Moment) -> Result<(), Failure> {
+pub async fn record_owners(
+    link: &Link,
+    owners: &[Owner],
+    now: Moment,
+) -> Result<(), DatabaseFailure> {
     let uuids: Vec<Uuid> = owners.iter().map(|owner| owner.uuid).collect();
     let namespaces: Vec<&str> = owners.iter().map(|owner| &*owner.namespace).collect();
     link.query(RECORD_OWNERS, &[&uuids, &namespaces, &codec::millis(now)]).await?;
@@ -176,7 +180,7 @@ pub async fn prune(
     link: &mut Link,
     cursor: i64,
     exists: &WebhookExists,
-) -> Result<Option<i64>, Failure> {
+) -> Result<Option<i64>, DatabaseFailure> {
     let candidates = link.query(PRUNE_CANDIDATES, &[&cursor, &PRUNE_BATCH]).await?;
     let next = candidates.last().filter(|_| candidates.len() == PRUNE_BATCH as usize);
     let next = next.map(|row| row.get(0));
@@ -191,7 +195,7 @@ pub async fn prune(
     Ok(next)
 }
 
-async fn delete_webhooks(link: &Link, keys: &[i64]) -> Result<(), Failure> {
+async fn delete_webhooks(link: &Link, keys: &[i64]) -> Result<(), DatabaseFailure> {
     let answers = link
         .pipeline(&[(BEGIN, &[]), (LOCK_UNUSED, &[&keys]), (DELETE_WEBHOOKS, &[&keys])])
         .await?;

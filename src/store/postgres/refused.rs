@@ -4,8 +4,8 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::codec;
-use super::failure::Failure;
-use super::link::{Link, Values};
+use super::failure::DatabaseFailure;
+use super::link::{Link, StatementValues};
 use crate::store::repetition::{DeliveryEnd, Repetition};
 use crate::store::{Accepted, NewEvent};
 
@@ -28,11 +28,14 @@ FROM unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::bytea[], $5::bigint[], $6::
 ORDER BY n.place";
 
 /// Says of each event whether it is a duplicate.
-pub async fn look_up(link: &mut Link, events: &[&NewEvent]) -> Result<Vec<Accepted>, Failure> {
-    let Keys { apps, digests, webhooks, hashes, seen, durations } = &Keys::of(events);
+pub async fn look_up(
+    link: &mut Link,
+    events: &[&NewEvent],
+) -> Result<Vec<Accepted>, DatabaseFailure> {
+    let KeyColumns { apps, digests, webhooks, hashes, seen, durations } = &KeyColumns::of(events);
     let rows = link
         .transaction(async |link| {
-            let keys: Values<'_> = &[apps, digests, webhooks, hashes, seen, durations];
+            let keys: StatementValues<'_> = &[apps, digests, webhooks, hashes, seen, durations];
             link.query(DUPLICATES, keys).await
         })
         .await?;
@@ -54,7 +57,7 @@ fn answer(event: &NewEvent, place: usize, rows: &[Row]) -> Accepted {
 
 /// The keys as columns. An event without a key has one that no row has.
 #[derive(Default)]
-struct Keys {
+struct KeyColumns {
     apps: Vec<Uuid>,
     digests: Vec<Vec<u8>>,
     webhooks: Vec<Uuid>,
@@ -63,7 +66,7 @@ struct Keys {
     durations: Vec<i64>,
 }
 
-impl Keys {
+impl KeyColumns {
     fn of(events: &[&NewEvent]) -> Self {
         let mut keys = Self::default();
         for event in events {

@@ -5,7 +5,7 @@
 
 use tokio_postgres::Client;
 
-use super::failure::Failure;
+use super::failure::DatabaseFailure;
 
 /// Migration n makes version n + 1 of version n. There is no downgrade.
 const MIGRATIONS: [&str; 1] = [VERSION_1];
@@ -152,12 +152,12 @@ pub enum SchemaError {
     /// It has tables of another program, or there is no schema to make tables in.
     Foreign,
     /// The database does not serve.
-    Failure(Failure),
+    DatabaseFailure(DatabaseFailure),
 }
 
-impl<T: Into<Failure>> From<T> for SchemaError {
+impl<T: Into<DatabaseFailure>> From<T> for SchemaError {
     fn from(failure: T) -> Self {
-        Self::Failure(failure.into())
+        Self::DatabaseFailure(failure.into())
     }
 }
 

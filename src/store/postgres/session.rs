@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use super::codec;
 use super::context::Context;
-use super::failure::Failure;
-use super::link::Connector;
+use super::failure::DatabaseFailure;
+use super::link::DatabaseConnector;
 use super::statements::{BEGIN_SESSION, DUE_APPS, END_SESSION, HEARTBEAT, NOTIFY};
 use crate::backoff;
 use crate::moment::Moment;
@@ -63,7 +63,7 @@ pub struct SessionLink {
 
 impl SessionLink {
     /// Connects and listens.
-    pub async fn open(connector: &Connector) -> Result<Self, Failure> {
+    pub async fn open(connector: &DatabaseConnector) -> Result<Self, DatabaseFailure> {
         let (sender, notified) = mpsc::unbounded_channel();
         let client = connector.client(Rc::new(Cell::new(false)), Some(sender)).await?;
         client.batch_execute(SETUP).await?;
@@ -75,19 +75,19 @@ impl SessionLink {
     }
 
     /// Begins a session. Returns its key.
-    pub async fn begin(&self) -> Result<i64, Failure> {
+    pub async fn begin(&self) -> Result<i64, DatabaseFailure> {
         Ok(self.client.query_one(BEGIN_SESSION, &[]).await?.get(0))
     }
 
     /// Reads the apps with pending deliveries.
-    pub async fn due_apps(&self) -> Result<Vec<(AppId, Moment)>, Failure> {
+    pub async fn due_apps(&self) -> Result<Vec<(AppId, Moment)>, DatabaseFailure> {
         let rows = self.client.query(DUE_APPS, &[]).await?;
         let due = |row: &tokio_postgres::Row| (codec::app_id(row, 0, 1), codec::moment(row.get(2)));
         Ok(rows.iter().map(due).collect())
     }
 
     /// The greatest id of a stored delivery.
-    pub async fn last_id(&self) -> Result<Option<Uuid>, Failure> {
+    pub async fn last_id(&self) -> Result<Option<Uuid>, DatabaseFailure> {
         let sql = "SELECT id FROM delivery ORDER BY id DESC LIMIT 1";
         Ok(self.client.query_opt(sql, &[]).await?.map(|row| row.get(0)))
     }
@@ -96,7 +96,7 @@ impl SessionLink {
 /// Keeps a session alive until the store is closed.
 pub struct Session {
     context: Rc<Context>,
-    connector: Connector,
+    connector: DatabaseConnector,
     link: Option<SessionLink>,
     failures: u32,
     next_heartbeat: Instant,
@@ -109,7 +109,7 @@ pub struct Session {
 
 impl Session {
     /// Continues a session that was begun over this connection.
-    pub fn new(context: Rc<Context>, connector: Connector, link: SessionLink) -> Self {
+    pub fn new(context: Rc<Context>, connector: DatabaseConnector, link: SessionLink) -> Self {
         let now = Instant::now();
         Self {
             context,
@@ -139,7 +139,7 @@ impl Session {
                 Some(notification) = next_notification(&mut self.link) => self.hear(&notification),
             }
             let done = timeout(HEARTBEAT_TIMEOUT, self.work()).await;
-            let silent = || Err(Failure::unavailable("the database does not answer"));
+            let silent = || Err(DatabaseFailure::unavailable("the database does not answer"));
             if let Err(failure) = done.unwrap_or_else(|_| silent()) {
                 self.fail(failure);
             }
@@ -153,7 +153,7 @@ impl Session {
     }
 
     /// Runs the tasks that are due.
-    async fn work(&mut self) -> Result<(), Failure> {
+    async fn work(&mut self) -> Result<(), DatabaseFailure> {
         let now = Instant::now();
         if now >= self.next_heartbeat {
             self.beat().await?;
@@ -167,7 +167,7 @@ impl Session {
         Ok(())
     }
 
-    async fn beat(&mut self) -> Result<(), Failure> {
+    async fn beat(&mut self) -> Result<(), DatabaseFailure> {
         if self.link.is_none() {
             self.link = Some(SessionLink::open(&self.connector).await?);
             // Notifications may have been missed.
@@ -189,7 +189,7 @@ impl Session {
         Ok(())
     }
 
-    async fn poll(&mut self) -> Result<(), Failure> {
+    async fn poll(&mut self) -> Result<(), DatabaseFailure> {
         let Some(link) = &self.link else { return Ok(()) };
         let due = link.due_apps().await?;
         self.context.shared.due_apps.notify(due);
@@ -205,7 +205,7 @@ impl Session {
     }
 
     /// Tells other replicas of apps with due deliveries.
-    async fn notify(&mut self) -> Result<(), Failure> {
+    async fn notify(&mut self) -> Result<(), DatabaseFailure> {
         self.next_notify = Instant::now() + NOTIFY_INTERVAL;
         // Without a connection, they are lost: the others find the deliveries by themselves.
         let apps: Vec<AppId> = self.context.take_news();
@@ -229,15 +229,15 @@ impl Session {
         }
     }
 
-    fn fail(&mut self, failure: Failure) {
+    fn fail(&mut self, failure: DatabaseFailure) {
         self.link = None;
         self.failures += 1;
         let delay = backoff::delay(FIRST_DELAY, self.failures, MAX_DELAY);
         self.next_heartbeat = Instant::now() + delay;
         self.next_poll = self.next_heartbeat;
         let why: Arc<str> = match failure {
-            Failure::Unavailable(why) | Failure::Isolated(why) => why,
-            Failure::Conflict => "the database is busy".into(),
+            DatabaseFailure::Unavailable(why) | DatabaseFailure::Isolated(why) => why,
+            DatabaseFailure::Conflict => "the database is busy".into(),
         };
         self.context.shared.set_health(Health::Unavailable(why));
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::codec::{self, Number};
-use super::failure::Failure;
+use super::failure::DatabaseFailure;
 use super::link::Link;
 use super::statements::{BEGIN, COMMIT, LOCK_WEBHOOKS_OF, PROMOTE_NEXT, SETTLE};
 use crate::moment::Moment;
@@ -39,11 +39,11 @@ pub async fn settle(
     link: &mut Link,
     slot: i16,
     settlements: &[&Settlement],
-) -> Result<SettledBatch, Failure> {
-    let columns = Columns::of(settlements);
+) -> Result<SettledBatch, DatabaseFailure> {
+    let columns = SettlementColumns::of(settlements);
     let answers = link.transaction(async |link| columns.run(link, slot).await).await?;
     let [_, _, settled, promoted, _] = &answers[..] else {
-        return Err(Failure::unavailable("an answer of the database is missing"));
+        return Err(DatabaseFailure::unavailable("an answer of the database is missing"));
     };
     let apps = settled.iter().map(|row| (row.get::<_, Uuid>(0), codec::app_id(row, 1, 2)));
     let apps: HashMap<Uuid, AppId> = apps.collect();
@@ -60,7 +60,7 @@ pub async fn settle(
 }
 
 #[derive(Default)]
-struct Columns<'a> {
+struct SettlementColumns<'a> {
     ids: Vec<Uuid>,
     tokens: Vec<i64>,
     states: Vec<i16>,
@@ -76,7 +76,7 @@ struct Columns<'a> {
     ends: Vec<i64>,
 }
 
-impl<'a> Columns<'a> {
+impl<'a> SettlementColumns<'a> {
     fn of(settlements: &[&'a Settlement]) -> Self {
         let mut columns = Self::default();
         settlements.iter().for_each(|settlement| columns.push(settlement));
@@ -107,7 +107,11 @@ impl<'a> Columns<'a> {
         self.ends.push(codec::millis(end));
     }
 
-    async fn run(&self, link: &Link, slot: i16) -> Result<Vec<Vec<tokio_postgres::Row>>, Failure> {
+    async fn run(
+        &self,
+        link: &Link,
+        slot: i16,
+    ) -> Result<Vec<Vec<tokio_postgres::Row>>, DatabaseFailure> {
         let Self { ids, tokens, states, due, finished, reasons, .. } = self;
         let Self { numbers, started, took, statuses, errors, answers, ends, .. } = self;
         link.pipeline(&[

@@ -13,7 +13,7 @@ use crate::store::{DueApps, Health, StoreError};
 
 /// State that callers read without asking the database.
 #[derive(Debug)]
-pub struct SharedState {
+pub struct PostgresState {
     /// Apps with due deliveries.
     pub due_apps: Arc<DueApps>,
     /// Measurements of commits.
@@ -39,7 +39,7 @@ pub struct Load {
     pub near_share: HashSet<AppId>,
 }
 
-impl Default for SharedState {
+impl Default for PostgresState {
     fn default() -> Self {
         Self {
             due_apps: Arc::default(),
@@ -50,7 +50,7 @@ impl Default for SharedState {
     }
 }
 
-impl SharedState {
+impl PostgresState {
     /// Returns an error if the store has failed.
     pub fn check(&self) -> Result<(), StoreError> {
         match &*self.health.borrow() {

@@ -12,12 +12,12 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep};
 
 use super::context::Context;
-use super::durability::{Durability, NotDurable};
-use super::failure::Failure;
-use super::link::{Connection, Connector, Link};
+use super::durability::{DurabilitySettings, NotDurable};
+use super::failure::DatabaseFailure;
+use super::link::{Connection, DatabaseConnector, Link};
 use super::schema::{self, SchemaError};
 use super::session::{Session, SessionLink};
-use super::shared::SharedState;
+use super::shared::PostgresState;
 use super::workers::{AcceptRequest, Job, SettleRequest, SharedQueue, Worker};
 use super::{
     Closed, Options, Postgres, Queues, accept, history, load, maintenance, operations, settle, take,
@@ -67,11 +67,13 @@ pub enum OpenError {
     Io(#[from] io::Error),
 }
 
-impl From<Failure> for OpenError {
-    fn from(failure: Failure) -> Self {
+impl From<DatabaseFailure> for OpenError {
+    fn from(failure: DatabaseFailure) -> Self {
         match failure {
-            Failure::Unavailable(why) | Failure::Isolated(why) => Self::Unavailable(why),
-            Failure::Conflict => Self::Unavailable("the database is busy".into()),
+            DatabaseFailure::Unavailable(why) | DatabaseFailure::Isolated(why) => {
+                Self::Unavailable(why)
+            }
+            DatabaseFailure::Conflict => Self::Unavailable("the database is busy".into()),
         }
     }
 }
@@ -81,7 +83,7 @@ impl From<SchemaError> for OpenError {
         match error {
             SchemaError::Newer { found, known } => Self::Newer { found, known },
             SchemaError::Foreign => Self::Foreign,
-            SchemaError::Failure(failure) => failure.into(),
+            SchemaError::DatabaseFailure(failure) => failure.into(),
         }
     }
 }
@@ -118,9 +120,12 @@ pub fn open(
     clock: Box<dyn Fn() -> Moment + Send>,
 ) -> Result<Postgres, OpenError> {
     let max_bytes = options.max_bytes;
-    let connector =
-        Connector::new(options.url.clone(), options.password.clone(), options.requires_standby)?;
-    let (shared, ids) = (Arc::new(SharedState::default()), Arc::new(Ids::default()));
+    let connector = DatabaseConnector::new(
+        options.url.clone(),
+        options.password.clone(),
+        options.requires_standby,
+    )?;
+    let (shared, ids) = (Arc::new(PostgresState::default()), Arc::new(Ids::default()));
     let (queues, receivers) = queues();
     let (opened_sender, opened) = channel();
     let (closed_sender, closed) = channel();
@@ -138,7 +143,7 @@ pub fn open(
 /// The thread.
 fn run(
     options: Options,
-    connector: Connector,
+    connector: DatabaseConnector,
     context: Rc<Context>,
     receivers: Receivers,
     opened: &Sender<Result<(), OpenError>>,
@@ -168,7 +173,7 @@ fn run(
 /// unavailable.
 async fn start(
     options: &Options,
-    connector: &Connector,
+    connector: &DatabaseConnector,
     context: &Context,
 ) -> Result<SessionLink, OpenError> {
     let deadline = Instant::now() + options.patience;
@@ -190,11 +195,11 @@ async fn start(
 
 async fn try_start(
     options: &Options,
-    connector: &Connector,
+    connector: &DatabaseConnector,
     context: &Context,
 ) -> Result<SessionLink, OpenError> {
     let mut client = connector.connect(Rc::new(Cell::new(false)), None).await?;
-    let durability = Durability::read(&client).await?;
+    let durability = DurabilitySettings::read(&client).await?;
     if let Some(refused) = durability.refused() {
         return Err(refused.into());
     }
@@ -226,7 +231,7 @@ async fn try_start(
 /// Runs the tasks until the queues are closed, and ends the session.
 async fn serve(
     options: Options,
-    connector: Connector,
+    connector: DatabaseConnector,
     context: Rc<Context>,
     receivers: Receivers,
     link: SessionLink,

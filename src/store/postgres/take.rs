@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::codec::{self, Number};
-use super::failure::Failure;
+use super::failure::DatabaseFailure;
 use super::link::Link;
 use super::statements::{
     BEGIN, COMMIT, END_UNREADABLE, LEASES, LOCK_APP, NEXT_DUE, TAKE, WEBHOOKS,
@@ -34,24 +34,24 @@ pub async fn take(
     session: i64,
     slot: i16,
     take: Take,
-) -> Result<Taken, Failure> {
+) -> Result<Taken, DatabaseFailure> {
     let answers = link.transaction(async |link| run(link, session, take).await).await?;
     let [_, _, leases, taken, next_due, _] = &answers[..] else {
-        return Err(Failure::unavailable("an answer of the database is missing"));
+        return Err(DatabaseFailure::unavailable("an answer of the database is missing"));
     };
     let versions = taken.iter().map(|row| (row.get(4), row.get(5))).collect();
     let webhooks = snapshots.read(link, &versions).await?;
     let leased: Vec<Option<Leased>> = taken.iter().map(|row| decode(row, &webhooks)).collect();
     end_unreadable(link, slot, taken, &leased, take.now).await?;
     let next_due = next_due.first().map(|row| codec::moment(row.get(0)));
-    let limits = leases.first().map(|row| Limits::of(row, taken.len(), take));
+    let limits = leases.first().map(|row| TakeLimits::of(row, taken.len(), take));
     Ok(Taken {
         leased: leased.into_iter().flatten().collect(),
         next_due: limits.map_or(next_due, |limits| limits.next_due(next_due)),
     })
 }
 
-async fn run(link: &Link, session: i64, take: Take) -> Result<Vec<Vec<Row>>, Failure> {
+async fn run(link: &Link, session: i64, take: Take) -> Result<Vec<Vec<Row>>, DatabaseFailure> {
     let Take { app, most, concurrency, now, lease } = take;
     let (now_column, until) = (codec::millis(now), codec::millis(now + lease));
     let digest = app.namespace();
@@ -83,7 +83,7 @@ async fn run(link: &Link, session: i64, take: Take) -> Result<Vec<Vec<Row>>, Fai
 }
 
 /// What kept a `take` from leasing more.
-struct Limits {
+struct TakeLimits {
     now: Moment,
     /// When the first lease of this session ends that was there before.
     lease_end: Option<Moment>,
@@ -91,7 +91,7 @@ struct Limits {
     is_blocked: bool,
 }
 
-impl Limits {
+impl TakeLimits {
     fn of(row: &Row, taken: usize, take: Take) -> Self {
         let leases = usize::try_from(row.get::<_, i64>(0)).unwrap_or(usize::MAX);
         let is_alive: bool = row.get(2);
@@ -134,7 +134,7 @@ async fn end_unreadable(
     rows: &[Row],
     leased: &[Option<Leased>],
     now: Moment,
-) -> Result<(), Failure> {
+) -> Result<(), DatabaseFailure> {
     let unreadable = rows.iter().zip(leased).filter(|(_, leased)| leased.is_none());
     let unreadable: Vec<Uuid> = unreadable.map(|(row, _)| row.get(0)).collect();
     if unreadable.is_empty() {

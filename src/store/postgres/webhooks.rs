@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::codec::{self, Number};
-use super::failure::Failure;
+use super::failure::DatabaseFailure;
 use super::link::Link;
 use super::statements::{UPSERT_WEBHOOK, WEBHOOKS};
 use crate::resources::Ordering;
@@ -41,7 +41,11 @@ type KnownRow = (WebhookRow, Weak<Route>);
 
 impl RowCache {
     /// The row of a route's webhook. Inserts or updates it if it is not known to be up to date.
-    pub async fn row(&self, link: &Link, route: &Arc<Route>) -> Result<WebhookRow, Failure> {
+    pub async fn row(
+        &self,
+        link: &Link,
+        route: &Arc<Route>,
+    ) -> Result<WebhookRow, DatabaseFailure> {
         let id = (route.app.id, route.webhook);
         if let Some((row, known)) = self.rows.borrow().get(&id)
             && std::ptr::eq(known.as_ptr(), Arc::as_ptr(route))
@@ -63,7 +67,7 @@ impl RowCache {
     }
 }
 
-async fn upsert(link: &Link, route: &Route) -> Result<WebhookRow, Failure> {
+async fn upsert(link: &Link, route: &Route) -> Result<WebhookRow, DatabaseFailure> {
     let stored = StoredWebhook::of(route);
     // Cannot fail: a policy contains only durations and finite numbers.
     let retry = stored.retry.as_ref().and_then(|policy| serde_json::to_string(&**policy).ok());
@@ -85,7 +89,7 @@ async fn upsert(link: &Link, route: &Route) -> Result<WebhookRow, Failure> {
             ],
         )
         .await?;
-    let row = row.ok_or_else(|| Failure::unavailable("a webhook was not stored"))?;
+    let row = row.ok_or_else(|| DatabaseFailure::unavailable("a webhook was not stored"))?;
     Ok(WebhookRow { key: row.get(0), is_ordered: row.get(1) })
 }
 
@@ -102,7 +106,7 @@ impl SnapshotCache {
         &mut self,
         link: &Link,
         wanted: &HashMap<i64, i64>,
-    ) -> Result<HashMap<i64, Arc<StoredWebhook>>, Failure> {
+    ) -> Result<HashMap<i64, Arc<StoredWebhook>>, DatabaseFailure> {
         let is_known = |key: &i64, version: &i64| {
             self.by_key.get(key).is_some_and(|(known, _)| known >= version)
         };
@@ -129,7 +133,7 @@ impl SnapshotCache {
 pub async fn read(
     link: &Link,
     keys: &[i64],
-) -> Result<impl Iterator<Item = (i64, i64, Arc<StoredWebhook>)>, Failure> {
+) -> Result<impl Iterator<Item = (i64, i64, Arc<StoredWebhook>)>, DatabaseFailure> {
     let rows = link.query(WEBHOOKS, &[&keys]).await?;
     Ok(rows.into_iter().filter_map(|row| Some((row.get(0), row.get(1), Arc::new(stored(&row)?)))))
 }

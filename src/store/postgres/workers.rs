@@ -9,9 +9,9 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::context::Context;
-use super::failure::Failure;
+use super::failure::DatabaseFailure;
 use super::link::Connection;
-use super::maintenance::{self, Expired};
+use super::maintenance::{self, ExpiryLimits};
 use super::settle::Settlement;
 use super::webhooks::SnapshotCache;
 use super::{accept, load, refused, settle};
@@ -212,11 +212,11 @@ impl Worker {
         &mut self,
         retention: Duration,
         prunes_owners: bool,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, DatabaseFailure> {
         let (context, slot) = (self.context.clone(), self.slot);
         let now = (context.clock)();
         let is_scarce = context.shared.load.read().bytes >= context.max_bytes / 10 * 9;
-        let expired = Expired {
+        let expired = ExpiryLimits {
             now,
             finished: if is_scarce { now } else { now - retention },
             owners: prunes_owners.then(|| now - retention.max(OWNER_KEPT)),
@@ -242,7 +242,7 @@ impl Worker {
         Ok(has_deleted)
     }
 
-    async fn promote_stuck(&mut self) -> Result<(), Failure> {
+    async fn promote_stuck(&mut self) -> Result<(), DatabaseFailure> {
         let now = (self.context.clock)();
         let promoted =
             self.connection.run(async |link| maintenance::promote_stuck(link, now).await).await?;
@@ -252,7 +252,7 @@ impl Worker {
         Ok(())
     }
 
-    async fn read_load(&mut self) -> Result<(), Failure> {
+    async fn read_load(&mut self) -> Result<(), DatabaseFailure> {
         let context = self.context.clone();
         let load =
             self.connection.run(async |link| load::read(link, context.max_bytes).await).await?;
@@ -273,12 +273,12 @@ fn is_due(last: &mut Instant, interval: Duration) -> bool {
 /// Handles the failure of a batch. If one of its operations is invalid, both halves are tried
 /// separately, until only that one is rejected.
 fn fail<R, T>(
-    failure: Failure,
+    failure: DatabaseFailure,
     mut batch: Vec<R>,
     batches: &mut VecDeque<Vec<R>>,
     reply: impl Fn(R) -> Reply<T>,
 ) {
-    if let Failure::Isolated(error) = &failure {
+    if let DatabaseFailure::Isolated(error) = &failure {
         if batch.len() > 1 {
             let rest = batch.split_off(batch.len() / 2);
             batches.push_front(rest);
